@@ -1,0 +1,1 @@
+"""Triton attention kernels, one folder per operation."""

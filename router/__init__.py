@@ -1,0 +1,1 @@
+"""The latency-aware router: a pure policy, driven live or in simulation."""

@@ -1,0 +1,1 @@
+"""The policy in real time: grpc.aio servers, channels, probes, the one clock."""

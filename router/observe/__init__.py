@@ -1,0 +1,1 @@
+"""One frozen event type and thin sinks for metrics and the decision log."""

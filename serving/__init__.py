@@ -1,0 +1,1 @@
+"""The engines of one site on Ray Serve."""

@@ -1,0 +1,1 @@
+"""The built-in model: tiny, seeded, with checkable answers."""

@@ -1,0 +1,1 @@
+"""What a person touches: the command, the client, the fleet file, the embedded local fleet."""

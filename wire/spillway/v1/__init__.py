@@ -1,0 +1,1 @@
+"""Version 1 of Spillway's own gRPC API."""

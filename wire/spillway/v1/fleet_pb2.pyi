@@ -1,0 +1,213 @@
+from wire.vllm import inference_pb2 as _inference_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("request",)
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request: _inference_pb2.GenerateRequest
+    def __init__(self, request: _Optional[_Union[_inference_pb2.GenerateRequest, _Mapping]] = ...) -> None: ...
+
+class Decision(_message.Message):
+    __slots__ = ("action", "site", "endpoint", "rule", "reason", "candidates", "retry_after_s", "session", "slo")
+    class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ACTION_UNSPECIFIED: _ClassVar[Decision.Action]
+        SEND: _ClassVar[Decision.Action]
+        REFUSE: _ClassVar[Decision.Action]
+    ACTION_UNSPECIFIED: Decision.Action
+    SEND: Decision.Action
+    REFUSE: Decision.Action
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SLO_FIELD_NUMBER: _ClassVar[int]
+    action: Decision.Action
+    site: str
+    endpoint: str
+    rule: str
+    reason: str
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    retry_after_s: float
+    session: str
+    slo: str
+    def __init__(self, action: _Optional[_Union[Decision.Action, str]] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., retry_after_s: _Optional[float] = ..., session: _Optional[str] = ..., slo: _Optional[str] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("site", "endpoint", "ttft_s", "network_s", "queue_s", "prefill_s", "uncached_tokens", "cached_tokens", "price_usd", "meets_objective", "excluded", "report_age_s")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    TTFT_S_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_S_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_S_FIELD_NUMBER: _ClassVar[int]
+    PREFILL_S_FIELD_NUMBER: _ClassVar[int]
+    UNCACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_USD_FIELD_NUMBER: _ClassVar[int]
+    MEETS_OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    REPORT_AGE_S_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    endpoint: str
+    ttft_s: float
+    network_s: float
+    queue_s: float
+    prefill_s: float
+    uncached_tokens: int
+    cached_tokens: int
+    price_usd: float
+    meets_objective: bool
+    excluded: str
+    report_age_s: float
+    def __init__(self, site: _Optional[str] = ..., endpoint: _Optional[str] = ..., ttft_s: _Optional[float] = ..., network_s: _Optional[float] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., uncached_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., price_usd: _Optional[float] = ..., meets_objective: _Optional[bool] = ..., excluded: _Optional[str] = ..., report_age_s: _Optional[float] = ...) -> None: ...
+
+class WatchFleetRequest(_message.Message):
+    __slots__ = ("interval_ms",)
+    INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    interval_ms: int
+    def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
+
+class FleetState(_message.Message):
+    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused")
+    ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    SITES_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    router_id: str
+    sampled_unix_ns: int
+    sites: _containers.RepeatedCompositeFieldContainer[SiteState]
+    sessions: int
+    open_streams: int
+    refused: int
+    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+
+class SiteState(_message.Message):
+    __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[SiteState.Kind]
+        HOME: _ClassVar[SiteState.Kind]
+        RENTED: _ClassVar[SiteState.Kind]
+    KIND_UNSPECIFIED: SiteState.Kind
+    HOME: SiteState.Kind
+    RENTED: SiteState.Kind
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    COST_USD_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_HIT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_QUERY_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TTFT_S_P50_FIELD_NUMBER: _ClassVar[int]
+    TTFT_S_P99_FIELD_NUMBER: _ClassVar[int]
+    ITL_S_P50_FIELD_NUMBER: _ClassVar[int]
+    ITL_S_P99_FIELD_NUMBER: _ClassVar[int]
+    OVERFLOW_TURNS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: SiteState.Kind
+    draining: bool
+    endpoints: _containers.RepeatedCompositeFieldContainer[EndpointState]
+    sessions: int
+    open_streams: int
+    turns: int
+    tokens: int
+    failures: int
+    cost_usd: float
+    prefix_hit_tokens: int
+    prefix_query_tokens: int
+    ttft_s_p50: float
+    ttft_s_p99: float
+    itl_s_p50: float
+    itl_s_p99: float
+    overflow_turns: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ...) -> None: ...
+
+class EndpointState(_message.Message):
+    __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s")
+    class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        HEALTH_UNSPECIFIED: _ClassVar[EndpointState.Health]
+        UP: _ClassVar[EndpointState.Health]
+        SUSPECT: _ClassVar[EndpointState.Health]
+        DOWN: _ClassVar[EndpointState.Health]
+    HEALTH_UNSPECIFIED: EndpointState.Health
+    UP: EndpointState.Health
+    SUSPECT: EndpointState.Health
+    DOWN: EndpointState.Health
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_PREFILL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    KV_USAGE_FIELD_NUMBER: _ClassVar[int]
+    RTT_S_FIELD_NUMBER: _ClassVar[int]
+    REPORT_AGE_S_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_BACKEND_FIELD_NUMBER: _ClassVar[int]
+    GENERATED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    ITL_S_FIELD_NUMBER: _ClassVar[int]
+    TTFT_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    instance_id: str
+    health: EndpointState.Health
+    draining: bool
+    in_flight: int
+    running_requests: int
+    waiting_requests: int
+    queued_prefill_tokens: int
+    kv_usage: float
+    rtt_s: float
+    report_age_s: float
+    model: str
+    attention_backend: str
+    generated_tokens: int
+    tokens_per_s: float
+    itl_s: float
+    ttft_s: float
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., instance_id: _Optional[str] = ..., health: _Optional[_Union[EndpointState.Health, str]] = ..., draining: _Optional[bool] = ..., in_flight: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., rtt_s: _Optional[float] = ..., report_age_s: _Optional[float] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., generated_tokens: _Optional[int] = ..., tokens_per_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., ttft_s: _Optional[float] = ...) -> None: ...
+
+class DrainRequest(_message.Message):
+    __slots__ = ("site",)
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    def __init__(self, site: _Optional[str] = ...) -> None: ...
+
+class DrainResponse(_message.Message):
+    __slots__ = ("open_streams",)
+    OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    open_streams: int
+    def __init__(self, open_streams: _Optional[int] = ...) -> None: ...
+
+class UndrainRequest(_message.Message):
+    __slots__ = ("site",)
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    def __init__(self, site: _Optional[str] = ...) -> None: ...
+
+class UndrainResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -1,0 +1,65 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class WatchLoadRequest(_message.Message):
+    __slots__ = ("max_silence_ms",)
+    MAX_SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    max_silence_ms: int
+    def __init__(self, max_silence_ms: _Optional[int] = ...) -> None: ...
+
+class LoadReport(_message.Message):
+    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend")
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_PREFILL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    KV_USAGE_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_HIT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_QUERY_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TTFT_S_FIELD_NUMBER: _ClassVar[int]
+    ITL_S_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    LENT_SHARE_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    KV_TOKENS_MAX_FIELD_NUMBER: _ClassVar[int]
+    GENERATED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_BACKEND_FIELD_NUMBER: _ClassVar[int]
+    instance_id: str
+    sequence: int
+    sampled_unix_ns: int
+    running_requests: int
+    waiting_requests: int
+    queued_prefill_tokens: int
+    kv_usage: float
+    prefix_hit_tokens: int
+    prefix_query_tokens: int
+    ttft_s: float
+    itl_s: float
+    draining: bool
+    lent_share: float
+    prefix: PrefixChange
+    max_running_requests: int
+    kv_tokens_max: int
+    generated_tokens: int
+    model: str
+    attention_backend: str
+    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ...) -> None: ...
+
+class PrefixChange(_message.Message):
+    __slots__ = ("reset", "added", "removed")
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    reset: bool
+    added: _containers.RepeatedScalarFieldContainer[int]
+    removed: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, reset: _Optional[bool] = ..., added: _Optional[_Iterable[int]] = ..., removed: _Optional[_Iterable[int]] = ...) -> None: ...
