@@ -1,0 +1,50 @@
+"""What one router process is told: how to reach the sites, and where it listens and writes.
+
+These belong to one process; what every router of a fleet shares is `router.policy.fleet`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SiteAccess:
+    """How to reach one site. At least one of the two ways is given.
+
+    `dashboard_url` is the Ray dashboard whose REST answer lists the replicas' gRPC targets;
+    `endpoints` are gRPC addresses (host:port) of servers of vllm.Inference listed by hand.
+    `host` replaces the address that Ray reports for its nodes, where that one cannot be reached
+    from here (a tunnel, or a cluster that was started on the loopback interface).
+    """
+
+    site: str
+    dashboard_url: str | None = None
+    application: str | None = None  # the Serve application; None: every application with gRPC
+    host: str | None = None
+    endpoints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLog:
+    """Where decisions are written, as JSON lines. None for `path` writes none."""
+
+    path: Path | None = None
+    bytes_max: int = 64 * 1024 * 1024  # per file; it is rotated then
+    files_max: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSettings:
+    """The settings of one router process. Each bound has its reason beside it."""
+
+    listen: str = "127.0.0.1:7070"
+    metrics_listen: str | None = "127.0.0.1:7071"  # Prometheus metrics over HTTP; None: none
+    decision_log: DecisionLog = field(default_factory=DecisionLog)
+    discovery_interval_s: float = 1.0  # a new replica is used within two seconds of being listed
+    discovery_timeout_s: float = 5.0
+    rtt_interval_s: float = 2.0
+    load_silence_max_s: float = 0.5  # asked of every endpoint; half the age at which it matters
+    message_bytes_max: int = 16 * 1024 * 1024  # a prompt of four million tokens' text
+    streams_max: int = 20_000  # 10 to 40 KB each
+    drain_timeout_s: float = 30.0  # what open streams get at SIGTERM
+    default_deadline_s: float = 600.0  # for a client that set none

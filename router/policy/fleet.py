@@ -1,0 +1,110 @@
+"""What the core knows of the fleet: sites, service classes and the limits that bound its state.
+
+These are values that every router of a fleet shares. They come from the fleet file; nothing here is
+learned.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from router.policy.units import NS_PER_MS, NS_PER_S
+
+
+class SiteKind(Enum):
+    """Whether a site is sunk cost (home) or rented."""
+
+    HOME = "home"
+    RENTED = "rented"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a site's capacity costs, in US dollars.
+
+    A committed replica costs the same used or not, so at the margin it is free; a metered one is
+    paid by the hour in which it works.
+    """
+
+    committed_replicas: int = 0
+    metered_usd_per_replica_hour: float = 0.0
+    egress_usd_per_gib: float = 0.0
+    budget_usd_per_hour: float | None = None
+    budget_usd_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One cluster, or another router, where sessions can be placed."""
+
+    name: str
+    kind: SiteKind
+    region: str = ""
+    price: Price = Price()
+
+
+@dataclass(frozen=True, slots=True)
+class SloClass:
+    """The objectives of a class of requests.
+
+    TTFT may take `ttft_ns + ttft_ns_per_prompt_token * prompt tokens`; the p95 of the gaps between
+    tokens may be `itl_ns`. `confidence` is the share of requests that should meet them, and so the
+    probability with which home must be predicted to meet before a session stays there.
+    """
+
+    name: str
+    ttft_ns: int
+    itl_ns: int
+    ttft_ns_per_prompt_token: int = 0
+    confidence: float = 0.9
+    home_only: bool = False
+
+    def ttft_objective_ns(self, prompt_tokens: int) -> int:
+        """The time to first token that a prompt of this length is allowed."""
+        return self.ttft_ns + self.ttft_ns_per_prompt_token * prompt_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds and time constants of the core. Each default has its reason beside it."""
+
+    sessions_max: int = 100_000  # about 200 MB at the 2 KB a session may cost
+    session_age_max_ns: int = 1_800 * NS_PER_S  # a cache that old is long evicted
+    prefix_blocks_max: int = 65_536  # per endpoint: a million tokens of 16-token blocks
+    attempts_max: int = 3  # endpoints tried for one request before its error is the client's
+    retry_ratio: float = 0.2  # retries may add a fifth to the load, never multiply it
+    retry_burst: int = 10  # so that a quiet router may retry at all
+    breaker_failures: int = 3  # consecutive failures that open an endpoint's breaker
+    breaker_open_ns: int = 1 * NS_PER_S  # first pause; doubles up to the next line
+    breaker_open_max_ns: int = 30 * NS_PER_S
+    report_fresh_ns: int = 1 * NS_PER_S  # a report older than this starts to lose weight
+    report_stale_ns: int = 10 * NS_PER_S  # at this age it weighs nothing
+    spill_back_margin: float = 0.7  # home must look this much better than its objective
+    spill_back_dwell_ns: int = 3 * NS_PER_S  # and for this long, before sessions return
+    queue_horizon_ns: int = 30 * NS_PER_S  # an endpoint predicted later than this is full
+    retry_after_min_ns: int = 100 * NS_PER_MS
+    retry_after_max_ns: int = 10 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything the core is told before the first request."""
+
+    sites: tuple[Site, ...]
+    slo_classes: tuple[SloClass, ...]
+    default_slo: str
+    limits: Limits = Limits()
+
+    def site(self, name: str) -> Site:
+        """The site of this name; KeyError where there is none."""
+        for site in self.sites:
+            if site.name == name:
+                return site
+        raise KeyError(name)
+
+    def slo(self, name: str) -> SloClass:
+        """The class of this name, the default class for an empty one; KeyError otherwise."""
+        wanted = name or self.default_slo
+        for slo in self.slo_classes:
+            if slo.name == wanted:
+                return slo
+        raise KeyError(wanted)

@@ -1,0 +1,41 @@
+"""What became of a request that was sent: the core learns from nothing else."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class End(Enum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    CANCELLED = "cancelled"  # by the client: says nothing about the endpoint
+    REJECTED = "rejected"  # the endpoint refused the request itself (bad input): not its failure
+    OVERLOADED = "overloaded"  # RESOURCE_EXHAUSTED: alive, but full
+    UNREACHABLE = "unreachable"  # no connection, reset, or connection lost
+    FAILED = "failed"  # any other error of the endpoint
+    TIMED_OUT = "timed_out"  # the request's deadline passed
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """The first message of an attempt came back."""
+
+    request: str
+    endpoint: str
+    ttft_ns: int  # from sending the attempt to its first message
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt is over. Exactly one for every `Send`: this is what keeps counts from leaking."""
+
+    request: str
+    endpoint: str
+    end: End
+    output_tokens: int = 0  # counted or estimated; 0 where unknown
+    messages: int = 0  # response messages that reached the client
+    duration_ns: int = 0
+    egress_bytes: int = 0
+
+
+Outcome = FirstToken | Ended

@@ -1,0 +1,20 @@
+"""What routing needs to know of one request, read once from its bytes and metadata."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One turn of a session, as the core sees it."""
+
+    id: str
+    model: str
+    session: str = ""  # empty: a request that belongs to no session
+    slo: str = ""  # empty: the fleet's default class
+    tenant: str = ""
+    priority: int = 0  # lower is served earlier
+    prompt_tokens: int = 0  # counted, or estimated from the bytes of a text prompt
+    max_new_tokens: int = 20
+    prefix: tuple[int, ...] = ()  # chained hashes of the prompt's full blocks, longest last
+    prefix_block_tokens: int = 16  # tokens, or their estimate, that one hash stands for
+    deadline_ns: int | None = None  # when the client stops waiting, on the caller's clock
