@@ -1,4 +1,4 @@
-"""What every benchmark writes: where it ran, with which versions, by which command, and its table."""
+"""What every benchmark writes: machine, versions and command beside its table."""
 
 import json
 import os
