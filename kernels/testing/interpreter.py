@@ -1,0 +1,55 @@
+"""Two repairs of Triton's interpreter, without which bf16 kernels cannot be tested on a CPU.
+
+The interpreter keeps bf16 as the raw 16 bits. Its `tl.dot` multiplies those bits as integers, and
+its fp32 to bf16 conversion truncates where hardware rounds to nearest even. Arithmetic on bf16
+tensors other than `tl.dot` stays wrong: the kernels compute in fp32.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import triton.language as tl
+from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
+
+
+def widen_bf16(bits: np.ndarray) -> np.ndarray:
+    """The fp32 values of bf16 bit patterns."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def round_to_bf16(values: np.ndarray) -> np.ndarray:
+    """The bf16 bit patterns nearest to fp32 values, ties to even, NaN kept NaN."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    rounded = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+    quiet_nan = (bits >> np.uint32(16)) | np.uint32(0x40)
+    return np.where(np.isnan(values), quiet_nan, rounded).astype(np.uint16)
+
+
+@contextmanager
+def patched_interpreter() -> Iterator[None]:
+    """Make `tl.dot` and casts of bf16 right for as long as the context lasts."""
+    create_dot, cast_impl = InterpreterBuilder.create_dot, InterpreterBuilder.cast_impl
+
+    def dot(builder: Any, a: Any, b: Any, d: Any, *options: Any) -> Any:
+        widened = [
+            TensorHandle(widen_bf16(x.data), tl.float32) if x.dtype.scalar == tl.bfloat16 else x
+            for x in (a, b)
+        ]
+        return create_dot(builder, *widened, d, *options)
+
+    def cast(builder: Any, src: Any, dst_type: Any) -> Any:
+        source, target = src.dtype.scalar, dst_type.scalar
+        if source == tl.bfloat16 and target == tl.float32:
+            return TensorHandle(widen_bf16(src.data), target)
+        if source == tl.float32 and target == tl.bfloat16:
+            return TensorHandle(round_to_bf16(src.data), target)
+        return cast_impl(builder, src, dst_type)
+
+    InterpreterBuilder.create_dot, InterpreterBuilder.cast_impl = dot, cast
+    try:
+        yield
+    finally:
+        InterpreterBuilder.create_dot, InterpreterBuilder.cast_impl = create_dot, cast_impl

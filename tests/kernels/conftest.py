@@ -1,0 +1,31 @@
+"""Every kernel test runs in Triton's interpreter, unless a GPU is there and asked for.
+
+SPILLWAY_KERNELS_ON_GPU=1 runs the same tests on a CUDA device.
+"""
+
+import os
+from collections.abc import Iterator
+
+ON_GPU = os.environ.get("SPILLWAY_KERNELS_ON_GPU") == "1"
+if not ON_GPU:
+    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is decorated, so before any import
+
+import pytest  # noqa: E402
+
+from kernels.testing import patched_interpreter  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bf16_in_interpreter() -> Iterator[None]:
+    """Repair bf16 for every test that runs interpreted."""
+    if ON_GPU:
+        yield
+        return
+    with patched_interpreter():
+        yield
+
+
+@pytest.fixture(scope="session")
+def device() -> str:
+    """Where the tensors of a test live."""
+    return "cuda" if ON_GPU else "cpu"
