@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Rule(Enum):
@@ -18,11 +19,15 @@ class Rule(Enum):
     UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
     UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
     DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token
+    NO_RETRY = "no_retry"  # the attempt failed and may not be tried elsewhere
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One endpoint as it was judged for one request. Times in nanoseconds."""
+class Candidate(NamedTuple):
+    """One endpoint as it was judged for one request. Times in nanoseconds.
+
+    A tuple, because every decision makes one for each endpoint it judges and a frozen dataclass
+    costs three times as much to make.
+    """
 
     endpoint: str
     site: str
