@@ -1,0 +1,150 @@
+"""The service under test, and one turn of a session sent to it."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from benchmarks.serving.record import Record
+from benchmarks.workloads.prompts import Prompt
+from wire.vllm import inference_pb2 as pb
+
+CHANNEL_OPTIONS = (
+    # Connections are counted: two channels to one address must not share one.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An open service of vllm.Inference, and what every request to it says."""
+
+    channels: Sequence[grpc.aio.Channel]
+    model: str = ""
+    slo: str = ""
+    deadline_s: float = 120.0
+
+    def stream(self, session: str) -> grpc.aio.UnaryStreamMultiCallable[bytes, bytes]:
+        """The streaming method, on the connection that this session always uses."""
+        channel = self.channels[hash(session) % len(self.channels)]
+        # Bytes both ways: what a measurement needs is parsed in `ask`, and nothing else.
+        return channel.unary_stream(
+            "/vllm.Inference/GenerateStream", request_serializer=bytes, response_deserializer=bytes
+        )
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    address: str,
+    *,
+    model: str = "",
+    slo: str = "",
+    deadline_s: float = 120.0,
+    connections: int = 1,
+    ready_timeout_s: float = 10.0,
+) -> AsyncIterator[Target]:
+    """A target at `address` with its connections up; TimeoutError where nobody listens there."""
+    async with contextlib.AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(
+                grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+            )
+            for _ in range(connections)
+        ]
+        async with asyncio.timeout(ready_timeout_s):
+            for channel in channels:
+                await channel.channel_ready()
+        yield Target(channels, model, slo, deadline_s)
+
+
+def request_for(target: Target, session: str, prompt: Prompt, max_new_tokens: int) -> bytes:
+    """A greedy request for exactly this many tokens."""
+    return pb.GenerateRequest(
+        request_id=uuid.uuid4().hex,
+        model=target.model,
+        text=prompt.text,
+        temperature=0.0,
+        stopping=pb.StoppingCriteria(max_new_tokens=max_new_tokens, ignore_eos=True),
+        session_id=session,
+    ).SerializeToString()
+
+
+async def ask(
+    target: Target, record: Record, prompt: Prompt, max_new_tokens: int, *, intended_at: float
+) -> str:
+    """Send one turn, fill in its record, and return the text that came back.
+
+    `intended_at` is when the plan wanted it sent, on time.perf_counter's clock, which times all.
+    """
+    request = request_for(target, record.session, prompt, max_new_tokens)
+    metadata = [("x-spillway-slo", target.slo)] if target.slo else []
+    text: list[str] = []
+    last_at: float | None = None
+    call = target.stream(record.session)(request, timeout=target.deadline_s, metadata=metadata)
+    try:
+        async for raw in call:
+            now = time.perf_counter()
+            chunk = pb.GenerateResponse.FromString(raw)
+            if chunk.HasField("prompt_info"):
+                record.prompt_tokens = chunk.prompt_info.num_prompt_tokens
+            if not chunk.outputs.num_tokens and not chunk.outputs.text:
+                continue
+            if last_at is None:
+                record.ttft_s = now - intended_at
+            else:
+                record.gaps_s.append(now - last_at)
+            last_at = now
+            record.output_tokens += chunk.outputs.num_tokens
+            text.append(chunk.outputs.text)
+        await _read_trailers(call, record)
+    except grpc.aio.AioRpcError as error:
+        record.status = error.code().name
+        record.detail = (error.details() or "")[:500]
+        _place(record, error.trailing_metadata())
+    finally:
+        call.cancel()
+        record.end_to_end_s = time.perf_counter() - intended_at
+    answer = "".join(text)
+    if record.status == "OK" and prompt.answer is not None:
+        record.right = answer == prompt.answer
+        if not record.right:
+            record.detail = _first_difference(answer, prompt.answer)
+    return answer
+
+
+async def _read_trailers(call: grpc.aio.UnaryStreamCall[bytes, bytes], record: Record) -> None:
+    code = await call.code()
+    record.status = code.name
+    record.detail = "" if code is grpc.StatusCode.OK else (await call.details())[:500]
+    _place(record, await call.trailing_metadata())
+
+
+def _place(record: Record, trailers: Iterable[Any] | None) -> None:
+    for key, value in trailers or ():
+        match key:
+            case "x-spillway-site":
+                record.site = str(value)
+            case "x-spillway-endpoint":
+                record.endpoint = str(value)
+            case "x-spillway-attempts" if str(value).isdecimal():
+                record.attempts = int(value)
+            case _:
+                pass
+
+
+def _first_difference(answer: str, expected: str) -> str:
+    pairs = enumerate(zip(answer, expected, strict=False))
+    shorter = min(len(answer), len(expected))
+    index = next((index for index, (got, wanted) in pairs if got != wanted), shorter)
+    return (
+        f"character {index}: got {answer[index : index + 20]!r}, "
+        f"expected {expected[index : index + 20]!r}"
+    )
