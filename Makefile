@@ -1,0 +1,31 @@
+# Everything a newcomer runs. Each target sets up .venv first, which costs nothing once it is made.
+PYTHON ?= $(firstword $(shell command -v python3.11 || command -v python3))
+BIN := .venv/bin
+PROTOS := $(shell find wire -name '*.proto')
+PYTEST_ARGS ?=
+
+.PHONY: setup demo test check proto bench
+
+setup:
+	@test -n "$(PYTHON)" || { echo "Spillway needs Python 3.11: install it, or name it with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m bootstrap
+
+demo: setup
+	@$(BIN)/python -m benchmarks.demo
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Format, lint, types, import rules, and whether the generated wire code is fresh.
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/wire
+
+proto: setup
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
+
+bench: setup
+	$(BIN)/spillway bench
