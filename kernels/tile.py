@@ -28,10 +28,13 @@ def decode_e4m3(x, dtype: tl.constexpr, native: tl.constexpr):
 
 @triton.jit
 def load_kv(ptrs, mask, dtype: tl.constexpr, fp8: tl.constexpr, native: tl.constexpr):
-    """Load a tile of K or V as `dtype`; what the mask leaves out is zero, never stale cache."""
-    x = tl.load(ptrs, mask=mask, other=0)
+    """Load a tile of K or V as `dtype`; what the mask leaves out is zero, never stale cache.
+
+    A mask of None loads the whole tile.
+    """
+    x = tl.load(ptrs) if mask is None else tl.load(ptrs, mask=mask, other=0)
     if fp8:
-        return decode_e4m3(x, dtype, native)
+        x = decode_e4m3(x, dtype, native)
     return x
 
 
