@@ -32,13 +32,11 @@ class Target:
     slo: str = ""
     deadline_s: float = 120.0
 
-    def stream(self, session: str) -> grpc.aio.UnaryStreamMultiCallable[bytes, bytes]:
+    def stream(self, session: str) -> grpc.aio.UnaryStreamMultiCallable:
         """The streaming method, on the connection that this session always uses."""
         channel = self.channels[hash(session) % len(self.channels)]
         # Bytes both ways: what a measurement needs is parsed in `ask`, and nothing else.
-        return channel.unary_stream(
-            "/vllm.Inference/GenerateStream", request_serializer=bytes, response_deserializer=bytes
-        )
+        return channel.unary_stream("/vllm.Inference/GenerateStream")
 
 
 @contextlib.asynccontextmanager
@@ -120,7 +118,7 @@ async def ask(
     return answer
 
 
-async def _read_trailers(call: grpc.aio.UnaryStreamCall[bytes, bytes], record: Record) -> None:
+async def _read_trailers(call: grpc.aio.UnaryStreamCall, record: Record) -> None:
     code = await call.code()
     record.status = code.name
     record.detail = "" if code is grpc.StatusCode.OK else (await call.details())[:500]
