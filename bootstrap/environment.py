@@ -60,9 +60,8 @@ class Environment:
     def _names(self) -> set[str]:
         """The programs and packages in it, one level deep: a cheap look at its completeness."""
         packages = self.path / "lib" / "python3.11" / "site-packages"
-        return {
-            entry.name for folder in (self.python.parent, packages) for entry in folder.iterdir()
-        }
+        folders = (self.python.parent, packages)
+        return {f"{folder.name}/{entry.name}" for folder in folders for entry in folder.iterdir()}
 
 
 @contextlib.contextmanager

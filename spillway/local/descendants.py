@@ -1,0 +1,93 @@
+"""Finds and ends every process that descends from this one. Standard library only.
+
+The caller is a child subreaper: an orphan among its descendants becomes its own child, so a walk
+down from it finds them all however often they forked, and no child left means no descendant left.
+A group or a session would miss what put itself into another one, as Ray's and vLLM's workers do.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+POLL_INTERVAL_S = 0.02
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of every orphan among its descendants."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def reap() -> dict[int, int]:
+    """Collect the children that have ended: exit code (negative for a signal) by process id."""
+    ended = {}
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            ended[pid] = os.waitstatus_to_exitcode(status)
+    return ended
+
+
+def end_all(deadline_s: float) -> bool:
+    """SIGKILL every descendant until none is left; False if some outlive `deadline_s` seconds."""
+    give_up = time.monotonic() + deadline_s
+    while has_children():
+        for pid, parent in descendants(os.getpid()):
+            _kill(pid, parent)
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(POLL_INTERVAL_S)
+    return True
+
+
+def has_children() -> bool:
+    """Whether any child is left, after collecting those that have ended."""
+    reap()
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def descendants(root: int) -> list[tuple[int, int]]:
+    """(process id, its parent's) of each live descendant of `root`, parents before children."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    found: list[tuple[int, int]] = []
+    frontier = [root]
+    while frontier:
+        parent = frontier.pop()
+        found += [(pid, parent) for pid in children.get(parent, ())]
+        frontier += children.get(parent, ())
+    return found
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # it ended meanwhile
+        return None
+    return int(stat.rpartition(")")[2].split()[1])  # the name, in parentheses, may hold anything
+
+
+def _kill(pid: int, parent: int) -> None:
+    """SIGKILL `pid` unless its number went to another process since `parent` was read."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if _parent(pid) in {parent, os.getpid()}:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+    finally:
+        os.close(handle)

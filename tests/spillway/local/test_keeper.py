@@ -1,0 +1,157 @@
+"""A keeper leaves nothing behind, however its command, its client or it itself comes to an end."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spillway.local.kept import Kept, KeptError
+
+# Prints its own pid and those of a child that left the session and of a double-forked orphan that
+# ignores SIGTERM, then waits.
+FAMILY = """
+    import os, signal, subprocess, sys, time
+    sleeper = [sys.executable, "-c", "import time; time.sleep(300)"]
+    escaped = subprocess.Popen(sleeper, start_new_session=True)
+    orphan_pid, answer = os.pipe()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        orphan = subprocess.Popen(sleeper, start_new_session=True)
+        os.write(answer, str(orphan.pid).encode())
+        os._exit(0)
+    os.wait()
+    print(os.getpid(), escaped.pid, os.read(orphan_pid, 20).decode(), flush=True)
+    time.sleep(300)
+"""
+
+
+def wait_for(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
+    """Poll until the condition holds; fail after the deadline."""
+    give_up = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < give_up, "the condition never held"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie that waits for its parent does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", textwrap.dedent(code)]
+
+
+def start_family(folder: Path) -> tuple[Kept, list[int]]:
+    kept = Kept(python(FAMILY), os.environ, folder)
+    wait_for(lambda: len(kept.output.split()) == 3)
+    pids = [int(word) for word in kept.output.split()]
+    assert all(is_alive(pid) for pid in pids)
+    return kept, pids
+
+
+def test_stop_ends_every_descendant_and_removes_the_folder(tmp_path: Path):
+    """Neither a new session nor a double fork gets away, and the empty parent folder goes too."""
+    kept, pids = start_family(tmp_path / "fleet" / "home")
+    kept.stop()
+    assert not any(is_alive(pid) for pid in pids)
+    assert not (tmp_path / "fleet").exists()
+
+
+def test_a_folder_of_another_keeper_stays(tmp_path: Path):
+    """The common parent is removed by the last keeper only."""
+    first = Kept(python("import time; time.sleep(300)"), os.environ, tmp_path / "fleet" / "home")
+    second = Kept(python("import time; time.sleep(300)"), os.environ, tmp_path / "fleet" / "rented")
+    first.stop()
+    assert [path.name for path in (tmp_path / "fleet").iterdir()] == ["rented"]
+    second.stop()
+    assert not (tmp_path / "fleet").exists()
+
+
+def test_killing_the_client_ends_everything(tmp_path: Path):
+    """SIGKILL of the process that gave the order reaches all that it ordered."""
+    client = f"""
+        import os, sys, time
+        from pathlib import Path
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_keeper import start_family
+        kept, pids = start_family(Path({str(tmp_path / "fleet" / "home")!r}))
+        if os.fork() == 0:  # a fork that holds on to the keeper's standard input
+            time.sleep(300)
+        print(kept.pid, *pids, flush=True)
+        time.sleep(300)
+    """
+    process = subprocess.Popen(python(client), stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    pids = [int(word) for word in process.stdout.readline().split()]
+    assert len(pids) == 4
+    process.kill()
+    wait_for(lambda: not any(is_alive(pid) for pid in pids))
+    assert not (tmp_path / "fleet").exists()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_keeper_ends_its_command(tmp_path: Path, number: signal.Signals):
+    """Whoever ends a keeper politely ends what it keeps."""
+    kept, pids = start_family(tmp_path / "home")
+    os.kill(kept.pid, number)
+    assert kept.wait(10.0) == 0
+    assert not any(is_alive(pid) for pid in pids)
+    kept.stop()
+
+
+def test_a_command_that_ends_by_itself_is_reported_with_its_last_words(tmp_path: Path):
+    """The exit code and the output outlive the folder."""
+    kept = Kept(python("print('out of luck'); raise SystemExit(3)"), os.environ, tmp_path / "home")
+    assert kept.wait(10.0) == 3
+    assert not kept.running
+    assert kept.output == "out of luck\n"
+    assert not (tmp_path / "home").exists()
+    kept.stop()
+
+
+def test_the_command_gets_its_grace(tmp_path: Path):
+    """SIGTERM comes first where the command is given time to end by itself."""
+    code = """
+        import signal, sys, time
+        from pathlib import Path
+        def leave(*_):
+            Path("../left").touch()
+            sys.exit()
+        signal.signal(signal.SIGTERM, leave)
+        print("waiting", flush=True)
+        time.sleep(300)
+    """
+    kept = Kept(python(code), os.environ, tmp_path / "home", grace_s=10.0)
+    wait_for(lambda: kept.output == "waiting\n")
+    kept.stop()
+    assert (tmp_path / "left").exists()
+
+
+def test_files_are_there_before_the_command_starts(tmp_path: Path):
+    """The command's configuration comes with the order."""
+    code = "print(open('fleet.yaml').read())"
+    kept = Kept(python(code), os.environ, tmp_path / "home", files={"fleet.yaml": "sites: []"})
+    assert kept.wait(10.0) == 0
+    assert kept.output == "sites: []\n"
+    kept.stop()
+
+
+def test_a_command_that_does_not_exist_is_an_error(tmp_path: Path):
+    """The error names it, and its folder is gone."""
+    with pytest.raises(KeptError, match="no-such-program"):
+        Kept(["/no-such-program"], os.environ, tmp_path / "home")
+    assert not (tmp_path / "home").exists()
