@@ -1,0 +1,109 @@
+"""The service vllm.Inference."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import grpc
+
+from serving.engine import Engine, EngineDeadError, EngineOverloadedError
+from serving.request import read_request
+from serving.response import ResponseWriter, merge
+from serving.status import CallContext, CallError, bad_field, overloaded
+from wire.malformed import Malformed
+from wire.vllm import inference_pb2 as pb
+
+RETRY_AFTER_S = 1.0
+"""When one who was refused for overload may ask again: about the time of a short answer."""
+
+SESSION_KEYS = ("session_id", "x-session-id")
+"""Metadata that names the session where the request's field does not."""
+
+
+class Inference:
+    """Generate and GenerateStream over an engine.
+
+    A request lives as long as its call: when the client cancels or vanishes, gRPC cancels the
+    handler, whose generators close and abort the request in the engine.
+    """
+
+    def __init__(self, engine: Engine, requests_max: int) -> None:
+        self._engine = engine
+        self._requests_max = requests_max
+        self._in_flight: set[str] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have not ended."""
+        return len(self._in_flight)
+
+    async def Generate(  # noqa: N802 - the wire's name
+        self, request: pb.GenerateRequest | Malformed, grpc_context: CallContext
+    ) -> pb.GenerateResponse:
+        """The whole answer in one message."""
+        chunks: list[pb.GenerateResponse] = []
+        try:
+            if isinstance(request, pb.GenerateRequest) and request.sampling.num_sequences > 1:
+                raise bad_field(
+                    "sampling.num_sequences", "must be 1: use GenerateStream for several answers"
+                )
+            async with aclosing(self._chunks(request, grpc_context)) as responses:
+                chunks = [response async for response in responses]
+        except CallError as error:
+            error.set_on(grpc_context)
+            return pb.GenerateResponse()
+        return merge(chunks)
+
+    async def GenerateStream(  # noqa: N802 - the wire's name
+        self, request: pb.GenerateRequest | Malformed, grpc_context: CallContext
+    ) -> AsyncIterator[pb.GenerateResponse]:
+        """The answer chunk by chunk."""
+        try:
+            async with aclosing(self._chunks(request, grpc_context)) as responses:
+                async for response in responses:
+                    yield response
+        except CallError as error:
+            error.set_on(grpc_context)
+
+    async def _chunks(
+        self, request: pb.GenerateRequest | Malformed, context: CallContext
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
+        if isinstance(request, Malformed):
+            raise bad_field(request.field or "request", request.reason)
+        generation = read_request(request, self._engine.info, _session_id(context))
+        request_id = generation.request_id
+        if request_id in self._in_flight:
+            raise bad_field(
+                "request_id",
+                f"{request_id!r} is in flight here already; an id may be used again once its "
+                "request has ended",
+                grpc.StatusCode.ALREADY_EXISTS,
+            )
+        if len(self._in_flight) >= self._requests_max:
+            raise overloaded(
+                f"{self._requests_max} requests are in flight, the most this replica takes",
+                RETRY_AFTER_S,
+            )
+        self._in_flight.add(request_id)
+        writer = ResponseWriter(generation)
+        try:
+            async with aclosing(self._engine.generate(generation)) as outputs:
+                async for output in outputs:
+                    yield writer.write(output)
+        except EngineDeadError as error:
+            raise CallError(
+                grpc.StatusCode.UNAVAILABLE, "the engine of this replica has died"
+            ) from error
+        except EngineOverloadedError as error:
+            raise overloaded(str(error), RETRY_AFTER_S) from error
+        finally:
+            self._in_flight.discard(request_id)
+
+
+def _session_id(context: CallContext) -> str:
+    """The session that the metadata names, or nothing."""
+    metadata = {key: value for key, value in context.invocation_metadata() if key in SESSION_KEYS}
+    for key in SESSION_KEYS:
+        value = metadata.get(key)
+        if isinstance(value, str):
+            return value
+    return ""

@@ -1,0 +1,163 @@
+"""Load reports: what the engine knows of itself, told to whoever routes to it.
+
+The engine tells at each of its steps; a watcher is sent a report when something that matters to
+routing has changed, not more often than INTERVAL_MIN_S, and at least as often as it asked for. A
+watcher that reads slowly gets the latest state when it reads, never a queue of old ones.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+
+from serving.engine import Engine, EngineLoad, PrefixBlocks
+from serving.prefix_backlog import PrefixBacklog, PrefixSet
+from wire.spillway.v1 import load_pb2 as pb
+
+INTERVAL_MIN_S = 0.02
+"""A router decides on predictions between reports; 50 a second are plenty for it."""
+
+KV_USAGE_STEP = 0.02
+"""A change of the cache's use that is worth a report by itself."""
+
+SILENCE_DEFAULT_MS = 1_000
+SILENCE_MIN_MS = 50
+SILENCE_MAX_MS = 60_000
+
+
+class LoadBoard:
+    """The load of one replica, and those who watch it."""
+
+    def __init__(self, engine: Engine, instance_id: str) -> None:
+        self._engine = engine
+        self._instance_id = instance_id
+        self._sequence = 0
+        self._draining = False
+        self._watchers: set[_Watcher] = set()
+        self._prefixes: PrefixSet | None = None
+        engine.on_load(self._look)
+        if engine.on_prefix_change(self._on_prefix_change):
+            self._prefixes = PrefixSet()
+
+    @property
+    def instance_id(self) -> str:
+        """Changes when the engine restarts."""
+        return self._instance_id
+
+    @property
+    def draining(self) -> bool:
+        """Whether the replica is on its way out."""
+        return self._draining
+
+    def drain(self) -> None:
+        """Says from now on that the replica is on its way out: running requests finish."""
+        self._draining = True
+        for watcher in self._watchers:
+            watcher.changed.set()
+
+    async def watch(self, max_silence_ms: int) -> AsyncGenerator[pb.LoadReport, None]:
+        """Reports until the consumer leaves, or the replica is drained and idle.
+
+        Raises EngineDeadError when the engine dies.
+        """
+        silence_s = clamp_silence_ms(max_silence_ms) / 1_000
+        watcher = _Watcher(self._prefixes)
+        self._watchers.add(watcher)
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self._engine.check()
+                watcher.changed.clear()
+                watcher.seen = self._engine.load()
+                yield self._report(watcher)
+                sent_s = loop.time()
+                if self._draining and not _unfinished(watcher.seen):
+                    return
+                await watcher.wait(silence_s)
+                # Even where a change is there already: no more than one report per interval.
+                await asyncio.sleep(sent_s + INTERVAL_MIN_S - loop.time())
+        finally:
+            self._watchers.discard(watcher)
+
+    def _look(self) -> None:
+        """The engine has made a step: wakes the watchers to whom it matters."""
+        if not self._watchers:
+            return
+        load = self._engine.load()
+        for watcher in self._watchers:
+            if not watcher.changed.is_set() and _matters(watcher.seen, load):
+                watcher.changed.set()
+
+    def _on_prefix_change(self, change: PrefixBlocks) -> None:
+        if self._prefixes is None:
+            return
+        self._prefixes.apply(change)
+        for watcher in self._watchers:
+            watcher.changed.set()
+
+    def _report(self, watcher: "_Watcher") -> pb.LoadReport:
+        self._sequence += 1
+        info, load = self._engine.info, watcher.seen
+        report = pb.LoadReport(
+            instance_id=self._instance_id,
+            sequence=self._sequence,
+            sampled_unix_ns=time.time_ns(),
+            running_requests=load.running_requests,
+            waiting_requests=load.waiting_requests,
+            queued_prefill_tokens=load.queued_prefill_tokens,
+            kv_usage=load.kv_usage,
+            prefix_hit_tokens=load.prefix_hit_tokens,
+            prefix_query_tokens=load.prefix_query_tokens,
+            ttft_s=load.ttft_s,
+            itl_s=load.itl_s,
+            draining=self._draining,
+            max_running_requests=info.max_running_requests,
+            kv_tokens_max=info.total_kv_blocks * info.kv_block_size,
+            generated_tokens=load.generated_tokens,
+            model=info.served_names[0],
+            attention_backend=info.attention_backend,
+        )
+        if watcher.backlog is not None:
+            change = watcher.backlog.take()
+            if change is not None:
+                report.prefix.reset = change.reset
+                report.prefix.added.extend(change.added)
+                report.prefix.removed.extend(change.removed)
+            if watcher.backlog:
+                watcher.changed.set()
+        return report
+
+
+class _Watcher:
+    """One who listens: what it has seen last, and whether there is something new for it."""
+
+    def __init__(self, prefixes: PrefixSet | None) -> None:
+        self.changed = asyncio.Event()
+        self.seen = EngineLoad()
+        self.backlog = PrefixBacklog(prefixes) if prefixes is not None else None
+
+    async def wait(self, silence_s: float) -> None:
+        """Until something has changed, or silence_s have passed."""
+        try:
+            async with asyncio.timeout(silence_s):
+                await self.changed.wait()
+        except TimeoutError:
+            pass
+
+
+def clamp_silence_ms(max_silence_ms: int) -> int:
+    """The silence a watcher gets for the one it asked for; 0 means the default."""
+    asked = max_silence_ms or SILENCE_DEFAULT_MS
+    return min(max(asked, SILENCE_MIN_MS), SILENCE_MAX_MS)
+
+
+def _matters(seen: EngineLoad, load: EngineLoad) -> bool:
+    return (
+        seen.running_requests != load.running_requests
+        or seen.waiting_requests != load.waiting_requests
+        or seen.queued_prefill_tokens != load.queued_prefill_tokens
+        or abs(seen.kv_usage - load.kv_usage) >= KV_USAGE_STEP
+    )
+
+
+def _unfinished(load: EngineLoad) -> int:
+    return load.running_requests + load.waiting_requests
