@@ -1,46 +1,12 @@
 """What the core answers: where a request goes, and everything that led there."""
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple
 
+from router.policy.candidate import Candidate
+from router.policy.explanation import sentence
+from router.policy.rule import Rule
 
-class Rule(Enum):
-    """The rule that decided, as one fixed word."""
-
-    ONLY = "only"  # one endpoint could be chosen
-    STICKY = "sticky"  # the session's placement holds
-    HOME = "home"  # home is predicted to meet the objective
-    OVERFLOW = "overflow"  # home is predicted to miss; a rented site is predicted to do better
-    SPILL_BACK = "spill_back"  # an overflowed session returns home
-    LEAST_BAD = "least_bad"  # nobody meets the objective; the earliest first token wins
-    NO_ENDPOINT = "no_endpoint"  # nobody can serve: none is up, or all that are up are excluded
-    OVERLOAD = "overload"  # nobody could serve within the horizon
-    UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
-    UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
-    DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token
-    NO_RETRY = "no_retry"  # the attempt failed and may not be tried elsewhere
-
-
-class Candidate(NamedTuple):
-    """One endpoint as it was judged for one request. Times in nanoseconds.
-
-    A tuple, because every decision makes one for each endpoint it judges and a frozen dataclass
-    costs three times as much to make.
-    """
-
-    endpoint: str
-    site: str
-    ttft_ns: int  # network + queue + prefill, at the class's confidence
-    network_ns: int
-    queue_ns: int
-    prefill_ns: int
-    cached_tokens: int
-    uncached_tokens: int
-    price_usd: float  # marginal cost of this request on metered capacity
-    meets_objective: bool
-    report_age_ns: int | None  # None: no load report yet
-    excluded: str = ""  # why it could not be chosen; empty where it could
+__all__ = ["Candidate", "Decision", "Refuse", "Rule", "Send"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +17,20 @@ class Send:
     endpoint: str
     site: str
     rule: Rule
-    reason: str  # the rule in a sentence, with its figures
     slo: str
+    objective_ns: int  # for the time to first token
     candidates: tuple[Candidate, ...]
     attempt: int = 1
+
+    @property
+    def chosen(self) -> Candidate:
+        """The candidate that was chosen."""
+        return next(c for c in self.candidates if c.endpoint == self.endpoint)
+
+    @property
+    def reason(self) -> str:
+        """The rule in a sentence, with its figures. Made when it is read: most never are."""
+        return sentence(self.rule, self.chosen, self.candidates, self.objective_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,8 @@ class Limits:
     report_stale_ns: int = 10 * NS_PER_S  # at this age it weighs nothing
     spill_back_margin: float = 0.7  # home must look this much better than its objective
     spill_back_dwell_ns: int = 3 * NS_PER_S  # and for this long, before sessions return
+    home_reserve: float = 0.3  # of the objective, held back under pressure for warm sessions
+    hot_prefix_share: float = 0.5  # a prefix in so many of the requests carries no weight
     queue_horizon_ns: int = 30 * NS_PER_S  # an endpoint predicted later than this is full
     retry_after_min_ns: int = 100 * NS_PER_MS
     retry_after_max_ns: int = 10 * NS_PER_S

@@ -1,9 +1,14 @@
 """The state of the fleet as frozen values: what Fleet.Watch, the metrics and `status` show."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from router.policy.fleet import SiteKind
+from router.policy.load import LoadReport
+from router.policy.sessions import Sessions
+from router.policy.site_state import SiteState
+from router.policy.tracked import Tracked
 
 
 class Health(Enum):
@@ -62,3 +67,51 @@ class FleetSnapshot:
     decided: int  # requests decided, whatever became of them
     refused: int
     retried: int
+
+
+def snapshot_site(
+    site: SiteState, endpoints: Iterable[Tracked], sessions: Sessions, now: int
+) -> SiteSnapshot:
+    """The state of one site with these endpoints."""
+    states = tuple(_snapshot_endpoint(tracked, now) for tracked in endpoints)
+    return SiteSnapshot(
+        name=site.site.name,
+        kind=site.site.kind,
+        draining=site.draining,
+        endpoints=states,
+        sessions=sum(sessions.placed_at(state.name) for state in states),
+        open_streams=sum(state.in_flight for state in states),
+        turns=site.turns,
+        output_tokens=site.output_tokens,
+        failures=site.failures,
+        overflow_turns=site.overflow_turns,
+        spend_usd=site.spend.spent_usd(now),
+    )
+
+
+def _snapshot_endpoint(tracked: Tracked, now: int) -> EndpointSnapshot:
+    heard = tracked.occupancy.report
+    report = heard or LoadReport(tracked.name, instance="", sequence=0)
+    return EndpointSnapshot(
+        name=tracked.name,
+        site=tracked.site.site.name,
+        model=tracked.endpoint.model,
+        instance=report.instance,
+        health=_health(tracked, now),
+        draining=report.draining or tracked.site.draining,
+        in_flight=tracked.in_flight,
+        running=report.running,
+        waiting=report.waiting,
+        queued_prefill_tokens=report.queued_prefill_tokens,
+        kv_usage=report.kv_usage,
+        ttft_ns=report.ttft_ns,
+        itl_ns=report.itl_ns,
+        rtt_ns=tracked.round_trip.mean_ns,
+        report_age_ns=now - tracked.occupancy.heard_ns if heard else None,
+    )
+
+
+def _health(tracked: Tracked, now: int) -> Health:
+    if tracked.gone or not tracked.connected or tracked.breaker.is_open(now):
+        return Health.DOWN
+    return Health.UP if tracked.breaker.is_closed else Health.SUSPECT

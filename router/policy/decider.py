@@ -1,0 +1,148 @@
+"""From a request to a decision, without any effect: what `on_request` and `explain` share."""
+
+import random
+from typing import NamedTuple
+
+from router.policy.candidate import Candidate
+from router.policy.decision import Decision, Send
+from router.policy.explanation import span
+from router.policy.fleet import Fleet, SloClass
+from router.policy.hot_prefix import HotPrefix
+from router.policy.judge import judge
+from router.policy.need import Need
+from router.policy.output_length import OutputLength
+from router.policy.placement import choose
+from router.policy.pool import Pool
+from router.policy.prefix import marks_of
+from router.policy.refusal import no_endpoint, overload, refuse
+from router.policy.registry import Registry
+from router.policy.request import Request
+from router.policy.rule import Rule
+from router.policy.sessions import Sessions
+from router.policy.strain import Strain
+from router.policy.tracked import BEING_PROBED
+
+_EGRESS_BYTES_PER_TOKEN = 48  # a streamed message with one token, framing included
+
+
+class Verdict(NamedTuple):
+    """A decision and what was worked out on the way to it."""
+
+    decision: Decision
+    need: Need | None = None
+    candidates: tuple[Candidate, ...] = ()
+
+
+class Decider:
+    """Reads the router's state and decides. It changes nothing."""
+
+    def __init__(self, fleet: Fleet, registry: Registry, sessions: Sessions) -> None:
+        self._limits = fleet.limits
+        self._classes = {slo.name: slo for slo in fleet.slo_classes}
+        self._classes[""] = fleet.slo(fleet.default_slo)
+        self._confidence = {c: index for index, c in enumerate(registry.confidences)}
+        self._registry = registry
+        self._sessions = sessions
+        self.output = {slo.name: OutputLength() for slo in fleet.slo_classes}
+        self.hot = HotPrefix(fleet.limits.hot_prefix_share)
+        self.strain = Strain(fleet.limits.home_reserve)
+
+    def decide(
+        self, request: Request, tried: tuple[str, ...], now: int, rng: random.Random
+    ) -> Verdict:
+        """Where the request goes; `tried` are the endpoints that have failed it."""
+        slo = self._classes.get(request.slo)
+        if slo is None:
+            names = ", ".join(sorted(name for name in self._classes if name))
+            reason = f"there is no class {request.slo!r}; there are {names}"
+            return Verdict(refuse(request, Rule.UNKNOWN_SLO, reason))
+        if request.deadline_ns is not None and request.deadline_ns <= now:
+            return Verdict(refuse(request, Rule.DEADLINE, "the deadline has passed"))
+        pool = self._registry.pool(request.model)
+        if pool is None and not self._registry.is_empty:
+            reason = f"no endpoint serves the model {request.model!r}"
+            return Verdict(refuse(request, Rule.UNKNOWN_MODEL, reason))
+        if pool is None or not pool.members:
+            return Verdict(no_endpoint(request, (), 0, self._limits))
+        need = self._need(request, slo, pool, tried, now)
+        judged = pool.shortlist(need.placed, rng)
+        candidates = tuple([judge(tracked, need, now) for tracked in judged])
+        able = [candidate for candidate in candidates if not candidate.excluded]
+        if not able:
+            able = [candidate for candidate in candidates if candidate.excluded == BEING_PROBED]
+        if not able:
+            wait_ns = min(tracked.breaker.closes_in_ns(now) for tracked in judged)
+            return Verdict(no_endpoint(request, candidates, wait_ns, self._limits), need)
+        return self._choose(need, able, candidates, now, rng)
+
+    def _choose(
+        self,
+        need: Need,
+        able: list[Candidate],
+        candidates: tuple[Candidate, ...],
+        now: int,
+        rng: random.Random,
+    ) -> Verdict:
+        request, limits = need.request, self._limits
+        chosen, rule = choose(need, able, self.strain, limits, now, rng)
+        if chosen.ttft_ns > limits.queue_horizon_ns:
+            best = min(able, key=lambda candidate: candidate.ttft_ns)
+            decision: Decision = overload(request, best, need.objective_ns, candidates, limits, rng)
+            return Verdict(decision, need, candidates)
+        if request.deadline_ns is not None and now + chosen.ttft_ns > request.deadline_ns:
+            first_ns = min(self._expected_ns(candidate, need, now) for candidate in able)
+            if now + first_ns > request.deadline_ns:
+                reason = (
+                    f"the first token is expected in {span(first_ns)},"
+                    f" the deadline is in {span(request.deadline_ns - now)}"
+                )
+                return Verdict(refuse(request, Rule.DEADLINE, reason, candidates), need, candidates)
+        decision = Send(
+            request.id,
+            chosen.endpoint,
+            chosen.site,
+            rule,
+            need.slo.name,
+            need.objective_ns,
+            candidates,
+            len(need.tried) + 1,
+        )
+        return Verdict(decision, need, candidates)
+
+    def _need(
+        self, request: Request, slo: SloClass, pool: Pool, tried: tuple[str, ...], now: int
+    ) -> Need:
+        session = self._sessions.find(request.session, now) if request.session else None
+        placed = None
+        cached_tokens = 0
+        if session is not None:
+            placed = self._registry.by_name.get(session.endpoint)
+            cached_tokens = session.cached_of(request.prompt_tokens, request.prefix)
+        marks = marks_of(request.prefix) if request.prefix else []
+        block_tokens = request.prefix_block_tokens
+        hot_tokens = self.hot.shared_blocks(marks) * block_tokens if marks else 0
+        expected_tokens = self.output[slo.name].expected(request.max_new_tokens)
+        return Need(
+            request,
+            slo,
+            self._confidence[slo.confidence],
+            slo.ttft_objective_ns(request.prompt_tokens),
+            expected_tokens,
+            marks,
+            block_tokens,
+            hot_tokens,
+            session,
+            placed,
+            cached_tokens,
+            self._sessions.turns_ahead(),
+            tried,
+            bool(tried) or slo.home_only or 0 < pool.context_min < request.prompt_tokens,
+            expected_tokens * _EGRESS_BYTES_PER_TOKEN,
+        )
+
+    def _expected_ns(self, candidate: Candidate, need: Need, now: int) -> int:
+        """The first token in the middle of what may happen: what a deadline is held against."""
+        tracked = self._registry.by_name[candidate.endpoint]
+        ahead = tracked.ahead_at(need.expected_tokens, now)
+        middle_ns = tracked.ttft.middle_ns(ahead, candidate.uncached_tokens)
+        return candidate.network_ns + int(middle_ns) + tracked.overdue_ns(now)

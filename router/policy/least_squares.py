@@ -1,0 +1,68 @@
+"""Recursive least squares with forgetting, made safe against outliers and idle directions.
+
+The textbook recursion keeps the coefficients of a linear model and their covariance, and corrects
+both with each observation. Two things go wrong with it in production, and each has its remedy here:
+
+- One absurd observation (a stalled link, a paused process) drags every coefficient. The surprise
+  is therefore clipped at `_CLIP` times its usual size. The usual size follows the clipped
+  surprises, so a lasting change still gets through, in steps whose number grows with the logarithm
+  of its size.
+- Forgetting makes the covariance of a direction that is never excited grow without bound, and the
+  first observation in that direction then sets it to noise. Forgetting is therefore skipped while
+  it would lift a variance over that of the prior.
+
+Stochastic gradient descent needs no covariance but a step size for each feature, tuned by hand.
+"""
+
+from collections.abc import Sequence
+
+_CLIP = 3.0  # surprises beyond three times the usual size are outliers until they repeat
+_SCALE_GAIN = 0.1
+
+
+class LeastSquares:
+    """y = coefficients . x, learned online. Give features and target of order one."""
+
+    __slots__ = ("_covariance", "_forgetting", "_scale", "_variance_max", "coefficients", "count")
+
+    def __init__(
+        self, prior: Sequence[float], deviation: Sequence[float], *, forgetting: float = 0.98
+    ) -> None:
+        """Start from a prior and how far each of its coefficients may be off."""
+        self.coefficients = list(prior)
+        self.count = 0
+        self._variance_max = [sigma * sigma for sigma in deviation]
+        self._covariance = [
+            [variance if row == column else 0.0 for column in range(len(prior))]
+            for row, variance in enumerate(self._variance_max)
+        ]
+        self._forgetting = forgetting
+        self._scale = 0.3
+
+    def predict(self, features: Sequence[float]) -> float:
+        """The model's value."""
+        return sum(c * x for c, x in zip(self.coefficients, features, strict=True))
+
+    def add(self, features: Sequence[float], target: float) -> None:
+        """Observe one target."""
+        projected = [
+            sum(p * x for p, x in zip(row, features, strict=True)) for row in self._covariance
+        ]
+        spread = sum(p * x for p, x in zip(projected, features, strict=True))
+        gain = [p / (self._forgetting + spread) for p in projected]
+        bound = _CLIP * self._scale
+        surprise = max(-bound, min(bound, target - self.predict(features)))
+        self._scale = max(1e-3, self._scale + _SCALE_GAIN * (abs(surprise) - self._scale))
+        self.coefficients = [c + g * surprise for c, g in zip(self.coefficients, gain, strict=True)]
+        self._covariance = [
+            [p - g * q for p, q in zip(row, projected, strict=True)]
+            for row, g in zip(self._covariance, gain, strict=True)
+        ]
+        self._forget()
+        self.count += 1
+
+    def _forget(self) -> None:
+        grow = 1.0 / self._forgetting
+        diagonal = (self._covariance[i][i] for i in range(len(self._variance_max)))
+        if all(v * grow <= most for v, most in zip(diagonal, self._variance_max, strict=True)):
+            self._covariance = [[p * grow for p in row] for row in self._covariance]

@@ -1,0 +1,29 @@
+"""What one request asks of an endpoint, worked out once and then held against each."""
+
+from dataclasses import dataclass
+
+from router.policy.fleet import SloClass
+from router.policy.request import Request
+from router.policy.sessions import Session
+from router.policy.tracked import Tracked
+
+
+@dataclass(slots=True)
+class Need:
+    """One request, ready to be judged."""
+
+    request: Request
+    slo: SloClass
+    confidence: int  # the index of the class's confidence among the fleet's
+    objective_ns: int  # for the time to first token
+    expected_tokens: float  # of output
+    marks: list[int]  # see router.policy.prefix
+    block_tokens: int  # tokens of one block of the prefix
+    hot_tokens: int  # leading tokens that nearly every request shares
+    session: Session | None
+    placed: Tracked | None  # where the session is placed, if that is still there
+    session_cached_tokens: int  # there
+    turns_ahead: float  # that the session is expected to take
+    tried: tuple[str, ...]  # endpoints that have failed this request
+    is_bounded: bool  # whether the class, the context or earlier attempts exclude endpoints
+    egress_bytes: float  # expected

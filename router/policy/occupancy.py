@@ -1,0 +1,96 @@
+"""What is at an endpoint: this router's own requests exactly, the others' from its reports.
+
+A load report counts everybody's requests, and it is late. What this router itself sent and saw end
+since then is not in it. So the report is not used as it stands: own requests that it must have
+counted are taken off, what remains are the others', and to those the router's own present count is
+added. Own dispatches thus count at once and own completions too, however old the report.
+
+The others' part is trusted fully while the report is fresh, then less and less, and an endpoint
+that has been silent for `report_stale_ns` is assumed to have what it had on average: neither what
+it had last, for ever, nor a full queue at once. How fast the others' part has been seen to change
+says how far it may be off by now; that doubt is what keeps many routers with the same late report
+from all choosing the endpoint that looked best.
+"""
+
+from router.policy.ewma import Ewma
+from router.policy.fleet import Limits
+from router.policy.load import LoadReport
+from router.policy.units import NS_PER_S
+
+_MEAN_TAU_NS = 60 * NS_PER_S
+_CHANGE_TAU_NS = 10 * NS_PER_S
+_KV_FULL = 0.9  # share of the cache in use at which it is what holds requests back
+
+
+class Occupancy:
+    """The other routers' requests at one endpoint, as of its last load report."""
+
+    __slots__ = (
+        "_change",
+        "_mean",
+        "_stale_ns",
+        "change_per_ns",
+        "fresh_ns",
+        "heard_ns",
+        "mean",
+        "others",
+        "others_tokens",
+        "report",
+        "slots",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.fresh_ns = limits.report_fresh_ns
+        self._stale_ns = limits.report_stale_ns
+        self._mean = Ewma(_MEAN_TAU_NS, prior_weight=0.0)
+        self._change = Ewma(_CHANGE_TAU_NS)
+        self.report: LoadReport | None = None
+        self.heard_ns = 0
+        self.others = 0  # requests of others, running or waiting
+        self.others_tokens = 0  # their prompt tokens still to be prefilled
+        self.mean = 0.0
+        self.change_per_ns = 0.0  # how fast `others` changes
+        self.slots = 0  # requests that run at once; 0: unknown, taken as no limit
+
+    def hear(self, report: LoadReport, own: int, own_tokens: int, now: int) -> bool:
+        """Take in a report that counts `own` of this router's requests, with `own_tokens` to come.
+
+        False if the report is a duplicate or overtaken by one already heard.
+        """
+        last = self.report
+        same = last is not None and last.instance == report.instance
+        if last is not None and same and report.sequence <= last.sequence:
+            return False
+        others = max(0, report.running + report.waiting - own)
+        if same and now > self.heard_ns:
+            elapsed = now - self.heard_ns
+            self._change.add(abs(others - self.others) / elapsed, now)
+            self.change_per_ns = self._change.value_at(now)
+        self.others = others
+        self.others_tokens = max(0, report.queued_prefill_tokens - own_tokens)
+        self._mean.add(others, now)
+        self.mean = self._mean.value_at(now)
+        self.slots = _slots(report, self.slots if same else 0)
+        self.report = report
+        self.heard_ns = now
+        return True
+
+    def weight_at(self, now: int) -> float:
+        """How much the last report is worth: 1 fresh, 0 stale, and 0 before the first."""
+        if self.report is None:
+            return 0.0
+        age = now - self.heard_ns
+        if age <= self.fresh_ns:
+            return 1.0
+        return max(0.0, (self._stale_ns - age) / (self._stale_ns - self.fresh_ns))
+
+
+def _slots(report: LoadReport, known: int) -> int:
+    """How many requests run at once, from what a report states or shows."""
+    if not report.running_max:
+        # Unstated: it is at least what ran, and is learned at all only while something waits.
+        return max(known, report.running) if known or report.waiting else 0
+    slots = max(1, round(report.running_max * (1.0 - report.lent_share)))
+    if report.waiting and report.running and report.kv_usage >= _KV_FULL:
+        return min(slots, report.running)  # cache memory is what holds requests back
+    return slots

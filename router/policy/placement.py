@@ -1,0 +1,115 @@
+"""The rules that place a request, in their order.
+
+1. Home first. While a home endpoint is predicted to meet the objective with the class's confidence,
+   the request goes to one. Under pressure, what has little or nothing cached at home leaves a
+   little earlier (`router.policy.strain`), so that what has much finds room.
+2. A session stays where it is while that is good enough, at home or elsewhere.
+3. Spill-back. An overflowed session returns when home is predicted to be well within the objective,
+   has been calm for a while, the session has not just moved, and when returning saves more over
+   the turns to come than prefilling the lost cache again costs.
+4. Overflow. When home would miss, the cheapest rented endpoint that meets the objective.
+5. When nobody meets it, the earliest first token; home if it is nearly as early.
+
+Among endpoints that cannot be told apart, given how old their reports are, chance decides: routers
+that share a late view must not all make the same choice.
+"""
+
+import random
+from operator import attrgetter
+
+from router.policy.candidate import Candidate
+from router.policy.fleet import Limits
+from router.policy.need import Need
+from router.policy.rule import Rule
+from router.policy.strain import Strain
+from router.policy.units import NS_PER_MS
+
+_ALIKE_NS = 2 * NS_PER_MS  # differences that no client notices
+_ALIKE_SHARE = 0.05
+_PRICE_ALIKE = 1.05
+_NEARLY_AS_EARLY = 1.1
+_score = attrgetter("score_ns")
+_FREE_LOSS_NS = 50 * NS_PER_MS  # a cache so cheap to make again is no reason to stay away
+
+
+def choose(
+    need: Need,
+    able: list[Candidate],
+    strain: Strain,
+    limits: Limits,
+    now: int,
+    rng: random.Random,
+) -> tuple[Candidate, Rule]:
+    """The candidate that the rules choose among those that can be chosen, of which there is one."""
+    if len(able) == 1 and able[0].home:
+        return able[0], Rule.ONLY
+    placed = None
+    if need.placed is not None:
+        placed = _named(need.placed.name, able)
+    home = [c for c in able if c.home and c.meets_objective]
+    if placed is not None and not placed.home and placed.meets_objective:
+        back = _pick(home, None, rng) if home else None
+        if back is not None and _may_return(back, placed, need, strain, limits, now):
+            return back, Rule.SPILL_BACK
+        return placed, Rule.STICKY
+    rented = [c for c in able if not c.home and c.meets_objective]
+    if home:
+        best = _pick(home, placed, rng)
+        share = strain.share_at(best.cached_tokens, now)
+        if best.ttft_ns <= share * need.objective_ns or not rented:
+            return best, Rule.STICKY if best is placed else Rule.HOME
+    if rented:
+        return _cheapest(rented, rng), Rule.OVERFLOW
+    return _least_bad(able, placed, need.objective_ns, rng), Rule.LEAST_BAD
+
+
+def _named(name: str, able: list[Candidate]) -> Candidate | None:
+    for candidate in able:
+        if candidate.endpoint == name:
+            return candidate
+    return None
+
+
+def _may_return(
+    back: Candidate, placed: Candidate, need: Need, strain: Strain, limits: Limits, now: int
+) -> bool:
+    dwell_ns = limits.spill_back_dwell_ns
+    if strain.calm_ns(need.slo.name, now) < dwell_ns:
+        return False
+    if need.session is None or need.placed is None or now - need.session.moved_ns < dwell_ns:
+        return False
+    if back.ttft_ns > limits.spill_back_margin * need.objective_ns:
+        return False
+    lost_ns = back.prefill_ns - placed.prefill_ns
+    saved_ns = float(placed.network_ns - back.network_ns)
+    usd_per_ns = need.placed.site.spend.usd_per_ns
+    if placed.price_usd > 0.0 and usd_per_ns > 0.0:
+        saved_ns += placed.price_usd / usd_per_ns  # a metered replica's time
+    return lost_ns <= _FREE_LOSS_NS + need.turns_ahead * max(0.0, saved_ns)
+
+
+def _pick(candidates: list[Candidate], placed: Candidate | None, rng: random.Random) -> Candidate:
+    if len(candidates) == 1:
+        return candidates[0]
+    best = min(candidates, key=_score)
+    reach = best.score_ns + best.doubt_ns + max(_ALIKE_NS, int(_ALIKE_SHARE * best.ttft_ns))
+    alike = [c for c in candidates if c.score_ns - c.doubt_ns <= reach]
+    if placed is not None and placed in alike:
+        return placed
+    return alike[int(rng.random() * len(alike))] if len(alike) > 1 else best
+
+
+def _cheapest(rented: list[Candidate], rng: random.Random) -> Candidate:
+    if len(rented) == 1:
+        return rented[0]
+    most = min(c.price_usd for c in rented) * _PRICE_ALIKE
+    return _pick([c for c in rented if c.price_usd <= most], None, rng)
+
+
+def _least_bad(
+    able: list[Candidate], placed: Candidate | None, objective_ns: int, rng: random.Random
+) -> Candidate:
+    earliest_ns = min(c.ttft_ns for c in able)
+    enough_ns = max(objective_ns, int(_NEARLY_AS_EARLY * earliest_ns))
+    home = [c for c in able if c.home and c.ttft_ns <= enough_ns]
+    return _pick(home or [c for c in able if c.ttft_ns <= enough_ns], placed, rng)

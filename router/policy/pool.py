@@ -1,0 +1,69 @@
+"""The endpoints that serve one model, and which of them a request looks at.
+
+With few endpoints every one is judged. With many, a decision that judged all would grow with the
+fleet, so a shortlist is judged: where the session is placed, where its prefix was last sent, and on
+each side, home and rented, the least busy and a few at random. Two random choices already remove
+most of the imbalance of one (the power of two choices); the least busy is there so that home is not
+left while it has an idle replica that chance did not draw.
+"""
+
+import random
+from operator import attrgetter
+
+from router.policy.tracked import Tracked
+
+CANDIDATES_MAX = 12  # judged by one decision
+_DRAWN = 4  # at random, on each side
+_SCANNED_MAX = 256  # looked over for the least busy, on each side
+
+_busyness = attrgetter("busyness")
+
+
+class Pool:
+    """The endpoints of one model, and the shortest context among them (0: none is known)."""
+
+    __slots__ = ("_home", "_rented", "context_min", "members")
+
+    def __init__(self) -> None:
+        self.members: list[Tracked] = []
+        self._home: list[Tracked] = []
+        self._rented: list[Tracked] = []
+        self.context_min = 0
+
+    def add(self, tracked: Tracked) -> None:
+        """An endpoint joins."""
+        self.members.append(tracked)
+        (self._home if tracked.site.is_home else self._rented).append(tracked)
+        self._measure()
+
+    def remove(self, tracked: Tracked) -> None:
+        """An endpoint leaves; no effect if it is not in the pool."""
+        for members in (self.members, self._home, self._rented):
+            if tracked in members:
+                members.remove(tracked)
+        self._measure()
+
+    def shortlist(self, placed: Tracked | None, rng: random.Random) -> list[Tracked]:
+        """The endpoints to judge for a request whose session is placed at `placed`."""
+        if len(self.members) <= CANDIDATES_MAX:
+            return self.members
+        chosen = {}
+        if placed is not None and not placed.gone:
+            chosen[placed.name] = placed
+        for side in (self._home, self._rented):
+            if not side:
+                continue
+            count = len(side)
+            start = int(rng.random() * count) if count > _SCANNED_MAX else 0
+            least = min(side[start : start + _SCANNED_MAX], key=_busyness)
+            chosen[least.name] = least
+            for _ in range(_DRAWN):
+                drawn = side[int(rng.random() * count)]
+                chosen[drawn.name] = drawn
+        return list(chosen.values())
+
+    def _measure(self) -> None:
+        contexts = [
+            t.endpoint.max_model_tokens for t in self.members if t.endpoint.max_model_tokens
+        ]
+        self.context_min = min(contexts, default=0)

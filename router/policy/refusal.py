@@ -1,0 +1,58 @@
+"""Saying no: the rule, a sentence that says what is wrong, and when asking again may help."""
+
+import random
+from collections.abc import Sequence
+
+from router.policy.candidate import Candidate
+from router.policy.decision import Refuse
+from router.policy.explanation import exclusions, span
+from router.policy.fleet import Limits
+from router.policy.request import Request
+from router.policy.rule import Rule
+
+
+def refuse(
+    request: Request,
+    rule: Rule,
+    reason: str,
+    candidates: Sequence[Candidate] = (),
+    retry_after_ns: int = 0,
+) -> Refuse:
+    """Refuse a request for this rule."""
+    return Refuse(request.id, rule, reason, request.slo, tuple(candidates), retry_after_ns)
+
+
+def no_endpoint(
+    request: Request, candidates: Sequence[Candidate], wait_ns: int, limits: Limits
+) -> Refuse:
+    """None of the endpoints can be chosen; one may be in `wait_ns`."""
+    reason = f"no endpoint can be chosen: {exclusions(candidates)}"
+    if not candidates:
+        reason = f"no endpoint of model {request.model!r} is listed"
+    return refuse(request, Rule.NO_ENDPOINT, reason, candidates, retry_after_ns(wait_ns, limits))
+
+
+def overload(
+    request: Request,
+    best: Candidate,
+    objective_ns: int,
+    candidates: Sequence[Candidate],
+    limits: Limits,
+    rng: random.Random,
+) -> Refuse:
+    """Even the best endpoint would take longer than any request may wait.
+
+    The refused are asked back when the queue will have come down to the objective, spread over half
+    as long again, so that they do not come back together.
+    """
+    reason = (
+        f"the earliest first token, at {best.endpoint}, would take {span(best.ttft_ns)},"
+        f" over the {span(limits.queue_horizon_ns)} that a request may wait"
+    )
+    wait_ns = int((best.ttft_ns - objective_ns) * (1.0 + rng.random() / 2))
+    return refuse(request, Rule.OVERLOAD, reason, candidates, retry_after_ns(wait_ns, limits))
+
+
+def retry_after_ns(wait_ns: int, limits: Limits) -> int:
+    """A wait within the bounds on what a client may be told."""
+    return max(limits.retry_after_min_ns, min(limits.retry_after_max_ns, wait_ns))

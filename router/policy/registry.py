@@ -1,0 +1,91 @@
+"""Which endpoints there are, by name and by the models that they serve."""
+
+from router.policy.endpoint import Endpoint
+from router.policy.fleet import Fleet
+from router.policy.pool import Pool
+from router.policy.predictor import mean_costs
+from router.policy.site_state import SiteState
+from router.policy.tracked import Prior, Tracked
+
+_LEARNED_AFTER = 5  # first tokens before an endpoint is an example to new ones
+
+
+class Registry:
+    """The endpoints that are up, those that are gone but still have streams, and their sites."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._limits = fleet.limits
+        self.confidences = tuple(sorted({slo.confidence for slo in fleet.slo_classes}))
+        self.sites = {site.name: SiteState(site) for site in fleet.sites}
+        self.by_name: dict[str, Tracked] = {}
+        self._everything = Pool()
+        self._pools: dict[str, Pool] = {"": self._everything}
+
+    def up(self, endpoint: Endpoint) -> None:
+        """An endpoint is listed. KeyError for a site that the fleet does not have."""
+        site = self.sites[endpoint.site]
+        tracked = self.by_name.get(endpoint.name)
+        if tracked is None:
+            prior = self._prior(endpoint)
+            tracked = Tracked(endpoint, site, self._limits, self.confidences, prior)
+            self.by_name[endpoint.name] = tracked
+        elif tracked.endpoint == endpoint and not tracked.gone:
+            return
+        else:
+            self._leave_pools(tracked)
+        tracked.endpoint = endpoint
+        tracked.site = site
+        tracked.gone = False
+        tracked.settle()
+        for name in {"", endpoint.model, *endpoint.model_aliases}:
+            self._pools.setdefault(name, Pool()).add(tracked)
+
+    def down(self, name: str) -> None:
+        """An endpoint is no longer listed."""
+        tracked = self.by_name.get(name)
+        if tracked is not None:
+            tracked.gone = True
+            tracked.settle()
+            self._leave_pools(tracked)
+            self.forget_if_done(tracked)
+
+    def forget_if_done(self, tracked: Tracked) -> None:
+        """Forget an endpoint that is gone and has no streams left."""
+        if tracked.gone and not tracked.in_flight:
+            self.by_name.pop(tracked.name, None)
+
+    def pool(self, model: str) -> Pool | None:
+        """The endpoints of a model; None for one that no endpoint has ever served.
+
+        A model whose endpoints are all gone has an empty pool: it is known, and may come back.
+        """
+        return self._pools.get(model)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no endpoint is listed."""
+        return not self._everything.members
+
+    def _leave_pools(self, tracked: Tracked) -> None:
+        for pool in self._pools.values():
+            pool.remove(tracked)
+
+    def _prior(self, endpoint: Endpoint) -> Prior:
+        """What endpoints like a new one are like: those of its site if any, else of its model."""
+        learned = [t for t in self.by_name.values() if t.ttft.count >= _LEARNED_AFTER]
+        of_model = [t for t in learned if t.endpoint.model == endpoint.model]
+        of_site = [t for t in of_model if t.endpoint.site == endpoint.site]
+        alike = of_site or of_model
+        near = [
+            t.round_trip.mean_ns
+            for t in self.by_name.values()
+            if t.endpoint.site == endpoint.site and t.round_trip.is_measured
+        ]
+        if not alike:
+            return Prior(rtt_ns=sum(near) // len(near) if near else 0)
+        return Prior(
+            costs=mean_costs([t.ttft.costs for t in alike]),
+            itl_base_ns=sum(t.decode.base_ns for t in alike) / len(alike),
+            itl_stream_ns=sum(t.decode.stream_ns for t in alike) / len(alike),
+            rtt_ns=sum(near) // len(near) if near else 0,
+        )

@@ -1,0 +1,20 @@
+"""The rules that decide, as fixed words: docs/routing.md says what each means."""
+
+from enum import Enum
+
+
+class Rule(Enum):
+    """The rule that decided."""
+
+    ONLY = "only"  # one home endpoint, and no other, could be chosen
+    STICKY = "sticky"  # the session's placement holds
+    HOME = "home"  # home is predicted to meet the objective
+    OVERFLOW = "overflow"  # home is predicted to miss; a rented site is predicted to meet
+    SPILL_BACK = "spill_back"  # an overflowed session returns home
+    LEAST_BAD = "least_bad"  # nobody meets the objective; the earliest first token wins
+    NO_ENDPOINT = "no_endpoint"  # nobody can serve: none is up, or all that are up are excluded
+    OVERLOAD = "overload"  # nobody could serve within the horizon
+    UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
+    UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
+    DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token
+    NO_RETRY = "no_retry"  # the attempt failed and may not be tried elsewhere

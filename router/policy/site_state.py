@@ -1,0 +1,31 @@
+"""What the core knows of one site beyond the fleet file, and what it counts there."""
+
+from router.policy.fleet import Site, SiteKind
+from router.policy.spend import Spend
+
+
+class SiteState:
+    """One site."""
+
+    __slots__ = (
+        "draining",
+        "failures",
+        "is_home",
+        "name",
+        "output_tokens",
+        "overflow_turns",
+        "site",
+        "spend",
+        "turns",
+    )
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.name = site.name
+        self.is_home = site.kind is SiteKind.HOME
+        self.draining = False
+        self.spend = Spend(site)
+        self.turns = 0
+        self.output_tokens = 0
+        self.failures = 0
+        self.overflow_turns = 0

@@ -1,0 +1,123 @@
+"""What rented capacity costs, and whether the budget allows more of it.
+
+A metered replica is paid by the time in which it works: while at least one of this router's
+requests is in flight there. The first `committed_replicas` busy replicas of a site are paid for
+anyway and cost nothing at the margin; home is sunk cost altogether. Egress is paid by the byte.
+
+A budget is a bucket that fills at a steady rate and holds a quarter of the period's budget. The
+rate is three quarters of the budget per period, so whatever the demand, no period however it is cut
+costs more than the budget, and the money cannot be gone in its first minutes. What requests in
+flight are expected to cost is held back beforehand.
+"""
+
+from router.policy.fleet import Price, Site, SiteKind
+from router.policy.units import NS_PER_HOUR
+
+_NS_PER_MONTH = 30 * 24 * NS_PER_HOUR
+_BURST_SHARE = 0.25
+_BYTES_PER_GIB = 1 << 30
+
+
+class Budget:
+    """Money that flows in at a steady rate and may be spent."""
+
+    __slots__ = ("_at", "_level_usd", "_most_usd", "_usd_per_ns")
+
+    def __init__(self, usd: float, period_ns: int) -> None:
+        self._most_usd = usd * _BURST_SHARE
+        self._usd_per_ns = usd * (1.0 - _BURST_SHARE) / period_ns
+        self._level_usd = self._most_usd
+        self._at: int | None = None  # full until the first charge, whatever the clock's origin
+
+    def level_usd(self, now: int) -> float:
+        """What may be spent now; negative after a charge that nobody foresaw."""
+        if self._at is None:
+            return self._most_usd
+        earned = max(0, now - self._at) * self._usd_per_ns
+        return min(self._most_usd, self._level_usd + earned)
+
+    def charge(self, usd: float, now: int) -> None:
+        """Money was spent."""
+        self._level_usd = self.level_usd(now) - usd
+        self._at = now if self._at is None else max(now, self._at)
+
+
+class Spend:
+    """The meter and the budgets of one site."""
+
+    __slots__ = (
+        "_at",
+        "_budgets",
+        "_busy",
+        "_committed",
+        "_egress_usd",
+        "_reserved_usd",
+        "_usd",
+        "is_budgeted",
+        "is_metered",
+        "usd_per_ns",
+    )
+
+    def __init__(self, site: Site) -> None:
+        price = site.price if site.kind is SiteKind.RENTED else Price()
+        self.usd_per_ns = price.metered_usd_per_replica_hour / NS_PER_HOUR
+        self._egress_usd = price.egress_usd_per_gib / _BYTES_PER_GIB
+        self._committed = price.committed_replicas
+        limits = (
+            (price.budget_usd_per_hour, NS_PER_HOUR),
+            (price.budget_usd_per_month, _NS_PER_MONTH),
+        )
+        self._budgets = tuple(Budget(usd, period) for usd, period in limits if usd is not None)
+        self.is_budgeted = bool(self._budgets)
+        self.is_metered = self.usd_per_ns > 0.0 or self._egress_usd > 0.0
+        self._busy = 0  # replicas with at least one of our requests in flight
+        self._usd = 0.0
+        self._reserved_usd = 0.0
+        self._at = 0
+
+    def is_free(self, *, busy: bool) -> bool:
+        """Whether one more request costs nothing on a replica that is busy, or idle, already."""
+        return self.usd_per_ns == 0.0 or self._busy + (not busy) <= self._committed
+
+    def price_usd(self, busy_ns: float, egress_bytes: float, *, busy: bool) -> float:
+        """The marginal cost of a request that keeps a replica working for `busy_ns`."""
+        egress = egress_bytes * self._egress_usd
+        return egress if self.is_free(busy=busy) else egress + busy_ns * self.usd_per_ns
+
+    def allows(self, price_usd: float, now: int) -> bool:
+        """Whether every budget has room for a request of this price."""
+        if not self._budgets:
+            return True
+        owed = self._accrued(now) + self._reserved_usd + price_usd
+        return all(budget.level_usd(now) >= owed for budget in self._budgets)
+
+    def spent_usd(self, now: int) -> float:
+        """Everything spent since the start."""
+        return self._usd + self._accrued(now)
+
+    def on_send(self, price_usd: float, now: int, *, busy: bool) -> None:
+        """A request was sent to a replica that is busy, or idle, already."""
+        self._settle(now)
+        self._reserved_usd += price_usd
+        self._busy += not busy
+
+    def on_end(self, price_usd: float, egress_bytes: int, now: int, *, idle: bool) -> None:
+        """A request ended; `idle` tells that its replica has none of ours left."""
+        self._settle(now)
+        self._reserved_usd = max(0.0, self._reserved_usd - price_usd)
+        self._busy -= idle
+        self._charge(egress_bytes * self._egress_usd, now)
+
+    def _accrued(self, now: int) -> float:
+        metered = max(0, self._busy - self._committed)
+        return metered * max(0, now - self._at) * self.usd_per_ns
+
+    def _settle(self, now: int) -> None:
+        self._charge(self._accrued(now), now)
+        self._at = max(now, self._at)
+
+    def _charge(self, usd: float, now: int) -> None:
+        if usd > 0.0:
+            self._usd += usd
+            for budget in self._budgets:
+                budget.charge(usd, now)

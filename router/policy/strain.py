@@ -1,0 +1,74 @@
+"""How hard home is pressed: what holds back moves in both directions.
+
+Pressure is the recent share of requests for which home was predicted to miss. While it is high,
+what is cheap to move leaves a little before the objective is reached, so that what is dear to move
+finds room: trunk reservation, as telephone exchanges do it. How dear is measured by the tokens that
+are cached at home, against what is usual there. Without pressure nothing is held back: home first.
+
+Calm is how long home has gone without strain, for each class; sessions return only after a while of
+it, so that the return itself does not bring the strain back.
+"""
+
+from collections.abc import Sequence
+
+from router.policy.candidate import Candidate
+from router.policy.ewma import Ewma
+from router.policy.need import Need
+from router.policy.units import NS_PER_S
+
+_PRESSURE_TAU_NS = 5 * NS_PER_S
+_FORGOTTEN_NS = 10 * _PRESSURE_TAU_NS  # then nothing is left of a miss
+_CACHED_TAU_NS = 60 * NS_PER_S
+_EVER = 1 << 62
+
+
+class Strain:
+    """The state of home as the last requests found it."""
+
+    __slots__ = ("_cached_tokens", "_missed_ns", "_pressure", "_reserve", "_strained_ns")
+
+    def __init__(self, reserve: float) -> None:
+        self._reserve = reserve
+        self._pressure = Ewma(_PRESSURE_TAU_NS)
+        self._cached_tokens = Ewma(_CACHED_TAU_NS)
+        self._missed_ns = -_EVER
+        self._strained_ns: dict[str, int] = {}
+
+    def pressure_at(self, now: int) -> float:
+        """The recent share of requests that home was predicted to miss, 0 to 1."""
+        return self._pressure.value_at(now)
+
+    def share_at(self, cached_tokens: int, now: int) -> float:
+        """The share of the objective that a request with so many tokens cached at home may use."""
+        if now - self._missed_ns > _FORGOTTEN_NS:
+            return 1.0
+        held_back = self._reserve * self._pressure.value_at(now)
+        usual = self._cached_tokens.value_at(now)
+        if cached_tokens > 0:
+            held_back *= usual / (usual + cached_tokens)
+        return 1.0 - held_back
+
+    def calm_ns(self, slo: str, now: int) -> int:
+        """How long home has been without strain for this class."""
+        strained_ns = self._strained_ns.get(slo)
+        return _EVER if strained_ns is None else now - strained_ns
+
+    def observe(
+        self, need: Need | None, candidates: Sequence[Candidate], margin: float, now: int
+    ) -> None:
+        """A request found home like this; `margin` is the share of the objective that is calm."""
+        if need is None:
+            return
+        home = [c for c in candidates if c.home and not c.excluded]
+        meets = any(c.meets_objective for c in home)
+        if not meets:
+            self._missed_ns = now
+        if now - self._missed_ns <= _FORGOTTEN_NS:
+            self._pressure.add(0.0 if meets else 1.0, now)
+        cached_tokens = max((c.cached_tokens for c in home), default=0)
+        if cached_tokens:
+            self._cached_tokens.add(cached_tokens, now)
+        # A long prompt alone is no strain: only what stands before it is home's own condition.
+        wait_ns = min((c.network_ns + c.queue_ns for c in home), default=_EVER)
+        if not meets or wait_ns > margin * need.objective_ns:
+            self._strained_ns[need.slo.name] = now

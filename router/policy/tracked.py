@@ -1,0 +1,254 @@
+"""Everything the core knows of one endpoint: its state is here, its estimates are in parts."""
+
+from typing import NamedTuple
+
+from router.policy.breaker import Breaker
+from router.policy.decode_speed import DecodeSpeed
+from router.policy.endpoint import Endpoint
+from router.policy.fleet import Limits
+from router.policy.flight import Flight
+from router.policy.load import LoadReport
+from router.policy.occupancy import Occupancy
+from router.policy.outcome import End, Ended
+from router.policy.predictor import COSTS_UNKNOWN, Ahead, Costs, TtftPredictor
+from router.policy.prefix import PrefixIndex
+from router.policy.round_trip import RoundTrip
+from router.policy.site_state import SiteState
+from router.policy.slots import slot_wait_ns
+from router.policy.units import NS_PER_MS
+
+RESTING = "failing or full, and left alone for a while"
+BEING_PROBED = "being probed by one request"
+
+_SILENCE_PENALTY = 0.25  # an endpoint that reports no more is believed this much slower
+
+_MAYBE_LATE = frozenset({End.CANCELLED, End.TIMED_OUT})
+_FAILURES = frozenset({End.UNREACHABLE, End.FAILED})
+_REPORTED_ITL_MAX = 8  # own streams teach more than a report's mean once there are so many
+
+
+class Prior(NamedTuple):
+    """What is believed of an endpoint before it has served anything."""
+
+    costs: Costs = COSTS_UNKNOWN
+    itl_base_ns: float = 20.0 * NS_PER_MS
+    itl_stream_ns: float = 0.5 * NS_PER_MS
+    rtt_ns: int = 0
+
+
+class Tracked:
+    """One endpoint, its own requests in flight, and what was learned of it."""
+
+    __slots__ = (
+        "_full_pause_ns",
+        "_was_connected",
+        "breaker",
+        "busyness",
+        "connected",
+        "decode",
+        "endpoint",
+        "expected_tokens",
+        "gone",
+        "in_flight",
+        "is_clear",
+        "last_first_ns",
+        "name",
+        "occupancy",
+        "pending",
+        "pending_tokens",
+        "prefix",
+        "round_trip",
+        "running",
+        "site",
+        "ttft",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        site: SiteState,
+        limits: Limits,
+        confidences: tuple[float, ...],
+        prior: Prior,
+    ) -> None:
+        self.name = endpoint.name
+        self.endpoint = endpoint
+        self.site = site
+        self.connected = True
+        self._was_connected = False
+        self._full_pause_ns = limits.retry_after_min_ns
+        self.gone = False
+        self.breaker = Breaker(limits)
+        self.round_trip = RoundTrip(prior.rtt_ns)
+        self.occupancy = Occupancy(limits)
+        self.ttft = TtftPredictor(confidences, prior.costs)
+        self.decode = DecodeSpeed(prior.itl_base_ns, prior.itl_stream_ns)
+        self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
+        self.is_clear = True  # nothing speaks against sending to it
+        self.in_flight = 0
+        self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
+        self.pending_tokens = 0
+        self.running: dict[str, Flight] = {}  # with one, in the order of their first tokens
+        self.expected_tokens = 0.0  # of output, over all in flight
+        self.last_first_ns = 0
+        self.busyness = 0  # requests here at the last event: a hint, cheap to compare
+
+    def standing_at(self, now: int) -> tuple[float, float, float]:
+        """What is at the endpoint: requests, prompt tokens to be prefilled, and a penalty factor.
+
+        All as far as can be known. The factor is 1 while reports come, more when they have stopped.
+        """
+        seen = self.occupancy
+        if seen.report is None:
+            return self.in_flight, self.pending_tokens, 1.0
+        if now - seen.heard_ns <= seen.fresh_ns:
+            return self.in_flight + seen.others, self.pending_tokens + seen.others_tokens, 1.0
+        weight = seen.weight_at(now)
+        others = weight * seen.others + (1.0 - weight) * seen.mean
+        return (
+            self.in_flight + others,
+            self.pending_tokens + weight * seen.others_tokens,
+            1.0 + _SILENCE_PENALTY * (1.0 - weight),
+        )
+
+    def ahead_at(self, expected_tokens: float, now: int) -> Ahead:
+        """What a request sent now would have before it; it expects so many tokens of output."""
+        streams, tokens, _ = self.standing_at(now)
+        slots = self.occupancy.slots
+        if not slots or streams + 1.0 <= slots:
+            return Ahead(tokens, 0.0)
+        return Ahead(tokens, self.slot_wait_ns(streams, expected_tokens, now))
+
+    def slot_wait_ns(self, streams: float, expected_tokens: float, now: int) -> float:
+        """How long one more request waits for a slot beside so many that leave it none."""
+        slots = self.occupancy.slots
+        hold_ns = self.hold_ns(expected_tokens)
+        oldest_ns, newest_ns = hold_ns - hold_ns / slots, 0.0
+        if 2 * len(self.running) >= slots:
+            oldest_ns = now - next(iter(self.running.values())).first_ns
+            newest_ns = now - self.last_first_ns
+        return slot_wait_ns(streams - slots + 1.0, slots, hold_ns, oldest_ns, newest_ns)
+
+    def hold_ns(self, expected_tokens: float) -> float:
+        """How long a request holds a slot once all are taken."""
+        if self.in_flight:
+            expected_tokens = self.expected_tokens / self.in_flight
+        return expected_tokens * self.decode.itl_ns(self.occupancy.slots)
+
+    def itl_ns(self, streams: float) -> int:
+        """The gap between the tokens of a request that runs beside so many, or as many as can."""
+        decode = self.decode
+        slots = self.occupancy.slots
+        if slots and streams >= slots:
+            streams = slots - 1
+        return int(decode.base_ns + decode.stream_ns * streams)
+
+    def overdue_ns(self, now: int) -> int:
+        """How long first tokens have failed to come, beyond what was promised.
+
+        Counted from the oldest promise that is not kept, or from the last first token since: while
+        they keep coming, one that does not is that request's trouble and not the endpoint's.
+        """
+        if not self.pending:
+            return 0
+        oldest = next(iter(self.pending.values()))
+        return max(0, now - max(oldest.due_ns, self.last_first_ns))
+
+    def hear(self, report: LoadReport, now: int) -> None:
+        """Take in a load report."""
+        # What was sent within the last round trip had not arrived when the report was made.
+        since = now - self.round_trip.mean_ns
+        unseen = unseen_tokens = 0
+        for flight in reversed(self.pending.values()):
+            if flight.sent_ns < since:
+                break
+            unseen += 1
+            unseen_tokens += flight.uncached_tokens
+        last = self.occupancy.report
+        own, own_tokens = self.in_flight - unseen, self.pending_tokens - unseen_tokens
+        if not self.occupancy.hear(report, own, own_tokens, now):
+            return
+        restarted = last is not None and last.instance != report.instance
+        if restarted or report.prefix_reset:
+            self.prefix.clear()
+        self.prefix.add(report.prefix_added, now)
+        self.prefix.remove(report.prefix_removed)
+        self.busyness = self.in_flight + self.occupancy.others
+        self.settle()
+        if report.itl_ns and report.running and self.decode.count < _REPORTED_ITL_MAX:
+            self.decode.add(report.itl_ns, report.running)
+
+    def on_send(self, flight: Flight, request_id: str) -> None:
+        """An attempt is sent."""
+        self.in_flight += 1
+        self.busyness += 1
+        self.pending[request_id] = flight
+        self.pending_tokens += flight.uncached_tokens
+        self.expected_tokens += flight.expected_tokens
+
+    def on_first_token(self, flight: Flight, request_id: str, now: int) -> None:
+        """An attempt's first message came; its `ttft_ns` is set."""
+        if self.pending.pop(request_id, None) is None:
+            return
+        self.pending_tokens -= flight.uncached_tokens
+        flight.first_ns = now
+        flight.streams = self.standing_at(now)[0]
+        self.running[request_id] = flight
+        self.last_first_ns = now
+        if not self.breaker.is_closed:
+            self.breaker.on_first_token(now)
+            self.settle()
+        ttft_ns = max(0, flight.ttft_ns - flight.network_ns)
+        self.ttft.add(flight.ahead, flight.uncached_tokens, ttft_ns, now)
+
+    def on_end(self, flight: Flight, ended: Ended, now: int) -> None:
+        """An attempt is over."""
+        self.in_flight -= 1
+        self.busyness -= 1
+        if self.pending.pop(ended.request, None) is not None:
+            self.pending_tokens -= flight.uncached_tokens
+            if ended.end in _MAYBE_LATE:
+                waited_ns = max(0, now - flight.sent_ns - flight.network_ns)
+                self.ttft.add_late(flight.ahead, flight.uncached_tokens, waited_ns, now)
+        else:
+            del self.running[ended.request]
+            if ended.end is End.OK and ended.output_tokens > 1:
+                decoded_ns = ended.duration_ns - flight.ttft_ns
+                streams = (flight.streams + self.standing_at(now)[0]) / 2
+                gap_ns = max(0, decoded_ns) / (ended.output_tokens - 1)
+                slots = self.occupancy.slots
+                self.decode.add(gap_ns, min(streams, slots - 1) if slots else streams)
+        self.expected_tokens -= flight.expected_tokens
+        if not self.in_flight:
+            self.expected_tokens = 0.0  # sums of floats drift
+        self._tell_breaker(flight, ended, now)
+        self.settle()
+
+    def on_connection(self, connected: bool, now: int) -> None:
+        """The connection was lost or made; only a connection that was made before can be lost."""
+        if connected:
+            if self._was_connected and not self.connected:
+                self.breaker.on_reconnected(now)
+            self._was_connected = True
+        self.connected = connected
+        self.settle()
+
+    def settle(self) -> None:
+        """Note whether anything speaks against the endpoint; call it after whatever might."""
+        report = self.occupancy.report
+        self.is_clear = (
+            self.connected
+            and not self.gone
+            and self.breaker.is_closed
+            and (report is None or not report.draining)
+        )
+
+    def _tell_breaker(self, flight: Flight, ended: Ended, now: int) -> None:
+        ok: bool | None = None
+        if ended.end is End.OK:
+            ok = True
+        elif ended.end in _FAILURES or (ended.end is End.TIMED_OUT and not flight.first_ns):
+            ok = False
+        self.breaker.on_end(ok=ok, was_probe=flight.probe, now=now)
+        if ended.end is End.OVERLOADED:
+            self.breaker.pause(now, self._full_pause_ns)
