@@ -164,6 +164,7 @@ class World:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._requests = 0
+        self._open: dict[str, tuple[Request, Turn, int, Callable[[], None] | None]] = {}
 
     def after(self, span_ns: int, action: Callable[[], None]) -> None:
         """Do something in a while."""
@@ -234,7 +235,6 @@ class World:
             None,
         )
         self.turns.append(seen)
-        self._open = getattr(self, "_open", {})
         self._open[asked.id] = (asked, seen, output, then)
         self._deliver(asked, decision)
         return seen
@@ -325,7 +325,11 @@ class World:
 
 
 def fleet(
-    *, ttft_ms: int = 1000, itl_ms: int = 200, limits: Limits | None = None, price: Price | None = None
+    *,
+    ttft_ms: int = 1000,
+    itl_ms: int = 200,
+    limits: Limits | None = None,
+    price: Price | None = None,
 ) -> Fleet:
     """Home and one rented site, with one class."""
     price = price or Price(metered_usd_per_replica_hour=3.6)
