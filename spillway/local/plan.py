@@ -1,0 +1,45 @@
+"""What a local fleet is to be: its sites, its service classes, where its router listens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from router.policy.fleet import Price, SiteKind, SloClass
+
+GIB = 1024**3
+SITE_BYTES = int(1.2 * GIB)  # Ray's and Serve's processes; measured: 1.1 GiB
+ENGINE_BYTES = {"vllm": int(1.6 * GIB), "fake": int(0.1 * GIB)}  # with the built-in model, on a CPU
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """One site."""
+
+    name: str
+    kind: SiteKind
+    serving: Mapping[str, Any]  # the arguments of serving.app:build
+    price: Price = field(default_factory=Price)
+
+    @property
+    def replicas(self) -> int:
+        """How many engines it runs."""
+        return int(self.serving.get("replicas", 1))
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes, by the engine it runs."""
+        return SITE_BYTES + self.replicas * ENGINE_BYTES[self.serving.get("engine", "vllm")]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """A fleet; its first service class is the default one."""
+
+    sites: tuple[SitePlan, ...]
+    slo_classes: tuple[SloClass, ...]
+    listen: str | None = None  # the router's address (host:port); None: any free port
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes; the router's own share is within what a site's figure is rounded up by."""
+        return sum(site.memory_bytes for site in self.sites)

@@ -1,0 +1,115 @@
+"""What Ray Serve runs on one cluster, asked and told through the cluster's dashboard (REST)."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+ANSWER_BYTES_MAX = 16 * 1024 * 1024  # a cluster of a thousand replicas answers 2 MB
+POLL_INTERVAL_S = 0.5
+FAILED = frozenset({"DEPLOY_FAILED", "UNHEALTHY"})
+
+
+class RayServeError(Exception):
+    """The dashboard cannot be reached, refuses, or reports a failure; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationStatus:
+    """One Serve application, as the dashboard reports it."""
+
+    name: str
+    status: str  # NOT_STARTED, DEPLOYING, RUNNING, DEPLOY_FAILED, UNHEALTHY, DELETING
+    message: str
+    replicas_running: int
+    replicas_starting: int
+
+
+class RayServe:
+    """The Serve instance of the cluster whose dashboard is at `dashboard_url`."""
+
+    def __init__(self, dashboard_url: str, timeout_s: float = 30.0) -> None:
+        self.dashboard_url = dashboard_url.rstrip("/")
+        self._timeout_s = timeout_s
+        # A cluster is reached as it is named: not through a proxy meant for the internet.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def deploy(self, config: Mapping[str, Any]) -> None:
+        """Ask for the applications of a Serve config, and for no others."""
+        self._ask("PUT", config)
+
+    def delete(self) -> None:
+        """End Serve on the cluster, with all its applications."""
+        self._ask("DELETE")
+
+    def applications(self) -> dict[str, ApplicationStatus]:
+        """Every application by its name."""
+        answer = self._ask("GET")
+        try:
+            applications = json.loads(answer)["applications"]
+            return {name: _status(name, one) for name, one in applications.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RayServeError(f"{self.dashboard_url} is not a Ray dashboard") from error
+
+    def wait_until_running(
+        self,
+        application: str,
+        deadline_s: float,
+        on_status: Callable[[ApplicationStatus], None] = lambda _: None,
+    ) -> None:
+        """Wait until the application serves; `on_status` hears each look at it.
+
+        Raises:
+            RayServeError: it failed, or does not serve after `deadline_s` seconds.
+        """
+        give_up = time.monotonic() + deadline_s
+        status: ApplicationStatus | None = None
+        while time.monotonic() < give_up:
+            status = self.applications().get(application)
+            if status is not None:
+                on_status(status)
+                if status.status == "RUNNING":
+                    return
+                if status.status in FAILED:
+                    raise RayServeError(f"{application} failed: {_one_line(status.message)}")
+            time.sleep(POLL_INTERVAL_S)
+        state = f"it is {status.status}" if status else "it is not listed"
+        raise RayServeError(f"{application} does not serve after {deadline_s:.0f} s: {state}")
+
+    def _ask(self, method: str, body: Mapping[str, Any] | None = None) -> bytes:
+        request = urllib.request.Request(  # noqa: S310  (the scheme is the operator's)
+            f"{self.dashboard_url}/api/serve/applications/",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with self._opener.open(request, timeout=self._timeout_s) as answer:
+                content: bytes = answer.read(ANSWER_BYTES_MAX)
+                return content
+        except urllib.error.HTTPError as error:
+            reason = _one_line(error.read(ANSWER_BYTES_MAX).decode(errors="replace"))
+            status = HTTPStatus(error.code).phrase
+            raise RayServeError(f"{self.dashboard_url} refuses ({status}): {reason}") from error
+        except OSError as error:
+            reason = str(getattr(error, "reason", error))
+            raise RayServeError(f"{self.dashboard_url} cannot be reached: {reason}") from error
+
+
+def _status(name: str, details: Mapping[str, Any]) -> ApplicationStatus:
+    deployments = details.get("deployments", {}).values()
+    states = [replica["state"] for one in deployments for replica in one.get("replicas", ())]
+    messages = [one.get("message", "") for one in deployments]
+    message = next(filter(None, (*messages, details.get("message", ""))), "")
+    running = states.count("RUNNING")
+    return ApplicationStatus(name, details["status"], message, running, states.count("STARTING"))
+
+
+def _one_line(text: str, length_max: int = 500) -> str:
+    """The end of a long text, where a traceback says what went wrong."""
+    joined = " ".join(text.split())
+    return joined if len(joined) <= length_max else f"... {joined[-length_max:]}"
