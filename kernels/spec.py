@@ -83,6 +83,11 @@ def native_e4m3(capability: int) -> bool:
     return capability >= NATIVE_E4M3_CAPABILITY
 
 
+def e4m3_factor(capability: int) -> float:
+    """What `tile.decode_e4m3_scaled` leaves for the launcher to fold into k_scale and v_scale."""
+    return 1.0 if native_e4m3(capability) else 256.0
+
+
 def check(spec: AttentionSpec, capability: int) -> None:
     """Refuse a spec that no kernel supports.
 

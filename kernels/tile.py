@@ -12,18 +12,44 @@ LOG2E = tl.constexpr(1.4426950408889634)
 
 @triton.jit
 def decode_e4m3(x, dtype: tl.constexpr, native: tl.constexpr):
-    """Return e4m3 bytes as `dtype` (fp16, bf16 or fp32), exactly.
+    """Return e4m3 bytes as `dtype` (fp16, bf16 or fp32), exactly."""
+    half = decode_e4m3_scaled(x, native)
+    if not native:
+        half = half * 256.0
+    return half.to(dtype)
+
+
+@triton.jit
+def decode_e4m3_scaled(x, native: tl.constexpr):
+    """Return e4m3 bytes as fp16, divided by `spec.e4m3_factor`, exactly.
 
     Without hardware conversion the bits move into an fp16's fields: 4 exponent bits of bias 7 under
-    an exponent field of bias 15 leave a factor 2 ** 8, subnormals included. The byte 0x7f (NaN)
-    reads as 480 there; the cache writer saturates at 448 and never writes it.
+    an exponent field of bias 15 leave a factor 2 ** 8, subnormals included, which the launcher
+    folds into the scales. The byte 0x7f (NaN) reads as 480 there; the cache writer saturates at 448
+    and never writes it.
     """
     if native:
-        return x.to(tl.float8e4nv, bitcast=True).to(tl.float16).to(dtype)
-    wide = x.to(tl.uint16)
-    bits = ((wide & 0x80) << 8) | ((wide & 0x7F) << 7)
-    half = bits.to(tl.float16, bitcast=True) * 256.0
-    return half.to(dtype)
+        half = x.to(tl.float8e4nv, bitcast=True).to(tl.float16)
+    else:
+        wide = x.to(tl.uint16)
+        bits = ((wide & 0x80) << 8) | ((wide & 0x7F) << 7)
+        half = bits.to(tl.float16, bitcast=True)
+    return half
+
+
+@triton.jit
+def fit_fp16(q):
+    """Return `q` [M, D] as fp16 and a power of two per row [M] that scales it back (fp32).
+
+    An e4m3 cache is cheapest to use as fp16, one instruction for two elements. A bf16 query may
+    exceed fp16's range but not its precision: rows are scaled by a power of two to a maximum in
+    [2, 4), exactly but for elements below 2 ** -25 of the row's maximum.
+    """
+    largest = tl.max(tl.abs(q.to(tl.float32)), 1)
+    # The exponent field alone; between 2 ** -126 and 2 ** 126, so that its inverse is normal.
+    power = (largest.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
+    power = tl.minimum(tl.maximum(power * 0.5, 1.1754943508222875e-38), 8.507059173023462e37)
+    return (q.to(tl.float32) * (1.0 / power)[:, None]).to(tl.float16), power
 
 
 @triton.jit

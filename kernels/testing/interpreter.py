@@ -36,7 +36,7 @@ def patched_interpreter() -> Iterator[None]:
     """Make `tl.dot` and casts of bf16 right for as long as the context lasts.
 
     NumPy's warnings of overflow and invalid operations are off meanwhile: hardware computes inf
-    and NaN without a word, and kernels rely on it (exp2 of a large score, -inf for masked keys).
+    and NaN without a word, and kernels rely on it (exp2 of a large score, log2 of an empty sum).
     """
     create_dot, cast_impl = AS_IT_COMES
 
@@ -57,7 +57,7 @@ def patched_interpreter() -> Iterator[None]:
 
     InterpreterBuilder.create_dot, InterpreterBuilder.cast_impl = dot, cast
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             yield
     finally:
         InterpreterBuilder.create_dot, InterpreterBuilder.cast_impl = create_dot, cast_impl
