@@ -99,7 +99,7 @@ def paged_prefill(
         )
 
 
-def _launch_plain(q, kv_cache, tensors, scales, plan, constants):  # noqa: ANN001, ANN202
+def _launch_plain(q, kv_cache, tensors, scales, plan, constants):
     block_table, out = tensors[:2]
     grid = (plan.spec.num_q_heads // plan.config.packed, len(plan.items))
     paged_prefill_kernel[grid](
@@ -120,7 +120,7 @@ def _launch_plain(q, kv_cache, tensors, scales, plan, constants):  # noqa: ANN00
     )
 
 
-def _launch_specialised(q, kv_cache, tensors, scales, plan, constants):  # noqa: ANN001, ANN202
+def _launch_specialised(q, kv_cache, tensors, scales, plan, constants):
     block_table, out = tensors[:2]
     require(q.stride(1) == plan.spec.head_dim, "q needs its heads beside each other, densely")
     flat = flatten_cache(kv_cache)

@@ -143,9 +143,9 @@ def _specialisable(spec: AttentionSpec) -> bool:
 def _may_cut(shape: PrefillShape, block_q: int, budget: int, window: int) -> bool:
     """Whether some tile might be cut, from bounds alone.
 
-    A tile is cut when it costs more than total / budget. The longest costs at most max_seq_len keys
-    (or a window's), and causal tiles of t tokens in r rows cost at least t^2 / (2 r block_q) keys in
-    all, as Cauchy's inequality bounds the sum of the rows' squares.
+    A tile is cut when it costs more than total / budget. The longest costs at most max_seq_len
+    keys (or a window's), and causal tiles of t tokens in r rows cost at least t^2 / (2 r block_q)
+    keys in all, as Cauchy's inequality bounds the sum of the rows' squares.
     """
     longest = shape.max_seq_len if not window else min(shape.max_seq_len, window + block_q)
     if longest <= PIECE_KEYS_MIN:

@@ -1,10 +1,13 @@
 """The plan gives every query and key range to exactly one item, and no item more than its share."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.paged_prefill.config import PrefillShape, choose_config
 from kernels.paged_prefill.constants import planner_constants
 from kernels.paged_prefill.plan import (
     CUT_FIELDS,
@@ -16,6 +19,7 @@ from kernels.paged_prefill.plan import (
     tiles_max,
 )
 from kernels.paged_prefill.plan_kernel import plan_kernel
+from kernels.spec import AttentionSpec, UnsupportedAttentionError
 
 RULES = st.builds(
     PlanRules,
@@ -62,7 +66,7 @@ def test_every_visible_pair_is_attended_exactly_once(rows, rules):
         first_seen = max(0, first_pos - rules.window + 1) if rules.window else 0
         assert ranges[0][0] <= first_seen < ranges[0][0] + rules.block_n
         assert ranges[-1][1] == last_pos + 1
-        assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(ranges))
 
 
 @given(rows=ROWS, rules=RULES)
@@ -116,9 +120,6 @@ def test_the_device_plans_the_same(rows, rules):
 
 def test_too_many_tiles_are_refused():
     """A step beyond one plan's table names its tokens and rows."""
-    from kernels.paged_prefill.config import PrefillShape, choose_config  # noqa: PLC0415
-    from kernels.spec import AttentionSpec, UnsupportedAttentionError  # noqa: PLC0415
-
     spec = AttentionSpec(32, 8, 128, 0.1, 16, torch.bfloat16)
     shape = PrefillShape(tokens=2**20, rows=8, max_query_len=2**17, max_seq_len=2**17)
     with pytest.raises(UnsupportedAttentionError, match="query tiles"):
