@@ -46,9 +46,7 @@ class LoadTally:
         self._queued_tokens = 0
         self._running = 0
         self._kv_usage = 0.0
-        self._hit_tokens = self._query_tokens = self._generated_tokens = 0
-        self._ttft = RecentMean(RECENT_HALF_LIFE_S)
-        self._itl = RecentMean(RECENT_HALF_LIFE_S)
+        self.forget_totals()
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Calls listener from now on."""
@@ -94,6 +92,12 @@ class LoadTally:
         if step.itls_s:
             self._itl.add(sum(step.itls_s), len(step.itls_s), now_s)
         self._tell()
+
+    def forget_totals(self) -> None:
+        """Starts all totals and means anew: what came before was no client's."""
+        self._hit_tokens = self._query_tokens = self._generated_tokens = 0
+        self._ttft = RecentMean(RECENT_HALF_LIFE_S)
+        self._itl = RecentMean(RECENT_HALF_LIFE_S)
 
     def load(self) -> EngineLoad:
         """The load as of now."""

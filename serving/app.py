@@ -1,0 +1,51 @@
+"""The Ray Serve application: replicas with direct gRPC ingress.
+
+`serve run serving.app:build model=/models/llama vllm.max_model_len=8192`, or the same names under
+`args:` in a Serve config file. The arguments are those of serving.settings.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve import Application
+
+from serving.engines import start_engine
+from serving.placement import deployment_options
+from serving.replica import Replica
+from serving.serve_draining import follow_draining
+from serving.settings import ReplicaSettings, read_settings
+
+
+class ServedReplica(Replica):
+    """A replica as Serve makes it: Serve calls its methods by the last part of their gRPC names."""
+
+    async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve's way
+        read = ReplicaSettings.model_validate(settings)
+        super().__init__(await start_engine(read), read.requests_max)
+        self._draining = follow_draining(self.board.drain)
+
+    async def check_health(self) -> None:
+        """Raises EngineDeadError, upon which Serve replaces the replica."""
+        self.engine.check()
+
+    async def __del__(self) -> None:
+        """Serve awaits this at the end of a graceful shutdown."""
+        engine = getattr(self, "engine", None)  # it has none where its start failed
+        if engine is not None:
+            await engine.shutdown()
+
+
+def build(args: Mapping[str, Any]) -> Application:
+    """The application for these arguments. Raises SettingsError, a ValueError, for a bad one."""
+    settings = read_settings(args)
+    deployment = serve.deployment(ServedReplica).options(
+        name="replica", **deployment_options(settings, cluster_gpus=_cluster_gpus())
+    )
+    return deployment.bind(settings.model_dump())
+
+
+def _cluster_gpus() -> float:
+    """The GPUs of the cluster this is built for."""
+    return float(ray.cluster_resources().get("GPU", 0)) if ray.is_initialized() else 0.0

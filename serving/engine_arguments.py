@@ -1,0 +1,107 @@
+"""What vLLM is told: its engine arguments and environment, from a site's settings.
+
+Pure but for the environment it is handed. The defaults for a CPU are there because vLLM's own are
+made for a device that is all its own: it would take most of the machine's memory and every core.
+"""
+
+import difflib
+from collections.abc import Collection, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from serving.settings import ReplicaSettings, SettingsError
+
+SPILLWAY_ATTENTION = "spillway"
+"""The attention backend of this project's kernels, wherever the engine runs."""
+
+ATTENTION_VARIABLE = "SPILLWAY_ATTENTION"
+"""Set to 1 for the processes of an engine that shall use it: the kernels' plugin looks for it."""
+
+DEFAULTS: dict[str, Any] = {
+    # Load reports are fed by our own logger; vLLM's would add Prometheus counters to every step.
+    "disable_log_stats": True,
+    "enable_prefix_caching": True,
+    # With equal priorities it is the order of arrival.
+    "scheduling_policy": "priority",
+}
+
+CPU_DEFAULTS: dict[str, Any] = {
+    # Without a cap it asks for 92 % of the memory, whatever else runs there.
+    "gpu_memory_utilization": 0.1,
+    "kv_cache_memory_bytes": 256 * 1024**2,
+    # Compiling takes longer than most CPU engines live.
+    "enforce_eager": True,
+    # One process less to start and to talk to.
+    "distributed_executor_backend": "uni",
+    # vLLM's 128 would cache no prompt shorter than that; its CPU kernels want multiples of 32.
+    "block_size": 32,
+    "max_num_seqs": 64,
+}
+
+
+def engine_arguments(
+    settings: ReplicaSettings, known: Collection[str], *, on_cpu: bool
+) -> dict[str, Any]:
+    """The keyword arguments of vLLM's AsyncEngineArgs, whose names are `known`.
+
+    Raises SettingsError for one that is not.
+    """
+    vllm = settings.vllm
+    for name in vllm.arguments:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; is {near[0]} meant?" if near else ""
+            raise SettingsError(f"vllm.arguments.{name}: vLLM has no such argument{hint}")
+    arguments = dict(DEFAULTS)
+    if on_cpu:
+        arguments |= CPU_DEFAULTS
+        if vllm.world_size > 1:
+            # Several workers need several processes.
+            arguments["distributed_executor_backend"] = "mp"
+    arguments |= {"model": settings.model, "served_model_name": list(settings.names)}
+    own = {
+        "dtype": vllm.dtype,
+        "max_model_len": vllm.max_model_len,
+        "tensor_parallel_size": vllm.tensor_parallel_size,
+        "pipeline_parallel_size": vllm.pipeline_parallel_size,
+        "gpu_memory_utilization": vllm.gpu_memory_utilization,
+        "kv_cache_memory_bytes": vllm.kv_cache_memory_bytes,
+    }
+    arguments |= {name: value for name, value in own.items() if value is not None}
+    if vllm.attention_backend == SPILLWAY_ATTENTION:
+        if not on_cpu:
+            arguments["attention_backend"] = "CUSTOM"
+    elif vllm.attention_backend is not None:
+        arguments["attention_backend"] = vllm.attention_backend
+    if vllm.loras:
+        arguments |= {"enable_lora": True, "max_loras": len(vllm.loras)}
+    return arguments | vllm.arguments
+
+
+def prepare_cpu_environment(
+    settings: ReplicaSettings, environment: MutableMapping[str, str]
+) -> None:
+    """Sets what only an engine on a CPU needs, which is known once vLLM is imported."""
+    if settings.vllm.world_size == 1:
+        # Otherwise vLLM moves a single worker to a process of its own, for the sake of thread
+        # settings that the environment here has already: 450 MB and a third of the speed.
+        environment.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+
+
+def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[str, str]) -> None:
+    """Sets what vLLM reads from the environment and nobody has set, before it is imported."""
+    defaults = {
+        # The process that starts an engine has a gRPC server, which does not survive a fork.
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        # Binding threads to cores starves what else runs there.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_NO_USAGE_STATS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if Path(settings.model).is_dir():
+        defaults["HF_HUB_OFFLINE"] = "1"
+    for name, value in defaults.items():
+        environment.setdefault(name, value)
+    if settings.vllm.attention_backend == SPILLWAY_ATTENTION:
+        environment[ATTENTION_VARIABLE] = "1"

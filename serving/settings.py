@@ -1,0 +1,114 @@
+"""The settings of a replica: what a site's config may say of its engine and its place.
+
+They come as arguments of `serve run serving.app:build`, from a Serve config file or from a fleet
+file, are the same in each, and an unknown or contradictory one is refused by its name.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from serving.fake_engine import FakeSettings
+from serving.replica import REQUESTS_MAX
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be served, in one sentence."""
+
+
+class VllmSettings(BaseModel):
+    """A vLLM engine. None leaves the choice to vLLM and, on a CPU, to serving.cpu_defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dtype: str | None = None
+    max_model_len: int | None = Field(default=None, ge=2)
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    pipeline_parallel_size: int = Field(default=1, ge=1)
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    """Share of a device's memory for weights, activations and cache."""
+    kv_cache_memory_bytes: int | None = Field(default=None, gt=0)
+    attention_backend: str | None = None
+    """A name in vLLM's registry, or "spillway" for the kernels of this project."""
+    loras: dict[str, str] = Field(default_factory=dict)
+    """Adapters by the name that requests use: where each lies."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Any other argument of vLLM's AsyncEngineArgs; it goes before a default of ours."""
+
+    @model_validator(mode="after")
+    def _no_argument_twice(self) -> Self:
+        own = set(type(self).model_fields) - {"arguments", "loras"}
+        taken = sorted(own & set(self.arguments))
+        if taken:
+            raise ValueError(f"set {taken[0]} beside arguments, not in it")
+        return self
+
+    @property
+    def world_size(self) -> int:
+        """Devices of one engine."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
+
+
+class ReplicaSettings(BaseModel):
+    """One replica: its engine, the resources it takes, and how many there are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(min_length=1)
+    """A local folder or a name at the Hugging Face hub; of a fake engine, any name."""
+    served_names: tuple[str, ...] = ()
+    """The names that requests use; the model's own where none is given."""
+    engine: Literal["vllm", "fake"] = "vllm"
+    vllm: VllmSettings = Field(default_factory=VllmSettings)
+    fake: FakeSettings = Field(default_factory=FakeSettings)
+    replicas: int = Field(default=1, ge=0)
+    requests_max: int = Field(default=REQUESTS_MAX, ge=1)
+    """Requests in flight at one replica; more are refused."""
+    num_cpus: float = Field(default=1, ge=0)
+    """CPUs that Ray sets aside for a replica, beside its GPUs."""
+    num_gpus: float | None = Field(default=None, ge=0)
+    """GPUs for each device of the engine. None: 1 where the cluster has any, else 0."""
+    resources: dict[str, float] = Field(default_factory=dict)
+    """Further resources of a Ray node that a replica takes, such as {"site-a": 1}."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of the replica's process."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that requests use, the one to show first."""
+        return self.served_names or (self.model,)
+
+
+def read_settings(args: Mapping[str, Any]) -> ReplicaSettings:
+    """Settings from arguments, whose names may be dotted: `vllm.max_model_len`.
+
+    Text is read as YAML where a number, a list or a mapping is expected, as it is all that a
+    command line can give. Raises SettingsError.
+    """
+    nested: dict[str, Any] = {}
+    for name, value in args.items():
+        folder, (*path, leaf) = nested, name.split(".")
+        for part in path:
+            folder = folder.setdefault(part, {})
+            if not isinstance(folder, dict):
+                raise SettingsError(f"{name}: {part} is set to a value and to a mapping")
+        folder[leaf] = _plain(value, dotted=bool(path))
+    try:
+        return ReplicaSettings.model_validate(nested)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        what = "is not a setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise SettingsError(f"{where}: {what}") from error
+
+
+def _plain(value: object, *, dotted: bool) -> object:
+    """What is meant by a text that is a mapping, a list or, in a dotted name, a scalar."""
+    if isinstance(value, str) and (dotted or value[:1] in "{["):
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+    return value

@@ -1,0 +1,115 @@
+"""A replica's settings, from a command line, a Serve config file or a fleet file."""
+
+import pytest
+
+from serving.engine_arguments import engine_arguments, prepare_cpu_environment, prepare_environment
+from serving.settings import SettingsError, read_settings
+
+KNOWN = {"seed", "max_num_seqs", "block_size", "enforce_eager"}
+
+
+def test_a_command_line_and_a_file_say_the_same():
+    """Dotted names with text and nested mappings with values are two ways to write one thing."""
+    typed = {
+        "model": "m",
+        "replicas": "2",
+        "served_names": "[a, b]",
+        "vllm.max_model_len": "512",
+        "vllm.loras.poet": "/adapters/poet",
+        "vllm.arguments.seed": "7",
+    }
+    nested = {
+        "model": "m",
+        "replicas": 2,
+        "served_names": ["a", "b"],
+        "vllm": {
+            "max_model_len": 512,
+            "loras": {"poet": "/adapters/poet"},
+            "arguments": {"seed": 7},
+        },
+    }
+    settings = read_settings(typed)
+    assert settings == read_settings(nested)
+    assert settings.names == ("a", "b")
+    assert settings.vllm.arguments == {"seed": 7}
+
+
+def test_settings_survive_the_way_to_a_replica():
+    """They travel as plain values."""
+    settings = read_settings({"model": "m", "engine": "fake", "fake": {"itl_s": 0.5}})
+    assert read_settings(settings.model_dump()) == settings
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({}, "model: "),
+        ({"model": "m", "modle": "x"}, "modle: is not a setting"),
+        ({"model": "m", "vllm.max_model_length": 8}, "vllm.max_model_length: is not a setting"),
+        ({"model": "m", "vllm": {"tensor_parallel_size": 0}}, "vllm.tensor_parallel_size: "),
+        ({"model": "m", "engine": "sglang"}, "engine: "),
+        ({"model": "m", "vllm.arguments.dtype": "half"}, "vllm: .*set dtype beside arguments"),
+        ({"model": "m", "vllm": "fast", "vllm.dtype": "half"}, "vllm.dtype: vllm is set to"),
+    ],
+)
+def test_a_bad_setting_is_named(args, message):
+    with pytest.raises(SettingsError, match=message):
+        read_settings(args)
+
+
+def test_our_defaults_yield_to_settings_and_those_to_arguments():
+    """A CPU gets its small defaults; whatever a site says goes before them."""
+    settings = read_settings(
+        {"model": "m", "vllm": {"max_model_len": 64, "arguments": {"block_size": 128}}}
+    )
+    on_cpu = engine_arguments(settings, KNOWN, on_cpu=True)
+    assert on_cpu["model"] == "m"
+    assert on_cpu["served_model_name"] == ["m"]
+    assert (on_cpu["enforce_eager"], on_cpu["block_size"], on_cpu["max_model_len"]) == (
+        True,
+        128,
+        64,
+    )
+    on_gpu = engine_arguments(settings, KNOWN, on_cpu=False)
+    assert "enforce_eager" not in on_gpu
+    assert "kv_cache_memory_bytes" not in on_gpu
+    assert "dtype" not in on_gpu
+
+
+def test_an_argument_vllm_does_not_have_is_refused_with_a_guess():
+    settings = read_settings({"model": "m", "vllm.arguments.max_num_seq": 8})
+    with pytest.raises(SettingsError, match=r"max_num_seq: .*is max_num_seqs meant"):
+        engine_arguments(settings, KNOWN, on_cpu=True)
+
+
+def test_our_attention_goes_by_the_registrys_name():
+    """On a GPU it is vLLM's place for others' backends; on a CPU there is but one place."""
+    own = read_settings({"model": "m", "vllm.attention_backend": "spillway"})
+    assert engine_arguments(own, KNOWN, on_cpu=False)["attention_backend"] == "CUSTOM"
+    assert "attention_backend" not in engine_arguments(own, KNOWN, on_cpu=True)
+    other = read_settings({"model": "m", "vllm.attention_backend": "TRITON_ATTN"})
+    assert engine_arguments(other, KNOWN, on_cpu=False)["attention_backend"] == "TRITON_ATTN"
+
+
+def test_adapters_turn_on_what_they_need():
+    settings = read_settings({"model": "m", "vllm.loras": {"a": "/a", "b": "/b"}})
+    arguments = engine_arguments(settings, KNOWN, on_cpu=True)
+    assert (arguments["enable_lora"], arguments["max_loras"]) == (True, 2)
+
+
+def test_the_environment_is_completed_not_overwritten(tmp_path):
+    environment = {"VLLM_LOGGING_LEVEL": "DEBUG"}
+    settings = read_settings({"model": str(tmp_path), "vllm.attention_backend": "spillway"})
+    prepare_environment(settings, environment)
+    prepare_cpu_environment(settings, environment)
+    assert environment["VLLM_LOGGING_LEVEL"] == "DEBUG"
+    assert environment["VLLM_WORKER_MULTIPROC_METHOD"] == "spawn"
+    assert environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert environment["HF_HUB_OFFLINE"] == "1"
+    assert environment["SPILLWAY_ATTENTION"] == "1"
+
+
+def test_a_model_from_the_hub_may_be_fetched():
+    environment = {}
+    prepare_environment(read_settings({"model": "some-org/some-model"}), environment)
+    assert "HF_HUB_OFFLINE" not in environment
