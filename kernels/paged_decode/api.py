@@ -1,20 +1,10 @@
 """Paged decode: a few query tokens per row over a long paged cache."""
 
-import math
-
 import torch
 
-from kernels.paged_decode.kernel import paged_decode_kernel
-from kernels.paged_decode.launch import (
-    PLANNER_WORKERS,
-    attention_constants,
-    planner_constants,
-)
-from kernels.paged_decode.planner import planner_kernel
+from kernels.paged_decode.arguments import check_per_head, check_rows, check_tensors
+from kernels.paged_decode.launch import Whole, launch_attention, launch_planner
 from kernels.paged_decode.workspace import DecodeWorkspace
-from kernels.spec import UnsupportedAttentionError, e4m3_factor
-
-LOG2E = math.log2(math.e)
 
 
 def plan_decode(
@@ -35,17 +25,8 @@ def plan_decode(
     Raises:
         UnsupportedAttentionError: more rows than the workspace has room for.
     """
-    rows = _count_rows(workspace, seq_lens, query_start_loc)
-    planner_kernel[(-(-workspace.workers // PLANNER_WORKERS),)](
-        seq_lens,
-        query_start_loc,
-        workspace.share,
-        workspace.row_tiles,
-        workspace.worker_row,
-        rows,
-        workspace.workers,
-        **planner_constants(workspace.spec, workspace.config),
-    )
+    check_rows(workspace.max_rows, seq_lens, query_start_loc)
+    launch_planner(workspace, seq_lens, query_start_loc, Whole())
 
 
 def paged_decode(
@@ -91,113 +72,23 @@ def paged_decode(
     Raises:
         UnsupportedAttentionError: an argument of the wrong shape, dtype or layout, by name.
     """
-    rows = _count_rows(workspace, seq_lens, query_start_loc)
+    check_rows(workspace.max_rows, seq_lens, query_start_loc)
     if kv_cache.dtype == torch.float8_e4m3fn:
         kv_cache = kv_cache.view(torch.uint8)
-    _check_tensors(workspace, q, kv_cache, block_table, out, lse)
-    _check_per_head(workspace, sinks, alibi_slopes)
-    spec, config = workspace.spec, workspace.config
-    cache_factor = 1.0 if spec.kv_dtype == "same" else e4m3_factor(workspace.capability)
-    paged_decode_kernel[(workspace.workers,)](
+    check_tensors(workspace.spec, q, kv_cache, block_table, out, lse)
+    check_per_head(workspace.spec, sinks, alibi_slopes)
+    launch_attention(
+        workspace,
         q,
         kv_cache,
         block_table,
         seq_lens,
         query_start_loc,
         out,
-        workspace.partial_stats if lse is None else lse,
-        workspace.partial_stats if sinks is None else sinks,
-        workspace.partial_stats if alibi_slopes is None else alibi_slopes,
-        workspace.share,
-        workspace.row_tiles,
-        workspace.worker_row,
-        workspace.partial_out,
-        workspace.partial_stats,
-        workspace.arrivals,
-        rows,
-        block_table.stride(0),
-        q.stride(0),
-        q.stride(1),
-        out.stride(0),
-        out.stride(1),
-        kv_cache.stride(0),
-        kv_cache.stride(1),
-        kv_cache.stride(2),
-        spec.scale * k_scale * cache_factor * LOG2E,
-        v_scale * cache_factor,
-        **attention_constants(
-            spec,
-            config,
-            workspace.capability,
-            max_query_len=workspace.max_query_len,
-            lse=lse is not None,
-        ),
-        num_warps=config.num_warps,
+        lse,
+        k_scale=k_scale,
+        v_scale=v_scale,
+        sinks=sinks,
+        alibi_slopes=alibi_slopes,
+        role=Whole(),
     )
-
-
-def _count_rows(
-    workspace: DecodeWorkspace, seq_lens: torch.Tensor, query_start_loc: torch.Tensor
-) -> int:
-    """Rows of the step, once both tensors are what the kernels expect."""
-    rows = seq_lens.shape[0]
-    _require(rows <= workspace.max_rows, f"{rows} rows exceed max_rows {workspace.max_rows}")
-    for name, tensor, length in (
-        ("seq_lens", seq_lens, rows),
-        ("query_start_loc", query_start_loc, rows + 1),
-    ):
-        fits = tensor.dtype == torch.int32 and tensor.shape == (length,)
-        _require(fits and tensor.is_contiguous(), f"{name} must be int32 [{length}], contiguous")
-    return rows
-
-
-def _check_tensors(
-    workspace: DecodeWorkspace,
-    q: torch.Tensor,
-    kv_cache: torch.Tensor,
-    block_table: torch.Tensor,
-    out: torch.Tensor,
-    lse: torch.Tensor | None,
-) -> None:
-    """Shapes, dtypes and layouts of the big tensors."""
-    spec = workspace.spec
-    heads, dim = spec.num_q_heads, spec.head_dim
-    for name, tensor in (("q", q), ("out", out)):
-        fits = tensor.dtype == spec.dtype and tensor.shape[1:] == (heads, dim)
-        _require(fits, f"{name} must be {spec.dtype} [tokens, {heads}, {dim}]")
-        _require(_vectorises(tensor), f"{name} needs a last stride of 1 and others divisible by 16")
-    _require(out.shape == q.shape, "out must have the shape of q")
-    cache_shape = (spec.num_kv_heads, spec.block_size, 2 * dim)
-    _require(kv_cache.shape[1:] == cache_shape, f"kv_cache must be [num_blocks, *{cache_shape}]")
-    _require(kv_cache.dtype == spec.cache_dtype, f"kv_cache must be {spec.cache_dtype}")
-    _require(_vectorises(kv_cache), "kv_cache needs a last stride of 1, others divisible by 16")
-    fits = block_table.dtype == torch.int32 and block_table.stride(1) == 1
-    _require(fits, "block_table must be int32 [rows, max_blocks] with a last stride of 1")
-    if lse is not None:
-        fits = lse.dtype == torch.float32 and lse.shape == q.shape[:2] and lse.is_contiguous()
-        _require(fits, f"lse must be fp32 [{q.shape[0]}, {heads}], contiguous")
-
-
-def _check_per_head(
-    workspace: DecodeWorkspace, sinks: torch.Tensor | None, alibi_slopes: torch.Tensor | None
-) -> None:
-    """Sinks and slopes are given exactly when the spec says so."""
-    spec = workspace.spec
-    for name, tensor, wanted in (
-        ("sinks", sinks, spec.sinks),
-        ("alibi_slopes", alibi_slopes, spec.alibi),
-    ):
-        _require((tensor is not None) == wanted, f"{name} must be given exactly when the spec asks")
-        if tensor is not None:
-            fits = tensor.dtype == torch.float32 and tensor.shape == (spec.num_q_heads,)
-            _require(fits, f"{name} must be fp32 [{spec.num_q_heads}]")
-
-
-def _vectorises(tensor: torch.Tensor) -> bool:
-    """Whether 16 neighbouring elements of the last axis always load as whole vectors."""
-    return tensor.stride(-1) == 1 and all(stride % 16 == 0 for stride in tensor.stride()[:-1])
-
-
-def _require(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise UnsupportedAttentionError(sentence)

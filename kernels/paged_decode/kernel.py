@@ -1,11 +1,16 @@
-"""The decode kernel: a persistent program walks its share of the plan, piece by piece."""
+"""The decode kernel: a persistent program walks its share of the plan, piece by piece.
+
+It runs in three roles. "whole" attends to all of each row. "prefix" attends to what groups of rows
+share, with each group's query tokens gathered into rows of its own. "suffix" attends to the rest of
+each row and merges the prefix's result. `kernels.shared_prefix` uses the last two.
+"""
 
 import triton
 import triton.language as tl
 
 from kernels import tile
 from kernels.paged_decode.attend import attend
-from kernels.paged_decode.merge import finish, merge_partials, store_partial
+from kernels.paged_decode.merge import finish, merge_partials, merge_prefix, store_partial
 from kernels.paged_decode.planner import row_span
 
 
@@ -70,7 +75,11 @@ def _load_query(
     return q_tile, row_scale, slopes
 
 
-@triton.jit(do_not_specialize=["num_rows", "stride_table"])
+@triton.jit(
+    do_not_specialize=["num_rows", "stride_table"],
+    # An engine passes slices of its step's tensors, which begin anywhere.
+    do_not_specialize_on_alignment=["block_table", "seq_lens", "query_start_loc"],
+)
 def paged_decode_kernel(
     q,  # [tokens, Hq, HEAD_DIM]
     kv_cache,  # [num_blocks, Hkv, BLOCK_SIZE, 2 * HEAD_DIM]
@@ -87,6 +96,12 @@ def paged_decode_kernel(
     partial_out,  # [slots, PACKED_ROWS, PADDED_DIM] fp32
     partial_stats,  # [slots, 2, PACKED_ROWS] fp32
     arrivals,  # [rows * HEADS] int32, zero between launches
+    gather_token,  # prefix: [slots] int32, the token of each gathered slot or -1
+    gather_pos,  # prefix: [slots] int32, its position in its sequence
+    table_rows,  # prefix: [rows] int32, whose pages to read
+    skip_lens,  # suffix: [rows] int32, tokens the prefix pass has attended to
+    prefix_out,  # suffix: [tokens, Hq, HEAD_DIM] fp32
+    prefix_lse,  # suffix: [tokens, Hq] fp32, log2 units
     num_rows,
     stride_table,
     stride_q_token,
@@ -98,6 +113,7 @@ def paged_decode_kernel(
     stride_kv_token,
     qk_scale,  # scale * k_scale * log2 e
     v_scale,
+    ROLE: tl.constexpr,
     NUM_KV_HEADS: tl.constexpr,
     GROUP: tl.constexpr,
     M_TILES: tl.constexpr,
@@ -137,17 +153,27 @@ def paged_decode_kernel(
         )
         at = head_start + last
         if (first < last) & (head_start + first < end):
-            q_start = tl.load(query_start_loc + row)
-            q_len = tl.load(query_start_loc + row + 1) - q_start
-            seq_len = tl.load(seq_lens + row)
             kv_head = head // M_TILES
             packed = (head % M_TILES) * BLOCK_M + offs_m  # query token major, head of group minor
             q_head = kv_head * GROUP + packed % GROUP
-            token = packed // GROUP
-            valid = token < q_len
+            q_start = tl.load(query_start_loc + row)
+            q_len = tl.load(query_start_loc + row + 1) - q_start
+            seq_len = tl.load(seq_lens + row)
+            token = q_start + packed // GROUP
+            q_pos = seq_len - q_len + packed // GROUP
+            valid = packed // GROUP < q_len
+            table_row = row
+            skip_len = 0
+            if ROLE == "prefix":
+                q_pos = tl.load(gather_pos + token, mask=valid, other=0)
+                token = tl.load(gather_token + token, mask=valid, other=-1)
+                valid = token >= 0
+                table_row = tl.load(table_rows + row)
+            if ROLE == "suffix":
+                skip_len = tl.load(skip_lens + row)
             valid_2d = valid[:, None] & (offs_d < HEAD_DIM)[None, :]
             q_tile, row_scale, slopes = _load_query(
-                q + (q_start + token).to(tl.int64) * stride_q_token + q_head * stride_q_head,
+                q + token.to(tl.int64) * stride_q_token + q_head * stride_q_head,
                 alibi_slopes + q_head,
                 offs_d,
                 valid,
@@ -156,13 +182,13 @@ def paged_decode_kernel(
                 ALIBI,
                 FP8,
             )
-            span_first, _ = row_span(seq_len, q_len, BLOCK_N, WINDOW)
+            span_first, _ = row_span(seq_len, q_len, skip_len, BLOCK_N, WINDOW)
             acc, row_max, row_sum = attend(
                 q_tile,
-                seq_len - q_len + token,
+                q_pos,
                 slopes,
                 kv_cache + kv_head.to(tl.int64) * stride_kv_head,
-                block_table + row.to(tl.int64) * stride_table,
+                block_table + table_row.to(tl.int64) * stride_table,
                 stride_kv_block,
                 stride_kv_token,
                 span_first + first,
@@ -204,13 +230,24 @@ def paged_decode_kernel(
                         MERGE_UNROLL,
                     )
             if complete:
+                out_row = token * (NUM_KV_HEADS * GROUP) + q_head
+                if ROLE == "suffix":
+                    acc, row_max, row_sum = merge_prefix(
+                        acc,
+                        row_max,
+                        row_sum,
+                        prefix_out,
+                        prefix_lse,
+                        out_row,
+                        valid & (offs_m * 0 + skip_len > 0),
+                        HEAD_DIM,
+                    )
                 sink = tl.zeros([BLOCK_M], tl.float32)
                 if SINKS:
                     sink = tl.load(sinks + q_head, mask=valid, other=0.0) * tile.LOG2E
                 result, row_lse = finish(acc, row_max, row_sum, sink, v_scale, SINKS)
-                offs_o = (q_start + token).to(tl.int64) * stride_out_token
-                out_ptrs = out + (offs_o + q_head * stride_out_head)[:, None] + offs_d[None, :]
+                offs_o = token.to(tl.int64) * stride_out_token + q_head * stride_out_head
+                out_ptrs = out + offs_o[:, None] + offs_d[None, :]
                 tl.store(out_ptrs, result.to(out.dtype.element_ty), mask=valid_2d)
                 if WRITE_LSE:
-                    lse_ptrs = lse + (q_start + token) * (NUM_KV_HEADS * GROUP) + q_head
-                    tl.store(lse_ptrs, row_lse, mask=valid)
+                    tl.store(lse + out_row, row_lse, mask=valid)

@@ -1,18 +1,160 @@
-"""Compile-time constants of both decode kernels, for launching and for ahead-of-time compiling."""
+"""Launching both decode kernels in any role, arguments already checked."""
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
-from kernels.paged_decode.config import CHUNKS_MAX, DecodeConfig
-from kernels.spec import AttentionSpec, native_e4m3
+import torch
 
+from kernels.paged_decode.config import CHUNKS_MAX, DecodeConfig
+from kernels.paged_decode.kernel import paged_decode_kernel
+from kernels.paged_decode.planner import planner_kernel
+from kernels.paged_decode.workspace import DecodeWorkspace
+from kernels.spec import AttentionSpec, e4m3_factor, native_e4m3
+
+LOG2E = math.log2(math.e)
 #: The planner's tile of rows and workers: 64 comparisons for each thread of 4 warps.
 PLANNER_ROWS, PLANNER_WORKERS = 256, 32
 
 
-def planner_constants(spec: AttentionSpec, config: DecodeConfig) -> dict[str, Any]:
-    """Constants of `planner_kernel`."""
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Attend to all of each row."""
+
+    name = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Attend to shared prefixes; query tokens are gathered into `tokens`-sized rows.
+
+    Attributes:
+        gather_token: int32 `[slots]`, the token of each slot, -1 where there is none.
+        gather_pos: int32 `[slots]`, the position of that token in its sequence.
+        table_rows: int32 `[rows]`, the row whose pages hold the prefix.
+    """
+
+    gather_token: torch.Tensor
+    gather_pos: torch.Tensor
+    table_rows: torch.Tensor
+    name = "prefix"
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """Attend to what follows a shared prefix, and merge the prefix's result.
+
+    Attributes:
+        skip_lens: int32 `[rows]`, tokens of the prefix, a multiple of the KV tile; 0 for none.
+        prefix_out: fp32 `[tokens, Hq, D]`, contiguous.
+        prefix_lse: fp32 `[tokens, Hq]`, contiguous, log2 units.
+    """
+
+    skip_lens: torch.Tensor
+    prefix_out: torch.Tensor
+    prefix_lse: torch.Tensor
+    name = "suffix"
+
+
+Role = Whole | Prefix | Suffix
+
+
+def launch_planner(
+    workspace: DecodeWorkspace,
+    seq_lens: torch.Tensor,
+    query_start_loc: torch.Tensor,
+    role: Role,
+) -> None:
+    """Plan `seq_lens.shape[0]` rows into the workspace."""
+    skip = isinstance(role, Suffix)
+    planner_kernel[(-(-workspace.workers // PLANNER_WORKERS),)](
+        seq_lens,
+        query_start_loc,
+        role.skip_lens if isinstance(role, Suffix) else workspace.arrivals,
+        workspace.share,
+        workspace.row_tiles,
+        workspace.worker_row,
+        seq_lens.shape[0],
+        workspace.workers,
+        **planner_constants(workspace.spec, workspace.config, skip=skip),
+    )
+
+
+def launch_attention(
+    workspace: DecodeWorkspace,
+    q: torch.Tensor,
+    kv_cache: torch.Tensor,
+    block_table: torch.Tensor,
+    seq_lens: torch.Tensor,
+    query_start_loc: torch.Tensor,
+    out: torch.Tensor,
+    lse: torch.Tensor | None,
+    *,
+    k_scale: float,
+    v_scale: float,
+    sinks: torch.Tensor | None,
+    alibi_slopes: torch.Tensor | None,
+    role: Role,
+) -> None:
+    """Attend to `seq_lens.shape[0]` rows as the workspace's plan says."""
+    spec, config = workspace.spec, workspace.config
+    cache_factor = 1.0 if spec.kv_dtype == "same" else e4m3_factor(workspace.capability)
+    # These stand in for tensors that the compiled form never touches.
+    unused, unused_fp32 = workspace.arrivals, workspace.partial_stats
+    gathered, skipped = (unused,) * 3, (unused, unused_fp32, unused_fp32)
+    if isinstance(role, Prefix):
+        gathered = (role.gather_token, role.gather_pos, role.table_rows)
+    elif isinstance(role, Suffix):
+        skipped = (role.skip_lens, role.prefix_out, role.prefix_lse)
+    paged_decode_kernel[(workspace.workers,)](
+        q,
+        kv_cache,
+        block_table,
+        seq_lens,
+        query_start_loc,
+        out,
+        unused_fp32 if lse is None else lse,
+        unused_fp32 if sinks is None else sinks,
+        unused_fp32 if alibi_slopes is None else alibi_slopes,
+        workspace.share,
+        workspace.row_tiles,
+        workspace.worker_row,
+        workspace.partial_out,
+        workspace.partial_stats,
+        workspace.arrivals,
+        *gathered,
+        *skipped,
+        seq_lens.shape[0],
+        block_table.stride(0),
+        q.stride(0),
+        q.stride(1),
+        out.stride(0),
+        out.stride(1),
+        kv_cache.stride(0),
+        kv_cache.stride(1),
+        kv_cache.stride(2),
+        spec.scale * k_scale * cache_factor * LOG2E,
+        v_scale * cache_factor,
+        **attention_constants(
+            spec,
+            config,
+            workspace.capability,
+            role=role.name,
+            packed_rows=workspace.packed_rows,
+            sinks=sinks is not None,
+            lse=lse is not None,
+        ),
+        num_warps=config.num_warps,
+    )
+
+
+def planner_constants(
+    spec: AttentionSpec, config: DecodeConfig, *, skip: bool = False
+) -> dict[str, Any]:
+    """Compile-time constants of `planner_kernel`."""
     return {
         "HEADS": spec.num_kv_heads * config.m_tiles,
+        "SKIP": skip,
         "BLOCK_N": config.block_n,
         "WINDOW": spec.sliding_window,
         "SHARE_MIN": config.share_tiles_min,
@@ -22,10 +164,18 @@ def planner_constants(spec: AttentionSpec, config: DecodeConfig) -> dict[str, An
 
 
 def attention_constants(
-    spec: AttentionSpec, config: DecodeConfig, capability: int, *, max_query_len: int, lse: bool
+    spec: AttentionSpec,
+    config: DecodeConfig,
+    capability: int,
+    *,
+    role: str,
+    packed_rows: int,
+    sinks: bool,
+    lse: bool,
 ) -> dict[str, Any]:
-    """Constants of `paged_decode_kernel`."""
+    """Compile-time constants of `paged_decode_kernel`."""
     return {
+        "ROLE": role,
         "NUM_KV_HEADS": spec.num_kv_heads,
         "GROUP": spec.group_size,
         "M_TILES": config.m_tiles,
@@ -34,10 +184,10 @@ def attention_constants(
         "BLOCK_SIZE": spec.block_size,
         "BLOCK_M": config.block_m,
         "BLOCK_N": config.block_n,
-        "PACKED_ROWS": min(config.block_m, max_query_len * spec.group_size),
+        "PACKED_ROWS": packed_rows,
         "WINDOW": spec.sliding_window,
         "SOFT_CAP": spec.soft_cap,
-        "SINKS": spec.sinks,
+        "SINKS": sinks,
         "ALIBI": spec.alibi,
         "FP8": spec.kv_dtype == "fp8_e4m3",
         "NATIVE_E4M3": native_e4m3(capability),

@@ -81,6 +81,28 @@ def merge_partials(
 
 
 @triton.jit
+def merge_prefix(
+    acc,
+    row_max,
+    row_sum,
+    prefix_out,  # [tokens, Hq, HEAD_DIM] fp32, normalised
+    prefix_lse,  # [tokens, Hq] fp32, log2 units
+    rows,  # [M] token times Hq plus head
+    valid,  # [M], false too where a row has no shared prefix
+    HEAD_DIM: tl.constexpr,
+):
+    """Merge the finished result of a shared prefix: one more partial, with a sum of 1."""
+    offs_d = tl.arange(0, acc.shape[1])
+    part_max = tl.load(prefix_lse + rows, mask=valid, other=float("-inf"))
+    ptrs = prefix_out + rows.to(tl.int64)[:, None] * HEAD_DIM + offs_d[None, :]
+    part = tl.load(ptrs, mask=valid[:, None] & (offs_d < HEAD_DIM)[None, :], other=0.0)
+    new_max = tl.maximum(row_max, part_max)
+    safe_max = tile.finite_max(new_max)
+    decay, weight = tl.math.exp2(row_max - safe_max), tl.math.exp2(part_max - safe_max)
+    return acc * decay[:, None] + part * weight[:, None], new_max, row_sum * decay + weight
+
+
+@triton.jit
 def finish(acc, row_max, row_sum, sink_log2e, v_scale, SINKS: tl.constexpr):
     """Normalise: output [M, D] fp32 and log-sum-exp [M] in log2 units.
 

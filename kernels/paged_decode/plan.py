@@ -74,11 +74,16 @@ class Piece:
     slot: int
 
 
-def row_span(seq_len: int, query_len: int, block_n: int, sliding_window: int) -> Span:
-    """The tiles that any query token of a row sees; empty for a row without query or cache."""
+def row_span(
+    seq_len: int, query_len: int, block_n: int, sliding_window: int, skip_len: int = 0
+) -> Span:
+    """The tiles that any query token of a row sees; empty for a row without query or cache.
+
+    The first `skip_len` tokens, whole tiles, are somebody else's.
+    """
     if seq_len == 0 or query_len == 0:
         return Span(0, 0)
-    first_seen = max(0, seq_len - query_len - sliding_window + 1) if sliding_window else 0
+    first_seen = max(0, seq_len - query_len - sliding_window + 1) if sliding_window else skip_len
     return Span(first_seen // block_n, -(-seq_len // block_n))
 
 

@@ -35,7 +35,17 @@ CASES: tuple[tuple[str, AttentionSpec, int, bool], ...] = (
     ("d128-invariant", LLAMA, 1, True),
 )
 
-_POINTERS = ("q", "kv_cache", "out", "partial_out", "partial_stats")
+#: What an engine passes slices of, so that nothing may be assumed of where it begins.
+_SLICED = ("block_table", "seq_lens", "query_start_loc")
+_FP32 = (
+    "lse",
+    "sinks",
+    "alibi_slopes",
+    "partial_out",
+    "partial_stats",
+    "prefix_out",
+    "prefix_lse",
+)
 _STRIDES = (
     "stride_q_token",
     "stride_q_head",
@@ -51,9 +61,9 @@ def variants(capability: int) -> Iterator[Variant]:
     """Every form of `CASES` for one capability, then the planner's."""
     for name, spec, max_query_len, batch_invariant in CASES:
         yield attention_variant(
-            name, spec, max_query_len, capability, batch_invariant=batch_invariant, lse=False
+            name, spec, max_query_len, capability, batch_invariant=batch_invariant
         )
-    yield attention_variant("d128-lse", LLAMA, 1, capability, batch_invariant=False, lse=True)
+    yield attention_variant("d128-lse", LLAMA, 1, capability, lse=True)
     for window in (0, 1024):
         yield planner_variant(
             f"planner-window{window}", replace(LLAMA, sliding_window=window), capability
@@ -66,36 +76,49 @@ def attention_variant(
     max_query_len: int,
     capability: int,
     *,
-    batch_invariant: bool,
-    lse: bool,
+    batch_invariant: bool = False,
+    lse: bool = False,
+    role: str = "whole",
 ) -> Variant:
-    """The attention kernel as `paged_decode` would launch it."""
+    """The attention kernel as `launch_attention` would launch it."""
     config = choose_config(spec, max_query_len, capability, batch_invariant=batch_invariant)
-    constexprs = attention_constants(spec, config, capability, max_query_len=max_query_len, lse=lse)
-    types = dict.fromkeys(("q", "out"), pointer(spec.dtype))
-    types["kv_cache"] = pointer(spec.cache_dtype)
-    fp32 = ("lse", "sinks", "alibi_slopes", "partial_out", "partial_stats")
-    types |= dict.fromkeys(fp32, pointer(torch.float32))
+    constexprs = attention_constants(
+        spec,
+        config,
+        capability,
+        role=role,
+        packed_rows=min(config.block_m, max_query_len * spec.group_size),
+        sinks=spec.sinks and role != "prefix",
+        lse=lse,
+    )
+    types = {"q": pointer(spec.dtype), "kv_cache": pointer(spec.cache_dtype)}
+    types["out"] = pointer(torch.float32 if role == "prefix" else spec.dtype)
+    types |= dict.fromkeys(_FP32, pointer(torch.float32))
     types |= {"num_rows": "i32", "stride_table": "i32", "qk_scale": "fp32", "v_scale": "fp32"}
     types |= dict.fromkeys(_STRIDES, "i32")
+    signature = _signature(paged_decode_kernel, types, constexprs)
     return Variant(
         name=name,
         kernel=paged_decode_kernel,
-        signature=_signature(paged_decode_kernel, types, constexprs),
+        signature=signature,
         constexprs=constexprs,
         options={"num_warps": config.num_warps},
-        aligned=_POINTERS + _STRIDES,
+        aligned=_aligned(paged_decode_kernel, signature),
         kv_tile_bytes=config.block_n * 2 * spec.padded_head_dim * spec.cache_dtype.itemsize,
         kv_buffers=config.num_stages - 1,
         ctas_per_sm=config.ctas_per_sm,
     )
 
 
-def planner_variant(name: str, spec: AttentionSpec, capability: int) -> Variant:
-    """The planner as `plan_decode` would launch it."""
-    constexprs = planner_constants(spec, choose_config(spec, 1, capability))
+def planner_variant(
+    name: str, spec: AttentionSpec, capability: int, *, skip: bool = False
+) -> Variant:
+    """The planner as `launch_planner` would launch it."""
+    constexprs = planner_constants(spec, choose_config(spec, 1, capability), skip=skip)
     types = {"num_rows": "i32", "workers": "i32"}
-    return Variant(name, planner_kernel, _signature(planner_kernel, types, constexprs), constexprs)
+    signature = _signature(planner_kernel, types, constexprs)
+    aligned = _aligned(planner_kernel, signature)
+    return Variant(name, planner_kernel, signature, constexprs, aligned=aligned)
 
 
 def _signature(kernel: Any, types: dict[str, str], constexprs: dict[str, Any]) -> dict[str, str]:
@@ -104,3 +127,10 @@ def _signature(kernel: Any, types: dict[str, str], constexprs: dict[str, Any]) -
         name: "constexpr" if name in constexprs else types.get(name, pointer(torch.int32))
         for name in kernel.arg_names
     }
+
+
+def _aligned(kernel: Any, signature: dict[str, str]) -> tuple[str, ...]:
+    """Parameters divisible by 16: whole tensors, and the strides that `arguments` checks."""
+    whole = (name for name in kernel.arg_names if signature[name].startswith("*"))
+    pointers = tuple(name for name in whole if name not in _SLICED)
+    return pointers + tuple(name for name in _STRIDES if name in signature)
