@@ -14,28 +14,14 @@ not grow with its length. Rejected: stepping token by token, which is the same t
 """
 
 import heapq
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from router.sim.blocks import Blocks
 from router.sim.job import Job
 from router.sim.profile import Profile
+from router.sim.run import Run
 
 Notify = Callable[[Job], None]
-
-
-@dataclass(slots=True)
-class _Run:
-    """Steps under way: `steps` of them, only decoding, or one that also prefills `chunks`."""
-
-    begun_ps: int
-    end_ps: int
-    steps: int
-    first_ps: int  # duration of the first step
-    growth_ps: int  # by which each further step is longer
-    chunks: list[tuple[Job, int]]
-    blocks_taken: bool  # a run of many steps takes its blocks when it is known how many it had
 
 
 class Engine:
@@ -65,8 +51,10 @@ class Engine:
         self._slow_steps = 0  # of them, longer than slow_gap_ps
         self._decoders = 0
         self._context = 0  # tokens of all decoding jobs
+        self._phases = [0] * profile.block_tokens  # decoders by the step at which they fill a block
+        self._cancelled = False  # a running job was cancelled in the run under way
         self._finishing: list[tuple[int, int, Job]] = []  # heap by the step that ends a decoder
-        self._run: _Run | None = None
+        self._run: Run | None = None
 
     @property
     def next_ps(self) -> int | None:
@@ -98,14 +86,14 @@ class Engine:
         heapq.heappush(self._waiting, (*job.key, job))
         if self._run is None:
             # An empty run that is over at once: jobs of the same instant share the first step.
-            self._run = _Run(at_ps, at_ps, 0, 0, 0, [], blocks_taken=True)
+            self._run = Run(at_ps, at_ps, 0, 0, 0)
         elif self._waiting[0][2] is job and len(self.running) < self.profile.seqs_max:
             # Only a new head of the queue can be admitted before the run would end anyway.
             self._cut(at_ps)
 
     def cancel(self, job: Job, at_ps: int) -> None:
         """Drop a job; a running one leaves at the end of the step under way. Not notified."""
-        job.cancelled = True
+        job.cancelled = self._cancelled = True
         if self._run is not None:
             self._cut(at_ps)
 
@@ -120,7 +108,8 @@ class Engine:
 
     def _plan(self, now_ps: int) -> None:
         """Begin the next run at `now_ps`, a boundary between steps."""
-        self._drop_cancelled()
+        if self._cancelled:
+            self._drop_cancelled()
         head = self._head()
         if head is None and not self.running:
             self._run = None
@@ -132,12 +121,12 @@ class Engine:
                 return
         self._run = self._mixed_run(now_ps)
 
-    def _decode_run(self, now_ps: int, steps: int) -> _Run:
+    def _decode_run(self, now_ps: int, steps: int) -> Run:
         profile, count = self.profile, self._decoders
         first_ps = profile.decode_ps(count, self._context)
         growth_ps = profile.decode_context_ps * count
-        run = _Run(now_ps, 0, steps, first_ps, growth_ps, [], blocks_taken=False)
-        run.end_ps = now_ps + _sum_ps(run, steps)
+        run = Run(now_ps, 0, steps, first_ps, growth_ps, blocks_taken=False)
+        run.end_ps = now_ps + run.duration_ps(steps)
         return run
 
     def _cut(self, at_ps: int) -> None:
@@ -145,14 +134,14 @@ class Engine:
         run = self._run
         if run is None or run.steps == 1 or at_ps >= run.end_ps:
             return
-        run.steps = _steps_until(run, max(1, at_ps - run.begun_ps))
-        run.end_ps = run.begun_ps + _sum_ps(run, run.steps)
+        run.steps = run.steps_until(max(1, at_ps - run.begun_ps))
+        run.end_ps = run.begun_ps + run.duration_ps(run.steps)
 
-    def _complete(self, run: _Run) -> None:
+    def _complete(self, run: Run) -> None:
         """Account for a run that is over, and notify."""
         if not run.blocks_taken:
             self.blocks.take(self._new_blocks(run.steps))
-        self._slow_steps += _slow_among(run, self._slow_gap_ps)
+        self._slow_steps += run.slow_steps(self._slow_gap_ps)
         self._steps += run.steps
         self._context += self._decoders * run.steps
         for job, end in run.chunks:
@@ -175,6 +164,7 @@ class Engine:
         job.slow_zero = self._slow_steps
         self._decoders += 1
         self._context += job.tokens
+        self._phases[self._phase(job)] += 1
         if job.last_token_ps >= 0 and now_ps - job.last_token_ps > self._slow_gap_ps:
             job.slow_gaps += 1
         last_step = self._steps + job.output_tokens - job.made
@@ -190,6 +180,7 @@ class Engine:
         job.slow_gaps += self._slow_steps - job.slow_zero
         self._decoders -= 1
         self._context -= job.tokens
+        self._phases[self._phase(job)] -= 1
 
     def _leave(self, job: Job) -> None:
         """Take a job out of the batch and let go of its blocks."""
@@ -215,6 +206,7 @@ class Engine:
         heapq.heappush(self._waiting, (*job.key, job))
 
     def _drop_cancelled(self) -> None:
+        self._cancelled = False
         for job in [job for job in self.running if job.cancelled]:
             self._leave(job)
 
@@ -225,20 +217,39 @@ class Engine:
 
     # -- scheduling ------------------------------------------------------------------------------
 
-    def _mixed_run(self, now_ps: int) -> _Run:
-        """One step, scheduled job by job."""
-        budget = self.profile.step_tokens_max
+    def _mixed_run(self, now_ps: int) -> Run:
+        """One step that prefills, or that has to make room."""
         chunks: list[tuple[Job, int]] = []
+        budget = self.profile.step_tokens_max - self._decoders
+        # Budget that is left over admits the next job, so only the last one can be half prefilled.
+        partial = self.running[-1] if self._decoders < len(self.running) else None
+        needed = self._new_blocks(1)
+        if partial is not None:
+            needed += self._growth(partial, budget)
+        if needed > self.blocks.available:
+            self._make_room(now_ps, chunks)
+            return self._step(now_ps, chunks)
+        self.blocks.take(needed)
+        if partial is not None:
+            end = self._end(partial, budget)
+            budget -= end - partial.computed
+            if end > partial.computed:
+                self._name(partial, min(end, partial.prompt_tokens))
+                chunks.append((partial, end))
+        self._admit(budget, chunks)
+        return self._step(now_ps, chunks)
+
+    def _make_room(self, now_ps: int, chunks: list[tuple[Job, int]]) -> None:
+        """Schedule the batch job by job, preempting whenever the next one lacks a block."""
+        budget = self.profile.step_tokens_max
         taken: dict[int, int] = {}  # blocks taken for this step, by job sequence
-        preempted = False
         for job in list(self.running):
             while job in self.running and self._growth(job, budget) > self.blocks.available:
                 victim = max(self.running, key=lambda one: one.key)
                 # By priority the victim may have had its turn in this very step.
                 self.blocks.release((), taken.pop(victim.sequence, 0))
-                chunks = [chunk for chunk in chunks if chunk[0] is not victim]
+                chunks[:] = [chunk for chunk in chunks if chunk[0] is not victim]
                 self._preempt(victim, now_ps)
-                preempted = True
             if job not in self.running:
                 continue
             taken[job.sequence] = self._growth(job, budget)
@@ -249,9 +260,6 @@ class Engine:
                 chunks.append((job, end))
         for job, end in chunks:
             self._name(job, min(end, job.prompt_tokens))
-        if not preempted:
-            self._admit(budget, chunks)
-        return self._step(now_ps, chunks)
 
     def _admit(self, budget: int, chunks: list[tuple[Job, int]]) -> None:
         """Move jobs from the queue into the batch while there is room for its head."""
@@ -291,11 +299,11 @@ class Engine:
         idle = self.blocks.idle_among(job.blocks, hits)
         return self._block_count(end) - hits + idle > self.blocks.available
 
-    def _step(self, now_ps: int, chunks: list[tuple[Job, int]]) -> _Run:
+    def _step(self, now_ps: int, chunks: list[tuple[Job, int]]) -> Run:
         tokens = sum(end - job.computed for job, end in chunks)
         pairs = sum(end * end - job.computed * job.computed for job, end in chunks)
         duration_ps = self.profile.step_ps(tokens, pairs, self._decoders, self._context)
-        return _Run(now_ps, now_ps + duration_ps, 1, duration_ps, 0, chunks, blocks_taken=True)
+        return Run(now_ps, now_ps + duration_ps, 1, duration_ps, 0, chunks)
 
     # -- blocks ----------------------------------------------------------------------------------
 
@@ -324,14 +332,19 @@ class Engine:
         """Blocks that a running job needs for this step."""
         return self._block_count(self._end(job, budget)) - self._block_count(self._computed(job))
 
+    def _phase(self, job: Job) -> int:
+        """The step, modulo a block's tokens, at which a decoding job begins a new block."""
+        return (1 + job.step_zero - job.prompt_tokens) % self.profile.block_tokens
+
     def _new_blocks(self, steps: int) -> int:
-        """Blocks that all running jobs, decoding, need for the next `steps` steps."""
-        size = self.profile.block_tokens
-        new = 0
-        for job in self.running:
-            computed = job.prompt_tokens + self._steps - job.step_zero - 1
-            new += (computed + steps - 1) // size - (computed - 1) // size
-        return new
+        """Blocks that all decoding jobs need for the next `steps` steps."""
+        rounds, rest = divmod(steps, self.profile.block_tokens)
+        new = rounds * self._decoders
+        begin = self._steps % self.profile.block_tokens
+        end = begin + rest
+        if end > self.profile.block_tokens:
+            new += sum(self._phases[: end - self.profile.block_tokens])
+        return new + sum(self._phases[begin:end])
 
     def _steps_max(self) -> int:
         """Steps that the free blocks allow while all running jobs decode."""
@@ -347,31 +360,3 @@ class Engine:
             else:
                 high = middle - 1
         return low
-
-
-def _sum_ps(run: _Run, steps: int) -> int:
-    """Duration of the first `steps` steps of a run."""
-    return run.first_ps * steps + run.growth_ps * (steps * (steps - 1) // 2)
-
-
-def _steps_until(run: _Run, duration_ps: int) -> int:
-    """The fewest steps of a run that last at least `duration_ps`."""
-    half = run.growth_ps / 2
-    linear = run.first_ps - half
-    if half:
-        steps = int((math.sqrt(linear * linear + 4 * half * duration_ps) - linear) / (2 * half))
-    else:
-        steps = duration_ps // run.first_ps
-    steps = max(1, steps - 1)  # the float may be off by one either way
-    while _sum_ps(run, steps) < duration_ps:
-        steps += 1
-    return steps
-
-
-def _slow_among(run: _Run, slow_ps: int) -> int:
-    """How many of a run's steps last longer than `slow_ps`."""
-    if run.first_ps > slow_ps:
-        return run.steps
-    if not run.growth_ps:
-        return 0
-    return max(0, run.steps - 1 - (slow_ps - run.first_ps) // run.growth_ps)
