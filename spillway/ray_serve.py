@@ -48,12 +48,21 @@ class RayServe:
 
     def applications(self) -> dict[str, ApplicationStatus]:
         """Every application by its name."""
-        answer = self._ask("GET")
-        try:
-            applications = json.loads(answer)["applications"]
-            return {name: _status(name, one) for name, one in applications.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RayServeError(f"{self.dashboard_url} is not a Ray dashboard") from error
+        applications = self._details()["applications"]
+        return {name: _status(name, one) for name, one in applications.items()}
+
+    def grpc_targets(self, application: str) -> list[str]:
+        """The gRPC addresses (host:port) of the application's replicas, as their node knows them.
+
+        The list lags: a dead replica stays in it for some seconds.
+        """
+        groups = self._details()["target_groups"]
+        return [
+            f"{target['ip']}:{target['port']}"
+            for group in groups
+            if group["protocol"] == "gRPC" and group["app_name"] == application
+            for target in group["targets"]
+        ]
 
     def wait_until_running(
         self,
@@ -79,6 +88,13 @@ class RayServe:
             time.sleep(POLL_INTERVAL_S)
         state = f"it is {status.status}" if status else "it is not listed"
         raise RayServeError(f"{application} does not serve after {deadline_s:.0f} s: {state}")
+
+    def _details(self) -> dict[str, Any]:
+        try:
+            details: dict[str, Any] = json.loads(self._ask("GET"))
+        except ValueError as error:
+            raise RayServeError(f"{self.dashboard_url} is not a Ray dashboard") from error
+        return {"applications": {}, "target_groups": []} | details
 
     def _ask(self, method: str, body: Mapping[str, Any] | None = None) -> bytes:
         request = urllib.request.Request(  # noqa: S310  (the scheme is the operator's)

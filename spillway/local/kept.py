@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from spillway.local.errors import LocalError
 from spillway.local.keeper import END_DEADLINE_S, OUTPUT_NAME, OUTPUT_TAIL_BYTES, READY, Order
 
 READY_DEADLINE_S = 30.0  # a keeper starts in 0.1 s; a machine can be very busy
 
 
-class KeptError(Exception):
+class KeptError(LocalError):
     """A command could not be started; the message says why."""
 
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from spillway.local.errors import LocalError
+
 GIB = 1024**3
 
 
-class TooLittleMemoryError(Exception):
+class TooLittleMemoryError(LocalError):
     """The message says how much is needed, how much is there and what to do."""
 
 

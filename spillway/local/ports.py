@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from spillway.local.errors import LocalError
+
 BLOCK_PORTS = 128
 FIRST_PORT = 10_240
 LAST_PORT = 32_767  # the kernel gives higher ones to outgoing connections
 
 
-class PortsError(Exception):
+class PortsError(LocalError):
     """No ports can be had; the message says what to do."""
 
 

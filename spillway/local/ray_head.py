@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.serve_environment import CLUSTER_ENVIRONMENT
 from spillway.local.ports import BLOCK_PORTS, PortBlock
 
 MIB = 1024**2
@@ -64,17 +65,22 @@ def environment(ports: SitePorts, folder: Path, base: Mapping[str, str]) -> dict
     kept = {name: value for name, value in base.items() if not name.startswith("RAY_")}
     http, grpc = ports[SitePorts.INGRESS_HTTP], ports[SitePorts.INGRESS_GRPC]
     last = SitePorts.INGRESS_PORTS - 1
-    return kept | {
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), base.get("PATH", os.defpath))),
-        "TMPDIR": str(folder),  # what the engines write goes with the site
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(http),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(http + last),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(grpc),
-        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(grpc + last),
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
-    }
+    return (
+        kept
+        | CLUSTER_ENVIRONMENT
+        | {
+            "PATH": os.pathsep.join(
+                (str(Path(sys.executable).parent), base.get("PATH", os.defpath))
+            ),
+            "TMPDIR": str(folder),  # what the engines write goes with the site
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(http),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(http + last),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(grpc),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(grpc + last),
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "DO_NOT_TRACK": "1",
+        }
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spillway.local import ray_head
+from spillway.local.errors import LocalError
 from spillway.local.kept import Kept
 from spillway.local.plan import SitePlan
 from spillway.local.ports import PortBlock
@@ -21,7 +22,7 @@ CPUS_FOR_JOBS = 4  # of Ray's count, which reserves nothing real
 POLL_INTERVAL_S = 0.25
 
 
-class SiteError(Exception):
+class SiteError(LocalError):
     """A site did not start; the message says why."""
 
 
@@ -57,6 +58,11 @@ class LocalSite:
     def serve(self) -> RayServe:
         """Its Ray Serve."""
         return RayServe(self.ports.dashboard_url)
+
+    def replica_addresses(self) -> list[str]:
+        """The gRPC addresses (host:port) of its replicas, as reached from this machine."""
+        targets = self.serve.grpc_targets(APPLICATION)
+        return [f"{ray_head.HOST}:{target.rpartition(':')[2]}" for target in targets]
 
     def start(self, say: Callable[[str], None]) -> None:
         """Wait for the head, deploy the application and wait until it serves.
@@ -112,7 +118,7 @@ def serve_config(plan: SitePlan, ports: ray_head.SitePorts) -> dict[str, Any]:
         "http_options": {"host": ray_head.HOST, "port": ports[ports.SERVE_HTTP]},
         "grpc_options": {
             "port": ports[ports.SERVE_GRPC],
-            "grpc_servicer_functions": [],
+            "grpc_servicer_functions": ["serving.replica.add_replica_to_server"],
         },
         "applications": [
             {

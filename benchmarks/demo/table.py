@@ -1,0 +1,50 @@
+"""The tables that the demo ends with."""
+
+from collections.abc import Sequence
+
+from benchmarks.demo.story import PHASES
+from benchmarks.demo.verdict import in_phase, overflow_share
+from benchmarks.report import print_table
+from benchmarks.serving.record import Record
+from benchmarks.serving.summary import Percentiles, percentiles
+from wire.spillway.v1 import fleet_pb2
+
+SITE_COLUMNS = (
+    *("site", "sessions", "turns", "TTFT p50", "p99 ms", "ITL p50", "p99 ms"),
+    *("tokens", "cache hits", "metered cost"),
+)
+PHASE_COLUMNS = ("phase", "turns", "overflow", "TTFT p50", "p99 ms")
+
+
+def show(records: Sequence[Record], state: fleet_pb2.FleetState, home: str) -> None:
+    """Print a row for each site, as its clients saw it, and a row for each phase."""
+    print_table("What each site served", SITE_COLUMNS, [_site(records, s) for s in state.sites])
+    rows = [_phase(in_phase(records, phase.name), phase.name, home) for phase in PHASES]
+    print_table("What overflowed", PHASE_COLUMNS, rows)
+
+
+def _site(records: Sequence[Record], site: fleet_pb2.SiteState) -> list[str]:
+    own = [record for record in records if record.site == site.name]
+    hits = site.prefix_hit_tokens / max(1, site.prefix_query_tokens)
+    return [
+        site.name,
+        str(len({record.session for record in own})),
+        str(len(own)),
+        *_ms(_ttft(own)),
+        *_ms(percentiles([gap for record in own for gap in record.gaps_s])),
+        str(sum(record.output_tokens for record in own)),
+        f"{hits:.0%}",
+        f"${site.cost_usd:.5f}",
+    ]
+
+
+def _phase(records: Sequence[Record], name: str, home: str) -> list[str]:
+    return [name, str(len(records)), f"{overflow_share(records, home):.0%}", *_ms(_ttft(records))]
+
+
+def _ttft(records: Sequence[Record]) -> Percentiles:
+    return percentiles([record.ttft_s for record in records if record.ttft_s is not None])
+
+
+def _ms(values: Percentiles) -> list[str]:
+    return [f"{values.p50 * 1000:.0f}", f"{values.p99 * 1000:.0f}"]

@@ -1,0 +1,70 @@
+"""The demo succeeds only if every stream is right and the story really happened."""
+
+from benchmarks.demo.story import CALM_AGAIN, SURGE
+from benchmarks.demo.verdict import checks, overflow_share
+from benchmarks.serving.record import Record
+
+
+def turn(at_s: float, site: str, *, status: str = "OK", right: bool | None = True) -> Record:
+    return Record("s", 0, "", at_s, status=status, site=site, right=right)
+
+
+def story() -> list[Record]:
+    """Turns of a story that went well."""
+    return [
+        turn(1.0, "home"),
+        turn(SURGE.begins_s + 1, "home"),
+        turn(SURGE.begins_s + 2, "rented"),
+        turn(CALM_AGAIN.begins_s + 1, "rented"),
+        turn(CALM_AGAIN.begins_s + 10, "home"),
+    ]
+
+
+def failed(records: list[Record]) -> list[str]:
+    return [check.sentence for check in checks(records, "home") if not check.holds]
+
+
+def test_a_story_that_went_well_fails_no_check():
+    """Overflow right after the surge is part of it."""
+    assert failed(story()) == []
+
+
+def test_a_broken_stream_fails():
+    """Whatever status it got."""
+    records = [*story(), turn(2.0, "home", status="UNAVAILABLE", right=None)]
+    assert failed(records) == [
+        "5 of 6 streams arrived complete",
+        "5 of 6 equal their known right answer",
+    ]
+
+
+def test_a_wrong_answer_fails():
+    """And so does one that nobody could check."""
+    assert failed([*story(), turn(2.0, "home", right=False)]) == [
+        "5 of 6 equal their known right answer"
+    ]
+    assert len(failed([*story(), turn(2.0, "home", right=None)])) == 1
+
+
+def test_a_surge_that_home_served_fails():
+    """Then nothing was shown."""
+    records = [record for record in story() if record.site == "home"]
+    assert failed(records) == ["the surge overflowed: 0% of its turns"]
+
+
+def test_calm_that_overflows_fails():
+    """Home is to be used first, and to be returned to."""
+    early = [turn(2.0, "rented")]
+    late = [turn(CALM_AGAIN.begins_s + 11, "rented")]
+    assert failed([*story(), *early]) == ["calm stayed home: 50% overflowed"]
+    assert failed([*story(), *late]) == ["calm came back: 50% of the last turns at home"]
+
+
+def test_no_turns_at_all_fails():
+    """An empty story is no success."""
+    assert len(failed([])) >= 3
+
+
+def test_refused_turns_count_for_no_site():
+    """They say nothing of where work went."""
+    assert overflow_share([turn(1.0, ""), turn(1.0, "rented"), turn(1.0, "home")], "home") == 0.5
