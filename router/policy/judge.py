@@ -25,7 +25,7 @@ def judge(tracked: Tracked, need: Need, now: int) -> Candidate:
     slot_wait_ns = 0.0
     if seen.slots and streams + 1.0 > seen.slots:
         slot_wait_ns = tracked.slot_wait_ns(streams, need.expected_tokens, now)
-    queue, prefill = tracked.ttft.predict(
+    queue, prefill, token_ns = tracked.ttft.predict(
         tokens_ahead, slot_wait_ns, uncached, need.confidence, now
     )
     queue_ns, prefill_ns = int(queue * silence), int(prefill * silence)
@@ -48,7 +48,7 @@ def judge(tracked: Tracked, need: Need, now: int) -> Candidate:
     # every request shares counts nowhere, as every endpoint has it or is about to.
     score_ns = ttft_ns + prefill_ns
     if need.hot_tokens > cached:
-        score_ns -= int(2.0 * tracked.ttft.token_ns * (need.hot_tokens - cached))
+        score_ns -= int(2.0 * token_ns * silence * (need.hot_tokens - cached))
     return Candidate(
         tracked.name,
         site.name,

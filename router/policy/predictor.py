@@ -99,10 +99,10 @@ class TtftPredictor:
         uncached_tokens: int,
         confidence: int,
         now: int,
-    ) -> tuple[float, float]:
-        """Time in the queue and in prefill, in nanoseconds, not exceeded with a class's confidence.
+    ) -> tuple[float, float, float]:
+        """Time in the queue, in prefill and for each token, not exceeded with a class's confidence.
 
-        `confidence` is the index of the confidence among those given at the start.
+        In nanoseconds; `confidence` is the index of the confidence among those given at the start.
         """
         ratio = self._ratios[slot_wait_ns > 0.0][confidence].value
         base_ns = self.base_ns
@@ -112,7 +112,8 @@ class TtftPredictor:
             ratio += (1.0 - ratio) * fade
             base_ns += (min(base_ns, self._best_base_ns) - base_ns) * fade
         queue_ns = self.token_ns * tokens_ahead + self.slot_factor * slot_wait_ns
-        return ratio * queue_ns, ratio * (base_ns + self.token_ns * uncached_tokens)
+        token_ns = ratio * self.token_ns
+        return ratio * queue_ns, ratio * base_ns + token_ns * uncached_tokens, token_ns
 
     def add(self, ahead: Ahead, uncached_tokens: int, ttft_ns: int, now: int) -> None:
         """Observe a first token that came `ttft_ns` after sending, the network taken off."""
