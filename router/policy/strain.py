@@ -1,9 +1,11 @@
 """How hard home is pressed: what holds back moves in both directions.
 
-Pressure is the recent share of requests for which home was predicted to miss. While it is high,
-what is cheap to move leaves a little before the objective is reached, so that what is dear to move
-finds room: trunk reservation, as telephone exchanges do it. How dear is measured by the tokens that
-are cached at home, against what is usual there. Without pressure nothing is held back: home first.
+Pressure is the recent share of warm requests, those with something cached at home, for which home
+was predicted to miss. While there is any, what is cheap to move leaves a little before the
+objective is reached, so that what is dear to move finds room: trunk reservation, as telephone
+exchanges do it. How dear is measured by the tokens that are cached at home, against what is usual
+there. Without pressure nothing is held back: home first. Misses of new requests are no pressure, as
+they have nothing to lose by leaving.
 
 Calm is how long home has gone without strain, for each class; sessions return only after a while of
 it, so that the return itself does not bring the strain back.
@@ -18,6 +20,7 @@ from router.policy.units import NS_PER_S
 
 _PRESSURE_TAU_NS = 5 * NS_PER_S
 _FORGOTTEN_NS = 10 * _PRESSURE_TAU_NS  # then nothing is left of a miss
+_FULL_SHARE = 0.1  # of warm requests missed, at which all of the reserve is held back
 _CACHED_TAU_NS = 60 * NS_PER_S
 _EVER = 1 << 62
 
@@ -35,14 +38,14 @@ class Strain:
         self._strained_ns: dict[str, int] = {}
 
     def pressure_at(self, now: int) -> float:
-        """The recent share of requests that home was predicted to miss, 0 to 1."""
-        return self._pressure.value_at(now)
+        """How much of the reserve is called for, 0 to 1."""
+        return min(1.0, self._pressure.value_at(now) / _FULL_SHARE)
 
     def share_at(self, cached_tokens: int, now: int) -> float:
         """The share of the objective that a request with so many tokens cached at home may use."""
         if now - self._missed_ns > _FORGOTTEN_NS:
             return 1.0
-        held_back = self._reserve * self._pressure.value_at(now)
+        held_back = self._reserve * self.pressure_at(now)
         usual = self._cached_tokens.value_at(now)
         if cached_tokens > 0:
             held_back *= usual / (usual + cached_tokens)
@@ -61,13 +64,13 @@ class Strain:
             return
         home = [c for c in candidates if c.home and not c.excluded]
         meets = any(c.meets_objective for c in home)
-        if not meets:
-            self._missed_ns = now
-        if now - self._missed_ns <= _FORGOTTEN_NS:
-            self._pressure.add(0.0 if meets else 1.0, now)
         cached_tokens = max((c.cached_tokens for c in home), default=0)
         if cached_tokens:
             self._cached_tokens.add(cached_tokens, now)
+            if not meets:
+                self._missed_ns = now
+            if now - self._missed_ns <= _FORGOTTEN_NS:
+                self._pressure.add(0.0 if meets else 1.0, now)
         # A long prompt alone is no strain: only what stands before it is home's own condition.
         wait_ns = min((c.network_ns + c.queue_ns for c in home), default=_EVER)
         if not meets or wait_ns > margin * need.objective_ns:

@@ -291,13 +291,15 @@ class World:
         if then is not None:
             then()
 
-    def chat(self, session: str, turns: int, think_ns: int, prompt: int, output: int) -> None:
-        """A session of several turns, each prompt going on from the last answer."""
+    def chat(
+        self, session: str, turns: int, think_ns: int, prompt: int, output: int, grow: int = 50
+    ) -> None:
+        """A session of several turns; each prompt adds `grow` tokens to what was said so far."""
 
         def say(number: int) -> None:
             if number == turns:
                 return
-            length = prompt + number * (prompt // 4 + output)
+            length = prompt + number * (grow + output)
             pause = int(think_ns * self.workload.expovariate(1.0))
             answer = self.turn(
                 session,
