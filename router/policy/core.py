@@ -143,12 +143,11 @@ class RouterCore:
         )
 
     def _commit(self, verdict: Verdict, now: int) -> Decision:
-        decision, need = verdict.decision, verdict.need
-        if need is None or not isinstance(decision, Send):
+        decision, need, chosen = verdict.decision, verdict.need, verdict.chosen
+        if need is None or chosen is None or not isinstance(decision, Send):
             self._refused += 1
             return decision
         tracked = self._registry.by_name[decision.endpoint]
-        chosen = decision.chosen
         ahead = tracked.ahead_at(need.expected_tokens, now)
         tracked.site.spend.on_send(chosen.price_usd, now, busy=tracked.in_flight > 0)
         flight = Flight(

@@ -31,6 +31,7 @@ class Verdict(NamedTuple):
     decision: Decision
     need: Need | None = None
     candidates: tuple[Candidate, ...] = ()
+    chosen: Candidate | None = None  # with a Send
 
 
 class Decider:
@@ -107,7 +108,7 @@ class Decider:
             candidates,
             len(need.tried) + 1,
         )
-        return Verdict(decision, need, candidates)
+        return Verdict(decision, need, candidates, chosen)
 
     def _need(
         self, request: Request, slo: SloClass, pool: Pool, tried: tuple[str, ...], now: int

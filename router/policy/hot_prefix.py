@@ -14,6 +14,7 @@ from router.policy.prefix import POSITIONS
 _PERIOD = 512
 _MARKS_MAX = 2_048
 _KNOWN_AFTER = 16  # requests before anything counts as shared
+_TRODDEN = 8  # a path is followed from an eighth of the share at which it counts as shared
 
 
 class HotPrefix:
@@ -33,7 +34,7 @@ class HotPrefix:
         """A request with these marks was sent."""
         self._requests += 1.0
         counts = self._counts
-        least = self._requests * self._share / 2
+        least = self._requests * self._share / _TRODDEN
         for mark in marks:
             count = counts.get(mark, 0.0) + 1.0
             if count > 1.0 or len(counts) < _MARKS_MAX:

@@ -8,6 +8,8 @@ from router.policy.candidate import Candidate
 from router.policy.need import Need
 from router.policy.tracked import BEING_PROBED, RESTING, Tracked
 
+_new_candidate = tuple.__new__
+
 
 def judge(tracked: Tracked, need: Need, now: int) -> Candidate:
     """The candidate that this endpoint is for this request."""
@@ -20,11 +22,17 @@ def judge(tracked: Tracked, need: Need, now: int) -> Candidate:
         cached = max(0, prompt_tokens - 1)
     uncached = prompt_tokens - cached
 
-    streams, tokens_ahead, silence = tracked.standing_at(now)
+    if now <= tracked.fresh_until_ns:
+        streams: float = tracked.busyness
+        tokens_ahead: float = tracked.tokens_ahead
+        silence = 1.0
+    else:
+        streams, tokens_ahead, silence = tracked.faded_at(now)
     seen = tracked.occupancy
-    slot_wait_ns = 0.0
-    if seen.slots and streams + 1.0 > seen.slots:
+    slots, slot_wait_ns, beside = seen.slots, 0.0, streams
+    if slots and streams + 1.0 > slots:
         slot_wait_ns = tracked.slot_wait_ns(streams, need.expected_tokens, now)
+        beside = slots - 1.0
     queue, prefill, token_ns = tracked.ttft.predict(
         tokens_ahead, slot_wait_ns, uncached, need.confidence, now
     )
@@ -33,15 +41,17 @@ def judge(tracked: Tracked, need: Need, now: int) -> Candidate:
         queue_ns += tracked.overdue_ns(now)
     network_ns = tracked.round_trip.expected_ns
     ttft_ns = network_ns + queue_ns + prefill_ns
-    itl_ns = tracked.itl_ns(streams)
+    decode = tracked.decode
+    itl_ns = int(decode.base_ns + decode.stream_ns * beside)
 
-    price_usd = 0.0
-    site = tracked.site
-    if site.spend.is_metered:
+    site, price_usd, excluded = tracked.site, 0.0, ""
+    spend = site.spend
+    if spend.is_metered:
         busy_ns = prefill + need.expected_tokens * itl_ns / (streams + 1.0)
-        price_usd = site.spend.price_usd(busy_ns, need.egress_bytes, busy=tracked.in_flight > 0)
-    excluded = ""
-    if need.is_bounded or not tracked.is_clear or site.draining or site.spend.is_budgeted:
+        price_usd = need.egress_bytes * spend.egress_usd_per_byte + busy_ns * (
+            spend.busy_usd_per_ns if tracked.in_flight else spend.idle_usd_per_ns
+        )
+    if need.is_bounded or not tracked.is_clear or site.draining or spend.is_budgeted:
         excluded = _excluded(tracked, need, price_usd, now)
 
     # Work put on an endpoint delays what comes after it as well: prefill counts twice. What nearly
@@ -49,7 +59,8 @@ def judge(tracked: Tracked, need: Need, now: int) -> Candidate:
     score_ns = ttft_ns + prefill_ns
     if need.hot_tokens > cached:
         score_ns -= int(2.0 * token_ns * silence * (need.hot_tokens - cached))
-    return Candidate(
+    # The named tuple's own constructor is a Python function, and this is called for each endpoint.
+    fields = (
         tracked.name,
         site.name,
         site.is_home,
@@ -67,6 +78,7 @@ def judge(tracked: Tracked, need: Need, now: int) -> Candidate:
         None if seen.report is None else now - seen.heard_ns,
         excluded,
     )
+    return _new_candidate(Candidate, fields)
 
 
 def _doubt_ns(tracked: Tracked, need: Need, streams: float, now: int) -> int:

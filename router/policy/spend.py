@@ -50,9 +50,11 @@ class Spend:
         "_budgets",
         "_busy",
         "_committed",
-        "_egress_usd",
         "_reserved_usd",
         "_usd",
+        "busy_usd_per_ns",
+        "egress_usd_per_byte",
+        "idle_usd_per_ns",
         "is_budgeted",
         "is_metered",
         "usd_per_ns",
@@ -61,7 +63,7 @@ class Spend:
     def __init__(self, site: Site) -> None:
         price = site.price if site.kind is SiteKind.RENTED else Price()
         self.usd_per_ns = price.metered_usd_per_replica_hour / NS_PER_HOUR
-        self._egress_usd = price.egress_usd_per_gib / _BYTES_PER_GIB
+        self.egress_usd_per_byte = price.egress_usd_per_gib / _BYTES_PER_GIB
         self._committed = price.committed_replicas
         limits = (
             (price.budget_usd_per_hour, NS_PER_HOUR),
@@ -69,20 +71,15 @@ class Spend:
         )
         self._budgets = tuple(Budget(usd, period) for usd, period in limits if usd is not None)
         self.is_budgeted = bool(self._budgets)
-        self.is_metered = self.usd_per_ns > 0.0 or self._egress_usd > 0.0
+        self.is_metered = self.usd_per_ns > 0.0 or self.egress_usd_per_byte > 0.0
         self._busy = 0  # replicas with at least one of our requests in flight
+        # What more work costs at the margin, on a replica that works already and on an idle one.
+        self.busy_usd_per_ns = 0.0
+        self.idle_usd_per_ns = 0.0
         self._usd = 0.0
         self._reserved_usd = 0.0
         self._at = 0
-
-    def is_free(self, *, busy: bool) -> bool:
-        """Whether one more request costs nothing on a replica that is busy, or idle, already."""
-        return self.usd_per_ns == 0.0 or self._busy + (not busy) <= self._committed
-
-    def price_usd(self, busy_ns: float, egress_bytes: float, *, busy: bool) -> float:
-        """The marginal cost of a request that keeps a replica working for `busy_ns`."""
-        egress = egress_bytes * self._egress_usd
-        return egress if self.is_free(busy=busy) else egress + busy_ns * self.usd_per_ns
+        self._set_margins()
 
     def allows(self, price_usd: float, now: int) -> bool:
         """Whether every budget has room for a request of this price."""
@@ -99,14 +96,23 @@ class Spend:
         """A request was sent to a replica that is busy, or idle, already."""
         self._settle(now)
         self._reserved_usd += price_usd
-        self._busy += not busy
+        if not busy:
+            self._busy += 1
+            self._set_margins()
 
     def on_end(self, price_usd: float, egress_bytes: int, now: int, *, idle: bool) -> None:
         """A request ended; `idle` tells that its replica has none of ours left."""
         self._settle(now)
         self._reserved_usd = max(0.0, self._reserved_usd - price_usd)
-        self._busy -= idle
-        self._charge(egress_bytes * self._egress_usd, now)
+        if idle:
+            self._busy -= 1
+            self._set_margins()
+        self._charge(egress_bytes * self.egress_usd_per_byte, now)
+
+    def _set_margins(self) -> None:
+        metered = self._busy - self._committed
+        self.busy_usd_per_ns = self.usd_per_ns if metered > 0 else 0.0
+        self.idle_usd_per_ns = self.usd_per_ns if metered >= 0 else 0.0
 
     def _accrued(self, now: int) -> float:
         metered = max(0, self._busy - self._committed)

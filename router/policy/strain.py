@@ -62,16 +62,20 @@ class Strain:
         """A request found home like this; `margin` is the share of the objective that is calm."""
         if need is None:
             return
-        home = [c for c in candidates if c.home and not c.excluded]
-        meets = any(c.meets_objective for c in home)
-        cached_tokens = max((c.cached_tokens for c in home), default=0)
+        meets = False
+        cached_tokens = 0
+        wait_ns = _EVER
+        for candidate in candidates:
+            if candidate.home and not candidate.excluded:
+                meets = meets or candidate.meets_objective
+                cached_tokens = max(cached_tokens, candidate.cached_tokens)
+                # A long prompt alone is no strain: what stands before it is home's own condition.
+                wait_ns = min(wait_ns, candidate.network_ns + candidate.queue_ns)
         if cached_tokens:
             self._cached_tokens.add(cached_tokens, now)
             if not meets:
                 self._missed_ns = now
             if now - self._missed_ns <= _FORGOTTEN_NS:
                 self._pressure.add(0.0 if meets else 1.0, now)
-        # A long prompt alone is no strain: only what stands before it is home's own condition.
-        wait_ns = min((c.network_ns + c.queue_ns for c in home), default=_EVER)
         if not meets or wait_ns > margin * need.objective_ns:
             self._strained_ns[need.slo.name] = now

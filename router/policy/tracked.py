@@ -22,6 +22,7 @@ BEING_PROBED = "being probed by one request"
 
 _SILENCE_PENALTY = 0.25  # an endpoint that reports no more is believed this much slower
 
+_EVER = 1 << 62
 _MAYBE_LATE = frozenset({End.CANCELLED, End.TIMED_OUT})
 _FAILURES = frozenset({End.UNREACHABLE, End.FAILED})
 _REPORTED_ITL_MAX = 8  # own streams teach more than a report's mean once there are so many
@@ -48,6 +49,7 @@ class Tracked:
         "decode",
         "endpoint",
         "expected_tokens",
+        "fresh_until_ns",
         "gone",
         "in_flight",
         "is_clear",
@@ -55,11 +57,11 @@ class Tracked:
         "name",
         "occupancy",
         "pending",
-        "pending_tokens",
         "prefix",
         "round_trip",
         "running",
         "site",
+        "tokens_ahead",
         "ttft",
     )
 
@@ -87,27 +89,31 @@ class Tracked:
         self.is_clear = True  # nothing speaks against sending to it
         self.in_flight = 0
         self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
-        self.pending_tokens = 0
+        self.tokens_ahead = 0  # prompt tokens to be prefilled, own and reported
+        self.fresh_until_ns = _EVER  # without any report, own counts are all there is to know
         self.running: dict[str, Flight] = {}  # with one, in the order of their first tokens
         self.expected_tokens = 0.0  # of output, over all in flight
         self.last_first_ns = 0
-        self.busyness = 0  # requests here at the last event: a hint, cheap to compare
+        self.busyness = 0  # requests here, own and reported
 
     def standing_at(self, now: int) -> tuple[float, float, float]:
         """What is at the endpoint: requests, prompt tokens to be prefilled, and a penalty factor.
 
         All as far as can be known. The factor is 1 while reports come, more when they have stopped.
         """
+        if now <= self.fresh_until_ns:
+            return self.busyness, self.tokens_ahead, 1.0
+        return self.faded_at(now)
+
+    def faded_at(self, now: int) -> tuple[float, float, float]:
+        """The same once the last report is no longer fresh."""
         seen = self.occupancy
-        if seen.report is None:
-            return self.in_flight, self.pending_tokens, 1.0
-        if now - seen.heard_ns <= seen.fresh_ns:
-            return self.in_flight + seen.others, self.pending_tokens + seen.others_tokens, 1.0
+        own_tokens = self.tokens_ahead - seen.others_tokens
         weight = seen.weight_at(now)
         others = weight * seen.others + (1.0 - weight) * seen.mean
         return (
             self.in_flight + others,
-            self.pending_tokens + weight * seen.others_tokens,
+            own_tokens + weight * seen.others_tokens,
             1.0 + _SILENCE_PENALTY * (1.0 - weight),
         )
 
@@ -135,14 +141,6 @@ class Tracked:
             expected_tokens = self.expected_tokens / self.in_flight
         return expected_tokens * self.decode.itl_ns(self.occupancy.slots)
 
-    def itl_ns(self, streams: float) -> int:
-        """The gap between the tokens of a request that runs beside so many, or as many as can."""
-        decode = self.decode
-        slots = self.occupancy.slots
-        if slots and streams >= slots:
-            streams = slots - 1
-        return int(decode.base_ns + decode.stream_ns * streams)
-
     def overdue_ns(self, now: int) -> int:
         """How long first tokens have failed to come, beyond what was promised.
 
@@ -165,7 +163,9 @@ class Tracked:
             unseen += 1
             unseen_tokens += flight.uncached_tokens
         last = self.occupancy.report
-        own, own_tokens = self.in_flight - unseen, self.pending_tokens - unseen_tokens
+        others_tokens = self.occupancy.others_tokens
+        own_tokens = self.tokens_ahead - others_tokens - unseen_tokens
+        own = self.in_flight - unseen
         if not self.occupancy.hear(report, own, own_tokens, now):
             return
         restarted = last is not None and last.instance != report.instance
@@ -174,6 +174,8 @@ class Tracked:
         self.prefix.add(report.prefix_added, now)
         self.prefix.remove(report.prefix_removed)
         self.busyness = self.in_flight + self.occupancy.others
+        self.tokens_ahead = self.tokens_ahead - others_tokens + self.occupancy.others_tokens
+        self.fresh_until_ns = now + self.occupancy.fresh_ns
         self.settle()
         if report.itl_ns and report.running and self.decode.count < _REPORTED_ITL_MAX:
             self.decode.add(report.itl_ns, report.running)
@@ -183,14 +185,14 @@ class Tracked:
         self.in_flight += 1
         self.busyness += 1
         self.pending[request_id] = flight
-        self.pending_tokens += flight.uncached_tokens
+        self.tokens_ahead += flight.uncached_tokens
         self.expected_tokens += flight.expected_tokens
 
     def on_first_token(self, flight: Flight, request_id: str, now: int) -> None:
         """An attempt's first message came; its `ttft_ns` is set."""
         if self.pending.pop(request_id, None) is None:
             return
-        self.pending_tokens -= flight.uncached_tokens
+        self.tokens_ahead -= flight.uncached_tokens
         flight.first_ns = now
         flight.streams = self.standing_at(now)[0]
         self.running[request_id] = flight
@@ -206,7 +208,7 @@ class Tracked:
         self.in_flight -= 1
         self.busyness -= 1
         if self.pending.pop(ended.request, None) is not None:
-            self.pending_tokens -= flight.uncached_tokens
+            self.tokens_ahead -= flight.uncached_tokens
             if ended.end in _MAYBE_LATE:
                 waited_ns = max(0, now - flight.sent_ns - flight.network_ns)
                 self.ttft.add_late(flight.ahead, flight.uncached_tokens, waited_ns, now)

@@ -1,0 +1,1 @@
+"""What routing costs, and what it is worth."""

@@ -1,0 +1,183 @@
+"""What one decision costs in time, and an idle session in memory.
+
+    python -m benchmarks.routing.decision [--decisions N] [--out FILE]
+
+The core is driven through its own entry points: each request is decided, gets its first token and
+ends, so the figures include everything that a live router has the core do. Sessions return, prompts
+have hashed prefixes, reports are fresh, and a tenth of the endpoints has no free slot.
+"""
+
+import argparse
+import gc
+import random
+import time
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import report
+from router.policy.core import RouterCore
+from router.policy.decision import Send
+from router.policy.endpoint import Endpoint
+from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
+from router.policy.load import LoadReport
+from router.policy.outcome import End, Ended, FirstToken
+from router.policy.request import Request
+from router.policy.units import NS_PER_MS, NS_PER_S, NS_PER_US
+
+_ENDPOINTS = (8, 64, 256)
+_SESSIONS = 1_000
+_IN_FLIGHT = 4  # per endpoint
+_SLOTS = 8
+_BLOCKS = 32  # 16 tokens each
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Microseconds of one kind of call."""
+
+    what: str
+    endpoints: int
+    least_us: float
+    p50_us: float
+    p99_us: float
+
+
+def _fleet() -> Fleet:
+    price = Price(metered_usd_per_replica_hour=3.0, egress_usd_per_gib=0.05)
+    return Fleet(
+        sites=(Site("home", SiteKind.HOME), Site("rented", SiteKind.RENTED, price=price)),
+        slo_classes=(SloClass("chat", NS_PER_S, 200 * NS_PER_MS),),
+        default_slo="chat",
+    )
+
+
+def _core(endpoints: int) -> RouterCore:
+    core = RouterCore(_fleet())
+    for index in range(endpoints):
+        name = f"endpoint-{index}"
+        core.on_endpoint_up(Endpoint(name, "rented" if index % 2 else "home", "m"), 0)
+        core.on_rtt(name, NS_PER_MS, 0)
+        for sequence in range(2):
+            running = _SLOTS if index % 10 == 0 else 3 + sequence
+            core.on_load(
+                LoadReport(name, "1", sequence, running=running, running_max=_SLOTS),
+                sequence * 100 * NS_PER_MS,
+            )
+    return core
+
+
+def _request(number: int) -> Request:
+    session = number % _SESSIONS
+    first = 1_000 * session
+    return Request(
+        id=str(number),
+        model="m",
+        session=f"session-{session}",
+        prompt_tokens=16 * _BLOCKS + 7,
+        max_new_tokens=100,
+        prefix=tuple(range(first, first + _BLOCKS)),
+    )
+
+
+def _finish(core: RouterCore, sent: Send, now: int, rng: random.Random) -> None:
+    core.on_outcome(FirstToken(sent.request, sent.endpoint, 60 * NS_PER_MS), now, rng)
+    done = Ended(
+        sent.request,
+        sent.endpoint,
+        End.OK,
+        output_tokens=90,
+        messages=90,
+        duration_ns=2 * NS_PER_S,
+    )
+    core.on_outcome(done, now, rng)
+
+
+def _time(endpoints: int, decisions: int) -> list[Timing]:
+    core, rng, now = _core(endpoints), random.Random(1), NS_PER_S
+    spans: dict[str, list[int]] = {"on_request": [], "both outcomes": [], "explain": []}
+    open_requests: list[Send] = []
+    for number in range(decisions + _SESSIONS):
+        now += NS_PER_MS // 10
+        request = _request(number)
+        start = time.perf_counter_ns()
+        decision = core.on_request(request, now, rng)
+        decided = time.perf_counter_ns()
+        if isinstance(decision, Send):
+            open_requests.append(decision)
+        asked = time.perf_counter_ns()
+        core.explain(request, now, rng)
+        explained = time.perf_counter_ns()
+        if len(open_requests) > _IN_FLIGHT * endpoints:
+            ending = open_requests.pop(0)
+            ends = time.perf_counter_ns()
+            _finish(core, ending, now, rng)
+            spans["both outcomes"].append(time.perf_counter_ns() - ends)
+        if number >= _SESSIONS:
+            spans["on_request"].append(decided - start)
+            spans["explain"].append(explained - asked)
+    return [_timing(what, endpoints, values) for what, values in spans.items()]
+
+
+def _timing(what: str, endpoints: int, spans: list[int]) -> Timing:
+    ordered = sorted(spans)
+
+    def at(share: float) -> float:
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / NS_PER_US
+
+    return Timing(what, endpoints, ordered[0] / NS_PER_US, at(0.5), at(0.99))
+
+
+def _bytes_of_idle_sessions() -> int:
+    """What a thousand sessions hold that have had a turn each, prefix index included."""
+    core, rng = _core(8), random.Random(1)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(_SESSIONS):
+        decision = core.on_request(_request(number), NS_PER_S, rng)
+        if isinstance(decision, Send):
+            _finish(core, decision, NS_PER_S, rng)
+        del decision
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table and write the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--decisions", type=int, default=20_000, help="for each fleet size")
+    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    options = parser.parse_args(arguments)
+    timings = [timing for count in _ENDPOINTS for timing in _time(count, options.decisions)]
+    held = _bytes_of_idle_sessions()
+    report.print_table(
+        "What the core costs, in microseconds",
+        ("call", "endpoints", "least", "p50", "p99"),
+        [
+            (t.what, str(t.endpoints), f"{t.least_us:.1f}", f"{t.p50_us:.1f}", f"{t.p99_us:.1f}")
+            for t in timings
+        ],
+        note=f"{_SESSIONS} idle sessions and their prefixes hold {held / 1e6:.2f} MB",
+    )
+    if options.out:
+        figures = {
+            "decision_us": [
+                {
+                    "call": t.what,
+                    "endpoints": t.endpoints,
+                    "least": t.least_us,
+                    "p50": t.p50_us,
+                    "p99": t.p99_us,
+                }
+                for t in timings
+            ],
+            "idle_sessions": {"count": _SESSIONS, "bytes": held},
+        }
+        report.write_json(options.out, figures)
+
+
+if __name__ == "__main__":
+    main()

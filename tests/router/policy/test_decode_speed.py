@@ -1,0 +1,24 @@
+"""The time between tokens as a function of the batch."""
+
+import pytest
+
+from router.policy.decode_speed import DecodeSpeed
+from router.policy.units import NS_PER_MS
+
+
+def test_small_batches_foretell_a_full_one(rng):
+    """From gaps seen beside up to four streams, the gap beside sixteen is predicted."""
+    speed = DecodeSpeed(20.0 * NS_PER_MS, 0.5 * NS_PER_MS)
+    for _ in range(200):
+        streams = rng.randrange(5)
+        speed.add((8 + 2 * streams) * NS_PER_MS * rng.uniform(0.95, 1.05), streams)
+    assert speed.itl_ns(16) == pytest.approx(40 * NS_PER_MS, rel=0.15)
+
+
+def test_more_streams_never_make_it_faster(rng):
+    """Gaps that shrink with the batch are noise, and are not extrapolated."""
+    speed = DecodeSpeed(20.0 * NS_PER_MS, 0.5 * NS_PER_MS)
+    for _ in range(200):
+        streams = rng.randrange(9)
+        speed.add((20 - 2 * streams) * NS_PER_MS, streams)
+    assert speed.itl_ns(100) >= speed.itl_ns(0) > 0
