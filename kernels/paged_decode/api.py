@@ -2,7 +2,7 @@
 
 import torch
 
-from kernels.paged_decode.arguments import check_per_head, check_rows, check_tensors
+from kernels.arguments import check_attention_tensors, check_per_head, check_rows
 from kernels.paged_decode.launch import Whole, launch_attention, launch_planner
 from kernels.paged_decode.workspace import DecodeWorkspace
 
@@ -75,7 +75,7 @@ def paged_decode(
     check_rows(workspace.max_rows, seq_lens, query_start_loc)
     if kv_cache.dtype == torch.float8_e4m3fn:
         kv_cache = kv_cache.view(torch.uint8)
-    check_tensors(workspace.spec, q, kv_cache, block_table, out, lse)
+    check_attention_tensors(workspace.spec, q, kv_cache, block_table, out, lse)
     check_per_head(workspace.spec, sinks, alibi_slopes)
     launch_attention(
         workspace,

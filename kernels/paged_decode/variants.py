@@ -130,7 +130,7 @@ def _signature(kernel: Any, types: dict[str, str], constexprs: dict[str, Any]) -
 
 
 def _aligned(kernel: Any, signature: dict[str, str]) -> tuple[str, ...]:
-    """Parameters divisible by 16: whole tensors, and the strides that `arguments` checks."""
+    """Parameters divisible by 16: whole tensors, and the strides that an api checks."""
     whole = (name for name in kernel.arg_names if signature[name].startswith("*"))
     pointers = tuple(name for name in whole if name not in _SLICED)
     return pointers + tuple(name for name in _STRIDES if name in signature)
