@@ -1,0 +1,59 @@
+"""What arrives in a simulated world: sessions of turns with known lengths."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SimTurn:
+    """One turn. `think_ns` passes after the previous answer; the first turn's is 0.
+
+    `blocks` names the leading full blocks of `Scenario.block_tokens` tokens of prompt and answer;
+    equal names mean equal content.
+    """
+
+    prompt_tokens: int
+    output_tokens: int
+    think_ns: int = 0
+    blocks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SimSession:
+    """A conversation that begins at `at_ns`."""
+
+    id: str
+    at_ns: int
+    turns: tuple[SimTurn, ...]
+    slo: str = ""
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFault:
+    """A replica that dies at `at_ns` and is back, with a cold cache, `down_ns` later."""
+
+    replica: str
+    at_ns: int
+    down_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The way to a site: its round trip, and how much of it varies from message to message."""
+
+    rtt_ns: int
+    jitter_ns: int = 0  # each way is longer by up to this, uniformly
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """The constants of a simulated world besides its replicas and sessions."""
+
+    links: dict[str, Link]  # by site
+    block_tokens: int
+    report_interval_ns: int | None = 1_000_000_000  # None: no load reports
+    report_delay_ns: int = 0  # beyond the link's own
+    slow_gap_ns: int = 100_000_000  # gaps between tokens above this are counted
+    listed_after_ns: int = 2_000_000_000  # until a replica that is back is listed again
+    faults: tuple[ReplicaFault, ...] = ()
+    seed: int = 0

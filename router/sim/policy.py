@@ -1,0 +1,50 @@
+"""What the simulator drives: the entry points of RouterCore, so that rivals can stand in for it."""
+
+import random
+from typing import Protocol
+
+from router.policy.decision import Decision
+from router.policy.endpoint import Endpoint
+from router.policy.load import LoadReport
+from router.policy.outcome import Outcome
+from router.policy.request import Request
+
+
+class Policy(Protocol):
+    """A router's decisions. See router.policy.core.RouterCore, which is one."""
+
+    def on_endpoint_up(self, endpoint: Endpoint, now: int) -> None:
+        """An endpoint is listed."""
+        ...
+
+    def on_endpoint_gone(self, name: str, now: int) -> None:
+        """An endpoint is no longer listed."""
+        ...
+
+    def on_connection(self, endpoint: str, connected: bool, now: int) -> None:
+        """The connection to an endpoint was lost or made."""
+        ...
+
+    def on_rtt(self, endpoint: str, rtt_ns: int, now: int) -> None:
+        """A round trip was measured."""
+        ...
+
+    def on_load(self, report: LoadReport, now: int) -> None:
+        """A load report was heard."""
+        ...
+
+    def on_drain(self, site: str, draining: bool, now: int) -> None:
+        """A site stops or resumes taking new turns."""
+        ...
+
+    def on_request(self, request: Request, now: int, rng: random.Random) -> Decision:
+        """Where a request goes."""
+        ...
+
+    def on_outcome(self, outcome: Outcome, now: int, rng: random.Random) -> Decision | None:
+        """Learn from an outcome; a failed attempt gets its next action."""
+        ...
+
+    def on_tick(self, now: int) -> None:
+        """About a second has passed."""
+        ...

@@ -1,0 +1,91 @@
+"""A simulated replica: an engine behind a link, and the reports it sends."""
+
+from collections.abc import Callable
+
+from router.policy.load import LoadReport
+from router.sim.clock import Clock
+from router.sim.engine import Engine
+from router.sim.job import Job
+from router.sim.plan import Scenario
+from router.sim.profile import PS_PER_NS, Profile
+
+
+class Replica:
+    """One replica on the world's clock. Engine time is the clock's, in picoseconds."""
+
+    def __init__(
+        self,
+        name: str,
+        site: str,
+        profile: Profile,
+        clock: Clock,
+        scenario: Scenario,
+        on_first_token: Callable[["Replica", Job, int], None],
+        on_finished: Callable[["Replica", Job, int], None],
+    ) -> None:
+        self.name, self.site, self.profile = name, site, profile
+        self.alive = True
+        self._clock, self._scenario = clock, scenario
+        self._on_first_token, self._on_finished = on_first_token, on_finished
+        self._restarts = 0
+        self._sequence = 0
+        self._wakes_ns = -1
+        self._engine = self._new_engine()
+
+    def submit(self, job: Job) -> None:
+        """A job arrives, now."""
+        self._engine.submit(job, self._clock.now * PS_PER_NS)
+        self._set_wake()
+
+    def cancel(self, job: Job) -> None:
+        """A job is abandoned, now."""
+        self._engine.cancel(job, self._clock.now * PS_PER_NS)
+        self._set_wake()
+
+    def crash(self) -> None:
+        """Everything in it is lost, its cache included."""
+        self.alive = False
+        self._restarts += 1
+        self._engine = self._new_engine()
+
+    def report(self) -> LoadReport:
+        """What it says of itself, now."""
+        engine = self._engine
+        self._sequence += 1
+        return LoadReport(
+            endpoint=self.name,
+            instance=f"{self.name}#{self._restarts}",
+            sequence=self._sequence,
+            running=len(engine.running),
+            waiting=engine.waiting,
+            queued_prefill_tokens=engine.queued_prefill_tokens,
+            kv_usage=engine.blocks.used / engine.blocks.capacity,
+            running_max=self.profile.seqs_max,
+        )
+
+    def _new_engine(self) -> Engine:
+        self._wakes_ns = -1
+        return Engine(
+            self.profile,
+            on_first_token=lambda job: self._tell(self._on_first_token, job, job.first_token_ps),
+            on_finished=lambda job: self._tell(self._on_finished, job, job.finished_ps),
+            slow_gap_ps=self._scenario.slow_gap_ns * PS_PER_NS,
+        )
+
+    def _tell(self, callback: Callable[["Replica", Job, int], None], job: Job, at_ps: int) -> None:
+        callback(self, job, -(-at_ps // PS_PER_NS))
+
+    def _set_wake(self) -> None:
+        next_ps = self._engine.next_ps
+        if next_ps is not None:
+            wakes_ns = -(-next_ps // PS_PER_NS)
+            # A wake that is set for later than needed is superseded: see `_wake`.
+            if wakes_ns != self._wakes_ns:
+                self._wakes_ns = wakes_ns
+                self._clock.at(wakes_ns, self._wake, wakes_ns, self._restarts)
+
+    def _wake(self, wakes_ns: int, restarts: int) -> None:
+        if wakes_ns == self._wakes_ns and restarts == self._restarts:
+            self._wakes_ns = -1
+            self._engine.advance(wakes_ns * PS_PER_NS)
+            self._set_wake()

@@ -1,0 +1,268 @@
+"""A world in virtual time: sessions, routers with their own views, links, replicas, faults.
+
+It drives any `Policy` through the entry points that router.live uses, and decides nothing itself.
+Everything random comes from one seed, so the same world gives the same records to the byte.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+from router.policy.decision import Decision, Refuse
+from router.policy.endpoint import Endpoint
+from router.policy.load import LoadReport
+from router.policy.outcome import End, Ended, FirstToken
+from router.policy.request import Request
+from router.policy.units import NS_PER_S
+from router.sim.clock import Clock
+from router.sim.job import Job
+from router.sim.plan import Link, ReplicaFault, Scenario, SimSession
+from router.sim.policy import Policy
+from router.sim.profile import Profile
+from router.sim.record import TurnRecord
+from router.sim.replica import Replica
+
+MODEL = "simulated"
+
+
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """One attempt of one turn, on its way, in its engine or on its way back."""
+
+    request: Request
+    record: TurnRecord
+    session: SimSession
+    router: int
+    replica: Replica
+    job: Job
+    sent_ns: int
+    heard_ns: int = 0  # when its last message is heard: a stream keeps its order
+    messages: int = 0
+    over: bool = False
+
+
+class World:
+    """One run. `on_record` is told of every turn as it ends, and nothing of it is kept."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        replicas: Iterable[tuple[str, str, Profile]],  # name, site, profile
+        policies: Sequence[Policy],
+        on_record: Callable[[TurnRecord], None],
+    ) -> None:
+        self.clock = Clock()
+        self._scenario = scenario
+        self._policies = policies
+        self._on_record = on_record
+        self._rng = random.Random(scenario.seed)
+        self._attempts: dict[int, _Attempt] = {}
+        self._jobs = 0
+        self._open = 0  # turns not over, and sessions that think
+        self._more = True  # sessions still to arrive
+        self.replicas = {
+            name: Replica(
+                name, site, profile, self.clock, scenario, self._first_token, self._finished
+            )
+            for name, site, profile in replicas
+        }
+
+    def run(self, sessions: Iterable[SimSession]) -> None:
+        """Run all sessions, in the order of their offsets, to their ends."""
+        for replica in self.replicas.values():
+            self._list(replica)
+            self._report(replica)
+        for fault in self._scenario.faults:
+            self.clock.at(fault.at_ns, self._crash, fault)
+        self._tick()
+        self._arrive(iter(sessions))
+        self.clock.run()
+
+    # -- sessions --------------------------------------------------------------------------------
+
+    def _arrive(self, sessions: Iterator[SimSession]) -> None:
+        """Set the next session's first turn: a stream of any length costs one at a time."""
+        session = next(sessions, None)
+        if session is None:
+            self._more = False
+            return
+        self._open += 1
+        self.clock.at(session.at_ns, self._begin, session, sessions)
+
+    def _begin(self, session: SimSession, sessions: Iterator[SimSession]) -> None:
+        self._turn(session, 0)
+        self._arrive(sessions)
+
+    def _turn(self, session: SimSession, index: int) -> None:
+        turn = session.turns[index]
+        now = self.clock.now
+        router = crc32(session.id.encode()) % len(self._policies)
+        full = turn.prompt_tokens // self._scenario.block_tokens
+        request = Request(
+            id=f"{session.id}/{index}",
+            model=MODEL,
+            session=session.id,
+            slo=session.slo,
+            tenant=session.tenant,
+            prompt_tokens=turn.prompt_tokens,
+            max_new_tokens=turn.output_tokens,
+            prefix=turn.blocks[:full],
+            prefix_block_tokens=self._scenario.block_tokens,
+        )
+        record = TurnRecord(
+            session=session.id,
+            turn=index,
+            sent_ns=now,
+            prompt_tokens=turn.prompt_tokens,
+            output_tokens=turn.output_tokens,
+            slo=session.slo,
+            tenant=session.tenant,
+        )
+        decision = self._policies[router].on_request(request, now, self._rng)
+        self._act(decision, request, record, session, router)
+
+    def _over(self, record: TurnRecord, session: SimSession) -> None:
+        """A turn is over: the next one follows, unless this one failed."""
+        self._on_record(record)
+        index = record.turn + 1
+        if record.refused or index == len(session.turns):
+            self._open -= 1
+            return
+        self.clock.at(self.clock.now + session.turns[index].think_ns, self._turn, session, index)
+
+    # -- attempts --------------------------------------------------------------------------------
+
+    def _act(
+        self,
+        decision: Decision | None,
+        request: Request,
+        record: TurnRecord,
+        session: SimSession,
+        router: int,
+    ) -> None:
+        if decision is None or isinstance(decision, Refuse):
+            record.refused = decision.rule.value if decision else "failed"
+            self._over(record, session)
+            return
+        replica = self.replicas[decision.endpoint]
+        record.site, record.endpoint = decision.site, decision.endpoint
+        record.rule, record.attempts = decision.rule.value, decision.attempt
+        turn = session.turns[record.turn]
+        self._jobs += 1
+        job = Job(self._jobs, turn.prompt_tokens, turn.output_tokens, turn.blocks, request.priority)
+        now = self.clock.now
+        attempt = _Attempt(request, record, session, router, replica, job, now)
+        self._attempts[job.id] = attempt
+        self.clock.at(now + self._way_ns(replica), self._reach, attempt)
+
+    def _reach(self, attempt: _Attempt) -> None:
+        """The request is at its replica, if that lives."""
+        if attempt.over:
+            return
+        if attempt.replica.alive:
+            attempt.replica.submit(attempt.job)
+        else:
+            self.clock.at(
+                self.clock.now + self._way_ns(attempt.replica), self._end, attempt, End.UNREACHABLE
+            )
+
+    def _first_token(self, replica: Replica, job: Job, at_ns: int) -> None:
+        attempt = self._attempts[job.id]
+        attempt.heard_ns = at_ns + self._way_ns(replica)
+        self.clock.at(attempt.heard_ns, self._hear_first, attempt)
+
+    def _finished(self, replica: Replica, job: Job, at_ns: int) -> None:
+        attempt = self._attempts[job.id]
+        heard_ns = max(attempt.heard_ns, at_ns + self._way_ns(replica))
+        self.clock.at(heard_ns, self._end, attempt, End.OK)
+
+    def _hear_first(self, attempt: _Attempt) -> None:
+        if attempt.over:
+            return
+        now = self.clock.now
+        attempt.messages = 1
+        attempt.record.ttft_ns = now - attempt.record.sent_ns
+        outcome = FirstToken(attempt.request.id, attempt.replica.name, now - attempt.sent_ns)
+        self._policies[attempt.router].on_outcome(outcome, now, self._rng)
+
+    def _end(self, attempt: _Attempt, end: End) -> None:
+        if attempt.over:
+            return
+        attempt.over = True
+        del self._attempts[attempt.job.id]
+        now = self.clock.now
+        record, job = attempt.record, attempt.job
+        outcome = Ended(
+            request=attempt.request.id,
+            endpoint=attempt.replica.name,
+            end=end,
+            output_tokens=job.output_tokens if end is End.OK else 0,
+            messages=attempt.messages,
+            duration_ns=now - attempt.sent_ns,
+        )
+        decision = self._policies[attempt.router].on_outcome(outcome, now, self._rng)
+        if end is End.OK:
+            record.end_to_end_ns = now - record.sent_ns
+            record.cached_tokens, record.slow_gaps = job.cached_tokens, job.slow_gaps
+            self._over(record, attempt.session)
+        else:
+            self._act(decision, attempt.request, record, attempt.session, attempt.router)
+
+    # -- replicas --------------------------------------------------------------------------------
+
+    def _list(self, replica: Replica) -> None:
+        for policy in self._policies:
+            policy.on_endpoint_up(Endpoint(replica.name, replica.site, MODEL), self.clock.now)
+            policy.on_rtt(replica.name, self._link(replica).rtt_ns, self.clock.now)
+
+    def _report(self, replica: Replica) -> None:
+        interval_ns = self._scenario.report_interval_ns
+        if interval_ns is None or not self._busy():
+            return
+        if replica.alive:
+            delay_ns = self._way_ns(replica) + self._scenario.report_delay_ns
+            self.clock.at(self.clock.now + delay_ns, self._hear_report, replica.report())
+        self.clock.at(self.clock.now + interval_ns, self._report, replica)
+
+    def _hear_report(self, report: LoadReport) -> None:
+        for policy in self._policies:
+            policy.on_load(report, self.clock.now)
+
+    def _crash(self, fault: ReplicaFault) -> None:
+        replica = self.replicas[fault.replica]
+        replica.crash()
+        now = self.clock.now
+        heard_ns = now + self._way_ns(replica)
+        for attempt in list(self._attempts.values()):
+            if attempt.replica is replica:
+                self.clock.at(heard_ns, self._end, attempt, End.UNREACHABLE)
+        self.clock.at(heard_ns, self._connection, replica, False)
+        self.clock.at(now + fault.down_ns, self._restart, replica)
+
+    def _restart(self, replica: Replica) -> None:
+        replica.alive = True
+        listed_ns = self.clock.now + self._scenario.listed_after_ns
+        self.clock.at(listed_ns, self._connection, replica, True)
+
+    def _connection(self, replica: Replica, connected: bool) -> None:
+        for policy in self._policies:
+            policy.on_connection(replica.name, connected, self.clock.now)
+
+    def _tick(self) -> None:
+        for policy in self._policies:
+            policy.on_tick(self.clock.now)
+        if self._busy():
+            self.clock.at(self.clock.now + NS_PER_S, self._tick)
+
+    def _busy(self) -> bool:
+        return self._more or self._open > 0
+
+    def _link(self, replica: Replica) -> Link:
+        return self._scenario.links[replica.site]
+
+    def _way_ns(self, replica: Replica) -> int:
+        """One way to or from a replica, for one message."""
+        link = self._link(replica)
+        jitter_ns = self._rng.randrange(link.jitter_ns) if link.jitter_ns else 0
+        return link.rtt_ns // 2 + jitter_ns
