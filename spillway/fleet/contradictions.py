@@ -1,0 +1,115 @@
+"""What a fleet file says that cannot all be meant, though each key by itself can."""
+
+from collections.abc import Iterator
+
+from router.live.settings import RouterSettings
+from router.policy.fleet import Limits
+from spillway.fleet.problem import KeyPath, Problem
+from spillway.fleet.refusal import did_you_mean
+from spillway.fleet.schema import FileSection, SiteSection
+from spillway.fleet.section import built, key_of
+from spillway.fleet.source import Source
+
+Finding = tuple[KeyPath, str]
+
+NOT_ABOVE = (
+    ("breaker_open_ns", "breaker_open_max_ns"),
+    ("report_fresh_ns", "report_stale_ns"),
+    ("retry_after_min_ns", "retry_after_max_ns"),
+)
+"""Limits of which the first may not be above the second."""
+
+
+def contradictions(file: FileSection, source: Source) -> Iterator[Problem]:
+    """All of them."""
+    for findings in (_sites, _addresses, _models, _classes, _limits, _router):
+        for path, message in findings(file):
+            yield source.problem(path, message)
+
+
+def _sites(file: FileSection) -> Iterator[Finding]:
+    if all(site.kind != "home" for site in file.sites.values()):
+        yield ("sites",), "no site is home; one of them needs kind: home"
+    for name, site in file.sites.items():
+        for below, message in _site(site):
+            yield ("sites", name, *below), message
+
+
+def _site(site: SiteSection) -> Iterator[Finding]:
+    price, capacity = site.price, site.capacity
+    if site.ray is None and not site.endpoints:
+        yield (), "nothing says how to reach it; give ray.dashboard or endpoints"
+    if site.kind == "rented" and not price.metered and not (capacity and capacity.committed):
+        yield (), "a rented site costs something; give price.metered or capacity.committed"
+    for key in ("budget_hourly", "budget_monthly"):
+        if getattr(price, key) is not None and not price.metered:
+            yield ("price", key), "a budget limits metered spending, and there is no price.metered"
+    if capacity and capacity.committed is not None and capacity.committed > capacity.replicas:
+        message = f"more than capacity.replicas, which is {capacity.replicas}"
+        yield ("capacity", "committed"), message
+    if site.model is not None and site.ray is None:
+        yield (
+            ("model",),
+            "deploying it needs ray.dashboard; endpoints by hand serve what they serve",
+        )
+    if site.serving and site.model is None:
+        yield ("serving",), "these are settings of the engines of a model, and model is missing"
+    for key, instead in (("model", "model"), ("served_names", "model"), ("replicas", "capacity")):
+        if key in site.serving:
+            yield ("serving", key), f"set the site's own key {instead} instead"
+
+
+def _addresses(file: FileSection) -> Iterator[Finding]:
+    seen: dict[tuple[str, ...], str] = {}
+    for name, site in file.sites.items():
+        places: list[tuple[KeyPath, tuple[str, ...]]] = [
+            (("sites", name, "endpoints", place), (address,))
+            for place, address in enumerate(site.endpoints)
+        ]
+        if site.ray:
+            place = ("sites", name, "ray")
+            places.append((place, (site.ray.dashboard, site.ray.application)))
+        for path, reached in places:
+            if reached in seen:
+                yield path, f"{' '.join(reached)} is already at site {seen[reached]}"
+            seen.setdefault(reached, name)
+
+
+def _models(file: FileSection) -> Iterator[Finding]:
+    owners = {name: name for name in file.models}
+    for name, model in file.models.items():
+        for place, alias in enumerate(model.aliases):
+            owner = owners.setdefault(alias, f"{name} already")
+            if owner != f"{name} already" or alias in model.aliases[:place]:
+                yield ("models", name, "aliases", place), f"{alias} already names model {owner}"
+    for name, site in file.sites.items():
+        if site.model is not None and site.model not in file.models:
+            hint = did_you_mean(site.model, file.models)
+            yield ("sites", name, "model"), f"no model {site.model} is under models{hint}"
+
+
+def _classes(file: FileSection) -> Iterator[Finding]:
+    if file.default_slo is None:
+        if len(file.slo_classes) > 1:
+            yield ("default_slo",), "there are several slo_classes; name the default one"
+    elif file.default_slo not in file.slo_classes:
+        hint = did_you_mean(file.default_slo, file.slo_classes)
+        yield ("default_slo",), f"no class {file.default_slo} is under slo_classes{hint}"
+    for name, slo in file.slo_classes.items():
+        confidence = getattr(slo, "confidence", None)
+        if confidence is not None and not 0 < confidence < 1:
+            path = ("slo_classes", name, "confidence")
+            yield path, f"expected a share above 0 and below 1, found {confidence}"
+
+
+def _limits(file: FileSection) -> Iterator[Finding]:
+    limits = built(Limits, file.limits)
+    for low, high in NOT_ABOVE:
+        if getattr(limits, low) > getattr(limits, high):
+            yield ("limits", key_of(low)), f"more than {key_of(high)}"
+
+
+def _router(file: FileSection) -> Iterator[Finding]:
+    router = built(RouterSettings, file.router)
+    if router.listen == router.metrics_listen and not router.listen.endswith(":0"):
+        yield ("router", "metrics_listen"), "the same address as listen"

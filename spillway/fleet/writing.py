@@ -1,0 +1,86 @@
+"""Writes a fleet file: the text that reads back as the same values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from router.live.settings import SiteAccess
+from router.policy.fleet import Price, Site
+from spillway.fleet.quantity import USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH
+from spillway.fleet.section import written
+from spillway.fleet.values import APPLICATION, Deployment, FleetFile
+
+
+def write(file: FleetFile) -> str:
+    """The YAML text of a fleet; what has its default is left out."""
+    deployments = {one.site: one for one in file.deployments}
+    content: dict[str, Any] = {
+        "sites": {
+            site.name: _site(site, file.access_to(site.name), deployments.get(site.name))
+            for site in file.fleet.sites
+        },
+        "models": {
+            one.name: _filled(source=one.source, aliases=list(one.aliases)) for one in file.models
+        },
+        "slo_classes": {
+            slo.name: written(slo, without=("name",)) for slo in file.fleet.slo_classes
+        },
+        "default_slo": file.fleet.default_slo,
+        "limits": written(file.fleet.limits),
+        "router": written(file.router),
+    }
+    return yaml.safe_dump(_filled(**content), sort_keys=False, allow_unicode=True)
+
+
+def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict[str, Any]:
+    return _filled(
+        kind=site.kind.value,
+        region=site.region,
+        ray=_ray(access, deployment),
+        endpoints=list(access.endpoints),
+        capacity=_capacity(site.price, deployment),
+        price=_price(site.price),
+        model=deployment.model if deployment else None,
+        serving=_plain(deployment.arguments) if deployment else None,
+    )
+
+
+def _ray(access: SiteAccess, deployment: Deployment | None) -> dict[str, Any]:
+    if access.dashboard_url is None:
+        return {}
+    return _filled(
+        dashboard=access.dashboard_url,
+        application=None if access.application == APPLICATION else access.application,
+        host=access.host,
+        runtime_env=_plain(deployment.runtime_env) if deployment else None,
+    )
+
+
+def _capacity(price: Price, deployment: Deployment | None) -> dict[str, int]:
+    committed = price.committed_replicas
+    if deployment is None:
+        return {"replicas": committed, "committed": committed} if committed else {}
+    return {"replicas": deployment.replicas, "committed": committed}
+
+
+def _price(price: Price) -> dict[str, Any]:
+    hourly, monthly = price.budget_usd_per_hour, price.budget_usd_per_month
+    metered, egress = price.metered_usd_per_replica_hour, price.egress_usd_per_gib
+    return _filled(
+        metered=USD_PER_HOUR.write(metered) if metered else None,
+        egress=USD_PER_GIB.write(egress) if egress else None,
+        budget_hourly=None if hourly is None else USD_PER_HOUR.write(hourly),
+        budget_monthly=None if monthly is None else USD_PER_MONTH.write(monthly),
+    )
+
+
+def _filled(**keys: Any) -> dict[str, Any]:
+    """Without the keys that say nothing."""
+    return {key: value for key, value in keys.items() if value not in (None, "", [], {})}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

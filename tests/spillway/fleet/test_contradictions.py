@@ -1,0 +1,71 @@
+"""Keys that are right by themselves and cannot be meant together are refused."""
+
+import copy
+import json
+
+import pytest
+
+from spillway.fleet import FleetError, read
+
+FLEET = {
+    "sites": {
+        "cellar": {"kind": "home", "endpoints": ["a:1"]},
+        "ridge": {
+            "kind": "rented",
+            "ray": {"dashboard": "http://b:8265"},
+            "price": {"metered": "2 USD/h"},
+            "model": "llama",
+        },
+    },
+    "models": {"llama": {"source": "/llama", "aliases": ["default"]}},
+    "slo_classes": {"interactive": {"ttft": "1s", "itl": "50ms"}},
+}
+
+
+def with_change(path: str, value: object) -> str:
+    """FLEET as YAML (which JSON is), with a value set or, for None, removed."""
+    fleet = copy.deepcopy(FLEET)
+    *parents, last = path.split(".")
+    inner = fleet
+    for part in parents:
+        inner = inner.setdefault(part, {})
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return json.dumps(fleet)
+
+
+def test_the_fleet_they_start_from_is_fine():
+    """Each refusal below is the change's doing."""
+    assert read(with_change("limits", {}))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("sites.cellar.kind", "rented", "no site is home"),
+        ("sites.cellar.endpoints", None, "nothing says how to reach it"),
+        ("sites.ridge.price", None, "a rented site costs something"),
+        ("sites.cellar.price", {"budget_hourly": "1 USD/h"}, "there is no price.metered"),
+        ("sites.ridge.capacity", {"replicas": 1, "committed": 2}, "more than capacity.replicas"),
+        ("sites.ridge.model", "lama", "no model lama is under models; did you mean llama?"),
+        ("sites.cellar.model", "llama", "deploying it needs ray.dashboard"),
+        ("sites.cellar.serving", {"num_cpus": 1}, "model is missing"),
+        ("sites.other", {"kind": "home", "endpoints": ["a:1"]}, "a:1 is already at site cellar"),
+        ("sites.other", FLEET["sites"]["ridge"], "http://b:8265 spillway is already at site ridge"),
+        ("models.other", {"source": "/o", "aliases": ["llama"]}, "llama already names model llama"),
+        ("models.other", {"source": "/o", "aliases": ["default"]}, "default already names model"),
+        ("models.llama.aliases", ["a", "a"], "a already names model llama"),
+        ("default_slo", "interactiv", "no class interactiv is under slo_classes; did you mean"),
+        ("slo_classes.batch", {"ttft": "1s", "itl": "50ms"}, "name the default one"),
+        ("slo_classes.interactive.confidence", 1.0, "a share above 0 and below 1, found 1.0"),
+        ("limits", {"breaker_open": "60s"}, "limits.breaker_open: more than breaker_open_max"),
+        ("router", {"listen": "a:1", "metrics_listen": "a:1"}, "the same address as listen"),
+    ],
+)
+def test_a_contradiction_is_refused(path, value, message):
+    """The message names the keys that disagree."""
+    with pytest.raises(FleetError) as caught:
+        read(with_change(path, value))
+    assert message in str(caught.value)
