@@ -1,0 +1,60 @@
+"""Fleets too large for every endpoint to be judged."""
+
+from collections import Counter
+
+from router.policy.core import RouterCore
+from router.policy.decision import Rule, Send
+from router.policy.endpoint import Endpoint
+from router.policy.load import LoadReport
+from router.policy.outcome import End, Ended
+from router.policy.pool import CANDIDATES_MAX
+from router.policy.request import Request
+from router.policy.units import NS_PER_MS
+from tests.router.policy.toy import MODEL, fleet
+
+
+def _core(count: int) -> RouterCore:
+    core = RouterCore(fleet())
+    for number in range(count):
+        site = "rented" if number % 2 else "home"
+        core.on_endpoint_up(Endpoint(f"{site}-{number}", site, MODEL), 0)
+    return core
+
+
+def _sent(decision) -> Send:
+    assert isinstance(decision, Send)
+    return decision
+
+
+def test_a_decision_judges_a_bounded_number_of_endpoints(rng):
+    """And among them the session's placement."""
+    core = _core(400)
+    sent = _sent(core.on_request(Request("a", MODEL, session="s", prompt_tokens=500), 0, rng))
+    core.on_outcome(Ended("a", sent.endpoint, End.OK, output_tokens=20), NS_PER_MS, rng)
+    for number in range(20):
+        request = Request(str(number), MODEL, session="s", prompt_tokens=600)
+        again = _sent(core.explain(request, NS_PER_MS, rng))
+        assert len(again.candidates) <= CANDIDATES_MAX
+        assert (again.endpoint, again.rule) == (sent.endpoint, Rule.STICKY)
+
+
+def test_p1_the_last_idle_home_replica_is_found_among_hundreds(rng):
+    """Chance alone would rarely draw it."""
+    core = _core(400)
+    for number in range(0, 400, 2):
+        if number != 122:
+            report = LoadReport(f"home-{number}", "1", 1, 8, 40, 90_000, running_max=8)
+            core.on_load(report, 0)
+    sent = _sent(core.on_request(Request("q", MODEL), 0, rng))
+    assert sent.endpoint == "home-122"
+
+
+def test_load_spreads_evenly(rng):
+    """A thousand requests over two hundred home replicas: none gets three times its share."""
+    core = _core(400)
+    chosen = Counter(
+        _sent(core.on_request(Request(str(n), MODEL, prompt_tokens=50), 0, rng)).endpoint
+        for n in range(1000)
+    )
+    assert max(chosen.values()) <= 15
+    assert len(chosen) > 150
