@@ -1,1 +1,1 @@
-"""One frozen event type and thin sinks for metrics and the decision log."""
+"""What happens in a router, as events; thin sinks make logs, metrics and percentiles of them."""

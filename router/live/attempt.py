@@ -1,0 +1,91 @@
+"""One attempt: a `Send` of the core being performed, up to its one `Ended`."""
+
+from typing import Final
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from router.live.timed_core import TimedCore, now_ns
+from router.observe.event import OutcomeSeen
+from router.policy.decision import Decision, Send
+from router.policy.outcome import End, Ended, FirstToken
+from wire.vllm.inference_pb2 import GenerateResponse
+
+_TOO_LARGE: Final = "CLIENT: Received message larger"
+"""How gRPC begins the status it makes itself for an answer over our own limit."""
+
+_END_OF: Final = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED: End.OVERLOADED,
+    grpc.StatusCode.UNAVAILABLE: End.UNREACHABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: End.TIMED_OUT,
+    grpc.StatusCode.INVALID_ARGUMENT: End.REJECTED,
+    grpc.StatusCode.NOT_FOUND: End.REJECTED,
+    grpc.StatusCode.ALREADY_EXISTS: End.REJECTED,
+    grpc.StatusCode.PERMISSION_DENIED: End.REJECTED,
+    grpc.StatusCode.UNAUTHENTICATED: End.REJECTED,
+    grpc.StatusCode.FAILED_PRECONDITION: End.REJECTED,
+    grpc.StatusCode.OUT_OF_RANGE: End.REJECTED,
+    grpc.StatusCode.UNIMPLEMENTED: End.REJECTED,
+}
+"""FAILED for every other status."""
+
+
+def end_of(error: grpc.aio.AioRpcError) -> End:
+    """What an endpoint's status says of the attempt."""
+    if (error.details() or "").startswith(_TOO_LARGE):
+        return End.REJECTED
+    return _END_OF.get(error.code(), End.FAILED)
+
+
+class Attempt:
+    """Counts what comes back, and tells the core of the first token and of the end."""
+
+    __slots__ = ("_core", "_ended", "_sent_ns", "last", "message_bytes", "messages", "send")
+
+    def __init__(self, core: TimedCore, send: Send) -> None:
+        self.send = send
+        self.messages = 0
+        self.message_bytes = 0
+        self.last = b""
+        self._core = core
+        self._sent_ns = now_ns()
+        self._ended = False
+
+    def first_token(self) -> None:
+        """The first message of a stream came."""
+        ttft_ns = now_ns() - self._sent_ns
+        self._core.tell(OutcomeSeen(FirstToken(self.send.request, self.send.endpoint, ttft_ns)))
+
+    def end(self, end: End) -> Decision | None:
+        """The attempt is over; returns what the core says should follow a failed one.
+
+        Only the first call counts, so that whoever cleans up may call it in any case.
+        """
+        if self._ended:
+            return None
+        self._ended = True
+        ended = Ended(
+            request=self.send.request,
+            endpoint=self.send.endpoint,
+            end=end,
+            output_tokens=self._output_tokens(),
+            messages=self.messages,
+            duration_ns=now_ns() - self._sent_ns,
+            egress_bytes=self.message_bytes,
+        )
+        return self._core.tell(OutcomeSeen(ended))
+
+    def _output_tokens(self) -> int:
+        """As the last message counts them; a stream that broke off is taken for a token a message.
+
+        Of several sequences the last message counts one.
+        """
+        if not self.last:
+            return 0
+        try:
+            outputs = GenerateResponse.FromString(self.last).outputs
+        except DecodeError:
+            return self.messages
+        if outputs.HasField("finish_info"):
+            return outputs.finish_info.num_output_tokens * (outputs.index + 1)
+        return self.messages

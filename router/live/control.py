@@ -1,0 +1,80 @@
+"""The service vllm.Control of a router: its fleet as one server, and the end of requests."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import grpc
+
+from router.live.identity import Identity
+from router.live.inference import Inference
+from router.live.roster import Roster
+from wire.vllm import control_pb2 as pb
+from wire.vllm.control_pb2_grpc import ControlServicer
+
+_ABORT_TIMEOUT_S: Final = 5.0
+
+
+class Control(ControlServicer):
+    """GetServerInfo, GetModelInfo and Abort; other methods of the API answer UNIMPLEMENTED."""
+
+    def __init__(self, router: str, roster: Roster, inference: Inference) -> None:
+        self._router = router
+        self._roster = roster
+        self._inference = inference
+
+    async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Any) -> pb.ServerInfo:  # noqa: N802 - the wire's name
+        """The sizes of all endpoints together; what cannot be added is the first one's."""
+        _ = request
+        known = self._known(context)
+        if not known:
+            return pb.ServerInfo()
+        servers = [identity.server for identity in known]
+        first = servers[0]
+        return pb.ServerInfo(
+            engine_version=first.engine_version,
+            api_version=first.api_version,
+            instance_id=self._router,
+            max_model_len=max(server.max_model_len for server in servers),
+            kv_block_size=first.kv_block_size,
+            total_kv_blocks=sum(server.total_kv_blocks for server in servers),
+            max_running_requests=sum(server.max_running_requests for server in servers),
+            max_batched_tokens=sum(server.max_batched_tokens for server in servers),
+            max_loras=max(server.max_loras for server in servers),
+            effective_attention_block_size=first.effective_attention_block_size,
+        )
+
+    async def GetModelInfo(self, request: pb.GetModelInfoRequest, context: Any) -> pb.ModelInfo:  # noqa: N802 - the wire's name
+        """The first endpoint's model; every other name that may be asked for is an alias."""
+        _ = request
+        known = self._known(context)
+        if not known:
+            return pb.ModelInfo()
+        info = pb.ModelInfo()
+        info.CopyFrom(known[0].model)
+        names = dict.fromkeys(name for identity in known for name in identity.names)
+        info.served_model_name, *aliases = names
+        info.served_model_aliases[:] = aliases
+        return info
+
+    async def Abort(self, request: pb.AbortRequest, context: Any) -> pb.AbortResponse:  # noqa: N802 - the wire's name
+        """Passed on to where each request runs; an id that runs nowhere is no error."""
+        _ = context
+        ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
+        for request_id in request.request_ids:
+            name = self._inference.running_at(request_id)
+            if name is not None:
+                ids_by_name[name].append(request_id)
+        endpoints = ((self._roster.get(name), ids) for name, ids in ids_by_name.items())
+        await asyncio.gather(*(e.abort(ids, _ABORT_TIMEOUT_S) for e, ids in endpoints if e))
+        return pb.AbortResponse()
+
+    def _known(self, context: Any) -> Sequence[Identity]:
+        """Who the connected endpoints are; with none, the call gets UNAVAILABLE."""
+        followers = [endpoint.follower for endpoint in self._roster]
+        known = [f.identity for f in followers if f.connected and f.identity is not None]
+        if not known:
+            context.set_code(grpc.StatusCode.UNAVAILABLE)
+            context.set_details("no endpoint is connected")
+        return known

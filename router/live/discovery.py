@@ -1,0 +1,72 @@
+"""Keeps the roster what the clusters and the hand-written lists say it is.
+
+A dashboard lists a dead replica for seconds more, which does no harm: its connection is lost, and
+it is not up again for being listed. A dashboard that cannot be asked changes nothing. One that
+lists no replica while some are connected may be a Serve controller that has just restarted, so it
+is believed only when it says so again and again.
+"""
+
+import asyncio
+import logging
+import random
+from typing import Final
+
+import aiohttp
+
+from router.live.ray_dashboard import DiscoveryError, RayDashboard
+from router.live.roster import Roster
+from router.live.settings import SiteAccess
+
+_EMPTY_ANSWERS_BELIEVED: Final = 3
+
+_log = logging.getLogger(__name__)
+
+
+class SiteDiscovery:
+    """Follows the list of one site."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        access: SiteAccess,
+        http: aiohttp.ClientSession,
+        interval_s: float,
+        timeout_s: float,
+    ) -> None:
+        self._roster = roster
+        self._access = access
+        self._interval_s = interval_s
+        self._dashboard = (
+            RayDashboard(http, access.dashboard_url, timeout_s, access.application)
+            if access.dashboard_url
+            else None
+        )
+        self._empty_answers = 0
+        self.error: str | None = None
+
+    async def run(self) -> None:
+        """Lists what is known by hand at once, and what the dashboard says, until cancelled."""
+        self._roster.set_site(self._access.site, self._access.endpoints)
+        if self._dashboard is None:
+            return
+        while True:
+            await self.look(self._dashboard)
+            await asyncio.sleep(self._interval_s * random.uniform(0.8, 1.0))
+
+    async def look(self, dashboard: RayDashboard) -> None:
+        """Asks the dashboard once."""
+        try:
+            targets = await dashboard.targets(self._access.host)
+        except DiscoveryError as error:
+            if self.error is None:
+                _log.warning("site %s: %s", self._access.site, error)
+            self.error = str(error)
+            return
+        if self.error is not None:
+            _log.info("site %s: its dashboard answers again", self._access.site)
+            self.error = None
+        self._empty_answers = 0 if targets else self._empty_answers + 1
+        doubtful = self._empty_answers < _EMPTY_ANSWERS_BELIEVED
+        if not targets and doubtful and self._roster.connected_at(self._access.site):
+            return
+        self._roster.set_site(self._access.site, {*self._access.endpoints, *targets})

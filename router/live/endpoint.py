@@ -1,0 +1,72 @@
+"""One endpoint as the live router holds it: a channel, calls on it, and what is followed of it."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import grpc
+
+from router.live.channel import open_channel
+from router.live.follower import Follower, Pace
+from router.live.timed_core import TimedCore
+from router.observe.event import EndpointGone
+from wire.vllm import control_pb2
+from wire.vllm.control_pb2_grpc import ControlStub
+
+
+class LiveEndpoint:
+    """An endpoint from the time it is listed until it is not and its last call is over."""
+
+    def __init__(
+        self, core: TimedCore, site: str, address: str, pace: Pace, message_bytes_max: int
+    ) -> None:
+        self.name = f"{site}/{address}"
+        self.site = site
+        self.address = address
+        self._core = core
+        self._channel = open_channel(address, message_bytes_max)
+        # Bytes in, bytes out: no serialiser on either side.
+        self.generate = self._channel.unary_unary("/vllm.Inference/Generate")
+        self.generate_stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
+        self._abort = ControlStub(self._channel).Abort
+        self.follower = Follower(core, site, self.name, self._channel, pace)
+        self._following = asyncio.create_task(self.follower.run(), name=f"follow {self.name}")
+        self._calls = 0
+        self._no_calls = asyncio.Event()
+        self._no_calls.set()
+
+    @contextlib.contextmanager
+    def call_open(self) -> Iterator[None]:
+        """Keeps the channel open for the time of a call, even when the endpoint is retired."""
+        self._calls += 1
+        self._no_calls.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._no_calls.set()
+
+    async def abort(self, request_ids: list[str], timeout_s: float) -> None:
+        """Ends requests by the ids their senders gave them. An endpoint that is lost has none."""
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await self._abort(control_pb2.AbortRequest(request_ids=request_ids), timeout=timeout_s)
+
+    def leave(self) -> None:
+        """No longer listed: no new requests. `finish` follows."""
+        self.follower.leave()
+        self._following.cancel()
+        self._core.tell(EndpointGone(self.name))
+
+    async def finish(self) -> None:
+        """Closes the channel once the last call on it is over."""
+        await asyncio.gather(self._following, return_exceptions=True)
+        await self._no_calls.wait()
+        await self._channel.close()
+
+    async def close(self) -> None:
+        """Ends everything now, calls included."""
+        self.follower.leave()
+        self._following.cancel()
+        await asyncio.gather(self._following, return_exceptions=True)
+        await self._channel.close()

@@ -1,0 +1,86 @@
+"""The service spillway.v1.Fleet: why a request would go where, the state of the sites, drains."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import grpc
+
+from router.live.fleet_state import decision_message
+from router.live.incoming import read_incoming
+from router.live.status import CallError, bad_field
+from router.live.timed_core import TimedCore, now_ns
+from router.observe.event import DrainChanged
+from router.policy.units import ns
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.spillway.v1.fleet_pb2_grpc import FleetServicer
+
+_INTERVAL_DEFAULT_MS: Final = 1_000
+_INTERVAL_MIN_MS: Final = 100
+_INTERVAL_MAX_MS: Final = 60_000
+
+
+class FleetService(FleetServicer):
+    """Explain, Watch, Drain and Undrain."""
+
+    def __init__(
+        self,
+        core: TimedCore,
+        state: Callable[[], pb.FleetState],
+        default_deadline_s: float,
+        closing: asyncio.Event,
+    ) -> None:
+        self._core = core
+        self._state = state
+        self._default_deadline_ns = ns(default_deadline_s)
+        self._closing = closing
+
+    async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.Decision:  # noqa: N802 - the wire's name
+        """The decision that the request would get now; nothing is sent and nothing is changed."""
+        try:
+            incoming = read_incoming(
+                request.request.SerializeToString(),
+                context.invocation_metadata() or (),
+                "explain",
+                now_ns() + self._default_deadline_ns,
+            )
+        except CallError as error:
+            error.set_on(context)
+            return pb.Decision()
+        return decision_message(self._core.explain(incoming.request), incoming.request)
+
+    async def Watch(  # noqa: N802 - the wire's name
+        self, request: pb.WatchFleetRequest, context: Any
+    ) -> AsyncIterator[pb.FleetState]:
+        """The state at once, then at the interval asked for, until the router closes."""
+        _ = context
+        asked_ms = request.interval_ms or _INTERVAL_DEFAULT_MS
+        interval_s = min(_INTERVAL_MAX_MS, max(_INTERVAL_MIN_MS, asked_ms)) / 1_000
+        while True:
+            yield self._state()
+            try:
+                await asyncio.wait_for(self._closing.wait(), interval_s)
+            except TimeoutError:
+                continue
+            return
+
+    async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:  # noqa: N802 - the wire's name
+        """New sessions and turns stay away from the site."""
+        site = self._set_drain(request.site, context, draining=True)
+        return pb.DrainResponse(open_streams=site.open_streams if site else 0)
+
+    async def Undrain(self, request: pb.UndrainRequest, context: Any) -> pb.UndrainResponse:  # noqa: N802 - the wire's name
+        """The site takes new sessions and turns again."""
+        self._set_drain(request.site, context, draining=False)
+        return pb.UndrainResponse()
+
+    def _set_drain(self, name: str, context: Any, *, draining: bool) -> Any:
+        sites = {site.name: site for site in self._core.snapshot().sites}
+        if name not in sites:
+            known = ", ".join(sites)
+            bad_field(
+                "site", f"there is no site {name!r}; there are: {known}", grpc.StatusCode.NOT_FOUND
+            ).set_on(context)
+            return None
+        self._core.tell(DrainChanged(name, draining))
+        return sites[name]

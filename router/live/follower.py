@@ -1,0 +1,143 @@
+"""Follows one endpoint: its connection, who it is, its load, its round trip and its health.
+
+The connection decides whether an endpoint takes requests: its loss is known within milliseconds,
+where lists lag by seconds. A link that swallows packets breaks no connection, so two probes in a
+row without an answer count as a loss, too; and an endpoint that says NOT_SERVING is as good as
+lost.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from router.live.backoff import Backoff
+from router.live.identity import Identity, identify
+from router.live.load_watch import LoadWatch
+from router.live.probe import Answer, probe
+from router.live.timed_core import TimedCore
+from router.observe.event import ConnectionChanged, EndpointUp, Happening, RoundTripMeasured
+from router.policy.endpoint import Endpoint
+
+_READY: Final = grpc.ChannelConnectivity.READY
+_IDENTIFY_TIMEOUT_S: Final = 5.0
+_UNANSWERED_MAX: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an endpoint is looked at, in seconds."""
+
+    rtt_interval_s: float
+    load_silence_max_s: float
+
+
+class Follower:
+    """What is known of one endpoint, kept up to date by `run`."""
+
+    def __init__(
+        self, core: TimedCore, site: str, name: str, channel: grpc.aio.Channel, pace: Pace
+    ) -> None:
+        self.identity: Identity | None = None
+        self.connected = False
+        self.load = LoadWatch(core, name, channel, pace.load_silence_max_s)
+        self._core = core
+        self._site = site
+        self._name = name
+        self._channel = channel
+        self._pace = pace
+        self._check = HealthStub(channel).Check
+        self._unanswered = 0
+        self._serving = True
+        self._ready = asyncio.Event()
+        self._known = asyncio.Event()  # ready, and it has said who it is
+        self._doubted = asyncio.Event()  # whether it still is who it said
+        self._left = False
+
+    def leave(self) -> None:
+        """The endpoint is no longer listed: from now on the core hears nothing of it."""
+        self._left = True
+
+    async def run(self) -> None:
+        """Connects, and follows the endpoint through losses of its connection, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_connection())
+            tasks.create_task(self._get_to_know())
+            tasks.create_task(self._probe())
+            tasks.create_task(self.load.run(self._known, self._doubted.set))
+
+    async def _watch_connection(self) -> None:
+        while True:
+            state = self._channel.get_state(try_to_connect=True)
+            if state is _READY:
+                self._ready.set()
+            else:
+                self._ready.clear()
+                self._known.clear()
+                self._doubted.set()
+                self._settle()
+            await self._channel.wait_for_state_change(state)
+
+    async def _get_to_know(self) -> None:
+        """Asks who is there on every new connection, and whenever there is doubt."""
+        backoff = Backoff(0.1, 2.0)
+        while True:
+            await self._ready.wait()
+            self._doubted.clear()
+            try:
+                identity = await identify(self._channel, _IDENTIFY_TIMEOUT_S)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(backoff.wait_s())
+                continue
+            backoff.reset()
+            if self._ready.is_set():
+                self._meet(identity)
+            await self._doubted.wait()
+
+    def _meet(self, identity: Identity) -> None:
+        self.identity = identity
+        first, *aliases = identity.names
+        endpoint = Endpoint(
+            name=self._name,
+            site=self._site,
+            model=first,
+            model_aliases=tuple(aliases),
+            max_model_tokens=identity.server.max_model_len,
+        )
+        self._tell(EndpointUp(endpoint))
+        self._tell(RoundTripMeasured(self._name, identity.rtt_ns))
+        self._unanswered, self._serving = 0, True
+        self._known.set()
+        self._settle()
+
+    async def _probe(self) -> None:
+        while True:
+            await self._known.wait()
+            answer = await probe(self._check, self._pace.rtt_interval_s)
+            self._judge(answer)
+            await asyncio.sleep(self._pace.rtt_interval_s * random.uniform(0.9, 1.1))
+
+    def _judge(self, answer: Answer) -> None:
+        if answer.rtt_ns is None:
+            self._unanswered += 1
+        else:
+            self._unanswered = 0
+            self._serving = answer.serving
+            self._tell(RoundTripMeasured(self._name, answer.rtt_ns))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Tells the core whether the endpoint takes requests, where that has changed."""
+        connected = self._known.is_set() and self._serving and self._unanswered < _UNANSWERED_MAX
+        if connected != self.connected:
+            self.connected = connected
+            self._tell(ConnectionChanged(self._name, connected))
+
+    def _tell(self, happening: Happening) -> None:
+        # A task that is being cancelled may take one more step, and an endpoint that was gone
+        # would be up again.
+        if not self._left:
+            self._core.tell(happening)

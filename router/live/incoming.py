@@ -1,0 +1,100 @@
+"""What routing needs of a call, read once from its bytes and its metadata."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from router.live.status import Metadata, bad_field
+from router.policy.request import Request
+from wire.malformed import Malformed, read
+from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, text_blocks, token_blocks
+from wire.vllm.inference_pb2 import GenerateRequest
+
+REQUEST_ID_KEY: Final = "x-spillway-request-id"
+_SESSION_KEYS: Final = ("session_id", "x-session-id")
+_SLO_KEY: Final = "x-spillway-slo"
+_TENANT_KEY: Final = "x-spillway-tenant"
+_OURS: Final = "x-spillway-"
+
+_FORWARDED: Final = frozenset({*_SESSION_KEYS, "traceparent", "tracestate", "x-request-id"})
+"""Beside our own keys. A client's credentials are for this router and go no further."""
+
+_NAME_CHARS_MAX: Final = 256
+"""Of a session, class, tenant or request id: long enough for any scheme of names, short enough to
+keep in a table."""
+
+_BYTES_PER_TOKEN: Final = BLOCK_BYTES // BLOCK_TOKENS
+_MAX_NEW_TOKENS_DEFAULT: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A call as it came in."""
+
+    request: Request
+    deadline_ns: int
+    client_id: str  # the request's own id, which Abort names; may be empty
+    forwarded: Metadata
+
+
+def read_incoming(
+    raw: bytes, metadata: Iterable[tuple[str, str | bytes]], request_id: str, deadline_ns: int
+) -> Incoming:
+    """Reads a GenerateRequest and what came with it.
+
+    Raises CallError (INVALID_ARGUMENT, naming the field or key) for bytes that are no request and
+    for metadata that cannot be passed on. Everything else is the endpoint's to judge.
+    """
+    message = read(GenerateRequest, raw)
+    if isinstance(message, Malformed):
+        raise bad_field(message.field or "request", message.reason)
+    forwarded = _forwarded(metadata)
+    named = dict(forwarded)
+    session = message.session_id or next((named[k] for k in _SESSION_KEYS if k in named), "")
+    prompt_tokens, prefix = _prompt(message)
+    return Incoming(
+        request=Request(
+            id=request_id,
+            model=message.model,
+            session=_name("session_id", session),
+            slo=_name(_SLO_KEY, named.get(_SLO_KEY, "")),
+            tenant=_name(_TENANT_KEY, named.get(_TENANT_KEY, "")),
+            priority=message.priority,
+            prompt_tokens=prompt_tokens,
+            max_new_tokens=message.stopping.max_new_tokens or _MAX_NEW_TOKENS_DEFAULT,
+            prefix=prefix,
+            prefix_block_tokens=BLOCK_TOKENS,
+            deadline_ns=deadline_ns,
+        ),
+        deadline_ns=deadline_ns,
+        client_id=_name("request_id", message.request_id),
+        forwarded=(*forwarded, (REQUEST_ID_KEY, request_id)),
+    )
+
+
+def _forwarded(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:
+    """What goes on to the endpoint, checked: gRPC refuses to send what no header may contain."""
+    kept = []
+    for key, value in metadata:
+        if key == REQUEST_ID_KEY or not (key in _FORWARDED or key.startswith(_OURS)):
+            continue
+        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+            raise bad_field(key, "metadata must be printable ASCII")
+        kept.append((key, value))
+    return tuple(kept)
+
+
+def _name(field: str, value: str | bytes) -> str:
+    if not isinstance(value, str) or len(value) > _NAME_CHARS_MAX:
+        raise bad_field(field, f"must be text of at most {_NAME_CHARS_MAX} characters")
+    return value
+
+
+def _prompt(message: GenerateRequest) -> tuple[int, tuple[int, ...]]:
+    """The prompt's length in tokens, estimated where it is text, and the hashes of its blocks."""
+    salt = message.kv.cache_salt
+    if message.WhichOneof("prompt") == "text":
+        length = len(message.text.encode())
+        return -(-length // _BYTES_PER_TOKEN), tuple(text_blocks(message.text, salt=salt))
+    ids = message.token_ids.ids
+    return len(ids), tuple(token_blocks(ids, salt=salt))

@@ -1,0 +1,204 @@
+"""The service vllm.Inference, by bytes.
+
+A request is read once, for routing; the bytes that came are the bytes that go on, and what comes
+back is never looked at but for its length. A message costs a read and a write: no task, no queue
+and no timer. The next message is read when the one before it is written, so a client that stops
+reading stops the endpoint, through gRPC's own flow control, and takes no memory here.
+"""
+
+import asyncio
+from typing import Any, Protocol
+
+import grpc
+
+from router.live.attempt import Attempt
+from router.live.incoming import Incoming, read_incoming
+from router.live.roster import Roster
+from router.live.status import CallError, bad_field, overloaded, unavailable
+from router.live.timed_core import TimedCore, now_ns
+from router.live.turn import Turn
+from router.policy.units import NS_PER_S, ns
+
+_RETRY_AFTER_NS = NS_PER_S
+"""When one who was refused for the number of streams may ask again: some have ended by then."""
+
+
+class OnCall(Protocol):
+    """Hears how each call ended."""
+
+    def __call__(self, method: str, code: str) -> None:
+        """A call of this method ended with this status."""
+        ...
+
+
+class Inference:
+    """Generate and GenerateStream over the endpoints of a roster."""
+
+    def __init__(
+        self,
+        core: TimedCore,
+        roster: Roster,
+        router: str,
+        streams_max: int,
+        default_deadline_s: float,
+        on_call: OnCall,
+    ) -> None:
+        self._core = core
+        self._roster = roster
+        self._router = router
+        self._streams_max = streams_max
+        self._default_deadline_ns = ns(default_deadline_s)
+        self._on_call = on_call
+        self._count = 0
+        self._open = 0
+        self._by_client_id: dict[str, Turn] = {}
+        self.draining = False
+        self.idle = asyncio.Event()  # no call is open
+        self.idle.set()
+
+    @property
+    def open_calls(self) -> int:
+        """Calls that have not ended."""
+        return self._open
+
+    def running_at(self, client_id: str) -> str | None:
+        """The endpoint where the request with this id of its sender's runs, if it does."""
+        turn = self._by_client_id.get(client_id)
+        return turn.attempt.send.endpoint if turn is not None and turn.attempt else None
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """The service for a server: without serialisers, bytes come in and go out."""
+        return grpc.method_handlers_generic_handler(
+            "vllm.Inference",
+            {
+                "Generate": grpc.unary_unary_rpc_method_handler(self.generate),
+                "GenerateStream": grpc.unary_stream_rpc_method_handler(self.generate_stream),
+            },
+        )
+
+    async def generate_stream(self, raw: bytes, context: Any) -> None:
+        """Passes an answer on message by message."""
+        turn = self._begin("GenerateStream", raw, context)
+        if turn is None:
+            return
+        try:
+            while (attempt := turn.attempt) is not None:
+                await self._stream(turn, attempt, raw, context)
+            turn.tell_client(context)
+        finally:
+            self._end("GenerateStream", turn)
+
+    async def generate(self, raw: bytes, context: Any) -> bytes:
+        """Passes on an answer of one message."""
+        response = b""
+        turn = self._begin("Generate", raw, context)
+        if turn is None:
+            return response
+        try:
+            while (attempt := turn.attempt) is not None:
+                response = await self._once(turn, attempt, raw)
+            turn.tell_client(context)
+        finally:
+            self._end("Generate", turn)
+        return response
+
+    async def _stream(self, turn: Turn, attempt: Attempt, raw: bytes, context: Any) -> None:
+        endpoint = self._roster.get(attempt.send.endpoint)
+        if endpoint is None:
+            turn.lose(attempt)
+            return
+        with endpoint.call_open():
+            call = endpoint.generate_stream(
+                raw, timeout=turn.remaining_s, metadata=turn.incoming.forwarded
+            )
+            try:
+                read, write, end = call.read, context.write, grpc.aio.EOF
+                message = await read()
+                if message is not end:
+                    attempt.first_token()
+                while message is not end:
+                    await write(message)
+                    attempt.messages += 1
+                    attempt.message_bytes += len(message)
+                    attempt.last = message
+                    message = await read()
+                turn.succeed(attempt, await call.trailing_metadata())
+            except grpc.aio.AioRpcError as error:
+                turn.fail(attempt, error)
+            finally:
+                call.cancel()
+
+    async def _once(self, turn: Turn, attempt: Attempt, raw: bytes) -> bytes:
+        endpoint = self._roster.get(attempt.send.endpoint)
+        if endpoint is None:
+            turn.lose(attempt)
+            return b""
+        with endpoint.call_open():
+            call = endpoint.generate(
+                raw, timeout=turn.remaining_s, metadata=turn.incoming.forwarded
+            )
+            try:
+                message: bytes = await call
+                attempt.messages = 1
+                attempt.message_bytes = len(message)
+                attempt.last = message
+                turn.succeed(attempt, await call.trailing_metadata())
+            except grpc.aio.AioRpcError as error:
+                turn.fail(attempt, error)
+                return b""
+            finally:
+                call.cancel()
+            return message
+
+    def _begin(self, method: str, raw: bytes, context: Any) -> Turn | None:
+        """The turn of a call with its first decision made; None for one refused at once."""
+        try:
+            incoming = self._admit(raw, context)
+        except CallError as error:
+            error.set_on(context)
+            self._on_call(method, error.code.name)
+            return None
+        turn = Turn(self._core, incoming)
+        self._open += 1
+        self.idle.clear()
+        if incoming.client_id:
+            self._by_client_id[incoming.client_id] = turn
+        turn.begin()
+        return turn
+
+    def _admit(self, raw: bytes, context: Any) -> Incoming:
+        """Reads a call that may come in; CallError for one that may not."""
+        if self.draining:
+            raise unavailable("this router is draining")
+        if self._open >= self._streams_max:
+            raise overloaded(
+                f"{self._open} calls are open, the most that this router takes (streams_max)",
+                _RETRY_AFTER_NS,
+            )
+        remaining_s = context.time_remaining()
+        wait_ns = self._default_deadline_ns if remaining_s is None else ns(remaining_s)
+        self._count += 1
+        incoming = read_incoming(
+            raw,
+            context.invocation_metadata() or (),
+            f"{self._router}-{self._count:x}",
+            now_ns() + wait_ns,
+        )
+        if incoming.client_id in self._by_client_id:
+            raise bad_field(
+                "request_id",
+                f"{incoming.client_id!r} is in flight already; an id may be used again once its "
+                "request has ended",
+                grpc.StatusCode.ALREADY_EXISTS,
+            )
+        return incoming
+
+    def _end(self, method: str, turn: Turn) -> None:
+        """However the call ended, the core has heard of it and nothing of it remains."""
+        turn.abandon()
+        self._open -= 1
+        if not self._open:
+            self.idle.set()
+        if turn.incoming.client_id:
+            del self._by_client_id[turn.incoming.client_id]
+        self._on_call(method, turn.code.name)

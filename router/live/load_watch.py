@@ -1,0 +1,104 @@
+"""Hears an endpoint's load reports, for as long as it has any to tell."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+
+from router.live.backoff import Backoff
+from router.live.timed_core import TimedCore, now_ns
+from router.observe.event import LoadHeard
+from router.policy.load import LoadReport
+from router.policy.units import NS_PER_S, ns
+from wire.spillway.v1 import load_pb2 as pb
+from wire.spillway.v1.load_pb2_grpc import LoadStub
+
+_SILENCES_MAX: Final = 3
+"""A stream that is silent for so many times the longest silence asked for is opened anew."""
+
+_UNIMPLEMENTED_RETRY_S: Final = 60.0
+"""A server of vllm.Inference without load reports works without; it may be replaced by one with."""
+
+_RATE_WINDOW_NS: Final = NS_PER_S
+
+
+class LoadWatch:
+    """The load report stream of one endpoint."""
+
+    def __init__(
+        self, core: TimedCore, endpoint: str, channel: grpc.aio.Channel, silence_max_s: float
+    ) -> None:
+        self.last: pb.LoadReport | None = None
+        self.tokens_per_s = 0.0
+        self._core = core
+        self._endpoint = endpoint
+        self._stub = LoadStub(channel)
+        self._silence_max_s = silence_max_s
+        self._rate_from = (0, 0)  # tokens generated, when
+
+    async def run(self, may_ask: asyncio.Event, on_restart: Callable[[], None]) -> None:
+        """Listens whenever it may, until cancelled. Tells when a new instance reports."""
+        backoff = Backoff(0.1, 5.0)
+        while True:
+            await may_ask.wait()
+            wait_s = None
+            try:
+                await self._listen(backoff, on_restart)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                    wait_s = _UNIMPLEMENTED_RETRY_S
+            except TimeoutError:
+                pass
+            await asyncio.sleep(backoff.wait_s() if wait_s is None else wait_s)
+
+    async def _listen(self, backoff: Backoff, on_restart: Callable[[], None]) -> None:
+        asked = pb.WatchLoadRequest(max_silence_ms=round(self._silence_max_s * 1_000))
+        call = self._stub.Watch(asked)
+        try:
+            while True:
+                async with asyncio.timeout(_SILENCES_MAX * self._silence_max_s):
+                    report = await call.read()
+                if report is grpc.aio.EOF:
+                    return
+                backoff.reset()
+                if self.last is not None and self.last.instance_id != report.instance_id:
+                    on_restart()
+                self._hear(report)
+        finally:
+            call.cancel()
+
+    def _hear(self, report: pb.LoadReport) -> None:
+        self._measure_rate(report)
+        self.last = report
+        self._core.tell(LoadHeard(_to_core(self._endpoint, report)))
+
+    def _measure_rate(self, report: pb.LoadReport) -> None:
+        now = now_ns()
+        tokens, since = self._rate_from
+        if report.generated_tokens < tokens or not since:  # an engine that started anew
+            self._rate_from = (report.generated_tokens, now)
+            self.tokens_per_s = 0.0
+        elif now - since >= _RATE_WINDOW_NS:
+            self.tokens_per_s = (report.generated_tokens - tokens) * NS_PER_S / (now - since)
+            self._rate_from = (report.generated_tokens, now)
+
+
+def _to_core(endpoint: str, report: pb.LoadReport) -> LoadReport:
+    return LoadReport(
+        endpoint=endpoint,
+        instance=report.instance_id,
+        sequence=report.sequence,
+        running=report.running_requests,
+        waiting=report.waiting_requests,
+        queued_prefill_tokens=report.queued_prefill_tokens,
+        kv_usage=report.kv_usage,
+        running_max=report.max_running_requests,
+        ttft_ns=ns(report.ttft_s),
+        itl_ns=ns(report.itl_s),
+        draining=report.draining,
+        lent_share=report.lent_share,
+        prefix_reset=report.prefix.reset,
+        prefix_added=tuple(report.prefix.added),
+        prefix_removed=tuple(report.prefix.removed),
+    )

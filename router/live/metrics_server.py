@@ -1,0 +1,42 @@
+"""Prometheus metrics and a health check over HTTP."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from router.live.address import split_address
+
+
+class MetricsServer:
+    """GET /metrics, and /healthz: 200 while the router serves, 503 while it does not."""
+
+    def __init__(self, registry: CollectorRegistry, serves: Callable[[], bool]) -> None:
+        self._registry = registry
+        self._serves = serves
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/healthz", self._healthz)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self, listen: str) -> int:
+        """Listens on host:port and returns the port. Raises OSError where that is taken."""
+        host, port = split_address(listen)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def stop(self) -> None:
+        """Closes."""
+        await self._runner.cleanup()
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        if self._serves():
+            return web.Response(text="serving\n")
+        return web.Response(text="not serving\n", status=503)

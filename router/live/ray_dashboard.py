@@ -1,0 +1,61 @@
+"""Asks a Ray dashboard where the replicas of its Serve applications listen."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import aiohttp
+
+_ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024  # a cluster of a thousand replicas answers 2 MB
+_GRPC: Final = "gRPC"
+
+
+class DiscoveryError(Exception):
+    """The dashboard cannot be reached or does not answer as one; the message is one sentence."""
+
+
+class RayDashboard:
+    """The dashboard of one cluster."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, timeout_s: float, application: str | None
+    ) -> None:
+        self._http = http
+        self._url = f"{url.rstrip('/')}/api/serve/applications/"
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._application = application
+
+    async def targets(self, host: str | None) -> frozenset[str]:
+        """The host:port of every gRPC target; `host` replaces the address that Ray gives.
+
+        Raises DiscoveryError.
+        """
+        try:
+            async with self._http.get(self._url, timeout=self._timeout) as response:
+                response.raise_for_status()
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > _ANSWER_BYTES_MAX:
+                        raise DiscoveryError(f"{self._url} answers over {_ANSWER_BYTES_MAX} bytes")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DiscoveryError(f"{self._url} cannot be asked: {error!r}") from error
+        try:
+            return frozenset(grpc_targets(json.loads(body), self._application, host))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DiscoveryError(f"{self._url} is not a Ray dashboard: {error!r}") from error
+
+
+def grpc_targets(answer: Any, application: str | None, host: str | None) -> Iterator[str]:
+    """The host:port of each gRPC target of an answer, of one application or of all of them.
+
+    Raises KeyError, TypeError, ValueError or AttributeError for an answer of another shape.
+    """
+    for group in answer["target_groups"]:
+        if group["protocol"] != _GRPC or application not in {None, group.get("app_name")}:
+            continue
+        for target in group["targets"]:
+            address = host or str(target["ip"])
+            if ":" in address and not address.startswith("["):
+                address = f"[{address}]"
+            yield f"{address}:{int(target['port'])}"

@@ -1,0 +1,62 @@
+"""Which endpoints there are: those that discovery lists, and nothing that it does not."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+from router.live.endpoint import LiveEndpoint
+
+OpenEndpoint = Callable[[str, str], LiveEndpoint]
+"""Makes the endpoint of a site and an address, and begins to follow it."""
+
+
+class Roster:
+    """The listed endpoints by name; retired ones live on here until their last call is over."""
+
+    def __init__(self, open_endpoint: OpenEndpoint) -> None:
+        self._open_endpoint = open_endpoint
+        self._listed: dict[str, LiveEndpoint] = {}
+        self._retiring: dict[asyncio.Task[None], LiveEndpoint] = {}
+
+    def __iter__(self) -> Iterator[LiveEndpoint]:
+        return iter(self._listed.values())
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def get(self, name: str) -> LiveEndpoint | None:
+        """The listed endpoint of this name."""
+        return self._listed.get(name)
+
+    @property
+    def serves(self) -> bool:
+        """Whether any endpoint takes requests."""
+        return any(endpoint.follower.connected for endpoint in self._listed.values())
+
+    def connected_at(self, site: str) -> int:
+        """How many endpoints of a site take requests."""
+        return sum(e.site == site and e.follower.connected for e in self._listed.values())
+
+    def set_site(self, site: str, addresses: Iterable[str]) -> None:
+        """The addresses of a site are exactly these: opens what is new, retires what is not."""
+        wanted = {f"{site}/{address}": address for address in addresses}
+        for name in [e.name for e in self._listed.values() if e.site == site]:
+            if name not in wanted:
+                self._retire(self._listed.pop(name))
+        for name, address in wanted.items():
+            if name not in self._listed:
+                self._listed[name] = self._open_endpoint(site, address)
+
+    async def close(self) -> None:
+        """Ends every endpoint and every call."""
+        endpoints = [*self._listed.values(), *self._retiring.values()]
+        self._listed.clear()
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
+
+    def _retire(self, endpoint: LiveEndpoint) -> None:
+        endpoint.leave()
+        task = asyncio.create_task(endpoint.finish(), name=f"finish {endpoint.name}")
+        self._retiring[task] = endpoint
+        task.add_done_callback(self._retiring.pop)

@@ -1,0 +1,191 @@
+"""A router process: everything live, put together, started, drained and stopped."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+import aiohttp
+import grpc
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from router.live.control import Control
+from router.live.discovery import SiteDiscovery
+from router.live.endpoint import LiveEndpoint
+from router.live.fleet_service import FleetService
+from router.live.fleet_state import fleet_state
+from router.live.follower import Pace
+from router.live.health import Health
+from router.live.inference import Inference
+from router.live.load_service import LoadService
+from router.live.metrics_server import MetricsServer
+from router.live.roster import Roster
+from router.live.server import open_server
+from router.live.settings import RouterSettings, SiteAccess
+from router.live.timed_core import TimedCore, now_ns
+from router.observe.decision_log import DecisionLog
+from router.observe.event import Ticked
+from router.observe.sinks import Sinks
+from router.policy.fleet import Fleet
+from wire.spillway.v1 import fleet_pb2
+from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
+from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
+from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
+
+SERVICES: Final = ("vllm.Inference", "vllm.Control", "spillway.v1.Fleet", "spillway.v1.Load")
+
+_TICK_S: Final = 1.0
+_STOP_GRACE_S: Final = 0.5  # for the watches to end by themselves
+
+_log = logging.getLogger(__name__)
+
+
+class Router:
+    """Routes one fleet. `start` it inside a running event loop; it is used once.
+
+    Raises ValueError for access to a site that the fleet does not have.
+    """
+
+    def __init__(
+        self, fleet: Fleet, access: Sequence[SiteAccess], settings: RouterSettings
+    ) -> None:
+        sites = {site.name for site in fleet.sites}
+        for way in access:
+            if way.site not in sites:
+                raise ValueError(f"access to {way.site!r}, which is no site of the fleet")
+        self.id = f"router-{uuid4().hex[:12]}"
+        self.port = 0
+        self.metrics_port: int | None = None
+        self._access = tuple(access)
+        self._settings = settings
+        self._sinks = Sinks(fleet, _decision_log(settings))
+        self._core = TimedCore(fleet, self.id, self._sinks)
+        self._roster = Roster(self._open_endpoint)
+        self._inference = Inference(
+            self._core,
+            self._roster,
+            self.id,
+            settings.streams_max,
+            settings.default_deadline_s,
+            self._sinks.metrics.on_call,
+        )
+        self._metrics_server = MetricsServer(self._sinks.registry, self._serves)
+        self._closing = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._http: aiohttp.ClientSession | None = None
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        """Listens, and begins to look for endpoints; `port` and `metrics_port` are set then.
+
+        Raises OSError where a port is taken or the decision log cannot be written.
+        """
+        settings = self._settings
+        self._sinks.start(self._core.snapshot)
+        self._core.start()
+        self._server, self.port = open_server(settings.listen, settings.message_bytes_max)
+        self._add_services(self._server)
+        if settings.metrics_listen is not None:
+            self.metrics_port = await self._metrics_server.start(settings.metrics_listen)
+        self._http = aiohttp.ClientSession()
+        for way in self._access:
+            discovery = SiteDiscovery(
+                self._roster,
+                way,
+                self._http,
+                settings.discovery_interval_s,
+                settings.discovery_timeout_s,
+            )
+            self._run(discovery.run(), f"discover {way.site}")
+        self._run(self._tick(), "tick")
+        await self._server.start()
+
+    async def drain(self) -> None:
+        """Takes no new requests, lets the open ones end for `drain_timeout_s`, then stops."""
+        self._inference.draining = True
+        try:
+            await asyncio.wait_for(self._inference.idle.wait(), self._settings.drain_timeout_s)
+        except TimeoutError:
+            _log.warning("%d calls are cut off at the end of the drain", self._inference.open_calls)
+        await self.stop(0.0)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new requests, cuts off after `grace_s` what is still open, and closes all."""
+        if self._closing.is_set():
+            await self._closed.wait()
+            return
+        self._inference.draining = True
+        self._closing.set()
+        try:
+            if self._server is not None:
+                await self._server.stop(max(grace_s, _STOP_GRACE_S))
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._roster.close()
+            await self._metrics_server.stop()
+            if self._http is not None:
+                await self._http.close()
+            await asyncio.to_thread(self._sinks.close)
+        finally:
+            self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Until it has stopped."""
+        await self._closed.wait()
+
+    def _add_services(self, server: grpc.aio.Server) -> None:
+        settings, closing = self._settings, self._closing
+        server.add_generic_rpc_handlers((self._inference.handlers(),))
+        add_ControlServicer_to_server(Control(self.id, self._roster, self._inference), server)
+        fleet = FleetService(self._core, self._state, settings.default_deadline_s, closing)
+        add_FleetServicer_to_server(fleet, server)
+        load = LoadService(self.id, self._core, self._roster, self._is_draining, closing)
+        add_LoadServicer_to_server(load, server)
+        add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), server)
+        shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(shown, server)
+
+    def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
+        settings = self._settings
+        pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
+        return LiveEndpoint(self._core, site, address, pace, settings.message_bytes_max)
+
+    def _state(self) -> fleet_pb2.FleetState:
+        now = now_ns()
+        return fleet_state(
+            self.id,
+            self._core.snapshot(),
+            self._roster,
+            lambda site: self._sinks.latency.percentiles(site, now),
+        )
+
+    def _serves(self) -> bool:
+        return self._roster.serves and not self._is_draining()
+
+    def _is_draining(self) -> bool:
+        return self._inference.draining
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._core.tell(Ticked())
+
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_log_failure)
+        self._tasks.append(task)
+
+
+def _decision_log(settings: RouterSettings) -> DecisionLog | None:
+    log = settings.decision_log
+    return DecisionLog(log.path, log.bytes_max, log.files_max) if log.path else None
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Work that never ends has ended: a defect, and nobody awaits it to see."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("%s failed", task.get_name(), exc_info=task.exception())

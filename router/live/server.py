@@ -1,0 +1,35 @@
+"""The gRPC server of a router: its options and its port."""
+
+from typing import Final
+
+import grpc
+
+_METADATA_BYTES_MAX: Final = 16 * 1024
+"""Sessions, tenants, trace contexts and a token or two fit four times over."""
+
+
+def open_server(listen: str, message_bytes_max: int) -> tuple[grpc.aio.Server, int]:
+    """A server that is bound to host:port but not started, and the port it got.
+
+    Raises OSError where the address cannot be had.
+    """
+    server = grpc.aio.server(
+        options=(
+            ("grpc.max_receive_message_length", message_bytes_max),
+            ("grpc.max_send_message_length", -1),  # what an endpoint may send is bounded there
+            ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+            # A port that is taken is an error, not a second router on it.
+            ("grpc.so_reuseport", 0),
+            # Clients keep idle connections alive with a ping every few seconds.
+            ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+            ("grpc.http2.max_ping_strikes", 0),
+            # A client behind a dead link holds its streams no longer than this.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+        )
+    )
+    try:
+        port: int = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {listen}: {error}") from error
+    return server, port

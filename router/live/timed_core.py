@@ -1,0 +1,52 @@
+"""The core in real time: the one clock, one source of randomness, and an event for each call."""
+
+import random
+import time
+
+from router.observe.event import Event, Happening, Sink, Started
+from router.observe.tell import tell
+from router.policy.core import RouterCore
+from router.policy.decision import Decision
+from router.policy.fleet import Fleet
+from router.policy.request import Request
+from router.policy.snapshot import FleetSnapshot
+
+
+def now_ns() -> int:
+    """The clock of the live router: monotonic, in nanoseconds."""
+    return time.monotonic_ns()
+
+
+class TimedCore:
+    """A `RouterCore` that is told what happens, now. Used from one event loop."""
+
+    def __init__(self, fleet: Fleet, router: str, sink: Sink) -> None:
+        self._core = RouterCore(fleet)
+        seed = random.SystemRandom().getrandbits(64)
+        self._rng = random.Random(seed)
+        self._sink = sink
+        self._sequence = 0
+        self._started = Started(router, time.time_ns(), seed, fleet)
+
+    def start(self) -> None:
+        """Writes the first event; before anything else is told."""
+        self.tell(self._started)
+
+    def tell(self, happening: Happening) -> Decision | None:
+        """Tells the core and the sink; returns what the core decides."""
+        now = now_ns()
+        decision = tell(self._core, happening, now, self._rng)
+        event = Event(self._sequence, now, happening, decision)
+        self._sequence += 1
+        self._sink.on_event(event)
+        return decision
+
+    def explain(self, request: Request) -> Decision:
+        """The decision that this request would get now, without any effect."""
+        rng = random.Random()
+        rng.setstate(self._rng.getstate())
+        return self._core.explain(request, now_ns(), rng)
+
+    def snapshot(self) -> FleetSnapshot:
+        """The state of the fleet now."""
+        return self._core.snapshot(now_ns())

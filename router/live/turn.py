@@ -1,0 +1,120 @@
+"""A client's call of vllm.Inference on its way through the router, attempt by attempt."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import grpc
+
+from router.live.attempt import Attempt, end_of
+from router.live.incoming import REQUEST_ID_KEY, Incoming
+from router.live.status import DETAILS_KEY, CallError, Metadata, failure, refused
+from router.live.timed_core import TimedCore, now_ns
+from router.observe.event import RequestArrived
+from router.policy.decision import Decision, Refuse, Send
+from router.policy.outcome import End
+from router.policy.rule import Rule
+from router.policy.units import NS_PER_MS, seconds
+
+_OWN_PREFIX: Final = "x-spillway-"
+_DEADLINE_SLACK_NS: Final = 5 * NS_PER_MS
+"""A cancel this close to the deadline is the deadline's: two timers never ring together."""
+
+
+class Turn:
+    """Knows the attempt that is under way, and what the client is told in the end."""
+
+    __slots__ = ("_core", "_error", "_sent", "_trailers", "attempt", "incoming")
+
+    def __init__(self, core: TimedCore, incoming: Incoming) -> None:
+        self.incoming = incoming
+        self.attempt: Attempt | None = None  # None: the turn is over
+        self._core = core
+        self._sent: Send | None = None
+        self._error: CallError | None = None
+        self._trailers: Metadata = ()
+
+    @property
+    def remaining_s(self) -> float:
+        """What is left until the deadline, for the next endpoint to keep."""
+        return max(0.0, seconds(self.incoming.deadline_ns - now_ns()))
+
+    @property
+    def code(self) -> grpc.StatusCode:
+        """The status of a turn that is over."""
+        return grpc.StatusCode.OK if self._error is None else self._error.code
+
+    def begin(self) -> None:
+        """Asks the core for the first attempt."""
+        self._follow(self._core.tell(RequestArrived(self.incoming.request)))
+
+    def succeed(self, attempt: Attempt, trailers: Any) -> None:
+        """The attempt ended well, with these trailers of the endpoint."""
+        attempt.end(End.OK)
+        self.attempt = None
+        self._trailers = _foreign(trailers)
+
+    def fail(self, attempt: Attempt, error: grpc.aio.AioRpcError) -> None:
+        """The endpoint, or the way to it, ended the attempt: the core says what follows."""
+        decision = attempt.end(end_of(error))
+        if isinstance(decision, Send):
+            self._follow(decision)
+            return
+        self.attempt = None
+        self._error = _status_of(error, decision)
+
+    def lose(self, attempt: Attempt) -> None:
+        """The endpoint went between the decision and the sending."""
+        self._follow(attempt.end(End.UNREACHABLE))
+
+    def abandon(self) -> None:
+        """Nobody waits for an answer any more: the client went, or its deadline passed."""
+        if self.attempt is not None:
+            late = now_ns() + _DEADLINE_SLACK_NS >= self.incoming.deadline_ns
+            end = End.TIMED_OUT if late else End.CANCELLED
+            self.attempt.end(end)
+            self.attempt = None
+            self._error = CallError(
+                grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED,
+                "nobody waits for the answer",
+            )
+
+    def tell_client(self, context: Any) -> None:
+        """Puts the status and the trailers of a turn that is over on its call."""
+        sent = self._sent
+        own: Metadata = (
+            (REQUEST_ID_KEY, self.incoming.request.id),
+            ("x-spillway-attempts", str(sent.attempt if sent else 0)),
+        )
+        if sent is not None:
+            own += (("x-spillway-site", sent.site), ("x-spillway-endpoint", sent.endpoint))
+        if self._error is not None:
+            self._error.set_on(context, own)
+        else:
+            context.set_trailing_metadata((*self._trailers, *own))
+
+    def _follow(self, decision: Decision | None) -> None:
+        if isinstance(decision, Send):
+            self._sent = decision
+            self.attempt = Attempt(self._core, decision)
+        elif decision is not None:
+            self.attempt = None
+            self._error = refused(decision)
+
+
+def _status_of(error: grpc.aio.AioRpcError, refuse: Refuse | None) -> CallError:
+    """The endpoint's own status, where it made one; else why the core gave up.
+
+    A broken connection has a status, too, but it is gRPC's own and says nothing to the client.
+    """
+    trailers = _foreign(error.trailing_metadata() or ())
+    details = error.details() or ""
+    if refuse is None or any(key == DETAILS_KEY for key, _ in trailers):
+        return CallError(error.code(), details, trailers)
+    if refuse.rule is Rule.NO_RETRY:
+        return failure(error.code(), f"{refuse.reason}: {details}")
+    return refused(refuse)
+
+
+def _foreign(trailers: Iterable[tuple[str, str | bytes]]) -> Metadata:
+    """Trailers that are passed on; those that a router below has set are replaced by ours."""
+    return tuple((key, value) for key, value in trailers if not key.startswith(_OWN_PREFIX))

@@ -1,0 +1,123 @@
+"""The one event type: everything that the core was told, and what it answered.
+
+An event is a call of `RouterCore` written down: its argument, the time that was passed with it and
+the decision that came back. Together with the `Started` before them, which holds the fleet and the
+seed of the randomness, the events of a router can be told to a new core, which must answer the
+same (see `router.observe.replay`).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from router.policy.decision import Decision
+from router.policy.endpoint import Endpoint
+from router.policy.fleet import Fleet
+from router.policy.load import LoadReport
+from router.policy.outcome import Outcome
+from router.policy.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A router process started. Always its first event."""
+
+    router: str
+    unix_ns: int  # the wall clock, so that the others' times can be related to it
+    seed: int  # of the `random.Random` that is passed to the core
+    fleet: Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointUp:
+    """An endpoint is listed, was reached and said what it serves."""
+
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointGone:
+    """An endpoint is no longer listed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """A connection was made or lost."""
+
+    endpoint: str
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTripMeasured:
+    """A round trip to an endpoint took this long."""
+
+    endpoint: str
+    rtt_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadHeard:
+    """An endpoint reported its load."""
+
+    report: LoadReport
+
+
+@dataclass(frozen=True, slots=True)
+class DrainChanged:
+    """An operator drained a site, or took the drain back."""
+
+    site: str
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """A request came; the event's decision says where it went."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSeen:
+    """An attempt gave its first token or ended; a decision says what follows a failed one."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time passed."""
+
+
+Happening = (
+    Started
+    | EndpointUp
+    | EndpointGone
+    | ConnectionChanged
+    | RoundTripMeasured
+    | LoadHeard
+    | DrainChanged
+    | RequestArrived
+    | OutcomeSeen
+    | Ticked
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, when, and what the core decided on it."""
+
+    sequence: int  # from 0, without gaps
+    now_ns: int  # the router's monotonic clock
+    happening: Happening
+    decision: Decision | None = None
+
+
+class Sink(Protocol):
+    """Where events go. It returns at once and never raises."""
+
+    def on_event(self, event: Event) -> None:
+        """Takes an event."""
+        ...

@@ -1,0 +1,79 @@
+"""Metrics of what there is at the time of a scrape: sites and the endpoints listed right then."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from router.policy.snapshot import EndpointSnapshot, FleetSnapshot, Health, SiteSnapshot
+from router.policy.units import seconds
+
+_SITE_GAUGES: Final[dict[str, tuple[str, Callable[[SiteSnapshot], float]]]] = {
+    "spillway_open_streams": ("Streams open at a site", lambda s: s.open_streams),
+    "spillway_sessions": ("Sessions placed at a site", lambda s: s.sessions),
+    "spillway_site_draining": ("1 while an operator drains the site", lambda s: s.draining),
+}
+_SITE_COUNTERS: Final[dict[str, tuple[str, Callable[[SiteSnapshot], float]]]] = {
+    "spillway_turns": ("Attempts sent to a site", lambda s: s.turns),
+    "spillway_failures": ("Attempts that failed at a site", lambda s: s.failures),
+    "spillway_overflow_turns": (
+        "Turns sent to a site because home was predicted to miss",
+        lambda s: s.overflow_turns,
+    ),
+    "spillway_spend_usd": ("Spent on metered capacity and egress", lambda s: s.spend_usd),
+}
+_ENDPOINT_GAUGES: Final[dict[str, tuple[str, Callable[[EndpointSnapshot], float]]]] = {
+    "spillway_endpoint_in_flight": ("This router's requests there", lambda e: e.in_flight),
+    "spillway_endpoint_running": ("Running, by its own report", lambda e: e.running),
+    "spillway_endpoint_waiting": ("Waiting, by its own report", lambda e: e.waiting),
+    "spillway_endpoint_kv_usage": ("Share of the KV cache in use", lambda e: e.kv_usage),
+    "spillway_endpoint_rtt_seconds": ("Round trip; 0 until measured", lambda e: seconds(e.rtt_ns)),
+    "spillway_endpoint_report_age_seconds": (
+        "Age of its last load report; -1 without one",
+        lambda e: -1.0 if e.report_age_ns is None else seconds(e.report_age_ns),
+    ),
+}
+
+
+class FleetCollector(Collector):
+    """Turns a snapshot into metrics whenever one is scraped."""
+
+    def __init__(self, snapshot: Callable[[], FleetSnapshot]) -> None:
+        self._snapshot = snapshot
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering does not collect."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, made anew."""
+        sites = self._snapshot().sites
+        endpoints = [endpoint for site in sites for endpoint in site.endpoints]
+        for name, (text, site_value) in _SITE_GAUGES.items():
+            gauge = GaugeMetricFamily(name, text, labels=("site",))
+            for site in sites:
+                gauge.add_metric((site.name,), site_value(site))
+            yield gauge
+        for name, (text, site_value) in _SITE_COUNTERS.items():
+            counter = CounterMetricFamily(name, text, labels=("site",))
+            for site in sites:
+                counter.add_metric((site.name,), site_value(site))
+            yield counter
+        yield _by_health(sites)
+        for name, (text, endpoint_value) in _ENDPOINT_GAUGES.items():
+            gauge = GaugeMetricFamily(name, text, labels=("site", "endpoint"))
+            for endpoint in endpoints:
+                gauge.add_metric((endpoint.site, endpoint.name), endpoint_value(endpoint))
+            yield gauge
+
+
+def _by_health(sites: tuple[SiteSnapshot, ...]) -> Metric:
+    gauge = GaugeMetricFamily(
+        "spillway_endpoints", "Endpoints of a site by health", labels=("site", "health")
+    )
+    for site in sites:
+        for health in Health:
+            count = sum(endpoint.health is health for endpoint in site.endpoints)
+            gauge.add_metric((site.name, health.value), count)
+    return gauge

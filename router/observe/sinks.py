@@ -1,0 +1,51 @@
+"""The sinks of a router, wired together."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+
+from router.observe.attempts import Attempts
+from router.observe.decision_log import DecisionLog
+from router.observe.event import Event
+from router.observe.fleet_collector import FleetCollector
+from router.observe.metrics import Metrics
+from router.observe.site_latency import SiteLatency
+from router.policy.fleet import Fleet
+from router.policy.snapshot import FleetSnapshot
+
+
+class Sinks:
+    """Metrics, recent latency and, where one is kept, the decision log."""
+
+    def __init__(self, fleet: Fleet, log: DecisionLog | None) -> None:
+        # A registry of its own, so that two routers in one process do not meet.
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.metrics = Metrics(self.registry)
+        self.latency = SiteLatency(tuple(site.name for site in fleet.sites))
+        self.attempts = Attempts((self.metrics, self.latency))
+        self._log = log
+        if log is not None:
+            Gauge(
+                "spillway_decision_log_dropped_events",
+                "Events that the decision log could not write since the start",
+                registry=self.registry,
+            ).set_function(lambda: log.dropped)
+
+    def start(self, snapshot: Callable[[], FleetSnapshot]) -> None:
+        """Begins the log. Raises OSError where it cannot be written."""
+        if self._log is not None:
+            self._log.start()
+        self.registry.register(FleetCollector(snapshot))
+
+    def on_event(self, event: Event) -> None:
+        """See Sink."""
+        self.attempts.on_event(event)
+        self.metrics.on_event(event)
+        if self._log is not None:
+            self._log.on_event(event)
+
+    def close(self) -> None:
+        """Writes what is pending; may take seconds."""
+        if self._log is not None:
+            self._log.close()

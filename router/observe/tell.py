@@ -1,0 +1,53 @@
+"""From what happened to the method of the core that takes it."""
+
+import random
+from typing import assert_never
+
+from router.observe.event import (
+    ConnectionChanged,
+    DrainChanged,
+    EndpointGone,
+    EndpointUp,
+    Happening,
+    LoadHeard,
+    OutcomeSeen,
+    RequestArrived,
+    RoundTripMeasured,
+    Started,
+    Ticked,
+)
+from router.policy.core import RouterCore
+from router.policy.decision import Decision
+
+
+def tell(  # noqa: C901 - one case for each method of the core
+    core: RouterCore, happening: Happening, now_ns: int, rng: random.Random
+) -> Decision | None:
+    """Calls the method of the core that this happening stands for.
+
+    The live router and the replay of its log both go through here, so that they cannot differ.
+    """
+    match happening:
+        case RequestArrived(request):
+            return core.on_request(request, now_ns, rng)
+        case OutcomeSeen(outcome):
+            return core.on_outcome(outcome, now_ns, rng)
+        case LoadHeard(report):
+            core.on_load(report, now_ns)
+        case RoundTripMeasured(endpoint, rtt_ns):
+            core.on_rtt(endpoint, rtt_ns, now_ns)
+        case ConnectionChanged(endpoint, connected):
+            core.on_connection(endpoint, connected, now_ns)
+        case EndpointUp(listed):
+            core.on_endpoint_up(listed, now_ns)
+        case EndpointGone(name):
+            core.on_endpoint_gone(name, now_ns)
+        case DrainChanged(site, draining):
+            core.on_drain(site, draining, now_ns)
+        case Ticked():
+            core.on_tick(now_ns)
+        case Started():
+            pass
+        case _:
+            assert_never(happening)
+    return None
