@@ -67,7 +67,7 @@ class Decider:
             return Verdict(no_endpoint(request, (), 0, self._limits))
         need = self._need(request, slo, pool, tried, now)
         judged = pool.shortlist(need.placed, rng)
-        candidates = tuple([judge(tracked, need, now) for tracked in judged])
+        candidates = judge(judged, need, now)
         able = [candidate for candidate in candidates if not candidate.excluded]
         if not able:
             able = [candidate for candidate in candidates if candidate.excluded == BEING_PROBED]

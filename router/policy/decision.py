@@ -1,6 +1,7 @@
 """What the core answers: where a request goes, and everything that led there."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from router.policy.candidate import Candidate
 from router.policy.explanation import sentence
@@ -9,9 +10,8 @@ from router.policy.rule import Rule
 __all__ = ["Candidate", "Decision", "Refuse", "Rule", "Send"]
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send the request to this endpoint."""
+class Send(NamedTuple):
+    """Send the request to this endpoint. A tuple for the same reason as a candidate."""
 
     request: str
     endpoint: str

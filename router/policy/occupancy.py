@@ -47,12 +47,12 @@ class Occupancy:
         self.report: LoadReport | None = None
         self.heard_ns = 0
         self.others = 0  # requests of others, running or waiting
-        self.others_tokens = 0  # their prompt tokens still to be prefilled
+        self.others_tokens: float = 0  # their prompt tokens still to be prefilled
         self.mean = 0.0
         self.change_per_ns = 0.0  # how fast `others` changes
         self.slots = 0  # requests that run at once; 0: unknown, taken as no limit
 
-    def hear(self, report: LoadReport, own: int, own_tokens: int, now: int) -> bool:
+    def hear(self, report: LoadReport, own: int, own_tokens: float, now: int) -> bool:
         """Take in a report that counts `own` of this router's requests, with `own_tokens` to come.
 
         False if the report is a duplicate or overtaken by one already heard.

@@ -92,28 +92,24 @@ class TtftPredictor:
         """What has been learned, as a prior for endpoints like this one."""
         return Costs(self.base_ns, self.token_ns, self.slot_factor)
 
-    def predict(
-        self,
-        tokens_ahead: float,
-        slot_wait_ns: float,
-        uncached_tokens: int,
-        confidence: int,
-        now: int,
-    ) -> tuple[float, float, float]:
-        """Time in the queue, in prefill and for each token, not exceeded with a class's confidence.
+    def stretch_at(self, waits: bool, confidence: int, now: int) -> tuple[float, float]:
+        """The ratio of what may be promised to the middle, and the base in nanoseconds, as of now.
 
-        In nanoseconds; `confidence` is the index of the confidence among those given at the start.
+        `waits` tells whether the request waits for a slot; `confidence` is the index of the class's
+        confidence among those given at the start.
         """
-        ratio = self._ratios[slot_wait_ns > 0.0][confidence].value
-        base_ns = self.base_ns
+        ratio = self._ratios[waits][confidence].value
         unseen = now - self.seen_ns
-        if unseen > _TRUST_NS and self.count:
-            fade = min(1.0, (unseen - _TRUST_NS) / _FADE_NS)
-            ratio += (1.0 - ratio) * fade
-            base_ns += (min(base_ns, self._best_base_ns) - base_ns) * fade
-        queue_ns = self.token_ns * tokens_ahead + self.slot_factor * slot_wait_ns
-        token_ns = ratio * self.token_ns
-        return ratio * queue_ns, ratio * base_ns + token_ns * uncached_tokens, token_ns
+        if unseen <= _TRUST_NS or not self.count:
+            return ratio, self.base_ns
+        fade = min(1.0, (unseen - _TRUST_NS) / _FADE_NS)
+        better_ns = min(self.base_ns, self._best_base_ns)
+        return ratio + (1.0 - ratio) * fade, self.base_ns + (better_ns - self.base_ns) * fade
+
+    def promise_ns(self, ahead: Ahead, uncached_tokens: int, confidence: int, now: int) -> float:
+        """The time to first token that is not exceeded with a class's confidence."""
+        ratio, base_ns = self.stretch_at(ahead.slot_wait_ns > 0.0, confidence, now)
+        return ratio * (self.middle_ns(ahead, uncached_tokens) - self.base_ns + base_ns)
 
     def add(self, ahead: Ahead, uncached_tokens: int, ttft_ns: int, now: int) -> None:
         """Observe a first token that came `ttft_ns` after sending, the network taken off."""

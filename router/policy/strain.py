@@ -21,19 +21,19 @@ from router.policy.units import NS_PER_S
 _PRESSURE_TAU_NS = 5 * NS_PER_S
 _FORGOTTEN_NS = 10 * _PRESSURE_TAU_NS  # then nothing is left of a miss
 _FULL_SHARE = 0.1  # of warm requests missed, at which all of the reserve is held back
-_CACHED_TAU_NS = 60 * NS_PER_S
+_USUAL_GAIN = 1 / 64
 _EVER = 1 << 62
 
 
 class Strain:
     """The state of home as the last requests found it."""
 
-    __slots__ = ("_cached_tokens", "_missed_ns", "_pressure", "_reserve", "_strained_ns")
+    __slots__ = ("_missed_ns", "_pressure", "_reserve", "_strained_ns", "_usual_tokens")
 
     def __init__(self, reserve: float) -> None:
         self._reserve = reserve
         self._pressure = Ewma(_PRESSURE_TAU_NS)
-        self._cached_tokens = Ewma(_CACHED_TAU_NS)
+        self._usual_tokens = 0.0  # cached at home, for a request that has any
         self._missed_ns = -_EVER
         self._strained_ns: dict[str, int] = {}
 
@@ -46,9 +46,8 @@ class Strain:
         if now - self._missed_ns > _FORGOTTEN_NS:
             return 1.0
         held_back = self._reserve * self.pressure_at(now)
-        usual = self._cached_tokens.value_at(now)
         if cached_tokens > 0:
-            held_back *= usual / (usual + cached_tokens)
+            held_back *= self._usual_tokens / (self._usual_tokens + cached_tokens)
         return 1.0 - held_back
 
     def calm_ns(self, slo: str, now: int) -> int:
@@ -72,7 +71,7 @@ class Strain:
                 # A long prompt alone is no strain: what stands before it is home's own condition.
                 wait_ns = min(wait_ns, candidate.network_ns + candidate.queue_ns)
         if cached_tokens:
-            self._cached_tokens.add(cached_tokens, now)
+            self._usual_tokens += _USUAL_GAIN * (cached_tokens - self._usual_tokens)
             if not meets:
                 self._missed_ns = now
             if now - self._missed_ns <= _FORGOTTEN_NS:

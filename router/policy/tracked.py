@@ -89,12 +89,12 @@ class Tracked:
         self.is_clear = True  # nothing speaks against sending to it
         self.in_flight = 0
         self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
-        self.tokens_ahead = 0  # prompt tokens to be prefilled, own and reported
+        self.tokens_ahead: float = 0  # prompt tokens to be prefilled, own and reported
         self.fresh_until_ns = _EVER  # without any report, own counts are all there is to know
         self.running: dict[str, Flight] = {}  # with one, in the order of their first tokens
         self.expected_tokens = 0.0  # of output, over all in flight
         self.last_first_ns = 0
-        self.busyness = 0  # requests here, own and reported
+        self.busyness: float = 0  # requests here, own and reported
 
     def standing_at(self, now: int) -> tuple[float, float, float]:
         """What is at the endpoint: requests, prompt tokens to be prefilled, and a penalty factor.

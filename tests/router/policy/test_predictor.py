@@ -46,9 +46,9 @@ def test_p13_the_promise_is_kept_as_often_as_the_class_asks(confidence, rng):
     for number in range(3000):
         now = number * NS_PER_S // 10
         ahead, uncached = _situation(rng)
-        queue, prefill, _ = predictor.predict(ahead.tokens, ahead.slot_wait_ns, uncached, 1, now)
+        promised = predictor.promise_ns(ahead, uncached, 1, now)
         ttft = _truth(ahead, uncached, rng, noise=0.3)
-        kept.append(ttft <= queue + prefill)
+        kept.append(ttft <= promised)
         predictor.add(ahead, uncached, ttft, now)
     assert sum(kept[300:]) / len(kept[300:]) == pytest.approx(confidence, abs=0.05)
 
@@ -67,11 +67,11 @@ def test_a_few_absurd_first_tokens_do_not_ruin_it(rng):
 def test_a_bad_spell_is_forgiven_when_nothing_has_been_seen_for_long(rng):
     """An endpoint that was slow is believed to be its best again after twenty silent seconds."""
     predictor = _taught(rng)
-    best = sum(predictor.predict(0.0, 0.0, 100, 0, 30 * NS_PER_S)[:2])
+    best = predictor.promise_ns(Ahead(0.0, 0.0), 100, 0, 30 * NS_PER_S)
     for number in range(60):
         predictor.add(Ahead(0.0, 0.0), 100, 3 * NS_PER_S, 30 * NS_PER_S + number)
-    bad = sum(predictor.predict(0.0, 0.0, 100, 0, 31 * NS_PER_S)[:2])
-    later = sum(predictor.predict(0.0, 0.0, 100, 0, 60 * NS_PER_S)[:2])
+    bad = predictor.promise_ns(Ahead(0.0, 0.0), 100, 0, 31 * NS_PER_S)
+    later = predictor.promise_ns(Ahead(0.0, 0.0), 100, 0, 60 * NS_PER_S)
     assert bad > 5 * best
     assert later < bad / 2
 
