@@ -1,7 +1,6 @@
 """What the core answers: where a request goes, and everything that led there."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from router.policy.candidate import Candidate
 from router.policy.explanation import sentence
@@ -10,8 +9,9 @@ from router.policy.rule import Rule
 __all__ = ["Candidate", "Decision", "Refuse", "Rule", "Send"]
 
 
-class Send(NamedTuple):
-    """Send the request to this endpoint. A tuple for the same reason as a candidate."""
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the request to this endpoint."""
 
     request: str
     endpoint: str
