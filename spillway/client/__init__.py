@@ -1,0 +1,53 @@
+"""The client of a Spillway service: asynchronous, and its synchronous twin for scripts."""
+
+from spillway.client.chat import ChatTemplate, ChatTemplateError
+from spillway.client.chunk import Answer, Candidate, Chunk, Finish, FinishReason, Prompt, Sequence
+from spillway.client.client import Client
+from spillway.client.ending import Ending
+from spillway.client.errors import (
+    AbortedError,
+    BadRequestError,
+    CancelledError,
+    DeadlineError,
+    DuplicateRequestError,
+    NotFoundError,
+    OverloadedError,
+    ServerError,
+    SpillwayError,
+    UnavailableError,
+    UnsupportedError,
+    Violation,
+)
+from spillway.client.options import Options
+from spillway.client.stream import Stream
+from spillway.client.sync import SyncClient, SyncStream
+
+__all__ = [
+    "AbortedError",
+    "Answer",
+    "BadRequestError",
+    "CancelledError",
+    "Candidate",
+    "ChatTemplate",
+    "ChatTemplateError",
+    "Chunk",
+    "Client",
+    "DeadlineError",
+    "DuplicateRequestError",
+    "Ending",
+    "Finish",
+    "FinishReason",
+    "NotFoundError",
+    "Options",
+    "OverloadedError",
+    "Prompt",
+    "Sequence",
+    "ServerError",
+    "SpillwayError",
+    "Stream",
+    "SyncClient",
+    "SyncStream",
+    "UnavailableError",
+    "UnsupportedError",
+    "Violation",
+]

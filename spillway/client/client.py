@@ -1,0 +1,206 @@
+"""The asynchronous client of a router, a site or a replica: they speak the same API."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Self, Unpack
+
+import grpc
+import grpc.aio
+
+from spillway.client.chat import ChatTemplate, Message
+from spillway.client.chunk import Answer, answer_of
+from spillway.client.connections import (
+    ADDRESS,
+    ASK_DEADLINE_S,
+    CHANNEL_OPTIONS,
+    CONNECTIONS,
+    DEADLINE_S,
+    STREAMS_MAX,
+    Connections,
+)
+from spillway.client.ending import Ending
+from spillway.client.errors import DeadlineError, UnsupportedError, error_of
+from spillway.client.options import Call, Options, call_of
+from spillway.client.prompting import Conversation, Given, one_prompt
+from spillway.client.stream import Started, Stream
+from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
+from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2_grpc
+
+
+class Client:
+    """The client of one address: `async with Client("router.example.org:7070") as client: ...`.
+
+    Calls of one client share a bounded pool of connections, which open when they are needed.
+    """
+
+    def __init__(
+        self,
+        address: str = ADDRESS,
+        *,
+        connections: int = CONNECTIONS,
+        streams_max: int = STREAMS_MAX,
+        deadline_s: float = DEADLINE_S,
+        chat_template: ChatTemplate | None = None,
+    ) -> None:
+        """`deadline_s` is for calls that name none; `chat_template` makes a text of messages."""
+        self.address = address
+        self.chat_template = chat_template
+        self._deadline_s = deadline_s
+        self._connections = Connections(
+            lambda: grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS), connections
+        )
+        self._places = asyncio.Semaphore(streams_max)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; what still streams on them is cancelled."""
+        for channel in self._connections.clear():
+            await channel.close()
+
+    def stream(
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        token_ids: Sequence[int] | None = None,
+        **options: Unpack[Options],
+    ) -> Stream:
+        """The answer to a prompt, given as text, messages or token ids, chunk by chunk.
+
+        Raises:
+            TypeError, ValueError: there is no such option, or its value cannot be.
+        """
+        given = one_prompt(prompt, messages, token_ids)
+        call = call_of(
+            "" if isinstance(given, Conversation) else given, options, deadline_s=self._deadline_s
+        )
+        return Stream(partial(self._start, given, call))
+
+    async def generate(
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        token_ids: Sequence[int] | None = None,
+        **options: Unpack[Options],
+    ) -> Answer:
+        """The whole answer to a prompt. Raises as `stream` and its chunks do."""
+        stream = self.stream(prompt, messages=messages, token_ids=token_ids, **options)
+        async with stream:
+            chunks = [chunk async for chunk in stream]
+        return answer_of(chunks, stream.ending or Ending())
+
+    async def explain(
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        token_ids: Sequence[int] | None = None,
+        **options: Unpack[Options],
+    ) -> fleet_pb2.Decision:
+        """Where the router would send this request, and why, without sending it."""
+        given = one_prompt(prompt, messages, token_ids)
+        call = call_of(
+            "" if isinstance(given, Conversation) else given, options, deadline_s=ASK_DEADLINE_S
+        )
+        await self._put(given, call)
+        request = fleet_pb2.ExplainRequest(request=call.request)
+        decision: fleet_pb2.Decision = await self._ask(
+            fleet_pb2_grpc.FleetStub, "Explain", request, call.metadata
+        )
+        return decision
+
+    async def watch_fleet(
+        self, interval_s: float = 1.0
+    ) -> AsyncGenerator[fleet_pb2.FleetState, None]:
+        """The state of every site, at this interval, until the caller stops listening."""
+        request = fleet_pb2.WatchFleetRequest(interval_ms=round(interval_s * 1000))
+        connection = self._connections.take()
+        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(request)
+        try:
+            async for state in call:
+                yield state
+        except grpc.aio.AioRpcError as error:
+            raise _error(error, self.address) from None
+        finally:
+            call.cancel()
+            self._connections.give_back(connection)
+
+    async def models(self) -> list[str]:
+        """The names of the models that are served there."""
+        try:
+            async with asyncio.timeout(ASK_DEADLINE_S), aclosing(self.watch_fleet()) as states:
+                async for state in states:
+                    served = {one.model for site in state.sites for one in site.endpoints}
+                    return sorted(served - {""})
+        except TimeoutError:
+            raise DeadlineError(f"{self.address} says nothing of its fleet") from None
+        except UnsupportedError:  # a replica
+            question = control_pb2.GetModelInfoRequest()
+            info = await self._ask(control_pb2_grpc.ControlStub, "GetModelInfo", question)
+            return [info.served_model_name]
+        return []
+
+    async def drain(self, site: str) -> int:
+        """Keep new turns away from a site; how many streams are still open there."""
+        request = fleet_pb2.DrainRequest(site=site)
+        answer = await self._ask(fleet_pb2_grpc.FleetStub, "Drain", request)
+        open_streams: int = answer.open_streams
+        return open_streams
+
+    async def undrain(self, site: str) -> None:
+        """Let turns go to a site again."""
+        await self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
+
+    async def _start(self, given: Given, call: Call) -> Started:
+        """Send a call, once there is a place for it."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + call.deadline_s
+        try:
+            async with asyncio.timeout_at(give_up):
+                await self._put(given, call)
+                await self._places.acquire()
+        except TimeoutError:
+            raise DeadlineError("the deadline passed before the request could be sent") from None
+        connection = self._connections.take()
+
+        def release() -> None:
+            self._places.release()
+            self._connections.give_back(connection)
+
+        running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
+            call.request, metadata=call.metadata, timeout=max(0.0, give_up - loop.time())
+        )
+        return Started(running, self.address, call.request.request_id, release)
+
+    async def _put(self, given: Given, call: Call) -> None:
+        """The text of messages into the request; any other prompt is there already."""
+        if isinstance(given, Conversation):
+            named = [call.request.model] if call.request.model else None
+            known = self.chat_template is not None
+            models = named or ([] if known else await self.models())
+            call.request.text = given.text(self.chat_template, models)
+
+    async def _ask(
+        self, stub: Any, method: str, request: Any, metadata: tuple[tuple[str, str], ...] = ()
+    ) -> Any:
+        connection = self._connections.take()
+        try:
+            return await getattr(stub(connection.channel), method)(
+                request, metadata=metadata, timeout=ASK_DEADLINE_S
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _error(error, self.address) from None
+        finally:
+            self._connections.give_back(connection)
+
+
+def _error(error: grpc.aio.AioRpcError, address: str) -> Exception:
+    return error_of(error.code(), error.details(), error.trailing_metadata(), address)

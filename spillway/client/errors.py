@@ -1,0 +1,144 @@
+"""What can go wrong with a call, as exceptions made from its gRPC status."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from spillway.client.ending import Ending, ending_of
+
+DETAILS_KEY = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A field of the request that is wrong, by its path in the message, and why."""
+
+    field: str
+    description: str
+
+
+class SpillwayError(Exception):
+    """A call that failed. `ending` says which request it was, and where it ran if it did."""
+
+    def __init__(
+        self,
+        message: str,
+        code: grpc.StatusCode = grpc.StatusCode.UNKNOWN,
+        *,
+        ending: Ending | None = None,
+        violations: tuple[Violation, ...] = (),
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.ending = ending or Ending()
+        self.violations = violations
+        self.retry_after_s = retry_after_s
+
+
+class BadRequestError(SpillwayError):
+    """The request cannot be served by anybody: `violations` names its fields."""
+
+
+class NotFoundError(SpillwayError):
+    """Something that the request names does not exist: a model, an adapter, a site."""
+
+
+class DuplicateRequestError(SpillwayError):
+    """A request of the same id is in flight."""
+
+
+class OverloadedError(SpillwayError):
+    """Nobody can serve the request in time; try again after `retry_after_s` seconds."""
+
+
+class UnavailableError(SpillwayError):
+    """Nobody answers at the address, or no site can be reached from there."""
+
+
+class DeadlineError(SpillwayError):
+    """The deadline passed before the answer was complete."""
+
+
+class CancelledError(SpillwayError):
+    """The call was cancelled, by the server or by something between it and the client."""
+
+
+class AbortedError(SpillwayError):
+    """The answer broke off and cannot be continued honestly."""
+
+
+class UnsupportedError(SpillwayError):
+    """The server at the address does not offer this: a replica has no fleet to watch."""
+
+
+class ServerError(SpillwayError):
+    """The server failed in a way it has no better word for."""
+
+
+_BY_CODE: dict[grpc.StatusCode, type[SpillwayError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: BadRequestError,
+    grpc.StatusCode.OUT_OF_RANGE: BadRequestError,
+    grpc.StatusCode.FAILED_PRECONDITION: BadRequestError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.ALREADY_EXISTS: DuplicateRequestError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
+    grpc.StatusCode.CANCELLED: CancelledError,
+    grpc.StatusCode.ABORTED: AbortedError,
+    grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
+}
+
+
+def error_of(
+    code: grpc.StatusCode,
+    details: str | None,
+    trailers: Iterable[tuple[str, str | bytes]] | None,
+    address: str,
+    request_id: str = "",
+) -> SpillwayError:
+    """The exception for a status, with what its details say."""
+    pairs = tuple(trailers or ())
+    violations, retry_after_s = _details(pairs)
+    return _BY_CODE.get(code, ServerError)(
+        _message(code, details or "", address),
+        code,
+        ending=ending_of(pairs, request_id),
+        violations=violations,
+        retry_after_s=retry_after_s,
+    )
+
+
+def _message(code: grpc.StatusCode, details: str, address: str) -> str:
+    if code is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details:
+        return f"nobody answers at {address}: {details.rpartition(': ')[2]}"
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return f"the server at {address} does not offer this ({details})"
+    return details or f"the server at {address} answered {code.name}"
+
+
+def _details(
+    trailers: Iterable[tuple[str, str | bytes]],
+) -> tuple[tuple[Violation, ...], float | None]:
+    """Field violations and the time to wait, from google.rpc.Status; details may be anyone's."""
+    violations: list[Violation] = []
+    retry_after_s = None
+    status = status_pb2.Status()
+    raw = next((value for key, value in trailers if key == DETAILS_KEY), b"")
+    try:
+        status.ParseFromString(raw if isinstance(raw, bytes) else raw.encode())
+        for detail in status.details:
+            bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+            if detail.Unpack(bad):
+                violations += [
+                    Violation(one.field, one.description) for one in bad.field_violations
+                ]
+            elif detail.Unpack(retry):
+                retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
+    except DecodeError:
+        pass  # the code and the message stand without them
+    return tuple(violations), retry_after_s

@@ -1,0 +1,241 @@
+"""The synchronous twin of the client, for scripts and for the command."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Self, Unpack
+
+import grpc
+
+from spillway.client.chat import ChatTemplate, Message
+from spillway.client.chunk import Answer, Chunk, answer_of, chunk_of
+from spillway.client.connections import (
+    ADDRESS,
+    ASK_DEADLINE_S,
+    CHANNEL_OPTIONS,
+    CONNECTIONS,
+    DEADLINE_S,
+    STREAMS_MAX,
+    Connections,
+)
+from spillway.client.ending import Ending, ending_of
+from spillway.client.errors import SpillwayError, UnsupportedError, error_of
+from spillway.client.options import Call, Options, call_of
+from spillway.client.prompting import Conversation, Given, one_prompt
+from spillway.client.stream import Started
+from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
+from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2_grpc
+
+
+class SyncStream:
+    """The chunks of one answer, in order, as they arrive.
+
+    The call is cancelled when a `with` block is left, by `cancel()`, and when nobody holds the
+    stream any more: leaving a loop early ends the request in the engine.
+    """
+
+    def __init__(self, started: Started) -> None:
+        self._started = started
+        self._over = False
+        self._cancelled = False
+        self.ending: Ending | None = None
+        """Where the answer came from, once it is complete."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Chunk:
+        """The next chunk.
+
+        Raises:
+            SpillwayError: the answer broke off, or never began.
+        """
+        if self._over:
+            raise StopIteration
+        try:
+            return chunk_of(next(self._started.call))
+        except StopIteration:
+            trailers = self._started.call.trailing_metadata()
+            self.ending = ending_of(trailers, self._started.request_id)
+            self._end()
+            raise
+        except grpc.RpcError as error:
+            self._end()
+            if self._cancelled:
+                raise StopIteration from None
+            raise _error(error, self._started.address, self._started.request_id) from None
+        except BaseException:  # such as Ctrl-C
+            self.cancel()
+            raise
+
+    def cancel(self) -> None:
+        """End the call; a loop over the stream ends. Does nothing to a stream that is complete."""
+        if not self._over:
+            self._cancelled = True
+            self._end()
+            self._started.call.cancel()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._started.release()
+
+    def __del__(self) -> None:
+        self.cancel()
+
+
+class SyncClient:
+    """The client of one address: `with SyncClient("router.example.org:7070") as client: ...`.
+
+    Threads may share one. Its methods are those of `Client`, with the same arguments, answers and
+    exceptions.
+    """
+
+    def __init__(
+        self,
+        address: str = ADDRESS,
+        *,
+        connections: int = CONNECTIONS,
+        streams_max: int = STREAMS_MAX,
+        deadline_s: float = DEADLINE_S,
+        chat_template: ChatTemplate | None = None,
+    ) -> None:
+        """`deadline_s` is for calls that name none; `chat_template` makes a text of messages."""
+        self.address = address
+        self.chat_template = chat_template
+        self._deadline_s = deadline_s
+        self._connections = Connections(
+            lambda: grpc.insecure_channel(address, options=CHANNEL_OPTIONS), connections
+        )
+        self._places = threading.Semaphore(streams_max)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; what still streams on them is cancelled."""
+        for channel in self._connections.clear():
+            channel.close()
+
+    def stream(
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        token_ids: Sequence[int] | None = None,
+        **options: Unpack[Options],
+    ) -> SyncStream:
+        """The answer to a prompt, given as text, messages or token ids, chunk by chunk."""
+        call = self._call(one_prompt(prompt, messages, token_ids), options, self._deadline_s)
+        self._places.acquire()
+        connection = self._connections.take()
+
+        def release() -> None:
+            self._connections.give_back(connection)
+            self._places.release()
+
+        running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
+            call.request, metadata=call.metadata, timeout=call.deadline_s
+        )
+        return SyncStream(Started(running, self.address, call.request.request_id, release))
+
+    def generate(
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        token_ids: Sequence[int] | None = None,
+        **options: Unpack[Options],
+    ) -> Answer:
+        """The whole answer to a prompt."""
+        with self.stream(prompt, messages=messages, token_ids=token_ids, **options) as stream:
+            chunks = list(stream)
+        return answer_of(chunks, stream.ending or Ending())
+
+    def explain(
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Message] | None = None,
+        token_ids: Sequence[int] | None = None,
+        **options: Unpack[Options],
+    ) -> fleet_pb2.Decision:
+        """Where the router would send this request, and why, without sending it."""
+        call = self._call(one_prompt(prompt, messages, token_ids), options, ASK_DEADLINE_S)
+        request = fleet_pb2.ExplainRequest(request=call.request)
+        decision: fleet_pb2.Decision = self._ask(
+            fleet_pb2_grpc.FleetStub, "Explain", request, call.metadata
+        )
+        return decision
+
+    def watch_fleet(
+        self, interval_s: float = 1.0, deadline_s: float | None = None
+    ) -> Iterator[fleet_pb2.FleetState]:
+        """The state of every site, at this interval, until the caller stops listening."""
+        request = fleet_pb2.WatchFleetRequest(interval_ms=round(interval_s * 1000))
+        connection = self._connections.take()
+        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(request, timeout=deadline_s)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise _error(error, self.address) from None
+        finally:
+            call.cancel()
+            self._connections.give_back(connection)
+
+    def models(self) -> list[str]:
+        """The names of the models that are served there."""
+        try:
+            for state in self.watch_fleet(deadline_s=ASK_DEADLINE_S):
+                served = {one.model for site in state.sites for one in site.endpoints}
+                return sorted(served - {""})
+        except UnsupportedError:  # a replica
+            question = control_pb2.GetModelInfoRequest()
+            info = self._ask(control_pb2_grpc.ControlStub, "GetModelInfo", question)
+            return [info.served_model_name]
+        return []
+
+    def drain(self, site: str) -> int:
+        """Keep new turns away from a site; how many streams are still open there."""
+        request = fleet_pb2.DrainRequest(site=site)
+        answer = self._ask(fleet_pb2_grpc.FleetStub, "Drain", request)
+        open_streams: int = answer.open_streams
+        return open_streams
+
+    def undrain(self, site: str) -> None:
+        """Let turns go to a site again."""
+        self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
+
+    def _call(self, given: Given, options: Options, deadline_s: float) -> Call:
+        if not isinstance(given, Conversation):
+            return call_of(given, options, deadline_s=deadline_s)
+        call = call_of("", options, deadline_s=deadline_s)
+        named = [call.request.model] if call.request.model else None
+        models = named or ([] if self.chat_template else self.models())
+        call.request.text = given.text(self.chat_template, models)
+        return call
+
+    def _ask(
+        self, stub: Any, method: str, request: Any, metadata: tuple[tuple[str, str], ...] = ()
+    ) -> Any:
+        connection = self._connections.take()
+        try:
+            return getattr(stub(connection.channel), method)(
+                request, metadata=metadata, timeout=ASK_DEADLINE_S
+            )
+        except grpc.RpcError as error:
+            raise _error(error, self.address) from None
+        finally:
+            self._connections.give_back(connection)
+
+
+def _error(error: Any, address: str, request_id: str = "") -> SpillwayError:
+    return error_of(error.code(), error.details(), error.trailing_metadata(), address, request_id)

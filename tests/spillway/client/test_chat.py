@@ -1,0 +1,77 @@
+"""Messages become a prompt by the template of the model that answers."""
+
+import json
+
+import pytest
+
+from spillway.client import ChatTemplate, ChatTemplateError, Client
+
+TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}<{{ message.role }}>{{ message.content }}"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+MESSAGES = [{"role": "user", "content": "How are you?"}]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    config = {"bos_token": {"content": "<s>"}, "eos_token": "</s>", "chat_template": TEMPLATE}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    return tmp_path
+
+
+def test_a_template_is_found_where_models_keep_it(folder):
+    """In the tokenizer's config, in a file beside it, or named itself; without the first token."""
+    prompt = "<user>How are you?<assistant>"
+    assert ChatTemplate.load(folder).render(MESSAGES) == prompt
+    assert ChatTemplate.load(folder / "tokenizer_config.json").render(MESSAGES) == prompt
+    (folder / "chat_template.jinja").write_text("{{ messages | tojson }}")
+    assert ChatTemplate.load(folder).render(MESSAGES) == json.dumps(MESSAGES)
+    assert ChatTemplate.load(folder / "chat_template.jinja").render([]) == "[]"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% if",
+        "{{ raise_exception('roles must alternate') }}",
+        "{{ messages.__class__.__mro__ }}",
+        "{{ messages[9].content }}",
+        "{{ 1 // 0 }}",
+    ],
+)
+def test_a_template_that_refuses_is_an_error(template):
+    """Whatever is wrong with it, and whatever it tries."""
+    with pytest.raises(ChatTemplateError, match="refuses the messages"):
+        ChatTemplate(template).render(MESSAGES)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"chat_template": 3}'])
+def test_a_config_without_a_template_is_an_error(tmp_path, content):
+    """The error says where it was looked for."""
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(content)
+    with pytest.raises(ChatTemplateError, match=r"no chat template at .*tokenizer_config\.json"):
+        ChatTemplate.load(path)
+
+
+async def test_messages_are_sent_as_text(router, folder):
+    """By the template that the client was given."""
+    async with Client(router.address, chat_template=ChatTemplate.load(folder)) as client:
+        await client.generate(messages=MESSAGES)
+    assert router.requests[0].text == "<user>How are you?<assistant>"
+
+
+async def test_messages_without_a_template_are_refused(router):
+    """The model is named, and what to give."""
+    async with Client(router.address) as client:
+        with pytest.raises(ChatTemplateError, match="the chat template of tiny; give chat_templ"):
+            await client.generate(messages=MESSAGES)
+
+
+async def test_exactly_one_kind_of_prompt_is_taken(router):
+    """None or two are a mistake."""
+    async with Client(router.address) as client:
+        for given in ({}, {"prompt": "a", "token_ids": [1]}):
+            with pytest.raises(ValueError, match="give one of prompt, messages and token_ids"):
+                client.stream(**given)
