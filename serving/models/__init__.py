@@ -1,1 +1,6 @@
-"""The built-in model: tiny, seeded, with checkable answers."""
+"""The built-in model: tiny, made by rule, with checkable answers. Importing this needs no torch."""
+
+from pathlib import Path
+
+BUILT_IN = Path(__file__).parent / "tally"
+"""The folder to give an engine as its model."""

@@ -46,8 +46,10 @@ class ChatTemplate:
             raise ChatTemplateError(f"no chat template at {path}: {error}") from error
 
     @classmethod
-    def _of(cls, config: Mapping[str, Any], source: str | None) -> "ChatTemplate":
+    def _of(cls, config: Any, source: str | None) -> "ChatTemplate":
         """From a tokenizer's config, unless the template has a file of its own."""
+        if not isinstance(config, Mapping):
+            raise TypeError("the tokenizer's config is no mapping")
         source = source if source is not None else config.get("chat_template")
         if isinstance(source, list):  # several by name
             source = {one["name"]: one["template"] for one in source}.get("default")

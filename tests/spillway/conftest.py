@@ -22,7 +22,9 @@ DEADLINE_S = 10.0
 
 @dataclass
 class FakeRouter(
-    inference_pb2_grpc.InferenceServicer, fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServicer
+    inference_pb2_grpc.InferenceServicer,
+    fleet_pb2_grpc.FleetServicer,
+    control_pb2_grpc.ControlServicer,
 ):
     """Answers `count 3` with three tokens, `forever` without end, `fail CODE` with that status."""
 
@@ -39,11 +41,13 @@ class FakeRouter(
         self.metadata.append(dict(context.invocation_metadata()))
         self._count_open(1, context)
         trailers = (("x-spillway-site", "cellar"), ("x-spillway-attempts", "2"))
-        context.set_trailing_metadata((*trailers, ("x-spillway-request-id", f"r-{request.request_id}")))
+        context.set_trailing_metadata(
+            (*trailers, ("x-spillway-request-id", f"r-{request.request_id}"))
+        )
         word, _, argument = request.text.partition(" ")
         if word == "fail":
             self.fail(context, argument)
-        count = {"count": int(argument or 0), "forever": 1_000_000}.get(word, 2)
+        count = int(argument) if word == "count" else 1_000_000 if word == "forever" else 2
         for number in range(count):
             last = number == count - 1
             yield response(number, request.sampling.num_sequences or 1, last=last)
@@ -135,6 +139,7 @@ def response(number, sequences, *, last):
 
 def state(models):
     """A fleet of two sites; the second drains."""
+    more = models[1:]
     endpoint = fleet_pb2.EndpointState(
         name="cellar/1", address="10.0.0.5:40000", health=fleet_pb2.EndpointState.UP, in_flight=2,
         model=models[0] if models else "", rtt_s=0.002, tokens_per_s=81.0,
@@ -150,7 +155,7 @@ def state(models):
             ),
             fleet_pb2.SiteState(
                 name="ridge", kind=fleet_pb2.SiteState.RENTED, draining=True, cost_usd=1.5,
-                endpoints=[fleet_pb2.EndpointState(name="ridge/1", model=one) for one in models[1:]],
+                endpoints=[fleet_pb2.EndpointState(name=f"ridge/{one}", model=one) for one in more],
             ),
         ],
     )  # fmt: skip

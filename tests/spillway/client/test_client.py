@@ -53,10 +53,13 @@ async def test_leaving_a_loop_cancels_the_call(client, router):
 
 async def test_an_exception_in_the_loop_cancels_the_call(client, router):
     """What goes wrong in the loop's body does not leave the engine working."""
+
+    async def fail() -> None:
+        async for _ in client.stream("forever"):
+            raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        async with client.stream("forever") as stream:
-            async for _ in stream:
-                1 / 0  # noqa: B018
+        await fail()
     await asyncio.to_thread(router.wait_until_open, 0)
 
 

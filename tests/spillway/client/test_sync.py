@@ -28,9 +28,14 @@ def test_leaving_a_loop_cancels_the_call(client, router):
 
 def test_ctrl_c_in_a_loop_cancels_the_call(client, router):
     """An interrupted script leaves no request behind."""
-    with pytest.raises(KeyboardInterrupt), client.stream("forever") as stream:
-        for _ in stream:
-            raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with client.stream("forever") as stream:
+            for _ in stream:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     router.wait_until_open(0)
 
 
