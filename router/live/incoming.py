@@ -38,7 +38,12 @@ class Incoming:
 
 
 def read_incoming(
-    raw: bytes, metadata: Iterable[tuple[str, str | bytes]], request_id: str, deadline_ns: int
+    raw: bytes,
+    metadata: Iterable[tuple[str, str | bytes]],
+    request_id: str,
+    deadline_ns: int,
+    *,
+    streams: bool = True,
 ) -> Incoming:
     """Reads a GenerateRequest and what came with it.
 
@@ -62,6 +67,7 @@ def read_incoming(
             priority=message.priority,
             prompt_tokens=prompt_tokens,
             max_new_tokens=message.stopping.max_new_tokens or _MAX_NEW_TOKENS_DEFAULT,
+            streams=streams,
             prefix=prefix,
             prefix_block_tokens=BLOCK_TOKENS,
             deadline_ns=deadline_ns,

@@ -153,7 +153,7 @@ class Inference:
     def _begin(self, method: str, raw: bytes, context: Any) -> Turn | None:
         """The turn of a call with its first decision made; None for one refused at once."""
         try:
-            incoming = self._admit(raw, context)
+            incoming = self._admit(raw, context, streams=method == "GenerateStream")
         except CallError as error:
             error.set_on(context)
             self._on_call(method, error.code.name)
@@ -166,7 +166,7 @@ class Inference:
         turn.begin()
         return turn
 
-    def _admit(self, raw: bytes, context: Any) -> Incoming:
+    def _admit(self, raw: bytes, context: Any, *, streams: bool) -> Incoming:
         """Reads a call that may come in; CallError for one that may not."""
         if self.draining:
             raise unavailable("this router is draining")
@@ -183,6 +183,7 @@ class Inference:
             context.invocation_metadata() or (),
             f"{self._router}-{self._count:x}",
             now_ns() + wait_ns,
+            streams=streams,
         )
         if incoming.client_id in self._by_client_id:
             raise bad_field(

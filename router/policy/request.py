@@ -15,6 +15,7 @@ class Request:
     priority: int = 0  # lower is served earlier
     prompt_tokens: int = 0  # counted, or estimated from the bytes of a text prompt
     max_new_tokens: int = 20
+    streams: bool = True  # False: the answer comes whole, and its first token is not seen
     prefix: tuple[int, ...] = ()  # chained hashes of the prompt's full blocks, longest last
     prefix_block_tokens: int = 16  # tokens, or their estimate, that one hash stands for
     deadline_ns: int | None = None  # when the client stops waiting, on the caller's clock

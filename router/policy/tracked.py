@@ -184,14 +184,18 @@ class Tracked:
         """An attempt is sent."""
         self.in_flight += 1
         self.busyness += 1
-        self.pending[request_id] = flight
-        self.tokens_ahead += flight.uncached_tokens
         self.expected_tokens += flight.expected_tokens
+        if flight.request.streams:
+            self.pending[request_id] = flight
+            self.tokens_ahead += flight.uncached_tokens
+        else:  # nobody will tell when it starts, so it is taken to start as promised
+            flight.first_ns = flight.due_ns
+            self.running[request_id] = flight
 
     def on_first_token(self, flight: Flight, request_id: str, now: int) -> None:
         """An attempt's first message came; its `ttft_ns` is set."""
         if self.pending.pop(request_id, None) is None:
-            return
+            return  # told twice, or of an answer that comes whole
         self.tokens_ahead -= flight.uncached_tokens
         flight.first_ns = now
         flight.streams = self.standing_at(now)[0]
@@ -214,7 +218,7 @@ class Tracked:
                 self.ttft.add_late(flight.ahead, flight.uncached_tokens, waited_ns, now)
         else:
             del self.running[ended.request]
-            if ended.end is End.OK and ended.output_tokens > 1:
+            if ended.end is End.OK and ended.output_tokens > 1 and flight.request.streams:
                 decoded_ns = ended.duration_ns - flight.ttft_ns
                 streams = (flight.streams + self.standing_at(now)[0]) / 2
                 gap_ns = max(0, decoded_ns) / (ended.output_tokens - 1)

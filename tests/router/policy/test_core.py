@@ -315,3 +315,20 @@ def test_the_snapshot_shows_what_was_heard(rng):
     assert (replica.rtt_ns, replica.report_age_ns) == (3 * NS_PER_MS, NS_PER_S)
     assert replica.health is Health.UP
     assert rented.endpoints[0].health is Health.DOWN
+
+
+def test_an_answer_that_comes_whole_is_not_overdue_while_it_is_made(rng):
+    """Its first token is never seen; that says nothing against the endpoint."""
+    core = _core(rented=0)
+    whole = Request("w", MODEL, prompt_tokens=100, streams=False)
+    sent = _sent(core.on_request(whole, 0, rng))
+    core.on_outcome(FirstToken("unknown", sent.endpoint, NS_PER_MS), 0, rng)
+    later = _sent(core.explain(Request("q", MODEL, prompt_tokens=100), 20 * NS_PER_S, rng))
+    assert later.chosen.queue_ns == 0
+    streamed = Request("s", MODEL, prompt_tokens=100)
+    core.on_request(streamed, 20 * NS_PER_S, rng)
+    stalled = _sent(core.explain(Request("q", MODEL, prompt_tokens=100), 40 * NS_PER_S, rng))
+    assert stalled.chosen.queue_ns > 10 * NS_PER_S
+    core.on_outcome(Ended("w", sent.endpoint, End.OK, 50, 1, 3 * NS_PER_S), 40 * NS_PER_S, rng)
+    core.on_outcome(Ended("s", sent.endpoint, End.CANCELLED), 40 * NS_PER_S, rng)
+    assert core.snapshot(0).open_streams == 0
