@@ -1,0 +1,61 @@
+"""The router under measurement, in front of one endpoint listed by hand.
+
+`python -m benchmarks.dataplane.spillway_router --to HOST:PORT` prints its port once the endpoint
+serves through it, and ends with its standard input.
+"""
+
+import argparse
+import asyncio
+import sys
+
+import grpc.aio
+
+from benchmarks.dataplane.backend import MODEL
+from router.live.router import Router
+from router.live.settings import RouterSettings, SiteAccess
+from router.policy.fleet import Fleet, Site, SiteKind, SloClass
+from router.policy.units import NS_PER_S
+from wire.vllm import inference_pb2
+
+READY_TIMEOUT_S = 15.0
+
+
+async def main() -> None:
+    """Serve until standard input closes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dataplane.spillway_router")
+    parser.add_argument("--to", required=True, help="host:port of the backend")
+    options = parser.parse_args()
+    fleet = Fleet(
+        sites=(Site("home", SiteKind.HOME),),
+        # An objective that is always met: what is measured is the way, not the decision's taste.
+        slo_classes=(SloClass("default", ttft_ns=60 * NS_PER_S, itl_ns=60 * NS_PER_S),),
+        default_slo="default",
+    )
+    access = [SiteAccess("home", endpoints=(options.to,))]
+    settings = RouterSettings(listen="127.0.0.1:0", metrics_listen=None)
+    router = Router(fleet, access, settings)
+    await router.start()
+    await _until_it_serves(f"127.0.0.1:{router.port}")
+    print(router.port, flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await router.stop(0)
+
+
+async def _until_it_serves(address: str) -> None:
+    request = inference_pb2.GenerateRequest(model=MODEL, text="ready?")
+    request.stopping.max_new_tokens = 1
+    async with asyncio.timeout(READY_TIMEOUT_S), grpc.aio.insecure_channel(address) as channel:
+        method = channel.unary_stream("/vllm.Inference/GenerateStream")
+        while True:
+            call = method(request.SerializeToString())
+            try:
+                async for _message in call:
+                    return
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(0.05)
+            finally:
+                call.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
