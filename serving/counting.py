@@ -32,7 +32,7 @@ def count_on(text: bytes) -> Iterator[int]:
     else:
         number = int(last) if last else 0
         if not last:
-            yield from b"0"
+            yield from b"0" if text.endswith(b" ") else b" 0"
     while True:
         number += 1
         yield from b" %d" % number

@@ -33,8 +33,12 @@ CPU_DEFAULTS: dict[str, Any] = {
     "enforce_eager": True,
     # One process less to start and to talk to.
     "distributed_executor_backend": "uni",
-    # vLLM's 128 would cache no prompt shorter than that; its CPU kernels want multiples of 32.
+    # The unit in which prompts are cached, and the least that its CPU kernels take: vLLM's 128
+    # would miss most of what turns share.
     "block_size": 32,
+    # bfloat16 needs AMX tiles where the CPU has them, which vLLM's attention uses without asking
+    # the kernel for them: a short first prompt ends the process by an illegal instruction.
+    "dtype": "float32",
     "max_num_seqs": 64,
 }
 

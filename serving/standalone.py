@@ -1,12 +1,20 @@
 """A replica in a plain grpc.aio server: one process, one engine, no Ray.
 
-For tests and benchmarks, and for a single machine that needs no cluster.
+For tests and benchmarks, and for a single machine that needs no cluster:
+`python -m serving.standalone port=50051 model=/models/llama vllm.max_model_len=8192`, with the
+arguments of serving.settings.
 """
+
+import asyncio
+import signal
+import sys
 
 import grpc
 
 from serving.engine import Engine
+from serving.engines import start_engine
 from serving.replica import MESSAGE_BYTES_MAX, REQUESTS_MAX, Replica, add_replica_to_server
+from serving.settings import SettingsError, read_settings
 
 SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -16,6 +24,9 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),
 )
+
+STOP_GRACE_S = 10.0
+"""How long streams may go on after SIGTERM."""
 
 
 class StandaloneServer:
@@ -31,10 +42,6 @@ class StandaloneServer:
         self.replica.board.drain()
         await self._server.stop(grace_s)
         await self.replica.engine.shutdown()
-
-    async def wait_closed(self) -> None:
-        """Until the server has stopped."""
-        await self._server.wait_for_termination()
 
 
 async def serve_standalone(
@@ -53,3 +60,43 @@ async def serve_standalone(
         raise OSError(f"cannot listen on {host}:{port}: {error}") from error
     await server.start()
     return StandaloneServer(server, bound, replica)
+
+
+async def run(arguments: dict[str, str]) -> None:
+    """Serves until SIGTERM or SIGINT. Prints the address once requests are welcome."""
+    port, host = int(arguments.pop("port", "0")), arguments.pop("host", "127.0.0.1")
+    settings = read_settings(arguments)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    engine = await start_engine(settings)
+    try:
+        server = await serve_standalone(engine, port, host, settings.requests_max)
+    except OSError:
+        await engine.shutdown()
+        raise
+    sys.stdout.write(f"serving {settings.names[0]} on {host}:{server.port}\n")
+    sys.stdout.flush()
+    await stopped.wait()
+    await server.stop(STOP_GRACE_S)
+
+
+def main() -> int:
+    """The command; 2 for bad arguments and 1 where it cannot serve."""
+    pairs = [argument.partition("=") for argument in sys.argv[1:]]
+    if not all(separator for _, separator, _ in pairs):
+        sys.stderr.write("usage: python -m serving.standalone [port=N] [host=H] model=M ...\n")
+        return 2
+    try:
+        asyncio.run(run({name: value for name, _, value in pairs}))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

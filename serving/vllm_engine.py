@@ -55,6 +55,9 @@ from wire.vllm import inference_pb2 as pb
 SHUTDOWN_S = 5.0
 """How long the engine's process may take to end before it is killed."""
 
+WARM_UP_TOKENS = 64
+"""Enough for matrix products of the kind that prompts bring, which initialise their libraries."""
+
 
 class VllmEngine:
     """See serving.engine.Engine for what the methods promise."""
@@ -142,7 +145,8 @@ class VllmEngine:
 
     async def _warm_up(self) -> None:
         """The first request of an engine takes seconds: no client should be the one to wait."""
-        prompt = pb.GenerateRequest(token_ids=pb.TokenIds(ids=[0]))
+        length = min(WARM_UP_TOKENS, self._info.max_model_len - 1)
+        prompt = pb.GenerateRequest(token_ids=pb.TokenIds(ids=[0] * length))
         async for _ in self.generate(read_request(prompt, self._info, session_id="")):
             pass
         await self._llm.reset_prefix_cache()

@@ -74,6 +74,7 @@ def test_our_defaults_yield_to_settings_and_those_to_arguments():
     assert "enforce_eager" not in on_gpu
     assert "kv_cache_memory_bytes" not in on_gpu
     assert "dtype" not in on_gpu
+    assert on_cpu["dtype"] == "float32"
 
 
 def test_an_argument_vllm_does_not_have_is_refused_with_a_guess():

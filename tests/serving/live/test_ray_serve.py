@@ -1,0 +1,156 @@
+"""Replicas under Ray Serve, reached through direct ingress: a real cluster and a real engine."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from router.policy.fleet import SiteKind
+from spillway.local.descendants import descendants
+from spillway.local.plan import SitePlan
+from spillway.local.ports import take_block
+from spillway.local.site import LocalSite
+from tests.serving.conftest import rest
+from tests.serving.live.conftest import Live
+from wire.vllm import inference_pb2
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
+
+REPLACED_DEADLINE_S = 120.0
+
+
+@pytest.fixture(scope="session")
+def site(checkpoint):
+    """A Ray cluster with one replica of the random model."""
+    arguments = {
+        "model": str(checkpoint),
+        "served_names": ["tiny"],
+        "num_cpus": 1,
+        "env": {"OMP_NUM_THREADS": "1"},
+    }
+    plan = SitePlan(name="home", kind=SiteKind.HOME, serving=arguments)
+    folder = Path(tempfile.mkdtemp(prefix="sw")) / "site"
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray's processes import the tree that is tested, installed or not.
+        patch.setenv("PYTHONPATH", str(Path.cwd()))
+        site = LocalSite.launch(plan, take_block(random.Random()), folder)
+    try:
+        site.start(say=print)
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture
+async def served(site):
+    """Stubs of the replica that is there now."""
+    async with grpc.aio.insecure_channel(site.replica_addresses()[0]) as channel:
+        yield Live(channel)
+
+
+def endless():
+    """A request that is far from its end when a test has seen enough of it."""
+    stopping = inference_pb2.StoppingCriteria(max_new_tokens=480, ignore_eos=True)
+    return inference_pb2.GenerateRequest(text="on and on", stopping=stopping)
+
+
+def engine_processes(site):
+    """The engine processes that descend from the site's keeper."""
+    found = []
+    for pid, _ in descendants(site.kept.pid):
+        with contextlib.suppress(OSError):  # it has just ended
+            if b"EngineCore" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+async def test_streams_pass_through_serve(served):
+    """Chunks, prompt info and finish info are those of the replica itself."""
+    chunks = await served.stream(text="hello")
+    assert sum(chunk.outputs.num_tokens for chunk in chunks) == 20
+    assert [chunk.HasField("prompt_info") for chunk in chunks].count(True) == 1
+    assert chunks[-1].outputs.finish_info.num_output_tokens == 20
+    assert (await served.report()).model == "tiny"
+
+
+async def test_refusals_pass_through_serve(served):
+    """Code, message and details reach the client, of a stream and of a single call."""
+    for call in (
+        served.stream(text="", temperature=0),
+        served.inference.Generate(inference_pb2.GenerateRequest(text="")),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.details() == "text: must not be empty"
+        keys = [key for key, _ in caught.value.trailing_metadata()]
+        assert "grpc-status-details-bin" in keys
+
+
+async def test_health_and_load_share_a_port_with_the_rest(served):
+    """Two services have a method of one name; each gets its own requests."""
+    health = health_pb2_grpc.HealthStub(served.channel)
+    status = await health.Check(health_pb2.HealthCheckRequest(service="vllm.Inference"))
+    assert status.status == health_pb2.HealthCheckResponse.SERVING
+    watch = health.Watch(health_pb2.HealthCheckRequest())
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    watch.cancel()
+    assert (await served.report()).sequence > 0
+
+
+async def test_a_huge_message_is_refused(served):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await served.stream(text="x" * 100_000_000)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_cancelled_stream_leaves_the_engine(served):
+    """The client's cancel crosses Serve and reaches the engine."""
+    call = served.inference.GenerateStream(endless())
+    await call.read()
+    await served.report_where(lambda report: report.running_requests == 1)
+    call.cancel()
+    idle = await served.report_where(lambda report: report.running_requests == 0)
+    assert idle.waiting_requests == 0
+
+
+async def test_a_dead_engine_ends_streams_and_is_replaced(site, served):
+    """SIGKILL of the engine's process: UNAVAILABLE at once, then a new replica of a new id."""
+    before = await served.report()
+    call = served.inference.GenerateStream(endless())
+    await call.read()
+    (engine,) = engine_processes(site)
+    killed_s = time.monotonic()
+    os.kill(engine, signal.SIGKILL)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await rest(call)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert time.monotonic() - killed_s < 1.0
+    after = await new_report(site, before.instance_id)
+    assert after.running_requests == 0
+    async with grpc.aio.insecure_channel(site.replica_addresses()[-1]) as channel:
+        assert await Live(channel).stream(text="hello again")
+
+
+async def new_report(site, old_instance_id):
+    """The first report of a replica that is not the old one."""
+    deadline = time.monotonic() + REPLACED_DEADLINE_S
+    while time.monotonic() < deadline:
+        for address in site.replica_addresses():
+            async with grpc.aio.insecure_channel(address) as channel:
+                try:
+                    report = await Live(channel).report()
+                except grpc.aio.AioRpcError:
+                    continue  # the old one, which the list still names
+                if report.instance_id != old_instance_id:
+                    return report
+        await asyncio.sleep(0.25)
+    raise AssertionError(f"no new replica within {REPLACED_DEADLINE_S} s")
