@@ -24,13 +24,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from router.policy.least_squares import LeastSquares
-from router.policy.quantile import Quantile
+from router.policy.spread import Spread
 from router.policy.units import NS_PER_MS, NS_PER_S
 
 _UNIT_NS = 100 * NS_PER_MS  # the features and the target are of order one in these units
 _UNIT_TOKENS = 500
 _FLOOR_NS = 5 * NS_PER_MS  # below this, errors count absolutely
-_RATIO_MAX = 4.0
 _TRUST_NS = 5 * NS_PER_S  # what was learned stands for this long unobserved,
 _FADE_NS = 15 * NS_PER_S  # and gives way to the best that was seen over this
 _BEST_GAIN = 0.02
@@ -71,9 +70,7 @@ class TtftPredictor:
 
     def __init__(self, confidences: Iterable[float], prior: Costs = COSTS_UNKNOWN) -> None:
         wanted = tuple(confidences)
-        self._ratios = tuple(
-            tuple(Quantile(q, start, 1.0, _RATIO_MAX) for q in wanted) for start in (1.3, 1.5)
-        )
+        self._ratios = (Spread(wanted, 1.3), Spread(wanted, 1.5))  # starting at once, and waiting
         start = (
             prior.base_ns / _UNIT_NS,
             prior.token_ns * _UNIT_TOKENS / _UNIT_NS,
@@ -98,7 +95,7 @@ class TtftPredictor:
         `waits` tells whether the request waits for a slot; `confidence` is the index of the class's
         confidence among those given at the start.
         """
-        ratio = self._ratios[waits][confidence].value
+        ratio = self._ratios[waits].values[confidence]
         unseen = now - self.seen_ns
         if unseen <= _TRUST_NS or not self.count:
             return ratio, self.base_ns
@@ -115,8 +112,7 @@ class TtftPredictor:
         """Observe a first token that came `ttft_ns` after sending, the network taken off."""
         predicted_ns = max(1.0, self.middle_ns(ahead, uncached_tokens))
         waits = ahead.slot_wait_ns > 0.0
-        for quantile in self._ratios[waits]:
-            quantile.add(ttft_ns / predicted_ns)
+        self._ratios[waits].add(ttft_ns / predicted_ns)
         scale = _UNIT_NS / max(predicted_ns, _FLOOR_NS)
         features = (
             scale,

@@ -99,14 +99,14 @@ def _leavers(seed: int) -> tuple[Counter[str], Counter[str]]:
 def test_p2_new_sessions_leave_before_warm_ones_and_small_caches_before_large():
     """Under pressure the share that overflows falls with what is cached at home."""
     seen, moved = Counter[str](), Counter[str]()
-    for seed in range(4):
+    for seed in range(8):
         one_seen, one_moved = _leavers(seed)
         seen += one_seen
         moved += one_moved
     share = {kind: moved[kind] / seen[kind] for kind in seen}
     assert share["new"] > 0.1
     assert share["small"] < 0.8 * share["new"]
-    assert share["large"] < 0.6 * share["small"]
+    assert share["large"] < 0.7 * share["small"]
 
 
 def test_p3_load_at_the_threshold_does_not_make_sessions_flap():
