@@ -1,0 +1,68 @@
+"""The command `spillway`: its subcommands, and how it ends.
+
+A command imports what it needs when it runs, so that help and completion are quick.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from spillway.commands import fleet, route
+from spillway.commands.failure import Failure, Outcome, failure_of
+from spillway.commands.terminal import say, warn
+
+app = typer.Typer(
+    name="spillway",
+    help="One inference service over a home GPU cluster and rented ones.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(fleet.app, name="fleet")
+app.command("route")(route.route)
+
+
+def main() -> None:
+    """Run the command of this process's arguments, and exit as docs/cli.md says."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of the command with these arguments."""
+    try:
+        code = app(args=arguments, prog_name="spillway", standalone_mode=False)
+    except Abort:
+        return Outcome.INTERRUPTED
+    except TyperException as error:
+        warn(f"{error.format_message()} (spillway --help lists what there is)")
+        return Outcome.USAGE
+    except Failure as failure:
+        warn(str(failure))
+        return failure.outcome
+    except Exception as error:
+        known = failure_of(error)
+        if known is None:
+            raise  # a defect, which a traceback shows best
+        # The problems of a fleet file are a line each, which editors can jump to.
+        (say if known.outcome is Outcome.FLEET_FILE else warn)(str(known))
+        return known.outcome
+    return code if isinstance(code, int) else Outcome.DONE
+
+
+@app.callback()
+def _spillway(
+    *,
+    shown: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", is_eager=True)
+    ] = False,
+) -> None:
+    if shown:
+        try:
+            typer.echo(f"spillway {version('spillway')}")
+        except PackageNotFoundError:  # run from a folder of the source, not installed
+            typer.echo("spillway, not installed")
+        raise typer.Exit

@@ -1,0 +1,1 @@
+"""The subcommands of `spillway`, one group a file."""

@@ -1,0 +1,73 @@
+"""`spillway fleet`: the fleet file."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from spillway.commands.failure import Outcome
+from spillway.commands.parameters import FleetPath, Json
+from spillway.commands.terminal import is_terminal, say, write_json, write_table
+
+if TYPE_CHECKING:
+    from spillway.fleet import FleetFile, Problem
+
+COLUMNS = ("site", "kind", "region", "reached by", "model", "replicas", "committed", "metered")
+
+app = typer.Typer(help="Check a fleet file.", no_args_is_help=True)
+
+
+@app.callback()
+def _fleet() -> None:
+    """Makes `check` a subcommand, though it is the only one."""
+
+
+@app.command()
+def check(path: FleetPath, *, json: Json = False) -> None:
+    """Say what a fleet file describes, or all that is wrong with it (exit code 3)."""
+    from spillway.fleet import FleetError, load
+
+    try:
+        file = load(path)
+    except FleetError as error:
+        if json:
+            write_json({"valid": False, "problems": [_problem(one) for one in error.problems]})
+        else:
+            say(str(error))
+        raise typer.Exit(Outcome.FLEET_FILE) from None
+    rows = [_row(file, site.name) for site in file.fleet.sites]
+    if json:
+        write_json({"valid": True, "sites": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+        return
+    write_table(COLUMNS, rows)
+    if is_terminal():
+        names = ", ".join(slo.name for slo in file.fleet.slo_classes)
+        say(f"Service classes: {names}; {file.fleet.default_slo} is the default.")
+        say(f"The router listens at {file.router.listen}.")
+
+
+def _row(file: "FleetFile", name: str) -> tuple[str, ...]:
+    site, access = file.fleet.site(name), file.access_to(name)
+    deployed = next((one for one in file.deployments if one.site == name), None)
+    price = site.price.metered_usd_per_replica_hour
+    return (
+        name,
+        site.kind.value,
+        site.region or "-",
+        ", ".join(filter(None, (access.dashboard_url, *access.endpoints))),
+        deployed.model if deployed else "-",
+        str(deployed.replicas) if deployed else "-",
+        str(site.price.committed_replicas),
+        f"{price:g} USD/h" if price else "-",
+    )
+
+
+def _problem(problem: "Problem") -> dict[str, Any]:
+    from spillway.fleet.problem import dotted
+
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "key": dotted(problem.path),
+        "message": problem.message,
+    }

@@ -1,0 +1,44 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ADDRESS = "127.0.0.1:7070"  # the client's default, which is not imported for it
+
+Address = Annotated[
+    str,
+    typer.Option(
+        "--address", "-a", envvar="SPILLWAY_ADDRESS", help="Where the router listens (host:port)."
+    ),
+]
+FleetPath = Annotated[Path, typer.Argument(help="The fleet file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="The model to ask; by default the only one there is.")
+]
+Slo = Annotated[str, typer.Option("--slo", help="The service class to ask for.")]
+Session = Annotated[
+    str, typer.Option("--session", "-s", help="The session that the request belongs to.")
+]
+MaxNewTokens = Annotated[
+    int, typer.Option("--max-new-tokens", "-n", min=1, help="Tokens to generate at most.")
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option("--temperature", "-t", min=0.0, help="0 is greedy; by default the model's own."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Makes sampling repeatable.")]
+DeadlineS = Annotated[
+    float, typer.Option("--deadline", min=0.001, help="Seconds that an answer may take.")
+]
+Template = Annotated[
+    Path | None,
+    typer.Option(
+        "--chat-template",
+        envvar="SPILLWAY_CHAT_TEMPLATE",
+        help="A model's folder, its tokenizer_config.json or a Jinja file; the built-in model's"
+        " is known.",
+    ),
+]

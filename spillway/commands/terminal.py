@@ -1,0 +1,92 @@
+"""What commands print: plain text where it is piped, tables and colour on a terminal."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import IO, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spillway.commands.failure import Outcome
+
+
+class _Terminal(Console):
+    """A console whose reader may go away, as `| head` does."""
+
+    def on_broken_pipe(self) -> None:
+        _reader_left()
+
+
+def terminal() -> Console:
+    """Standard output, for what is worth colour."""
+    return _Terminal(highlight=False, soft_wrap=True)
+
+
+def is_terminal() -> bool:
+    """Whether a person reads standard output."""
+    return sys.stdout.isatty()
+
+
+def write(text: str, end: str = "\n") -> None:
+    """Text to standard output, at once."""
+    try:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_left()
+
+
+def write_json(value: Any) -> None:
+    """One JSON document on one line."""
+    write(json.dumps(value, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """What a person may want to know and a script does not: a line on standard error."""
+    _write_error(f"{text}\n", sys.stderr)
+
+
+def warn(text: str) -> None:
+    """Why a command failed: a line on standard error."""
+    _write_error(f"spillway: {' '.join(text.split())}\n", sys.stderr)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+    """A table for a terminal."""
+    found = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        numeric = bool(rows) and all(
+            row[place][:1].isdigit() or row[place] in {"", "-"} for row in rows
+        )
+        found.add_column(column, justify="right" if numeric else "left", header_style="bold")
+    for row in rows:
+        found.add_row(*row)
+    return found
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; where it is piped, one line a row with tabs between, as `cut` and `awk` like it."""
+    if is_terminal():
+        terminal().print(table(columns, rows))
+    else:
+        for row in (columns, *rows):
+            write("\t".join(row))
+
+
+def _write_error(text: str, stream: IO[str]) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _reader_left()
+
+
+def _reader_left() -> NoReturn:
+    """End as a command does whose output nobody reads, without the interpreter's own complaint."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    raise typer.Exit(Outcome.BROKEN_PIPE)
