@@ -3,8 +3,8 @@
     python -m benchmarks.routing.decision [--decisions N] [--out FILE]
 
 The core is driven through its own entry points: each request is decided, gets its first token and
-ends, so the figures include everything that a live router has the core do. Sessions return, prompts
-have hashed prefixes, reports are fresh, and a tenth of the endpoints has no free slot.
+ends. Sessions return, prompts have hashed prefixes, endpoints hold four requests of this router and
+two of others, which come and go, and report every 100 ms; a tenth of them has no free slot.
 """
 
 import argparse
@@ -59,13 +59,24 @@ def _core(endpoints: int) -> RouterCore:
         name = f"endpoint-{index}"
         core.on_endpoint_up(Endpoint(name, "rented" if index % 2 else "home", "m"), 0)
         core.on_rtt(name, NS_PER_MS, 0)
-        for sequence in range(2):
-            running = _SLOTS if index % 10 == 0 else 3 + sequence
-            core.on_load(
-                LoadReport(name, "1", sequence, running=running, running_max=_SLOTS),
-                sequence * 100 * NS_PER_MS,
-            )
     return core
+
+
+def _report(core: RouterCore, sequence: int, own: dict[str, int], now: int) -> None:
+    """Every endpoint says what it has."""
+    for index, (name, count) in enumerate(own.items()):
+        others = _SLOTS if index % 10 == 0 else 1 + sequence % 2
+        running = min(_SLOTS, count + others)
+        report = LoadReport(
+            name,
+            "1",
+            sequence,
+            running=running,
+            waiting=count + others - running,
+            running_max=_SLOTS,
+            kv_usage=0.5,
+        )
+        core.on_load(report, now)
 
 
 def _request(number: int) -> Request:
@@ -98,14 +109,18 @@ def _time(endpoints: int, decisions: int) -> list[Timing]:
     core, rng, now = _core(endpoints), random.Random(1), NS_PER_S
     spans: dict[str, list[int]] = {"on_request": [], "both outcomes": [], "explain": []}
     open_requests: list[Send] = []
+    own = {f"endpoint-{index}": 0 for index in range(endpoints)}
     for number in range(decisions + _SESSIONS):
-        now += NS_PER_MS // 10
+        now += NS_PER_MS
+        if number % 100 == 0:
+            _report(core, number // 100, own, now)
         request = _request(number)
         start = time.perf_counter_ns()
         decision = core.on_request(request, now, rng)
         decided = time.perf_counter_ns()
         if isinstance(decision, Send):
             open_requests.append(decision)
+            own[decision.endpoint] += 1
         asked = time.perf_counter_ns()
         core.explain(request, now, rng)
         explained = time.perf_counter_ns()
@@ -113,6 +128,7 @@ def _time(endpoints: int, decisions: int) -> list[Timing]:
             ending = open_requests.pop(0)
             ends = time.perf_counter_ns()
             _finish(core, ending, now, rng)
+            own[ending.endpoint] -= 1
             spans["both outcomes"].append(time.perf_counter_ns() - ends)
         if number >= _SESSIONS:
             spans["on_request"].append(decided - start)

@@ -62,27 +62,16 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         if hot_tokens > cached:
             score_ns -= int(2.0 * token_ns * (hot_tokens - cached))
         meets = ttft_ns <= objective_ns and itl_ns <= itl_objective_ns
-        doubt_ns = _doubt_ns(tracked, need, streams, now) if seen.change_per_ns else 0
-        age_ns = None if seen.report is None else now - seen.heard_ns
+        age_ns = now - seen.heard_ns
+        doubt_ns = int(min(tracked.doubt_per_ns * age_ns, tracked.doubt_max_ns))
         # fmt: off
         candidates.append(_new_candidate(Candidate, (
             tracked.name, site.name, site.is_home, ttft_ns, network_ns, queue_ns, prefill_ns,
-            itl_ns, cached, uncached, price_usd, meets, score_ns, doubt_ns, age_ns, excluded,
+            itl_ns, cached, uncached, price_usd, meets, score_ns, doubt_ns,
+            None if seen.report is None else age_ns, excluded,
         )))
         # fmt: on
     return tuple(candidates)
-
-
-def _doubt_ns(tracked: Tracked, need: Need, streams: float, now: int) -> int:
-    """What the requests may cost that others have sent, or seen end, since the last report."""
-    seen = tracked.occupancy
-    requests = seen.change_per_ns * (now - seen.heard_ns)
-    most = seen.others + seen.mean + 1.0
-    requests = min(requests, most)
-    each_ns = tracked.ttft.token_ns * need.request.prompt_tokens
-    if seen.slots and streams + requests >= seen.slots:
-        each_ns += tracked.hold_ns(need.expected_tokens) / seen.slots
-    return int(requests * each_ns)
 
 
 def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:

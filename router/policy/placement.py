@@ -43,16 +43,20 @@ def choose(
     """The candidate that the rules choose among those that can be chosen, of which there is one."""
     if len(able) == 1 and able[0].home:
         return able[0], Rule.ONLY
-    placed = None
-    if need.placed is not None:
-        placed = _named(need.placed.name, able)
-    home = [c for c in able if c.home and c.meets_objective]
+    name = need.placed.name if need.placed is not None else None
+    placed: Candidate | None = None
+    home: list[Candidate] = []
+    rented: list[Candidate] = []
+    for candidate in able:
+        if candidate.endpoint == name:
+            placed = candidate
+        if candidate.meets_objective:
+            (home if candidate.home else rented).append(candidate)
     if placed is not None and not placed.home and placed.meets_objective:
         back = _pick(home, None, rng) if home else None
         if back is not None and _may_return(back, placed, need, strain, limits, now):
             return back, Rule.SPILL_BACK
         return placed, Rule.STICKY
-    rented = [c for c in able if not c.home and c.meets_objective]
     if home:
         best = _pick(home, placed, rng)
         share = strain.share_at(best.cached_tokens, now)
@@ -61,13 +65,6 @@ def choose(
     if rented:
         return _cheapest(rented, rng), Rule.OVERFLOW
     return _least_bad(able, placed, need.objective_ns, rng), Rule.LEAST_BAD
-
-
-def _named(name: str, able: list[Candidate]) -> Candidate | None:
-    for candidate in able:
-        if candidate.endpoint == name:
-            return candidate
-    return None
 
 
 def _may_return(

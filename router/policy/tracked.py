@@ -23,6 +23,9 @@ BEING_PROBED = "being probed by one request"
 _SILENCE_PENALTY = 0.25  # an endpoint that reports no more is believed this much slower
 
 _EVER = 1 << 62
+_USUAL_GAIN = 1 / 16
+_TYPICAL_PROMPT = 500  # tokens of a request of which nothing is known
+_TYPICAL_OUTPUT = 100
 _MAYBE_LATE = frozenset({End.CANCELLED, End.TIMED_OUT})
 _FAILURES = frozenset({End.UNREACHABLE, End.FAILED})
 _REPORTED_ITL_MAX = 8  # own streams teach more than a report's mean once there are so many
@@ -42,11 +45,14 @@ class Tracked:
 
     __slots__ = (
         "_full_pause_ns",
+        "_usual_tokens",
         "_was_connected",
         "breaker",
         "busyness",
         "connected",
         "decode",
+        "doubt_max_ns",
+        "doubt_per_ns",
         "endpoint",
         "expected_tokens",
         "fresh_until_ns",
@@ -94,6 +100,9 @@ class Tracked:
         self.running: dict[str, Flight] = {}  # with one, in the order of their first tokens
         self.expected_tokens = 0.0  # of output, over all in flight
         self.last_first_ns = 0
+        self._usual_tokens = float(_TYPICAL_PROMPT)  # uncached, of a request that is sent here
+        self.doubt_per_ns = 0.0
+        self.doubt_max_ns = 0.0
         self.busyness: float = 0  # requests here, own and reported
 
     def standing_at(self, now: int) -> tuple[float, float, float]:
@@ -177,14 +186,29 @@ class Tracked:
         self.tokens_ahead = self.tokens_ahead - others_tokens + self.occupancy.others_tokens
         self.fresh_until_ns = now + self.occupancy.fresh_ns
         self.settle()
+        self._doubt()
         if report.itl_ns and report.running and self.decode.count < _REPORTED_ITL_MAX:
             self.decode.add(report.itl_ns, report.running)
+
+    def _doubt(self) -> None:
+        """Set by how much, for each nanosecond of a report's age, the queue may be off.
+
+        That many requests others may have sent, or seen end, and each is a prompt to be prefilled
+        and, where slots are taken, a share of the time for which one holds a slot.
+        """
+        seen = self.occupancy
+        each_ns = self.ttft.token_ns * self._usual_tokens
+        if seen.slots and self.busyness + 1 >= seen.slots:
+            each_ns += self.hold_ns(_TYPICAL_OUTPUT) / seen.slots
+        self.doubt_per_ns = seen.change_per_ns * each_ns
+        self.doubt_max_ns = (seen.others + seen.mean + 1.0) * each_ns
 
     def on_send(self, flight: Flight, request_id: str) -> None:
         """An attempt is sent."""
         self.in_flight += 1
         self.busyness += 1
         self.expected_tokens += flight.expected_tokens
+        self._usual_tokens += _USUAL_GAIN * (flight.uncached_tokens - self._usual_tokens)
         if flight.request.streams:
             self.pending[request_id] = flight
             self.tokens_ahead += flight.uncached_tokens
