@@ -24,7 +24,8 @@ from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, snapshot_site
 from router.policy.tracked import Tracked
 
-_RETRIABLE = frozenset({End.UNREACHABLE, End.FAILED, End.OVERLOADED})
+_FAILED = frozenset({End.UNREACHABLE, End.FAILED})
+_RETRIABLE = _FAILED | {End.OVERLOADED}
 
 
 class RouterCore:
@@ -179,6 +180,8 @@ class RouterCore:
             tracked.prefix.add(need.marks, now)
             if send.attempt == 1:
                 self._decider.hot.add(need.marks)
+            if self._registry.is_large:
+                self._decider.owners.add(need.marks, send.endpoint)
         if request.session:
             session = self._sessions.place(request.session, send.endpoint, now)
             session.blocks = len(request.prefix)
@@ -196,7 +199,7 @@ class RouterCore:
             if ended.output_tokens:
                 self._decider.output[flight.slo].add(ended.output_tokens)
             self._remember_cache(flight, flight.request.prompt_tokens + ended.output_tokens)
-        elif ended.end in _RETRIABLE:
+        elif ended.end in _FAILED:
             site.failures += 1
 
     def _remember_cache(self, flight: Flight, tokens: int) -> None:

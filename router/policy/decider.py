@@ -14,13 +14,14 @@ from router.policy.output_length import OutputLength
 from router.policy.placement import choose
 from router.policy.pool import Pool
 from router.policy.prefix import marks_of
+from router.policy.prefix_owners import PrefixOwners
 from router.policy.refusal import no_endpoint, overload, refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.strain import Strain
-from router.policy.tracked import BEING_PROBED
+from router.policy.tracked import BEING_PROBED, Tracked
 
 _EGRESS_BYTES_PER_TOKEN = 48  # a streamed message with one token, framing included
 
@@ -46,6 +47,7 @@ class Decider:
         self._sessions = sessions
         self.output = {slo.name: OutputLength() for slo in fleet.slo_classes}
         self.hot = HotPrefix(fleet.limits.hot_prefix_share)
+        self.owners = PrefixOwners(fleet.limits.prefix_blocks_max)
         self.strain = Strain(fleet.limits.home_reserve)
 
     def decide(
@@ -66,7 +68,9 @@ class Decider:
         if pool is None or not pool.members:
             return Verdict(no_endpoint(request, (), 0, self._limits))
         need = self._need(request, slo, pool, tried, now)
-        judged = pool.shortlist(need.placed, rng)
+        judged = pool.members
+        if pool.is_large:
+            judged = pool.shortlist((need.placed, self._owner(need)), rng)
         candidates = judge(judged, need, now)
         able = [candidate for candidate in candidates if not candidate.excluded]
         if not able:
@@ -140,6 +144,10 @@ class Decider:
             bool(tried) or slo.home_only or 0 < pool.context_min < request.prompt_tokens,
             expected_tokens * _EGRESS_BYTES_PER_TOKEN,
         )
+
+    def _owner(self, need: Need) -> Tracked | None:
+        name = self.owners.find(need.marks, need.hot_tokens // need.block_tokens)
+        return self._registry.by_name.get(name) if name is not None else None
 
     def _expected_ns(self, candidate: Candidate, need: Need, now: int) -> int:
         """The first token in the middle of what may happen: what a deadline is held against."""

@@ -8,6 +8,7 @@ left while it has an idle replica that chance did not draw.
 """
 
 import random
+from collections.abc import Iterable
 from operator import attrgetter
 
 from router.policy.tracked import Tracked
@@ -43,13 +44,14 @@ class Pool:
                 members.remove(tracked)
         self._measure()
 
-    def shortlist(self, placed: Tracked | None, rng: random.Random) -> list[Tracked]:
-        """The endpoints to judge for a request whose session is placed at `placed`."""
-        if len(self.members) <= CANDIDATES_MAX:
-            return self.members
-        chosen = {}
-        if placed is not None and not placed.gone:
-            chosen[placed.name] = placed
+    @property
+    def is_large(self) -> bool:
+        """Whether a decision judges a shortlist instead of every endpoint."""
+        return len(self.members) > CANDIDATES_MAX
+
+    def shortlist(self, warm: Iterable[Tracked | None], rng: random.Random) -> list[Tracked]:
+        """The endpoints to judge for a request that may be `warm` at some."""
+        chosen = {t.name: t for t in warm if t is not None and not t.gone}
         for side in (self._home, self._rented):
             if not side:
                 continue

@@ -66,6 +66,11 @@ class Registry:
         """Whether no endpoint is listed."""
         return not self._everything.members
 
+    @property
+    def is_large(self) -> bool:
+        """Whether there are too many endpoints for a decision to judge all of them."""
+        return self._everything.is_large
+
     def _leave_pools(self, tracked: Tracked) -> None:
         for pool in self._pools.values():
             pool.remove(tracked)

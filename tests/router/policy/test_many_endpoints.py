@@ -58,3 +58,17 @@ def test_load_spreads_evenly(rng):
     )
     assert max(chosen.values()) <= 15
     assert len(chosen) > 150
+
+
+def test_a_prefix_is_served_where_it_is_cached_among_hundreds(rng):
+    """Requests without a session find the replica that had their context before."""
+    core = _core(400)
+    where: dict[int, set[str]] = {}
+    for number in range(200):
+        customer = number % 20
+        prefix = tuple(range(1000 * customer, 1000 * customer + 300))
+        request = Request(str(number), MODEL, prompt_tokens=5000, prefix=prefix)
+        sent = _sent(core.on_request(request, number * NS_PER_MS, rng))
+        where.setdefault(customer, set()).add(sent.endpoint)
+        core.on_outcome(Ended(request.id, sent.endpoint, End.OK), number * NS_PER_MS, rng)
+    assert all(len(replicas) == 1 for replicas in where.values())
