@@ -26,7 +26,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Attend to shared prefixes; query tokens are gathered into `tokens`-sized rows.
+    """Attend to shared prefixes, with query tokens gathered from many rows; V stays unscaled.
 
     Attributes:
         gather_token: int32 `[slots]`, the token of each slot, -1 where there is none.
@@ -134,7 +134,8 @@ def launch_attention(
         kv_cache.stride(1),
         kv_cache.stride(2),
         spec.scale * k_scale * cache_factor * LOG2E,
-        v_scale * cache_factor,
+        # A prefix's result is merged before the suffix's pass scales both.
+        1.0 if isinstance(role, Prefix) else v_scale * cache_factor,
         **attention_constants(
             spec,
             config,
