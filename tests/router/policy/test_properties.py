@@ -209,6 +209,20 @@ def test_p5_sixteen_routers_with_one_late_view_do_not_herd(rng):
     assert len(chosen) >= 3
 
 
+def test_p5_eight_routers_in_front_of_one_fleet_serve_as_well_as_one():
+    """With reports a second apart they share four replicas without overrunning any."""
+    in_time = {}
+    for routers in (1, 8):
+        world = World(fleet(ttft_ms=1500), 11, routers)
+        for number in range(4):
+            world.add(f"home-{number}", "home", report_every_ns=NS_PER_S, slots=8)
+        world.arrivals("load", 9.0, 40 * NS_PER_S, **_CHAT)
+        world.run(40 * NS_PER_S)
+        in_time[routers] = _in_time(world.turns)
+    assert in_time[1] > 0.95
+    assert in_time[8] > 0.9
+
+
 def test_p6_a_prefix_that_everybody_shares_does_not_glue_the_load_to_one_replica(rng):
     """One system prompt in every request: replicas share the load although one had it first."""
     core = RouterCore(fleet())

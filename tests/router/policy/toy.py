@@ -5,8 +5,10 @@ a budget of prompt tokens for each step, one token for each decoding request. No
 calibrated; it only has the shape that routing must cope with.
 """
 
+import functools
 import heapq
 import random
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -151,12 +153,12 @@ class Replica:
 
 
 class World:
-    """Virtual time, the replicas, one router and what its clients saw."""
+    """Virtual time, the replicas, the routers in front of them and what their clients saw."""
 
-    def __init__(self, fleet: Fleet, seed: int = 1) -> None:
+    def __init__(self, fleet: Fleet, seed: int = 1, routers: int = 1) -> None:
         self.now = NS_PER_S
         self.fleet = fleet
-        self.core = RouterCore(fleet)
+        self.cores = [RouterCore(fleet) for _ in range(routers)]
         self.rng = random.Random(seed)
         self.workload = random.Random(seed + 1)
         self.replicas: dict[str, Replica] = {}
@@ -164,7 +166,12 @@ class World:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._requests = 0
-        self._open: dict[str, tuple[Request, Turn, int, Callable[[], None] | None]] = {}
+        self._open: dict[str, tuple[RouterCore, Turn, int, Callable[[], None] | None]] = {}
+
+    @property
+    def core(self) -> RouterCore:
+        """The router, where there is one; the first of several."""
+        return self.cores[0]
 
     def after(self, span_ns: int, action: Callable[[], None]) -> None:
         """Do something in a while."""
@@ -183,14 +190,18 @@ class World:
         """Start a replica."""
         replica = Replica(self, name, site, **kind)
         self.replicas[name] = replica
-        self.core.on_endpoint_up(Endpoint(name, site, MODEL), self.now)
-        self.core.on_connection(name, True, self.now)
-        self.core.on_rtt(name, replica.rtt_ns, self.now)
+        for core in self.cores:
+            core.on_endpoint_up(Endpoint(name, site, MODEL), self.now)
+            core.on_connection(name, True, self.now)
+            core.on_rtt(name, replica.rtt_ns, self.now)
+
+        def heard(report: LoadReport) -> None:
+            for core in self.cores:
+                core.on_load(report, self.now)
 
         def report() -> None:
             if replica.alive and replica.reports and not replica.stalled:
-                heard = replica.report()
-                self.after(replica.rtt_ns // 2, lambda: self.core.on_load(heard, self.now))
+                self.after(replica.rtt_ns // 2, functools.partial(heard, replica.report()))
             self.after(report_every_ns, report)
 
         report()
@@ -219,7 +230,8 @@ class World:
             max_new_tokens=2 * output,
             **request,
         )
-        decision = self.core.on_request(asked, self.now, self.rng)
+        core = self.cores[zlib.crc32(session.encode()) % len(self.cores)]
+        decision = core.on_request(asked, self.now, self.rng)
         if isinstance(decision, Refuse):
             return decision
         seen = Turn(
@@ -235,12 +247,12 @@ class World:
             None,
         )
         self.turns.append(seen)
-        self._open[asked.id] = (asked, seen, output, then)
+        self._open[asked.id] = (core, seen, output, then)
         self._deliver(asked, decision)
         return seen
 
     def _deliver(self, request: Request, decision: Send) -> None:
-        _, seen, output, _ = self._open[request.id]
+        core, seen, output, _ = self._open[request.id]
         seen.site, seen.endpoint, seen.rule = decision.site, decision.endpoint, decision.rule
         seen.attempts = decision.attempt
         replica = self.replicas[decision.endpoint]
@@ -249,7 +261,7 @@ class World:
         def first() -> None:
             ttft_ns = self.now - sent_ns
             seen.ttft_ns = self.now - seen.sent_ns
-            self.core.on_outcome(FirstToken(request.id, replica.name, ttft_ns), self.now, self.rng)
+            core.on_outcome(FirstToken(request.id, replica.name, ttft_ns), self.now, self.rng)
 
         def arrive() -> None:
             if not replica.alive:
@@ -272,7 +284,7 @@ class World:
         self.after(replica.rtt_ns // 2, arrive)
 
     def _end(self, request: Request, end: End) -> None:
-        _, seen, output, then = self._open[request.id]
+        core, seen, output, then = self._open[request.id]
         seen.end = end
         started = seen.ttft_ns is not None
         ended = Ended(
@@ -283,7 +295,7 @@ class World:
             messages=1 if started else 0,
             duration_ns=self.now - seen.sent_ns,
         )
-        decision = self.core.on_outcome(ended, self.now, self.rng)
+        decision = core.on_outcome(ended, self.now, self.rng)
         if isinstance(decision, Send):
             self._deliver(request, decision)
             return
