@@ -85,6 +85,8 @@ class Inference:
             while (attempt := turn.attempt) is not None:
                 await self._stream(turn, attempt, raw, context)
             turn.tell_client(context)
+        except grpc.aio.BaseError:
+            pass  # the client went while it was written to; its cancel is on its way
         finally:
             self._end("GenerateStream", turn)
 
