@@ -1,11 +1,11 @@
 """The service spillway.v1.Fleet: why a request would go where, the state of the sites, drains."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import grpc
 
+from router.live.closing import Closing
 from router.live.fleet_state import decision_message
 from router.live.incoming import read_incoming
 from router.live.status import CallError, bad_field
@@ -28,7 +28,7 @@ class FleetService(FleetServicer):
         core: TimedCore,
         state: Callable[[], pb.FleetState],
         default_deadline_s: float,
-        closing: asyncio.Event,
+        closing: Closing,
     ) -> None:
         self._core = core
         self._state = state
@@ -56,13 +56,9 @@ class FleetService(FleetServicer):
         _ = context
         asked_ms = request.interval_ms or _INTERVAL_DEFAULT_MS
         interval_s = min(_INTERVAL_MAX_MS, max(_INTERVAL_MIN_MS, asked_ms)) / 1_000
-        while True:
+        yield self._state()
+        while not await self._closing.begins_within(interval_s):
             yield self._state()
-            try:
-                await asyncio.wait_for(self._closing.wait(), interval_s)
-            except TimeoutError:
-                continue
-            return
 
     async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:  # noqa: N802 - the wire's name
         """New sessions and turns stay away from the site."""

@@ -5,13 +5,14 @@ and does not ask: it must be told of each change. Here the state is asked for, s
 stale.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health_pb2_grpc import HealthServicer
+
+from router.live.closing import Closing
 
 _POLL_S: Final = 0.25
 """How late a watcher may learn of a change."""
@@ -21,7 +22,7 @@ class Health(HealthServicer):
     """SERVING while the router takes requests and some endpoint does."""
 
     def __init__(
-        self, services: tuple[str, ...], serves: Callable[[], bool], closing: asyncio.Event
+        self, services: tuple[str, ...], serves: Callable[[], bool], closing: Closing
     ) -> None:
         self._services = frozenset({"", *services})
         self._serves = serves
@@ -47,9 +48,8 @@ class Health(HealthServicer):
             if status != sent:
                 yield pb.HealthCheckResponse(status=status)
                 sent = status
-            if self._closing.is_set():
+            if await self._closing.begins_within(_POLL_S):
                 return
-            await asyncio.sleep(_POLL_S)
 
     def _status(self) -> pb.HealthCheckResponse.ServingStatus:
         serves = self._serves()

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+from router.live.closing import Closing
 from router.live.roster import Roster
 from router.live.timed_core import TimedCore
 from router.policy.snapshot import EndpointSnapshot, Health
@@ -28,7 +29,7 @@ class LoadService(LoadServicer):
         core: TimedCore,
         roster: Roster,
         draining: Callable[[], bool],
-        closing: asyncio.Event,
+        closing: Closing,
     ) -> None:
         self._router = router
         self._core = core
@@ -46,13 +47,14 @@ class LoadService(LoadServicer):
         silence_s = min(_SILENCE_MAX_MS, max(_SILENCE_MIN_MS, asked_ms)) / 1_000
         loop = asyncio.get_running_loop()
         sent_s, told = 0.0, None
-        while not self._closing.is_set():
+        while True:
             report = self._report()
             matters = (report.running_requests, report.waiting_requests, report.draining)
             if matters != told or loop.time() - sent_s >= silence_s:
                 yield report
                 sent_s, told = loop.time(), matters
-            await asyncio.sleep(min(_LOOK_S, silence_s))
+            if await self._closing.begins_within(min(_LOOK_S, silence_s)):
+                return
 
     def _report(self) -> pb.LoadReport:
         self._sequence += 1

@@ -1,6 +1,7 @@
 """A router process: everything live, put together, started, drained and stopped."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
@@ -11,6 +12,7 @@ import grpc
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
+from router.live.closing import Closing
 from router.live.control import Control
 from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
@@ -37,7 +39,7 @@ from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
 SERVICES: Final = ("vllm.Inference", "vllm.Control", "spillway.v1.Fleet", "spillway.v1.Load")
 
 _TICK_S: Final = 1.0
-_STOP_GRACE_S: Final = 0.5  # for the watches to end by themselves
+_WATCHES_END_S: Final = 0.1  # what Watch calls get to end by themselves
 
 _log = logging.getLogger(__name__)
 
@@ -72,36 +74,21 @@ class Router:
             self._sinks.metrics.on_call,
         )
         self._metrics_server = MetricsServer(self._sinks.registry, self._serves)
-        self._closing = asyncio.Event()
+        self._closing = Closing()
         self._closed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._http: aiohttp.ClientSession | None = None
-        self._server: grpc.aio.Server | None = None
+        self._grace_s = 0.0
+        self._opened = contextlib.AsyncExitStack()  # closed in the opposite order
 
     async def start(self) -> None:
         """Listens, and begins to look for endpoints; `port` and `metrics_port` are set then.
 
         Raises OSError where a port is taken or the decision log cannot be written.
         """
-        settings = self._settings
-        self._sinks.start(self._core.snapshot)
-        self._core.start()
-        self._server, self.port = open_server(settings.listen, settings.message_bytes_max)
-        self._add_services(self._server)
-        if settings.metrics_listen is not None:
-            self.metrics_port = await self._metrics_server.start(settings.metrics_listen)
-        self._http = aiohttp.ClientSession()
-        for way in self._access:
-            discovery = SiteDiscovery(
-                self._roster,
-                way,
-                self._http,
-                settings.discovery_interval_s,
-                settings.discovery_timeout_s,
-            )
-            self._run(discovery.run(), f"discover {way.site}")
-        self._run(self._tick(), "tick")
-        await self._server.start()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop(0.0)
+            raise
 
     async def drain(self) -> None:
         """Takes no new requests, lets the open ones end for `drain_timeout_s`, then stops."""
@@ -114,28 +101,48 @@ class Router:
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new requests, cuts off after `grace_s` what is still open, and closes all."""
-        if self._closing.is_set():
+        if self._closing.begun:
             await self._closed.wait()
             return
         self._inference.draining = True
-        self._closing.set()
+        self._closing.begin()
+        self._grace_s = max(grace_s, _WATCHES_END_S)
         try:
-            if self._server is not None:
-                await self._server.stop(max(grace_s, _STOP_GRACE_S))
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._roster.close()
-            await self._metrics_server.stop()
-            if self._http is not None:
-                await self._http.close()
-            await asyncio.to_thread(self._sinks.close)
+            await self._opened.aclose()
         finally:
             self._closed.set()
 
     async def wait_closed(self) -> None:
         """Until it has stopped."""
         await self._closed.wait()
+
+    async def _start(self) -> None:
+        settings, opened = self._settings, self._opened
+        self._sinks.start(self._core.snapshot)
+        opened.push_async_callback(asyncio.to_thread, self._sinks.close)
+        self._core.start()
+        if settings.metrics_listen is not None:
+            opened.push_async_callback(self._metrics_server.stop)
+            self.metrics_port = await self._metrics_server.start(settings.metrics_listen)
+        http = await opened.enter_async_context(aiohttp.ClientSession())
+        opened.push_async_callback(self._roster.close)
+        server, self.port = open_server(settings.listen, settings.message_bytes_max)
+        self._add_services(server)
+        for way in self._access:
+            discovery = SiteDiscovery(
+                self._roster,
+                way,
+                http,
+                settings.discovery_interval_s,
+                settings.discovery_timeout_s,
+            )
+            self._run(discovery.run(), f"discover {way.site}")
+        self._run(self._tick(), "tick")
+        opened.push_async_callback(self._stop_server, server)
+        await server.start()
+
+    async def _stop_server(self, server: grpc.aio.Server) -> None:
+        await server.stop(self._grace_s)
 
     def _add_services(self, server: grpc.aio.Server) -> None:
         settings, closing = self._settings, self._closing
@@ -177,7 +184,12 @@ class Router:
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_log_failure)
-        self._tasks.append(task)
+        self._opened.push_async_callback(_end, task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _decision_log(settings: RouterSettings) -> DecisionLog | None:

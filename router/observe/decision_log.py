@@ -4,6 +4,7 @@ A thread writes, so that neither a slow disk nor the making of lines delays a de
 cannot write in time is dropped and counted, and the gap shows in the sequence of the events.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from router.observe.lines import LineError, from_line, to_line
 
 PENDING_MAX: Final = 16_384
 """Events that wait for the disk: a few seconds of a busy router, some tens of MB."""
+
+CLOSE_S: Final = 5.0
+"""What a stalled disk may hold up the end of a router."""
 
 _BATCH_MAX: Final = 512
 
@@ -52,9 +56,11 @@ class DecisionLog:
         self._thread.start()
 
     def close(self) -> None:
-        """Writes what is pending; at most five seconds."""
-        self._pending.put(None)
-        self._thread.join(timeout=5.0)
+        """Writes what is pending, for at most `CLOSE_S`. Does nothing before `start`."""
+        if self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._pending.put(None, timeout=CLOSE_S)
+            self._thread.join(timeout=CLOSE_S)
 
     def on_event(self, event: Event) -> None:
         """See Sink."""

@@ -110,5 +110,5 @@ async def test_metadata_that_is_not_ascii_is_refused_by_its_key(one):
 )
 async def test_garbage_on_the_port_is_harmless(one, garbage):
     """The connection is closed; the next one is served."""
-    await http2.exchange(one.router.port, garbage, lambda got: False)
+    await http2.exchange(one.router.port, garbage, lambda _got: False)
     assert (await one.stream(ask("7")))[0].outputs.text

@@ -1,0 +1,180 @@
+"""How the router learns that an endpoint came, died, came back as another, or is not well."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import replace
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from tests.router.live.conftest import SETTINGS, address, ask, engine, route, up
+from tests.router.live.scripted import Scripted, hangs, says, scripted
+from wire.spillway.v1 import fleet_pb2
+
+
+async def test_an_endpoint_says_what_it_serves_and_how_it_fares():
+    """Model, instance, load, round trip: all from the endpoint itself."""
+    async with engine(itl_s=0.01) as server, route({"home": [address(server)]}) as routed:
+        call = routed.inference.GenerateStream(ask(max_new_tokens=1_000))
+        await call.read()
+        state = await routed.state_where(lambda state: up(state)[0].running_requests == 1)
+        endpoint = state.sites[0].endpoints[0]
+        assert endpoint.name == f"home/{address(server)}"
+        assert endpoint.model == "fake"
+        assert endpoint.instance_id == server.replica.board.instance_id
+        assert endpoint.in_flight == 1
+        assert 0 < endpoint.rtt_s < 1
+        assert 0 <= endpoint.report_age_s < 1
+        call.cancel()
+
+
+async def test_a_plain_server_works_without_reports():
+    """No load reports and no health service: it is routed to all the same."""
+    async with scripted(says("x")) as server, route({"home": [server.address]}) as routed:
+        await asyncio.sleep(2 * SETTINGS.rtt_interval_s)  # probes that find no health service
+        endpoint = (await routed.endpoints())[server.address]
+        assert endpoint.health == fleet_pb2.EndpointState.UP
+        assert endpoint.report_age_s == -1
+        assert endpoint.rtt_s > 0
+        assert len(await routed.stream(ask())) == 1
+
+
+async def test_a_dead_endpoint_is_avoided_at_once():
+    """The loss of the connection tells; no request has to find out."""
+    async with (
+        scripted(says("x")) as first,
+        scripted(says("y")) as second,
+        route({"home": [first.address], "cloud": [second.address]}) as routed,
+    ):
+        died_s = time.monotonic()
+        await first.die()
+        await routed.until_up(1)
+        assert time.monotonic() - died_s < 1.0
+        call = routed.inference.GenerateStream(ask())
+        assert [chunk.outputs.text async for chunk in call] == ["y"]
+        assert dict(await call.trailing_metadata())["x-spillway-attempts"] == "1"
+
+
+async def test_an_open_stream_of_a_dead_endpoint_ends_at_once():
+    """With UNAVAILABLE, which is what a client tries again on."""
+    async with scripted(hangs) as server, route({"home": [server.address]}) as routed:
+        call = routed.inference.GenerateStream(ask())
+        await call.read()
+        await server.die()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await asyncio.wait_for(call.read(), 2)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_an_endpoint_that_returns_is_used_again():
+    """On its old address, and as what it says it is then."""
+    async with scripted(says("x")) as server, route({"home": [server.address]}) as routed:
+        await server.die()
+        await routed.until_up(0)
+        returned = Scripted(says("y"), names=("other",))
+        await returned.start(port=int(server.address.rpartition(":")[2]))
+        state = await routed.until_up(1)
+        assert up(state)[0].model == "other"
+        chunks = await routed.stream(ask(model="other"))
+        assert [chunk.outputs.text for chunk in chunks] == ["y"]
+        await returned.die()
+
+
+async def test_a_restart_that_no_connection_showed_is_seen_in_the_reports():
+    """A new instance behind the same connection is asked again who it is."""
+    async with (
+        engine(served_names=("old",)) as server,
+        route({"home": [address(server)]}) as routed,
+    ):
+        server.replica.engine._info = replace(server.replica.engine.info, served_names=("new",))
+        server.replica.board._instance_id = "restarted"
+        state = await routed.state_where(lambda state: up(state)[0].model == "new")
+        assert up(state)[0].instance_id == "restarted"
+
+
+async def test_an_endpoint_that_is_not_serving_is_avoided():
+    """Its process and its connection live, its engine does not."""
+    async with engine() as server, route({"home": [address(server)]}) as routed:
+        server.replica.engine.die()
+        await routed.until_up(0)
+
+
+class Gated(Scripted):
+    """A server whose health check can be held up, as by a link that swallows packets."""
+
+    gate = None
+
+    async def Check(self, _request, _context):  # noqa: N802 - the wire's name
+        await self.gate.wait()
+        return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+
+    def services(self):
+        check = grpc.unary_unary_rpc_method_handler(
+            self.Check,
+            health_pb2.HealthCheckRequest.FromString,
+            health_pb2.HealthCheckResponse.SerializeToString,
+        )
+        return {**super().services(), "grpc.health.v1.Health": {"Check": check}}
+
+
+async def test_a_link_that_swallows_packets_is_a_lost_connection():
+    """Two probes without an answer; one with an answer brings it back."""
+    server = Gated(says("x"))
+    server.gate = asyncio.Event()
+    server.gate.set()
+    await server.start()
+    async with route({"home": [server.address]}) as routed:
+        server.gate.clear()
+        await routed.until_up(0)
+        server.gate.set()
+        await routed.until_up(1)
+    await server.die()
+
+
+async def test_no_task_is_left_of_endpoints_that_went():
+    """Endpoints come, serve, die and are delisted; nothing follows them any more."""
+    async with engine(itl_s=0) as lasting, route({"home": [address(lasting)]}) as routed:
+        await routed.stream(ask())
+        roster = routed.router._roster
+        tasks = len(asyncio.all_tasks())
+        for _ in range(3):
+            async with engine(itl_s=0) as one, engine(itl_s=0) as two:
+                listed = [address(lasting), address(one), address(two)]
+                roster.set_site("home", listed)
+                await routed.until_up(3)
+                await asyncio.gather(*(routed.stream(ask()) for _ in range(10)))
+                roster.set_site("home", listed[:2])
+            roster.set_site("home", listed[:1])
+            await routed.until_up(1)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - tasks tell nobody
+                    await asyncio.sleep(0.01)
+        assert len(asyncio.all_tasks()) <= tasks
+        assert not roster._retiring
+
+
+async def test_a_delisted_endpoint_finishes_its_streams():
+    """No new requests go there; what runs is not cut."""
+    finish = asyncio.Event()
+
+    async def slow(raw, context):
+        await says("a")(raw, context)
+        await finish.wait()
+        await says("b")(raw, context)
+
+    async with (
+        scripted(slow) as server,
+        engine(itl_s=0) as other,
+        route({"home": [server.address]}) as routed,
+    ):
+        call = routed.inference.GenerateStream(ask())
+        assert (await call.read()).outputs.text == "a"
+        routed.router._roster.set_site("home", [address(other)])
+        await routed.state_where(lambda state: address(other) in {e.address for e in up(state)})
+        assert len(await routed.stream(ask())) > 1
+        assert len(server.calls) == 1
+        finish.set()
+        assert (await call.read()).outputs.text == "b"
