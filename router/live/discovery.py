@@ -42,7 +42,12 @@ class SiteDiscovery:
             else None
         )
         self._empty_answers = 0
-        self.error: str | None = None
+        self._failing = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether the dashboard could not be asked the last time."""
+        return self._failing
 
     async def run(self) -> None:
         """Lists what is known by hand at once, and what the dashboard says, until cancelled."""
@@ -58,13 +63,13 @@ class SiteDiscovery:
         try:
             targets = await dashboard.targets(self._access.host)
         except DiscoveryError as error:
-            if self.error is None:
+            if not self._failing:
                 _log.warning("site %s: %s", self._access.site, error)
-            self.error = str(error)
+            self._failing = True
             return
-        if self.error is not None:
+        if self._failing:
             _log.info("site %s: its dashboard answers again", self._access.site)
-            self.error = None
+        self._failing = False
         self._empty_answers = 0 if targets else self._empty_answers + 1
         doubtful = self._empty_answers < _EMPTY_ANSWERS_BELIEVED
         if not targets and doubtful and self._roster.connected_at(self._access.site):

@@ -55,13 +55,14 @@ def read_incoming(
         raise bad_field(message.field or "request", message.reason)
     forwarded = _forwarded(metadata)
     named = dict(forwarded)
-    session = message.session_id or next((named[k] for k in _SESSION_KEYS if k in named), "")
+    session_key = next((key for key in _SESSION_KEYS if key in named), "session_id")
+    session = message.session_id or named.get(session_key, "")
     prompt_tokens, prefix = _prompt(message)
     return Incoming(
         request=Request(
             id=request_id,
             model=message.model,
-            session=_name("session_id", session),
+            session=_name("session_id" if message.session_id else session_key, session),
             slo=_name(_SLO_KEY, named.get(_SLO_KEY, "")),
             tenant=_name(_TENANT_KEY, named.get(_TENANT_KEY, "")),
             priority=message.priority,

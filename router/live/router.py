@@ -129,17 +129,22 @@ class Router:
         server, self.port = open_server(settings.listen, settings.message_bytes_max)
         self._add_services(server)
         for way in self._access:
-            discovery = SiteDiscovery(
-                self._roster,
-                way,
-                http,
-                settings.discovery_interval_s,
-                settings.discovery_timeout_s,
-            )
-            self._run(discovery.run(), f"discover {way.site}")
+            self._discover(way, http)
         self._run(self._tick(), "tick")
         opened.push_async_callback(self._stop_server, server)
         await server.start()
+
+    def _discover(self, way: SiteAccess, http: aiohttp.ClientSession) -> None:
+        settings = self._settings
+        discovery = SiteDiscovery(
+            self._roster,
+            way,
+            http,
+            settings.discovery_interval_s,
+            settings.discovery_timeout_s,
+        )
+        self._sinks.metrics.watch_discovery(way.site, lambda: discovery.failing)
+        self._run(discovery.run(), f"discover {way.site}")
 
     async def _stop_server(self, server: grpc.aio.Server) -> None:
         await server.stop(self._grace_s)

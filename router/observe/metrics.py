@@ -5,9 +5,10 @@ bounds; endpoints come and go, so what is told of them is made at each scrape fr
 there (router.observe.fleet_collector) and leaves nothing behind.
 """
 
+from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from router.observe.event import Event, RequestArrived
 from router.policy.decision import Send
@@ -58,12 +59,22 @@ class Metrics:
         self._egress = Counter(
             "spillway_egress_bytes", "Response bytes from a site", ("site",), registry=registry
         )
+        self._discovery = Gauge(
+            "spillway_discovery_failing",
+            "1 while the site's dashboard cannot be asked",
+            ("site",),
+            registry=registry,
+        )
         self._calls = Counter(
             "spillway_calls",
             "Calls of vllm.Inference that ended, by status",
             ("method", "code"),
             registry=registry,
         )
+
+    def watch_discovery(self, site: str, failing: Callable[[], bool]) -> None:
+        """Shows whether a site's dashboard cannot be asked."""
+        self._discovery.labels(site).set_function(lambda: float(failing()))
 
     def on_event(self, event: Event) -> None:
         """See Sink."""

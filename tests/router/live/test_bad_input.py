@@ -78,7 +78,7 @@ async def test_a_session_name_has_a_longest_length(one):
     assert error.code() is INVALID
     assert error.details().startswith("session_id: ")
     error = await refusal(one, ask().SerializeToString(), (("x-session-id", "s" * 1_000),))
-    assert error.details().startswith("session_id: ")
+    assert error.details().startswith("x-session-id: ")
 
 
 async def test_too_much_metadata_is_refused(one):

@@ -108,6 +108,8 @@ async def test_a_dashboard_that_cannot_be_asked_changes_nothing():
             asked = board.asked
             await until(lambda: board.asked >= asked + 5)
             assert await routed.stream(ask())
+            registry = routed.router._sinks.registry
+            assert registry.get_sample_value("spillway_discovery_failing", {"site": "home"}) == 1
             board.addresses, board.failing = [address(two)], False
             await routed.state_where(
                 lambda state: [e.address for e in state.sites[0].endpoints] == [address(two)]

@@ -1,0 +1,63 @@
+"""A short history of a router, made by a real core."""
+
+import random
+
+from router.observe.event import (
+    ConnectionChanged,
+    DrainChanged,
+    EndpointGone,
+    EndpointUp,
+    Event,
+    LoadHeard,
+    OutcomeSeen,
+    RequestArrived,
+    RoundTripMeasured,
+    Started,
+    Ticked,
+)
+from router.observe.tell import tell
+from router.policy.core import RouterCore
+from router.policy.endpoint import Endpoint
+from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
+from router.policy.load import LoadReport
+from router.policy.outcome import End, Ended, FirstToken
+from router.policy.request import Request
+from router.policy.units import NS_PER_MS, NS_PER_S
+
+FLEET = Fleet(
+    sites=(
+        Site("home", SiteKind.HOME),
+        Site("cloud", SiteKind.RENTED, price=Price(metered_usd_per_replica_hour=2.5)),
+    ),
+    slo_classes=(SloClass("chat", ttft_ns=NS_PER_S, itl_ns=50 * NS_PER_MS),),
+    default_slo="chat",
+)
+
+
+def history(seed=7):
+    """Events of every kind, with decisions that use randomness, retries and a refusal."""
+    core, rng = RouterCore(FLEET), random.Random(seed)
+    events = [Event(0, 0, Started("router-1", 1, seed, FLEET))]
+
+    def add(happening):
+        now = len(events) * NS_PER_MS
+        events.append(Event(len(events), now, happening, tell(core, happening, now, rng)))
+        return events[-1].decision
+
+    for name in ("home/a", "home/b", "cloud/c"):
+        add(EndpointUp(Endpoint(name, name.partition("/")[0], "m", ("alias",))))
+        add(ConnectionChanged(name, connected=True))
+        add(RoundTripMeasured(name, 2 * NS_PER_MS))
+        add(LoadHeard(LoadReport(name, "i", 1, running=1, kv_usage=0.1, prefix_added=(2**64 - 1,))))
+    for number in range(12):
+        send = add(RequestArrived(Request(f"r{number}", "m", f"s{number % 5}", prefix=(1, 2**63))))
+        if number % 3 == 0:
+            send = add(OutcomeSeen(Ended(send.request, send.endpoint, End.UNREACHABLE)))
+        add(OutcomeSeen(FirstToken(send.request, send.endpoint, 20 * NS_PER_MS)))
+        ended = Ended(send.request, send.endpoint, End.OK, 11, 11, 120 * NS_PER_MS, 900)
+        add(OutcomeSeen(ended))
+    add(RequestArrived(Request("none", "unknown")))
+    add(DrainChanged("home", draining=True))
+    add(EndpointGone("home/a"))
+    add(Ticked())
+    return events

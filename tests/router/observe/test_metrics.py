@@ -1,0 +1,55 @@
+"""What a history adds up to."""
+
+import random
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from router.observe.attempts import Attempts
+from router.observe.fleet_collector import FleetCollector
+from router.observe.metrics import Metrics
+from router.observe.tell import tell
+from router.policy.core import RouterCore
+from tests.router.observe.events import FLEET, history
+
+
+def values_of(registry):
+    lines = generate_latest(registry).decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def test_events_move_the_counters():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    attempts = Attempts((metrics,))
+    for event in history():
+        attempts.on_event(event)
+        metrics.on_event(event)
+    values = values_of(registry)
+
+    def total(name, label):
+        return sum(v for key, v in values.items() if key.startswith(f"{name}{{") and label in key)
+
+    assert total("spillway_attempts_total", 'end="ok"') == 12
+    assert total("spillway_attempts_total", 'end="unreachable"') == 4
+    assert total("spillway_retries_total", "site") == 4
+    assert total("spillway_output_tokens_total", "site") == 132
+    assert total("spillway_egress_bytes_total", "site") == 12 * 900
+    assert total("spillway_ttft_seconds_count", "site") == 12
+    assert values['spillway_decisions_total{rule="unknown_model",site=""}'] == 1
+
+
+def test_a_scrape_shows_what_there_is():
+    core = RouterCore(FLEET)
+    events = history()
+    rng = random.Random(events[0].happening.seed)
+    for event in events:
+        tell(core, event.happening, event.now_ns, rng)
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(lambda: core.snapshot(events[-1].now_ns)))
+    values = values_of(registry)
+    assert values['spillway_site_draining{site="home"}'] == 1
+    assert values['spillway_endpoint_running{endpoint="cloud/c",site="cloud"}'] == 1
+    assert not any("home/a" in name for name in values)
+    assert sum(v for k, v in values.items() if k.startswith("spillway_open_streams")) == 0
+    assert sum(v for k, v in values.items() if k.startswith("spillway_turns_total")) == 16
