@@ -106,7 +106,7 @@ class Gated(Scripted):
 
     gate = None
 
-    async def Check(self, _request, _context):  # noqa: N802 - the wire's name
+    async def Check(self, _request, _context):
         await self.gate.wait()
         return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
