@@ -3,6 +3,7 @@
 A command imports what it needs when it runs, so that help and completion are quick.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +12,19 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from spillway.commands import fleet, route
+from spillway.commands import (
+    bench,
+    chat,
+    drain,
+    explain,
+    fleet,
+    generate,
+    route,
+    site,
+    status,
+    top,
+    up,
+)
 from spillway.commands.failure import Failure, Outcome, failure_of
 from spillway.commands.terminal import say, warn
 
@@ -23,11 +36,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(fleet.app, name="fleet")
+app.add_typer(site.app, name="site")
+app.command("up")(up.up)
 app.command("route")(route.route)
+app.command("chat")(chat.chat)
+app.command("generate")(generate.generate)
+app.command("status")(status.status)
+app.command("top")(top.top)
+app.command("explain")(explain.explain)
+app.command("drain")(drain.drain)
+app.command("undrain")(drain.undrain)
+app.command("bench", context_settings=bench.PASS_ON)(bench.bench)
 
 
 def main() -> None:
     """Run the command of this process's arguments, and exit as docs/cli.md says."""
+    # What gRPC's C core logs comes as an error of ours too, and in words for who runs this.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(run(sys.argv[1:]))
 
 

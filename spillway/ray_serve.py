@@ -46,23 +46,39 @@ class RayServe:
         """End Serve on the cluster, with all its applications."""
         self._ask("DELETE")
 
+    def details(self) -> dict[str, Any]:
+        """All that the dashboard says of Serve, as ray.serve.schema.ServeInstanceDetails has it."""
+        try:
+            details = json.loads(self._ask("GET"))
+        except ValueError:
+            details = None
+        if not isinstance(details, dict):
+            raise self._no_dashboard()
+        return {"applications": {}, "target_groups": []} | details
+
     def applications(self) -> dict[str, ApplicationStatus]:
         """Every application by its name."""
-        applications = self._details()["applications"]
-        return {name: _status(name, one) for name, one in applications.items()}
+        applications = self.details()["applications"]
+        try:
+            return {name: _status(name, one) for name, one in applications.items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._no_dashboard() from error
 
     def grpc_targets(self, application: str) -> list[str]:
         """The gRPC addresses (host:port) of the application's replicas, as their node knows them.
 
         The list lags: a dead replica stays in it for some seconds.
         """
-        groups = self._details()["target_groups"]
-        return [
-            f"{target['ip']}:{target['port']}"
-            for group in groups
-            if group["protocol"] == "gRPC" and group["app_name"] == application
-            for target in group["targets"]
-        ]
+        groups = self.details()["target_groups"]
+        try:
+            return [
+                f"{target['ip']}:{target['port']}"
+                for group in groups
+                if group["protocol"] == "gRPC" and group["app_name"] == application
+                for target in group["targets"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise self._no_dashboard() from error
 
     def wait_until_running(
         self,
@@ -89,12 +105,20 @@ class RayServe:
         state = f"it is {status.status}" if status else "it is not listed"
         raise RayServeError(f"{application} does not serve after {deadline_s:.0f} s: {state}")
 
-    def _details(self) -> dict[str, Any]:
-        try:
-            details: dict[str, Any] = json.loads(self._ask("GET"))
-        except ValueError as error:
-            raise RayServeError(f"{self.dashboard_url} is not a Ray dashboard") from error
-        return {"applications": {}, "target_groups": []} | details
+    def wait_until_gone(self, application: str, deadline_s: float) -> None:
+        """Wait until the application is listed no more.
+
+        Raises:
+            RayServeError: it still is after `deadline_s` seconds.
+        """
+        give_up = time.monotonic() + deadline_s
+        while application in self.applications():
+            if time.monotonic() > give_up:
+                raise RayServeError(f"{application} is still there after {deadline_s:.0f} s")
+            time.sleep(POLL_INTERVAL_S)
+
+    def _no_dashboard(self) -> RayServeError:
+        return RayServeError(f"{self.dashboard_url} is not a Ray dashboard")
 
     def _ask(self, method: str, body: Mapping[str, Any] | None = None) -> bytes:
         request = urllib.request.Request(  # noqa: S310  (the scheme is the operator's)

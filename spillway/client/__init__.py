@@ -18,7 +18,7 @@ from spillway.client.errors import (
     UnsupportedError,
     Violation,
 )
-from spillway.client.options import Options
+from spillway.client.options import OptionError, Options
 from spillway.client.stream import Stream
 from spillway.client.sync import SyncClient, SyncStream
 
@@ -38,6 +38,7 @@ __all__ = [
     "Finish",
     "FinishReason",
     "NotFoundError",
+    "OptionError",
     "Options",
     "OverloadedError",
     "Prompt",

@@ -75,7 +75,7 @@ class Client:
         """The answer to a prompt, given as text, messages or token ids, chunk by chunk.
 
         Raises:
-            TypeError, ValueError: there is no such option, or its value cannot be.
+            TypeError, OptionError: there is no such option, or its value cannot be sent.
         """
         given = one_prompt(prompt, messages, token_ids)
         call = call_of(

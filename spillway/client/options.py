@@ -10,6 +10,10 @@ from typing import Any, TypedDict
 from wire.vllm import inference_pb2 as pb
 
 
+class OptionError(ValueError):
+    """A value that no request can carry, or options that exclude each other."""
+
+
 class Options(TypedDict, total=False):
     """Keyword arguments of `stream`, `generate` and `explain`.
 
@@ -103,8 +107,8 @@ def call_of(prompt: str | Sequence[int], options: Options, *, deadline_s: float)
     `deadline_s` holds where the options name none.
 
     Raises:
-        TypeError: there is no such option, or its value is of another type.
-        ValueError: a value is out of its range, or two options exclude each other.
+        TypeError: there is no such option.
+        OptionError: a value is of another type or out of range, or two options exclude each other.
     """
     unknown = set(options) - set(Options.__annotations__)
     if unknown:
@@ -113,7 +117,7 @@ def call_of(prompt: str | Sequence[int], options: Options, *, deadline_s: float)
         raise TypeError(f"{name} is no option{f'; did you mean {near[0]}?' if near else ''}")
     shapes = [name for name in _SHAPES if name in options]
     if len(shapes) > 1:
-        raise ValueError(f"{' and '.join(shapes)} exclude each other")
+        raise OptionError(f"{' and '.join(shapes)} exclude each other")
     request = pb.GenerateRequest(request_id=uuid.uuid4().hex)
     if isinstance(prompt, str):
         _set(request, "text", prompt)
@@ -127,7 +131,7 @@ def call_of(prompt: str | Sequence[int], options: Options, *, deadline_s: float)
         _set(request, "session_id", options["session"])
     deadline_s = options.get("deadline_s", deadline_s)
     if not 0 < deadline_s < float("inf"):
-        raise ValueError(f"deadline_s: expected seconds above 0, found {deadline_s}")
+        raise OptionError(f"deadline_s: expected seconds above 0, found {deadline_s}")
     return Call(request, _metadata(options), deadline_s)
 
 
@@ -137,7 +141,7 @@ def _metadata(options: Options) -> tuple[tuple[str, str], ...]:
         value = options.get(name)
         if value:
             if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-                raise ValueError(f"{name}: expected printable ASCII, found {value!r}")
+                raise OptionError(f"{name}: expected printable ASCII, found {value!r}")
             pairs.append((key, value))
     return tuple(pairs)
 
@@ -160,4 +164,4 @@ def _set(message: Any, name: str, value: Any) -> None:
             setattr(message, name, value)
     except (TypeError, ValueError) as error:
         named = "token_ids" if name == "ids" else name
-        raise type(error)(f"{named}: {error}") from None
+        raise OptionError(f"{named}: {error}") from None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spillway.client.chat import ChatTemplate, ChatTemplateError, Message, built_in_template
+from spillway.client.options import OptionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ Given = str | Sequence[int] | Conversation
 def one_prompt(
     prompt: str | None, messages: Sequence[Message] | None, token_ids: Sequence[int] | None
 ) -> Given:
-    """Whichever of the three is given; ValueError where it is not exactly one."""
+    """Whichever of the three is given; OptionError where it is not exactly one."""
     given = [one for one in (prompt, messages, token_ids) if one is not None]
     if len(given) != 1:
-        raise ValueError("give one of prompt, messages and token_ids")
+        raise OptionError("give one of prompt, messages and token_ids")
     return Conversation(tuple(messages)) if messages is not None else given[0]  # type: ignore[return-value]

@@ -1,7 +1,7 @@
 """The synchronous twin of the client, for scripts and for the command."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Self, Unpack
 
 import grpc
@@ -178,7 +178,7 @@ class SyncClient:
 
     def watch_fleet(
         self, interval_s: float = 1.0, deadline_s: float | None = None
-    ) -> Iterator[fleet_pb2.FleetState]:
+    ) -> Generator[fleet_pb2.FleetState, None, None]:
         """The state of every site, at this interval, until the caller stops listening."""
         request = fleet_pb2.WatchFleetRequest(interval_ms=round(interval_s * 1000))
         connection = self._connections.take()

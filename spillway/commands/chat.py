@@ -1,0 +1,100 @@
+"""`spillway chat`: a conversation in one session."""
+
+import contextlib
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spillway.commands.failure import Outcome
+from spillway.commands.generate import options_of, summary
+from spillway.commands.parameters import (
+    ADDRESS,
+    Address,
+    MaxNewTokens,
+    Model,
+    Seed,
+    Session,
+    Slo,
+    Temperature,
+    Template,
+)
+from spillway.commands.terminal import is_terminal, say, write
+
+if TYPE_CHECKING:
+    from spillway.client import Chunk, Options, SyncClient
+
+
+def chat(
+    *,
+    address: Address = ADDRESS,
+    model: Model = "",
+    session: Session = "",
+    slo: Slo = "",
+    system: Annotated[str, typer.Option("--system", help="What the model is told first.")] = "",
+    max_new_tokens: MaxNewTokens = 512,
+    temperature: Temperature = None,
+    seed: Seed = None,
+    template: Template = None,
+) -> None:
+    """Talk with a model, a line at a time; the session stays where its cache is.
+
+    Ctrl-C stops an answer; Ctrl-D ends the conversation.
+    """
+    from spillway.client import ChatTemplate, SyncClient
+
+    options = options_of(model, session or uuid.uuid4().hex, slo, max_new_tokens, temperature, seed)
+    messages = [{"role": "system", "content": system}] if system else []
+    known = ChatTemplate.load(template) if template else None
+    with SyncClient(address, chat_template=known) as client:
+        for line in _lines():
+            messages.append({"role": "user", "content": line})
+            answer = _answer(client, messages, options)
+            messages.append({"role": "assistant", "content": answer})
+
+
+def _lines() -> Iterator[str]:
+    """What the person says, until the end of the input."""
+    asked = sys.stdin.isatty() and is_terminal()
+    if asked:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401  (gives `input` its editing and history)
+    while True:
+        try:
+            line = input("> " if asked else "")
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            say("")
+            raise typer.Exit(Outcome.INTERRUPTED) from None
+        if line.strip():
+            yield line
+
+
+def _answer(client: "SyncClient", messages: list[dict[str, str]], options: "Options") -> str:
+    """Print the answer as it comes; what was said of it, if it was stopped."""
+    from spillway.client import Ending
+    from spillway.client.chunk import answer_of
+
+    started = time.monotonic()
+    first_s = 0.0
+    chunks: list[Chunk] = []
+    stopped = False
+    with client.stream(messages=messages, **options) as stream:
+        try:
+            for chunk in stream:
+                first_s = first_s or time.monotonic() - started
+                chunks.append(chunk)
+                write(chunk.text, end="")
+        except KeyboardInterrupt:
+            if not is_terminal():
+                raise
+            stopped = True
+    write("")
+    answer = answer_of(chunks, stream.ending or Ending())
+    if is_terminal():
+        say("[stopped]" if stopped else summary(answer, first_s, time.monotonic() - started))
+    return answer.text

@@ -1,0 +1,28 @@
+"""`spillway drain` and `undrain`: keep turns away from a site, and let them go there again."""
+
+from typing import Annotated
+
+import typer
+
+from spillway.commands.parameters import ADDRESS, Address
+from spillway.commands.terminal import write
+
+Site = Annotated[str, typer.Argument(help="The site's name.", show_default=False)]
+
+
+def drain(site: Site, *, address: Address = ADDRESS) -> None:
+    """Keep new turns away from a site; its open streams finish."""
+    from spillway.client import SyncClient
+
+    with SyncClient(address) as client:
+        open_streams = client.drain(site)
+    write(f"{site} drains; {open_streams} streams are open there.")
+
+
+def undrain(site: Site, *, address: Address = ADDRESS) -> None:
+    """Let turns go to a site again."""
+    from spillway.client import SyncClient
+
+    with SyncClient(address) as client:
+        client.undrain(site)
+    write(f"{site} takes turns again.")

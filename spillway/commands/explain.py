@@ -1,0 +1,73 @@
+"""`spillway explain`: where a request would go, and why."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spillway.commands.fleet_view import seconds
+from spillway.commands.generate import options_of
+from spillway.commands.parameters import (
+    ADDRESS,
+    Address,
+    Json,
+    MaxNewTokens,
+    Model,
+    Session,
+    Slo,
+)
+from spillway.commands.terminal import write, write_json, write_table
+
+if TYPE_CHECKING:
+    from wire.spillway.v1.fleet_pb2 import Candidate
+
+COLUMNS = (
+    "site", "endpoint", "meets", "ttft", "network", "queue", "prefill", "uncached", "cached",
+    "price", "report age", "excluded",
+)  # fmt: skip
+
+
+def explain(
+    prompt: Annotated[str, typer.Argument(help="The prompt.", show_default=False)],
+    *,
+    address: Address = ADDRESS,
+    model: Model = "",
+    session: Session = "",
+    slo: Slo = "",
+    max_new_tokens: MaxNewTokens = 256,
+    json: Json = False,
+) -> None:
+    """Ask the router where it would send a request, without sending it."""
+    from spillway.client import SyncClient
+
+    options = options_of(model, session, slo, max_new_tokens, None, None)
+    with SyncClient(address) as client:
+        decision = client.explain(prompt, **options)
+    if json:
+        from google.protobuf.json_format import MessageToDict
+
+        write_json(MessageToDict(decision, preserving_proto_field_name=True))
+        return
+    if decision.action == decision.SEND:
+        write(f"Goes to {decision.endpoint} at {decision.site} ({decision.rule}).")
+    else:
+        write(f"Is refused ({decision.rule}).")
+    write(decision.reason)
+    write("")
+    write_table(COLUMNS, [_row(one) for one in decision.candidates])
+
+
+def _row(candidate: "Candidate") -> tuple[str, ...]:
+    return (
+        candidate.site,
+        candidate.endpoint,
+        "yes" if candidate.meets_objective else "no",
+        seconds(candidate.ttft_s),
+        seconds(candidate.network_s),
+        seconds(candidate.queue_s),
+        seconds(candidate.prefill_s),
+        str(candidate.uncached_tokens),
+        str(candidate.cached_tokens),
+        f"{candidate.price_usd:.6f} USD",
+        seconds(candidate.report_age_s),
+        candidate.excluded or "-",
+    )

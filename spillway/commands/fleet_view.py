@@ -1,0 +1,72 @@
+"""A fleet's state as rows of text, for `status` and `top`."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wire.spillway.v1.fleet_pb2 import EndpointState, FleetState, SiteState
+
+SITE_COLUMNS = (
+    "site", "kind", "state", "up", "sessions", "streams", "turns", "overflow", "failures",
+    "tokens", "ttft p50", "ttft p99", "itl p50", "itl p99", "cache hits", "cost",
+)  # fmt: skip
+ENDPOINT_COLUMNS = (
+    "endpoint", "address", "model", "state", "in flight", "running", "waiting", "kv",
+    "tokens/s", "rtt", "report age",
+)  # fmt: skip
+
+
+def site_rows(state: "FleetState") -> list[tuple[str, ...]]:
+    """A row for each site, in the fleet file's order."""
+    return [_site_row(site) for site in state.sites]
+
+
+def endpoint_rows(state: "FleetState") -> list[tuple[str, ...]]:
+    """A row for each endpoint of each site."""
+    return [_endpoint_row(one) for site in state.sites for one in site.endpoints]
+
+
+def _site_row(site: "SiteState") -> tuple[str, ...]:
+    up = sum(one.health == one.UP for one in site.endpoints)
+    queried = site.prefix_query_tokens
+    return (
+        site.name,
+        site.Kind.Name(site.kind).lower(),
+        "draining" if site.draining else "up" if up else "down",
+        f"{up}/{len(site.endpoints)}",
+        str(site.sessions),
+        str(site.open_streams),
+        str(site.turns),
+        str(site.overflow_turns),
+        str(site.failures),
+        str(site.tokens),
+        seconds(site.ttft_s_p50),
+        seconds(site.ttft_s_p99),
+        seconds(site.itl_s_p50),
+        seconds(site.itl_s_p99),
+        f"{site.prefix_hit_tokens / queried:.0%}" if queried else "-",
+        f"{site.cost_usd:.4f} USD",
+    )
+
+
+def _endpoint_row(endpoint: "EndpointState") -> tuple[str, ...]:
+    health = endpoint.Health.Name(endpoint.health).lower()
+    return (
+        endpoint.name,
+        endpoint.address,
+        endpoint.model or "-",
+        f"{health}, draining" if endpoint.draining else health,
+        str(endpoint.in_flight),
+        str(endpoint.running_requests),
+        str(endpoint.waiting_requests),
+        f"{endpoint.kv_usage:.0%}",
+        f"{endpoint.tokens_per_s:.0f}",
+        seconds(endpoint.rtt_s),
+        seconds(endpoint.report_age_s),
+    )
+
+
+def seconds(value: float) -> str:
+    """A time as people read it; nothing known is a dash."""
+    if value <= 0:
+        return "-"
+    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"

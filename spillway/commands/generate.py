@@ -1,0 +1,132 @@
+"""`spillway generate`: one answer, streamed."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spillway.commands.failure import Failure, Outcome
+from spillway.commands.parameters import (
+    ADDRESS,
+    Address,
+    DeadlineS,
+    Json,
+    MaxNewTokens,
+    Model,
+    Seed,
+    Session,
+    Slo,
+    Temperature,
+)
+from spillway.commands.terminal import is_terminal, say, write, write_json
+
+if TYPE_CHECKING:
+    from spillway.client import Answer, Options
+
+PROMPT_BYTES_MAX = 64 * 1024 * 1024  # more than any server takes
+
+
+def generate(
+    prompt: Annotated[
+        str, typer.Argument(help="The prompt; - reads it from standard input.", show_default=False)
+    ],
+    *,
+    address: Address = ADDRESS,
+    model: Model = "",
+    session: Session = "",
+    slo: Slo = "",
+    max_new_tokens: MaxNewTokens = 256,
+    temperature: Temperature = None,
+    seed: Seed = None,
+    deadline_s: DeadlineS = 600.0,
+    json: Json = False,
+) -> None:
+    """Stream the answer to a prompt. With --json, one document at its end."""
+    from spillway.client import SyncClient
+    from spillway.client.chunk import answer_of
+
+    options = options_of(model, session, slo, max_new_tokens, temperature, seed)
+    options["deadline_s"] = deadline_s
+    text = _read_prompt() if prompt == "-" else prompt
+    started = time.monotonic()
+    first_s = None
+    chunks = []
+    with SyncClient(address) as client, client.stream(text, **options) as stream:
+        for chunk in stream:
+            first_s = time.monotonic() - started if first_s is None else first_s
+            chunks.append(chunk)
+            if not json:
+                write(chunk.text, end="")
+    answer = answer_of(chunks, stream.ending or _no_ending())
+    if json:
+        write_json(_as_json(answer, first_s, time.monotonic() - started))
+    else:
+        write("")
+        if is_terminal():
+            say(summary(answer, first_s or 0.0, time.monotonic() - started))
+
+
+def options_of(
+    model: str,
+    session: str,
+    slo: str,
+    max_new_tokens: int,
+    temperature: float | None,
+    seed: int | None,
+) -> "Options":
+    """The client's options for what the command line gave."""
+    options: Options = {"max_new_tokens": max_new_tokens}
+    if model:
+        options["model"] = model
+    if session:
+        options["session"] = session
+    if slo:
+        options["slo"] = slo
+    if temperature is not None:
+        options["temperature"] = temperature
+    if seed is not None:
+        options["seed"] = seed
+    return options
+
+
+def summary(answer: "Answer", first_s: float, whole_s: float) -> str:
+    """Where an answer came from and how quickly, on one line."""
+    tokens = sum(one.num_tokens for one in answer.sequences)
+    rate = (tokens - 1) / (whole_s - first_s) if tokens > 1 and whole_s > first_s else 0.0
+    speed = f", then {rate:.0f} tokens/s" if rate else ""
+    where = answer.ending.site or "one replica"
+    return f"[{where}: {tokens} tokens, the first after {first_s:.2f} s{speed}]"
+
+
+def _no_ending() -> Any:
+    from spillway.client import Ending
+
+    return Ending()
+
+
+def _as_json(answer: "Answer", first_s: float | None, whole_s: float) -> dict[str, Any]:
+    finish = answer.sequences[0].finish if answer.sequences else None
+    return {
+        "text": answer.text,
+        "finish_reason": finish.reason.value if finish else None,
+        "output_tokens": sum(one.num_tokens for one in answer.sequences),
+        "prompt_tokens": answer.prompt.num_tokens if answer.prompt else None,
+        "ttft_s": None if first_s is None else round(first_s, 6),
+        "duration_s": round(whole_s, 6),
+        "site": answer.ending.site,
+        "attempts": answer.ending.attempts,
+        "request_id": answer.ending.request_id,
+    }
+
+
+def _read_prompt() -> str:
+    content = sys.stdin.buffer.read(PROMPT_BYTES_MAX + 1)
+    if len(content) > PROMPT_BYTES_MAX:
+        raise Failure(
+            f"the prompt has more than {PROMPT_BYTES_MAX // 1024**2} MiB", Outcome.REFUSED
+        )
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Failure("the prompt on standard input is not UTF-8", Outcome.REFUSED) from error

@@ -1,0 +1,35 @@
+"""`spillway status`: the fleet as its router sees it, once."""
+
+from typing import TYPE_CHECKING
+
+from spillway.commands.fleet_view import ENDPOINT_COLUMNS, SITE_COLUMNS, endpoint_rows, site_rows
+from spillway.commands.parameters import ADDRESS, Address, Json
+from spillway.commands.terminal import write, write_json, write_table
+
+if TYPE_CHECKING:
+    from wire.spillway.v1.fleet_pb2 import FleetState
+
+
+def status(*, address: Address = ADDRESS, json: Json = False) -> None:
+    """Show every site and endpoint of the fleet."""
+    state = _first_state(address)
+    if json:
+        from google.protobuf.json_format import MessageToDict
+
+        write_json(
+            MessageToDict(
+                state, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            )
+        )
+        return
+    write_table(SITE_COLUMNS, site_rows(state))
+    write("")
+    write_table(ENDPOINT_COLUMNS, endpoint_rows(state))
+
+
+def _first_state(address: str) -> "FleetState":
+    from spillway.client import SyncClient
+    from spillway.client.connections import ASK_DEADLINE_S
+
+    with SyncClient(address) as client:
+        return next(client.watch_fleet(deadline_s=ASK_DEADLINE_S))

@@ -1,0 +1,74 @@
+"""`spillway up`: a whole fleet in the foreground."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spillway.commands.failure import Failure, Outcome
+from spillway.commands.parameters import ADDRESS
+from spillway.commands.site import SayOnce
+from spillway.commands.terminal import say
+
+DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
+
+
+def up(
+    fleet: Annotated[
+        Path | None, typer.Argument(help="The fleet file.", show_default=False)
+    ] = None,
+    *,
+    local: Annotated[
+        bool, typer.Option("--local", help="Two sites on this machine, and no fleet file.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="With --local: a model's folder, not the built-in one."),
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option("--listen", help="With --local: the router's address.")
+    ] = None,
+) -> None:
+    """Start a fleet and run its router until Ctrl-C.
+
+    With a fleet file, the engines of its sites are deployed as `site up` does, and stay when the
+    router ends. With --local all of it runs on this machine, and nothing stays.
+    """
+    if local == (fleet is not None):
+        raise Failure("give either a fleet file or --local", Outcome.USAGE)
+    if fleet is None:
+        _up_local(model, listen or ADDRESS)
+    elif model or listen:
+        raise Failure("--model and --listen are for --local; a fleet file says both", Outcome.USAGE)
+    else:
+        _up(fleet)
+
+
+def _up_local(model: str | None, listen: str) -> None:
+    from spillway.local.foreground import run_in_foreground
+    from spillway.local.two_sites import built_in_model, two_sites
+
+    settings = built_in_model() if model is None else {"model": model}
+    run_in_foreground(two_sites(settings, listen=listen))
+
+
+def _up(path: Path) -> None:
+    from spillway import routing
+    from spillway.fleet import load
+    from spillway.ray_serve import RayServe
+    from spillway.site_application import SiteApplication
+
+    file = load(path)
+    applications = []
+    for deployment in file.deployments:
+        access = file.access_to(deployment.site)
+        application = SiteApplication(
+            RayServe(access.dashboard_url or ""), access.application or ""
+        )
+        application.deploy(file.serving_arguments(deployment.site), deployment.runtime_env)
+        say(f"Site {deployment.site}: deploying {deployment.model}")
+        applications.append(application)
+    for application in applications:
+        application.wait_until_serving(DEPLOY_TIMEOUT_S, SayOnce())
+    if routing.run(file, say):
+        raise typer.Exit(Outcome.INTERRUPTED)

@@ -1,0 +1,167 @@
+"""Commands that talk to a router: what they print, and how they end."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from spillway import cli
+from spillway.commands.failure import Outcome
+
+
+@pytest.fixture
+def spillway(router, capsys, monkeypatch):
+    """Runs a command against the fake router: its exit code, output and error lines."""
+    monkeypatch.setenv("SPILLWAY_ADDRESS", router.address)
+
+    def run(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        code = cli.run(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_generate_streams_the_answer(spillway, router):
+    """Text on standard output, and nothing else where it is piped."""
+    assert spillway("generate", "count 3", "-n", "9", "-t", "0") == (0, "0 1 2 \n", "")
+    assert router.requests[0].stopping.max_new_tokens == 9
+    assert router.requests[0].HasField("temperature")
+
+
+def test_generate_reads_its_prompt_from_a_pipe(spillway, router):
+    """A dash stands for standard input."""
+    assert spillway("generate", "-", stdin="count 1")[1] == "0 \n"
+
+
+def test_generate_gives_json(spillway):
+    """One document, with what a script wants to know."""
+    code, out, _ = spillway("generate", "count 3", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["text"], found["site"], found["attempts"]) == ("0 1 2 ", "cellar", 2)
+    assert (found["finish_reason"], found["output_tokens"], found["prompt_tokens"]) == (
+        "stop",
+        3,
+        7,
+    )
+    assert 0 < found["ttft_s"] <= found["duration_s"]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("INVALID_ARGUMENT", Outcome.REFUSED),
+        ("NOT_FOUND", Outcome.REFUSED),
+        ("RESOURCE_EXHAUSTED", Outcome.OVERLOADED),
+        ("UNAVAILABLE", Outcome.UNREACHABLE),
+        ("DEADLINE_EXCEEDED", Outcome.DEADLINE),
+        ("ABORTED", Outcome.BROKE_OFF),
+        ("INTERNAL", Outcome.FAILED),
+    ],
+)
+def test_a_failure_is_one_line_and_its_exit_code(spillway, code, outcome):
+    """So that a script can tell what to do next."""
+    found, out, err = spillway("generate", f"fail {code}")
+    assert found == outcome
+    assert out == ""
+    assert err.startswith("spillway: ")
+    assert err.count("\n") == 1
+
+
+def test_an_overload_says_when_to_come_back(spillway):
+    """The router's own estimate."""
+    assert "try again in 1.5 s" in spillway("generate", "fail RESOURCE_EXHAUSTED")[2]
+
+
+def test_nobody_at_the_address_is_said(spillway):
+    """With the address that was tried."""
+    code, _, err = spillway("status", "--address", "127.0.0.1:1")
+    assert code == Outcome.UNREACHABLE
+    assert err.startswith("spillway: nobody answers at 127.0.0.1:1: ")
+
+
+def test_a_chat_keeps_its_session_and_history(spillway, router, tmp_path):
+    """Each turn carries what was said before."""
+    template = tmp_path / "chat.jinja"
+    template.write_text("count {{ messages | length }}")
+    code, out, _ = spillway("chat", "--chat-template", str(template), stdin="one\n\ntwo\n")
+    assert code == 0
+    assert out == "0 \n0 1 2 \n"
+    assert len({request.session_id for request in router.requests}) == 1
+    assert router.requests[0].session_id
+
+
+def test_a_chat_without_a_template_says_what_to_give(spillway):
+    """A router has no tokenizer, and a template is not guessed."""
+    code, _, err = spillway("chat", stdin="hello\n")
+    assert code == Outcome.USAGE
+    assert "messages need the chat template of tiny" in err
+
+
+def test_status_lists_sites_and_endpoints(spillway):
+    """As lines that cut and awk read, where it is piped."""
+    code, out, _ = spillway("status")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].split("\t")[:4] == ["site", "kind", "state", "up"]
+    assert lines[1].split("\t")[:4] == ["cellar", "home", "up", "1/1"]
+    assert lines[2].split("\t")[:4] == ["ridge", "rented", "draining", "0/0"]
+    assert lines[5].split("\t")[:4] == ["cellar/1", "10.0.0.5:40000", "tiny", "up"]
+
+
+def test_status_gives_json(spillway):
+    """All of the router's message."""
+    found = json.loads(spillway("status", "--json")[1])
+    assert found["sites"][1]["cost_usd"] == 1.5
+    assert found["sites"][0]["endpoints"][0]["health"] == "UP"
+
+
+def test_top_ends_after_so_many_looks(spillway):
+    """For scripts; a person ends it with Ctrl-C."""
+    code, out, _ = spillway("top", "--interval", "0.1", "--count", "2")
+    assert code == 0
+    assert out.count("cellar\thome") == 2
+
+
+def test_explain_shows_the_decision_and_its_candidates(spillway, router):
+    """What would happen, by which rule, and why not elsewhere."""
+    code, out, _ = spillway("explain", "hello", "--session", "s", "--slo", "batch")
+    assert code == 0
+    assert out.startswith("Goes to cellar/1 at cellar (home_meets).\nhome is predicted to meet")
+    assert "ridge\tridge/1\tno\t" in out
+    assert router.requests[0].session_id == "s"
+    assert json.loads(spillway("explain", "hello", "--json")[1])["site"] == "cellar"
+
+
+def test_a_site_is_drained_and_taken_back(spillway, router):
+    """And a site that does not exist is refused."""
+    assert spillway("drain", "ridge") == (0, "ridge drains; 3 streams are open there.\n", "")
+    assert router.drained == ["ridge"]
+    assert spillway("undrain", "ridge") == (0, "ridge takes turns again.\n", "")
+    assert spillway("drain", "nowhere") == (4, "", "spillway: no site nowhere\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("generate",),
+        ("generate", "x", "--max-new-tokens", "0"),
+        ("generate", "x", "--slo", "é"),
+        ("nonsense",),
+        ("status", "--nonsense"),
+        ("up",),
+        ("up", "a.yaml", "--local"),
+        ("site", "up", "cellar"),
+        ("site", "up", "http://127.0.0.1:1", "--set", "nonsense"),
+        ("site", "up", "http://127.0.0.1:1", "--set", "vllm.max_model_len=no"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(spillway, arguments):
+    """Exit code 2, and where to find help where that is of use."""
+    code, out, err = spillway(*arguments)
+    assert (code, out) == (Outcome.USAGE, "")
+    assert err.startswith("spillway: ")
+    assert err.count("\n") == 1
