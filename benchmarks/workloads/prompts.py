@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.workloads.plan import Session
+from serving.models.answers import answer, count_prompt
 
 WORDS = (
-    *("river", "bridge", "winter", "garden", "letter", "window", "harbour", "market", "engine"),
+    *("river", "bridge", "winter", "garden", "letter", "window", "orchard", "market", "engine"),
     *("candle", "forest", "meadow", "copper", "silver", "thunder", "island", "village", "morning"),
     *("evening", "kitchen", "blanket", "lantern", "station", "compass"),
 )
@@ -57,10 +58,26 @@ class FillerPrompter:
         return text
 
 
+class CheckedPrompter:
+    """For the built-in model: the planned length, ending in a number whose count is known.
+
+    Its vocabulary is bytes, so a token of prompt is a byte of text.
+    """
+
+    def __init__(self) -> None:
+        self._filler = FillerPrompter(bytes_per_token=1.0)
+
+    def prompt(self, session: Session, turn: int, history: str) -> Prompt:
+        """Text up to the planned length, "Count from N" at its end, and the numbers after N."""
+        start = _draw(f"{session.id} {turn}").randrange(1000)
+        question = count_prompt(start, before="\n")
+        text = self._filler.extended(session, turn, history, reserve=len(question)) + question
+        return Prompt(text, answer(text, session.turns[turn].output_tokens).text)
+
+
 def filler(name: str, characters: int) -> str:
     """Words of exactly this many characters, the same for the same name."""
-    seed = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    rng = random.Random(seed)
+    rng = _draw(name)
     words: list[str] = []
     length = 0
     while length < characters:
@@ -68,3 +85,7 @@ def filler(name: str, characters: int) -> str:
         words.append(word)
         length += len(word) + 1
     return (" ".join(words) + " ")[:characters]
+
+
+def _draw(name: str) -> random.Random:
+    return random.Random(hashlib.blake2b(name.encode(), digest_size=8).digest())
