@@ -25,6 +25,7 @@ from wire.vllm import inference_pb2
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
 
 REPLACED_DEADLINE_S = 120.0
+ENDED_DEADLINE_S = 15.0
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +63,12 @@ def endless():
     return inference_pb2.GenerateRequest(text="on and on", stopping=stopping)
 
 
-def engine_processes(site):
-    """The engine processes that descend from the site's keeper."""
+def processes(site, name):
+    """The processes of this name that descend from the site's keeper."""
     found = []
     for pid, _ in descendants(site.kept.pid):
         with contextlib.suppress(OSError):  # it has just ended
-            if b"EngineCore" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if name in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
 
@@ -127,15 +128,14 @@ async def test_a_dead_engine_ends_streams_and_is_replaced(site, served):
     before = await served.report()
     call = served.inference.GenerateStream(endless())
     await call.read()
-    (engine,) = engine_processes(site)
+    (engine,) = processes(site, b"EngineCore")
     killed_s = time.monotonic()
     os.kill(engine, signal.SIGKILL)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await rest(call)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
     assert time.monotonic() - killed_s < 1.0
-    after = await new_report(site, before.instance_id)
-    assert after.running_requests == 0
+    assert (await new_report(site, before.instance_id)).running_requests == 0
     async with grpc.aio.insecure_channel(site.replica_addresses()[-1]) as channel:
         assert await Live(channel).stream(text="hello again")
 
@@ -154,3 +154,14 @@ async def new_report(site, old_instance_id):
                     return report
         await asyncio.sleep(0.25)
     raise AssertionError(f"no new replica within {REPLACED_DEADLINE_S} s")
+
+
+async def test_a_killed_replica_takes_its_engine_with_it(site):
+    """Otherwise the engine would keep the memory that the next one needs."""
+    (engine,) = processes(site, b"EngineCore")
+    (replica,) = processes(site, b"ServeReplica")
+    os.kill(replica, signal.SIGKILL)
+    deadline = time.monotonic() + ENDED_DEADLINE_S
+    while engine in processes(site, b"EngineCore"):
+        assert time.monotonic() < deadline, "the engine outlives its replica"
+        await asyncio.sleep(0.1)
