@@ -7,7 +7,7 @@ from typing import Final
 from router.live.status import Metadata, bad_field
 from router.policy.request import Request
 from wire.malformed import Malformed, read
-from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, text_blocks, token_blocks
+from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, salt_of, text_blocks, token_blocks
 from wire.vllm.inference_pb2 import GenerateRequest
 
 REQUEST_ID_KEY: Final = "x-spillway-request-id"
@@ -99,7 +99,7 @@ def _name(field: str, value: str | bytes) -> str:
 
 def _prompt(message: GenerateRequest) -> tuple[int, tuple[int, ...]]:
     """The prompt's length in tokens, estimated where it is text, and the hashes of its blocks."""
-    salt = message.kv.cache_salt
+    salt = salt_of(message.kv.cache_salt, message.lora_name)
     if message.WhichOneof("prompt") == "text":
         length = len(message.text.encode())
         return -(-length // _BYTES_PER_TOKEN), tuple(text_blocks(message.text, salt=salt))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from wire.spillway.v1.prefix import (
     BLOCK_BYTES,
     BLOCK_TOKENS,
+    salt_of,
     text_blocks,
     token_blocks,
     token_seed,
@@ -51,6 +52,10 @@ def test_salt_and_kind_separate_prefixes():
     assert token_blocks(ids, salt="a") != token_blocks(ids)
     raw = b"".join(i.to_bytes(4, "little") for i in ids)
     assert text_blocks(raw.decode()) != token_blocks(ids)
+
+
+def test_adapters_and_salts_make_different_salts():
+    assert len({salt_of("", ""), salt_of("a", ""), salt_of("", "a"), salt_of("a", "a")}) == 4
 
 
 @given(st.text(max_size=300))

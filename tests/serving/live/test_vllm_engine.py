@@ -14,6 +14,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
 from tests.serving.live.checkpoint import BOS, CONTEXT, EOS, byte_tokenizer
+from wire.spillway.v1.prefix import token_blocks
 from wire.vllm import control_pb2, inference_pb2
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -284,6 +285,27 @@ async def test_the_prefix_cache_is_used_salted_and_bypassed(live):
     assert await hits(cache_salt="other") == 0
     assert await hits(cache_salt="other") > 100
     assert await hits(bypass_prefix_cache=True) == 0
+
+
+async def test_cached_blocks_are_told_by_the_routers_names(live):
+    """A watcher learns of the blocks of a prompt as soon as they are cached."""
+    token_ids = list(range(100, 228))
+    prompt = inference_pb2.TokenIds(ids=token_ids)
+    told = set()
+
+    def all_told(report):
+        told.update(report.prefix.added)
+        return told.issuperset(token_blocks(token_ids))
+
+    watching = asyncio.create_task(live.report_where(all_told))
+    await live.stream(token_ids=prompt, stopping=up_to(2))
+    await asyncio.wait_for(watching, 10)
+    salted = await live.stream(token_ids=prompt, stopping=up_to(2), kv={"cache_salt": "pepper"})
+    assert salted
+    expected = set(token_blocks(token_ids, salt="pepper"))
+    await asyncio.wait_for(
+        live.report_where(lambda report: expected.issubset(report.prefix.added)), 10
+    )
 
 
 async def test_what_does_not_fit_the_context_is_refused(live):

@@ -34,6 +34,11 @@ _DIGEST_BYTES: Final = 8
 _TOKEN_BYTES: Final = 4
 
 
+def salt_of(cache_salt: str, lora_name: str) -> str:
+    """The salt of a request's prefixes: no cache shares them across cache salts or adapters."""
+    return f"{lora_name}\0{cache_salt}" if lora_name else cache_salt
+
+
 def token_seed(salt: str = "") -> int:
     """The hash that stands before a prompt's first run of token ids."""
     return _seed(b"spillway tokens", salt)

@@ -1,0 +1,82 @@
+"""Receives the events of a vLLM engine's prefix cache, from its process on this machine.
+
+Events come over a Unix socket in a folder of our own. Each batch is numbered, so that a lost one is
+noticed. zmq and msgspec are vLLM's own dependencies.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from serving.engine import PrefixBlocks
+from serving.kv_events import PrefixFollower
+
+BATCHES_MAX = 10_000
+"""Batches that wait to be read, one for each step of the engine; beyond it they are lost."""
+
+
+class KvEventStream:
+    """The publisher's settings, and the subscription to it."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="spillway-kv-"))
+        self._listeners: list[Callable[[PrefixBlocks], None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """For vLLM's argument kv_events_config."""
+        return {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": self._endpoint}
+
+    def on_change(self, listener: Callable[[PrefixBlocks], None]) -> None:
+        """Calls listener with each change from now on."""
+        self._listeners.append(listener)
+
+    def start(self, blocks_max: int) -> None:
+        """Subscribes, once the engine publishes and before it has served anybody."""
+        follower = PrefixFollower(blocks_max)
+        self._task = asyncio.get_running_loop().create_task(self._follow(follower))
+
+    async def stop(self) -> None:
+        """Unsubscribes and removes the socket."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _endpoint(self) -> str:
+        return f"ipc://{self._folder}/events"
+
+    async def _follow(self, follower: PrefixFollower) -> None:
+        socket = zmq.asyncio.Context.instance().socket(zmq.SUB)
+        socket.set_hwm(BATCHES_MAX)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.subscribe(b"")
+        socket.connect(self._endpoint)
+        expected: int | None = None
+        try:
+            while True:
+                _, number, payload = await socket.recv_multipart()
+                sequence = int.from_bytes(number, "big")
+                if expected is not None and sequence != expected:
+                    self._tell(follower.restart())
+                expected = sequence + 1
+                _, events, *_ = msgspec.msgpack.decode(payload)
+                for change in follower.read(events):
+                    self._tell(change)
+        finally:
+            socket.close()
+
+    def _tell(self, change: PrefixBlocks) -> None:
+        for listener in self._listeners:
+            listener(change)
