@@ -11,8 +11,6 @@ CLUSTER_ENVIRONMENT = {
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
     # A replica with a dead engine has nothing to drain, and holds the GPU its successor needs.
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
-    # The engine is a process of its own, and outlives a replica that is killed unless Ray ends it.
-    "RAY_process_group_cleanup_enabled": "1",
     # Nothing in front of a replica has to be told for half a minute that it goes: routers hear it
     # from its load report.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
