@@ -47,10 +47,10 @@ def depth_kernel(
     context = _context(seq_lens, query_start_loc, row, row < num_rows)
     best_saved = 0
     best_depth = 0
-    for level in tl.static_range(DEPTHS):
-        depth: tl.constexpr = DEPTH_FIRST * 4**level
-        page: tl.constexpr = depth // BLOCK_SIZE - 1
+    depth = DEPTH_FIRST
+    for _ in range(DEPTHS):
         if context >= depth:
+            page = depth // BLOCK_SIZE - 1
             own = tl.load(block_table + row.to(tl.int64) * stride_table + page)
             count = 0
             for base in range(0, num_rows, BLOCK_R):
@@ -64,6 +64,7 @@ def depth_kernel(
             if (count >= ROWS_MIN) & (saved > best_saved):
                 best_saved = saved
                 best_depth = depth
+        depth *= 4
     tl.store(depth_out + row, best_depth)
 
 

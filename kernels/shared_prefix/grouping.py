@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Depths at which rows look for company, tokens.
+#: Depths at which rows look for company, tokens; each four times the one before.
 DEPTHS = (256, 1024, 4096, 16384, 65536)
 #: Rows of a group at least; fewer would leave a tile of the prefix pass mostly empty.
 GROUP_ROWS_MIN = 8

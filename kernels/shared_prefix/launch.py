@@ -12,8 +12,9 @@ from kernels.shared_prefix.workspace import SharedPrefixWorkspace
 
 #: Rows or pages that one program of the first two kernels compares at a time.
 BLOCK_R = 256
-#: Peers compared at a time when groups are formed: 64 comparisons per thread at 1024 rows.
-BLOCK_J = 16
+#: Peers compared at a time when groups are formed, and warps that do it: 32 comparisons per thread
+#: at 1024 rows, twice as many spill.
+BLOCK_J, GATHER_WARPS = 8, 8
 
 
 def launch_grouping(
@@ -47,9 +48,6 @@ def launch_grouping(
         **gather_constants(rules, workspace.max_rows, workspace.suffix.max_query_len),
         num_warps=GATHER_WARPS,
     )
-
-
-GATHER_WARPS = 8
 
 
 def depth_constants(rules: GroupingRules) -> dict[str, Any]:

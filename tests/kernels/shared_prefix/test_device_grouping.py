@@ -1,7 +1,7 @@
 """The grouping on the device forms the groups of the pure function and gathers their tokens."""
 
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernels.shared_prefix import allocate_shared_workspace, plan_shared_prefix
@@ -13,28 +13,35 @@ WIDTH = 96  # pages of a row at most, 1,536 tokens
 
 rows_of_prefixes = st.lists(
     st.tuples(
-        st.sampled_from([1, 1, 1, 2]),  # which prefix
-        st.sampled_from([0, 16, 33, 70, 90]),  # how many pages of it
-        st.integers(0, 1400),  # tokens before the query
-        st.integers(0, 2),  # query tokens
+        st.sampled_from([1, 1, 1, 1, 2]),  # which prefix
+        st.sampled_from([90, 90, 90, 70, 33, 16, 0]),  # how many pages of it
+        st.one_of(st.integers(300, 1400), st.integers(0, 300)),  # tokens before the query
+        st.sampled_from([1, 1, 2, 0]),  # query tokens
+        st.sampled_from([True, True, True, False]),  # whether the first page is the prefix's too
     ),
     min_size=8,
     max_size=24,
 )
+SHARED = (1, 90, 1000, 1, True)
+IMPOSTOR = (1, 90, 1000, 1, False)  # equal to the others but for its first page
 
 
 def problem_of(rows):
     """Block table, lengths and query lengths."""
     table = torch.arange(len(rows) * WIDTH).view(-1, WIDTH) + 100_000
-    for row, (name, pages, _, _) in enumerate(rows):
-        table[row, :pages] = name * 1000 + torch.arange(pages)
-    queries = [query for *_, query in rows]
-    lengths = [context + query if query else 0 for _, _, context, query in rows]
+    for row, (name, pages, _, _, from_the_start) in enumerate(rows):
+        first = 0 if from_the_start else 1
+        table[row, first:pages] = name * 1000 + torch.arange(first, max(first, pages))
+    queries = [query for *_, query, _ in rows]
+    lengths = [context + query if query else 0 for _, _, context, query, _ in rows]
     return table.to(torch.int32), lengths, queries
 
 
+@example(rows=[SHARED] * 9, overhead=0)
+@example(rows=[IMPOSTOR, *[SHARED] * 9], overhead=0)
+@example(rows=[SHARED, IMPOSTOR, *[SHARED] * 8, (1, 90, 1000, 2, True)], overhead=5000)
 @settings(max_examples=12, deadline=None)
-@given(rows_of_prefixes, st.sampled_from([0, 400, 5000]))
+@given(rows=rows_of_prefixes, overhead=st.sampled_from([0, 400, 5000]))
 def test_the_device_groups_as_the_pure_function_does(device, rows, overhead):
     """Skipped lengths, gathered rows and the gate agree; every member is gathered once."""
     table, lengths, queries = problem_of(rows)
