@@ -6,9 +6,11 @@ all applications but ours as they are.
 """
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from serving.settings import read_settings
 from spillway.ray_serve import ApplicationStatus, RayServe
 
 IMPORT_PATH = "serving.app:build"
@@ -36,11 +38,12 @@ class SiteApplication:
         The answer is whether anything had to be asked: False where it runs just so.
 
         Raises:
+            SettingsError: the replicas would refuse the arguments.
             RayServeError: the dashboard cannot be reached, or refuses.
             SiteApplicationError: Serve runs there without what the application needs.
         """
+        wanted = _application(self.name, plain_arguments(arguments), runtime_env or {})
         details = self.serve.details()
-        wanted = _application(self.name, arguments, runtime_env or {})
         found = details["applications"].get(self.name, {})
         if found.get("deployed_app_config") == wanted and found.get("status") == "RUNNING":
             return False
@@ -94,14 +97,24 @@ class SiteApplication:
         return True
 
 
+def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of serving.app:build without dotted names and text that stands for something else.
+
+    Raises:
+        SettingsError: the replicas would refuse them.
+    """
+    read = read_settings(deepcopy(dict(arguments)))
+    return read.model_dump(mode="json", exclude_unset=True)
+
+
 def _application(
-    name: str, arguments: Mapping[str, Any], runtime_env: Mapping[str, Any]
+    name: str, arguments: dict[str, Any], runtime_env: Mapping[str, Any]
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": name,
         "route_prefix": f"/{name}",  # replicas are reached by their own ports, and "/" may be taken
         "import_path": IMPORT_PATH,
-        "args": dict(arguments),
+        "args": arguments,
     }
     return {**found, "runtime_env": dict(runtime_env)} if runtime_env else found
 

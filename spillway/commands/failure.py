@@ -28,6 +28,7 @@ class Failure(Exception):  # noqa: N818  (how a command ends, which is not alway
 
 
 _OUTCOMES = {
+    "serving.settings.SettingsError": Outcome.USAGE,
     "spillway.fleet.problem.FleetError": Outcome.FLEET_FILE,
     "spillway.client.chat.ChatTemplateError": Outcome.USAGE,
     "spillway.client.options.OptionError": Outcome.USAGE,

@@ -54,7 +54,7 @@ def up(
 ) -> None:
     """Deploy the engines of a site. Done again, it changes what differs and nothing else."""
     found, arguments, runtime_env = _resolved(site, fleet, application)
-    changed = found.deploy(_checked({**arguments, **_parsed(settings or [])}), runtime_env)
+    changed = found.deploy({**arguments, **_parsed(settings or [])}, runtime_env)
     say(
         f"{found.name} at {found.serve.dashboard_url}: {'deploying' if changed else 'runs already'}"
     )
@@ -160,16 +160,3 @@ def _parsed(settings: list[str]) -> dict[str, str]:
             raise Failure(f"--set {setting}: expected NAME=VALUE", Outcome.USAGE)
         found[name] = value
     return found
-
-
-def _checked(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments in plain form; what every replica would refuse is refused here."""
-    from copy import deepcopy
-
-    from serving.settings import SettingsError, read_settings
-
-    try:
-        read = read_settings(deepcopy(dict(arguments)))
-    except SettingsError as error:
-        raise Failure(str(error), Outcome.USAGE) from error
-    return read.model_dump(mode="json", exclude_unset=True)

@@ -1,0 +1,76 @@
+"""`spillway site` against a real Ray cluster: up, status, again, and down."""
+
+import json
+import os
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from spillway import cli
+from spillway.client import SyncClient
+from spillway.local import ray_head
+from spillway.local.kept import Kept
+from spillway.local.ports import take_block
+from spillway.ray_serve import RayServe, RayServeError
+
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[3]
+HEAD_DEADLINE_S = 120.0
+
+
+@pytest.fixture
+def dashboard_url():
+    """A Ray head of its own, with ports of its own, that ends with the test."""
+    block = take_block(random.SystemRandom())
+    ports = ray_head.SitePorts(block)
+    base = Path(tempfile.mkdtemp(prefix="spw-", dir="/tmp"))
+    folder = base / "site"
+    command = ray_head.command(ports, folder / "ray", cpus=2)
+    environment = ray_head.environment(ports, folder, os.environ) | {"PYTHONPATH": str(ROOT)}
+    with Kept(command, environment, folder):
+        _wait_for(RayServe(ports.dashboard_url))
+        yield ports.dashboard_url
+    block.release()
+
+
+def _wait_for(serve: RayServe) -> None:
+    give_up = time.monotonic() + HEAD_DEADLINE_S
+    while True:
+        try:
+            serve.applications()
+        except RayServeError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.25)
+        else:
+            return
+
+
+def test_a_site_goes_up_and_down(dashboard_url, capsys):
+    """Deployed by the dashboard's address alone; done twice it changes nothing."""
+
+    def site(*arguments):
+        code = cli.run(["site", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    assert site("status", dashboard_url, "--json")[0] == 1
+    up = ("up", dashboard_url, "--set", "engine=fake", "--set", "model=counting")
+    code, out, err = site(*up)
+    assert code == 0, err
+    address = out.strip()
+    with SyncClient(address) as client:
+        assert client.generate("7", max_new_tokens=4).text == " 8 9"
+    code, out, err = site(*up)
+    assert (code, out.strip()) == (0, address)
+    assert "runs already" in err
+    found = json.loads(site("status", dashboard_url, "--json")[1])
+    assert (found["status"], found["replicas_running"]) == ("RUNNING", 1)
+    code, _, err = site("down", dashboard_url)
+    assert code == 0, err
+    assert site("status", dashboard_url)[0] == 1
+    assert "not deployed" in site("down", dashboard_url)[2]

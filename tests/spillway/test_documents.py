@@ -1,0 +1,68 @@
+"""The documents name every key, option and outcome that there is."""
+
+from pathlib import Path
+
+import pytest
+
+from spillway import cli, client
+from spillway.commands import fleet, site
+from spillway.commands.failure import Outcome
+from spillway.fleet.schema import (
+    CapacitySection,
+    FileSection,
+    LimitsSection,
+    ModelSection,
+    PriceSection,
+    RaySection,
+    RouterSection,
+    SiteSection,
+    SloSection,
+)
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        FileSection,
+        SiteSection,
+        RaySection,
+        CapacitySection,
+        PriceSection,
+        ModelSection,
+        SloSection,
+        LimitsSection,
+        RouterSection,
+    ],
+)
+def test_every_key_of_a_fleet_file_is_documented(section):
+    """A key that nobody can find does not exist."""
+    text = (DOCS / "fleet.md").read_text()
+    assert [key for key in section.model_fields if f"`{key}`" not in text] == []
+
+
+def test_every_command_is_documented():
+    """By the line that is typed."""
+    text = (DOCS / "cli.md").read_text()
+    groups = {"": cli.app, "site ": site.app, "fleet ": fleet.app}
+    names = [
+        f"spillway {group}{command.name or command.callback.__name__}"
+        for group, app in groups.items()
+        for command in app.registered_commands
+    ]
+    assert len(names) > 10
+    assert [name for name in names if f"`{name}" not in text] == []
+
+
+def test_every_exit_code_is_documented():
+    """Scripts rely on them."""
+    text = (DOCS / "cli.md").read_text()
+    assert [code for code in Outcome if f"\n| {code.value} |" not in text] == []
+
+
+def test_every_exception_is_documented():
+    """Programs catch them."""
+    text = (DOCS / "client.md").read_text()
+    names = [name for name in client.__all__ if name.endswith("Error")]
+    assert [name for name in names if f"`{name}`" not in text] == []
