@@ -58,13 +58,20 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
     """A table for a terminal."""
     found = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for place, column in enumerate(columns):
-        numeric = bool(rows) and all(
-            row[place][:1].isdigit() or row[place] in {"", "-"} for row in rows
-        )
+        numeric = bool(rows) and all(_is_number(row[place]) for row in rows)
         found.add_column(column, justify="right" if numeric else "left", header_style="bold")
     for row in rows:
         found.add_row(*row)
     return found
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number, perhaps with a unit, or says that there is none."""
+    try:
+        float(cell.split(" ", 1)[0].rstrip("%"))
+    except ValueError:
+        return cell == "-"
+    return True
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
