@@ -62,7 +62,7 @@ def engine_arguments(
         if vllm.world_size > 1:
             # Several workers need several processes.
             arguments["distributed_executor_backend"] = "mp"
-    arguments |= {"model": settings.model, "served_model_name": list(settings.names)}
+    arguments |= {"model": settings.source, "served_model_name": list(settings.names)}
     own = {
         "dtype": vllm.dtype,
         "max_model_len": vllm.max_model_len,
@@ -103,7 +103,7 @@ def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[s
         "VLLM_NO_USAGE_STATS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    if Path(settings.model).is_dir():
+    if Path(settings.source).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"
     for name, value in defaults.items():
         environment.setdefault(name, value)

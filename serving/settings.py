@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from serving.fake_engine import FakeSettings
+from serving.models import BUILT_IN, BUILT_IN_NAME
 from serving.replica import REQUESTS_MAX
 
 
@@ -57,7 +58,7 @@ class ReplicaSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(min_length=1)
-    """A local folder or a name at the Hugging Face hub; of a fake engine, any name."""
+    """A local folder, a name at the Hugging Face hub or "built-in"; of a fake engine, any name."""
     served_names: tuple[str, ...] = ()
     """The names that requests use; the model's own where none is given."""
     engine: Literal["vllm", "fake"] = "vllm"
@@ -74,6 +75,11 @@ class ReplicaSettings(BaseModel):
     """Further resources of a Ray node that a replica takes, such as {"site-a": 1}."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the replica's process."""
+
+    @property
+    def source(self) -> str:
+        """What the engine loads, on the machine that asks."""
+        return str(BUILT_IN) if self.model == BUILT_IN_NAME else self.model
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -87,9 +87,11 @@ class ChatTemplate:
 
 def built_in_template(model: str) -> ChatTemplate | None:
     """The template of the built-in model, where that is the one of this name."""
-    from serving.models import BUILT_IN  # noqa: PLC0415  (a client of other models needs none of it)
+    # Not at the top: a client of other models needs none of it.
+    from serving.models import BUILT_IN, BUILT_IN_NAME  # noqa: PLC0415
 
-    return ChatTemplate.load(BUILT_IN) if model in {BUILT_IN.name, str(BUILT_IN)} else None
+    known = {BUILT_IN_NAME, BUILT_IN.name, str(BUILT_IN)}
+    return ChatTemplate.load(BUILT_IN) if model in known else None
 
 
 def _read(path: Path) -> str:

@@ -1,15 +1,21 @@
 """Messages become a prompt by the template of the model that answers."""
 
 import json
+import re
+from itertools import chain
 
 import pytest
 
+from serving.models import BUILT_IN_NAME
+from serving.models.vocabulary import BEGIN, MARKS, encode, encode_chat
 from spillway.client import ChatTemplate, ChatTemplateError, Client
+from tests.spillway.fake_router import FakeRouter, serving
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}<{{ message.role }}>{{ message.content }}"
     "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+IDS = {text: token for token, text in MARKS.items()}
 MESSAGES = [{"role": "user", "content": "How are you?"}]
 
 
@@ -60,6 +66,19 @@ async def test_messages_are_sent_as_text(router, folder):
     async with Client(router.address, chat_template=ChatTemplate.load(folder)) as client:
         await client.generate(messages=MESSAGES)
     assert router.requests[0].text == "<user>How are you?<assistant>"
+
+
+async def test_the_built_in_model_s_template_is_known():
+    """No template need be given for it: what is sent is what its own tokenizer would make."""
+    with serving(FakeRouter(models=(BUILT_IN_NAME,))) as router:
+        async with Client(router.address) as client:
+            await client.generate(messages=MESSAGES)
+            await client.generate(messages=MESSAGES, model="tally")
+    asked = [("user", "How are you?")]
+    for request in router.requests:
+        marked = re.split(r"(<\|[a-z]+\|>)", request.text)
+        tokens = [encode(part)[1:] if part not in IDS else [IDS[part]] for part in marked]
+        assert [BEGIN, *chain.from_iterable(tokens)] == encode_chat(asked)
 
 
 async def test_messages_without_a_template_are_refused(router):
