@@ -5,11 +5,15 @@ since then is not in it. So the report is not used as it stands: own requests th
 counted are taken off, what remains are the others', and to those the router's own present count is
 added. Own dispatches thus count at once and own completions too, however old the report.
 
-The others' part is trusted fully while the report is fresh, then less and less, and an endpoint
-that has been silent for `report_stale_ns` is assumed to have what it had on average: neither what
-it had last, for ever, nor a full queue at once. How fast the others' part has been seen to change
-says how far it may be off by now; that doubt is what keeps many routers with the same late report
-from all choosing the endpoint that looked best.
+The others' part is trusted fully while the report is fresh, then less and less, and once it is
+stale the endpoint is assumed to have what it had on average: neither what it had last, for ever,
+nor a full queue at once. How long that takes is learned: a load that wanders far between two
+reports makes a report old sooner. `report_fresh_ns` and `report_stale_ns` are the longest it may
+take.
+
+How fast the others' part has been seen to change also says how far it may be off by now; that doubt
+is what keeps many routers with the same late report from all choosing the endpoint that looked
+best.
 """
 
 from router.policy.ewma import Ewma
@@ -27,7 +31,11 @@ class Occupancy:
 
     __slots__ = (
         "_change",
+        "_fresh_max_ns",
         "_mean",
+        "_moved",
+        "_spread",
+        "_stale_max_ns",
         "_stale_ns",
         "change_per_ns",
         "fresh_ns",
@@ -40,8 +48,10 @@ class Occupancy:
     )
 
     def __init__(self, limits: Limits) -> None:
-        self.fresh_ns = limits.report_fresh_ns
-        self._stale_ns = limits.report_stale_ns
+        self.fresh_ns = self._fresh_max_ns = limits.report_fresh_ns
+        self._stale_ns = self._stale_max_ns = limits.report_stale_ns
+        self._spread = Ewma(_CHANGE_TAU_NS)
+        self._moved = Ewma(_CHANGE_TAU_NS)
         self._mean = Ewma(_MEAN_TAU_NS, prior_weight=0.0)
         self._change = Ewma(_CHANGE_TAU_NS)
         self.report: LoadReport | None = None
@@ -63,9 +73,7 @@ class Occupancy:
             return False
         others = max(0, report.running + report.waiting - own)
         if same and now > self.heard_ns:
-            elapsed = now - self.heard_ns
-            self._change.add(abs(others - self.others) / elapsed, now)
-            self.change_per_ns = self._change.value_at(now)
+            self._learn(others, now)
         self.others = others
         self.others_tokens = max(0, report.queued_prefill_tokens - own_tokens)
         self._mean.add(others, now)
@@ -75,14 +83,35 @@ class Occupancy:
         self.heard_ns = now
         return True
 
+    def _learn(self, others: int, now: int) -> None:
+        """How fast others' load changes, and how long what a report says is still telling."""
+        elapsed = now - self.heard_ns
+        self._change.add(abs(others - self.others) / elapsed, now)
+        self.change_per_ns = self._change.value_at(now)
+        before, after = self.others - self.mean, others - self.mean
+        self._spread.add(before * before, now)
+        self._moved.add((after - before) ** 2 / elapsed, now)
+        moved = self._moved.value_at(now)
+        if moved > 0.0:
+            # The time in which it moves as far as it is spread around its mean.
+            lasts_ns = 2.0 * self._spread.value_at(now) / moved
+            self.fresh_ns = int(min(self._fresh_max_ns, lasts_ns / 4))
+            self._stale_ns = int(max(self.fresh_ns + 1, min(self._stale_max_ns, 2 * lasts_ns)))
+
     def weight_at(self, now: int) -> float:
         """How much the last report is worth: 1 fresh, 0 stale, and 0 before the first."""
         if self.report is None:
             return 0.0
-        age = now - self.heard_ns
-        if age <= self.fresh_ns:
-            return 1.0
-        return max(0.0, (self._stale_ns - age) / (self._stale_ns - self.fresh_ns))
+        return 1.0 - _share(now - self.heard_ns, self.fresh_ns, self._stale_ns)
+
+    def silence_at(self, now: int) -> float:
+        """How far the endpoint has fallen silent: 0 while reports may be expected, 1 at most."""
+        return _share(now - self.heard_ns, self._fresh_max_ns, self._stale_max_ns)
+
+
+def _share(age_ns: int, start_ns: int, end_ns: int) -> float:
+    """How far an age has got from a start to an end, 0 to 1."""
+    return min(1.0, max(0.0, (age_ns - start_ns) / (end_ns - start_ns)))
 
 
 def _slots(report: LoadReport, known: int) -> int:

@@ -123,7 +123,7 @@ class Tracked:
         return (
             self.in_flight + others,
             own_tokens + weight * seen.others_tokens,
-            1.0 + _SILENCE_PENALTY * (1.0 - weight),
+            1.0 + _SILENCE_PENALTY * seen.silence_at(now),
         )
 
     def ahead_at(self, expected_tokens: float, now: int) -> Ahead:

@@ -70,3 +70,15 @@ def test_an_unstated_limit_is_learned_when_something_waits():
     assert seen.slots == 6
     seen.hear(_report(3, 7), 0, 0, 2)
     assert seen.slots == 7
+
+
+def test_a_load_that_wanders_makes_reports_old_sooner(rng):
+    """Others that come and go within a second make a two-second-old report worth little."""
+    steady, wild = Occupancy(_LIMITS), Occupancy(_LIMITS)
+    for number in range(100):
+        steady.hear(_report(number, 5 + number // 50), 0, 0, number * NS_PER_S // 2)
+        wild.hear(_report(number, rng.randrange(11)), 0, 0, number * NS_PER_S // 2)
+    now = 99 * NS_PER_S // 2 + 2 * NS_PER_S
+    assert steady.weight_at(now) > 0.8
+    assert wild.weight_at(now) < 0.2
+    assert wild.silence_at(now) < 0.2
