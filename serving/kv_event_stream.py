@@ -9,7 +9,6 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,23 +26,28 @@ class KvEventStream:
     """The publisher's settings, and the subscription to it."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="spillway-kv-"))
+        self.folder = tempfile.mkdtemp(prefix="spillway-kv-")
+        """Private to this user: events tell the prompts."""
+        self._endpoint = f"ipc://{self.folder}/events"
+        self._published = False
         self._listeners: list[Callable[[PrefixBlocks], None]] = []
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """For vLLM's argument kv_events_config."""
+    def publisher(self) -> dict[str, Any]:
+        """For an engine that shall publish here, its kv_events_config."""
+        self._published = True
         return {"enable_kv_cache_events": True, "publisher": "zmq", "endpoint": self._endpoint}
 
-    def on_change(self, listener: Callable[[PrefixBlocks], None]) -> None:
-        """Calls listener with each change from now on."""
+    def on_change(self, listener: Callable[[PrefixBlocks], None]) -> bool:
+        """Calls listener with each change from now on. False where no engine publishes here."""
         self._listeners.append(listener)
+        return self._published
 
     def start(self, blocks_max: int) -> None:
         """Subscribes, once the engine publishes and before it has served anybody."""
-        follower = PrefixFollower(blocks_max)
-        self._task = asyncio.get_running_loop().create_task(self._follow(follower))
+        if self._published:
+            follower = PrefixFollower(blocks_max)
+            self._task = asyncio.get_running_loop().create_task(self._follow(follower))
 
     async def stop(self) -> None:
         """Unsubscribes and removes the socket."""
@@ -51,11 +55,7 @@ class KvEventStream:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    @property
-    def _endpoint(self) -> str:
-        return f"ipc://{self._folder}/events"
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _follow(self, follower: PrefixFollower) -> None:
         socket = zmq.asyncio.Context.instance().socket(zmq.SUB)

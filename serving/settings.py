@@ -5,6 +5,7 @@ file, are the same in each, and an unknown or contradictory one is refused by it
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
@@ -57,10 +58,10 @@ class ReplicaSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field(min_length=1)
+    model: str = Field(default=BUILT_IN_NAME, min_length=1)
     """A local folder, a name at the Hugging Face hub or "built-in"; of a fake engine, any name."""
     served_names: tuple[str, ...] = ()
-    """The names that requests use; the model's own where none is given."""
+    """The names that requests use; the model's, or its folder's, where none is given."""
     engine: Literal["vllm", "fake"] = "vllm"
     vllm: VllmSettings = Field(default_factory=VllmSettings)
     fake: FakeSettings = Field(default_factory=FakeSettings)
@@ -84,7 +85,9 @@ class ReplicaSettings(BaseModel):
     @property
     def names(self) -> tuple[str, ...]:
         """The names that requests use, the one to show first."""
-        return self.served_names or (self.model,)
+        if self.served_names:
+            return self.served_names
+        return (Path(self.model).name if self.model[0] in "/.~" else self.model,)
 
 
 def read_settings(args: Mapping[str, Any]) -> ReplicaSettings:

@@ -5,9 +5,10 @@ GB, and reads the environment on the way: serving.engines does it when an engine
 """
 
 import asyncio
+import multiprocessing
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import Any, Self
+from typing import Self
 
 import grpc
 from vllm.exceptions import (
@@ -30,18 +31,22 @@ from serving.engine import (
     PrefixBlocks,
 )
 from serving.generation import Generation
+from serving.guard import Guard
 from serving.kv_event_stream import KvEventStream
 from serving.load_tally import LoadTally
 from serving.request import fit_to_context, read_request, truncated
 from serving.settings import ReplicaSettings
 from serving.status import CallError, bad_field
 from serving.vllm_outputs import OutputReader
-from serving.vllm_sampling import sampling_params
+from serving.vllm_sampling import default_sampling, sampling_params
 from serving.vllm_start import load, read_info
 from wire.vllm import inference_pb2 as pb
 
 SHUTDOWN_S = 5.0
 """How long the engine's process may take to end before it is killed."""
+
+GUARD_PERIOD_S = 0.5
+"""How soon a process that vLLM starts is guarded."""
 
 WARM_UP_TOKENS = 64
 """Enough for matrix products of the kind that prompts bring, which initialise their libraries."""
@@ -54,14 +59,16 @@ class VllmEngine:
         self,
         llm: AsyncLLM,
         tally: LoadTally,
-        events: KvEventStream | None,
+        events: KvEventStream,
+        guard: Guard,
         settings: ReplicaSettings,
     ) -> None:
         self._llm = llm
         self._tally = tally
         self._events = events
+        self._guard = guard
         self._info = read_info(llm.vllm_config, settings)
-        self._defaults: dict[str, Any] = llm.model_config.get_diff_sampling_param()
+        self._defaults = default_sampling(llm.model_config)
         self._loras = {
             name: LoRARequest(name, number, path)
             for number, (name, path) in enumerate(settings.vllm.loras.items(), start=1)
@@ -70,20 +77,26 @@ class VllmEngine:
     @classmethod
     async def start(cls, settings: ReplicaSettings) -> Self:
         """Loads the model and waits until it can be used. Raises SettingsError."""
-        tally = LoadTally()
-        # A site that configures these events itself has somebody else who listens.
-        events = None if "kv_events_config" in settings.vllm.arguments else KvEventStream()
+        tally, events, guard = LoadTally(), KvEventStream(), Guard()
+        guard.remove(events.folder)
         try:
             # In a thread: it takes from seconds to minutes, and the event loop answers others.
-            llm = await asyncio.to_thread(load, settings, tally, events)
+            loading = asyncio.create_task(asyncio.to_thread(load, settings, tally, events))
+            while not loading.done():
+                await asyncio.wait({loading}, timeout=GUARD_PERIOD_S)
+                for process in multiprocessing.active_children():
+                    guard.watch(process.pid or 0)
+            llm = await loading
         except BaseException:
-            if events is not None:
-                await events.stop()
+            guard.close()
             raise
-        engine = cls(llm, tally, events, settings)
-        if events is not None:
+        engine = cls(llm, tally, events, guard, settings)
+        try:
             events.start(engine.info.total_kv_blocks)
-        await engine._warm_up()
+            await engine._warm_up()
+        except BaseException:
+            await engine.shutdown()
+            raise
         return engine
 
     @property
@@ -136,10 +149,7 @@ class VllmEngine:
 
     def on_prefix_change(self, listener: Callable[[PrefixBlocks], None]) -> bool:
         """Fed by vLLM's cache events, from its process."""
-        if self._events is None:
-            return False
-        self._events.on_change(listener)
-        return True
+        return self._events.on_change(listener)
 
     def check(self) -> None:
         """VLLM watches its own processes."""
@@ -148,9 +158,9 @@ class VllmEngine:
 
     async def shutdown(self) -> None:
         """Ends the engine's process."""
-        if self._events is not None:
-            await self._events.stop()
+        await self._events.stop()
         await asyncio.to_thread(self._llm.shutdown, SHUTDOWN_S)
+        await asyncio.to_thread(self._guard.close)
 
     async def _warm_up(self) -> None:
         """The first request of an engine takes seconds: no client should be the one to wait."""

@@ -5,10 +5,22 @@ from typing import Any
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
 from serving.generation import Generation, Structure, StructureKind
+from serving.status import bad_field
+
+
+def default_sampling(model_config: Any) -> dict[str, Any]:
+    """What the model's generation_config.json says of sampling. Without sampling it is greedy."""
+    defaults: dict[str, Any] = model_config.get_diff_sampling_param()
+    if model_config.try_get_generation_config().get("do_sample") is False:
+        defaults["temperature"] = 0.0
+    return defaults
 
 
 def sampling_params(generation: Generation, limit: int, defaults: dict[str, Any]) -> SamplingParams:
-    """Parameters that generate at most limit tokens; defaults are the model's own."""
+    """Parameters that generate at most limit tokens; defaults are the model's own.
+
+    Raises CallError for what cannot be sampled.
+    """
     sampling, decoding = generation.sampling, generation.decoding
     stopping, wanted = generation.stopping, generation.wanted
     chosen = {
@@ -22,6 +34,8 @@ def sampling_params(generation: Generation, limit: int, defaults: dict[str, Any]
     }
     numbers = {k: v for k, v in defaults.items() if k in chosen}
     numbers |= {name: value for name, value in chosen.items() if value is not None}
+    if sampling.num_sequences > 1 and numbers.get("temperature") == 0:
+        raise bad_field("sampling.num_sequences", "must be 1: the model's default is greedy")
     candidates, prompt_candidates = wanted.output_candidates, wanted.prompt_candidates
     logprobs = prompt_logprobs = None
     if candidates is not None and not candidates.token_ids:

@@ -24,7 +24,7 @@ from serving.load_tally import LoadTally, Step
 from serving.settings import ReplicaSettings, SettingsError
 
 
-def load(settings: ReplicaSettings, tally: LoadTally, events: KvEventStream | None) -> AsyncLLM:
+def load(settings: ReplicaSettings, tally: LoadTally, events: KvEventStream) -> AsyncLLM:
     """A vLLM that is ready, whose steps and cache events are told. Raises SettingsError."""
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
     if current_platform.is_cpu():
@@ -54,8 +54,9 @@ def load(settings: ReplicaSettings, tally: LoadTally, events: KvEventStream | No
 
     try:
         config = AsyncEngineArgs(**arguments)
-        if events is not None and config.enable_prefix_caching:
-            config.kv_events_config = KVEventsConfig(**events.config)
+        # A site that configures these events itself has somebody else who listens.
+        if config.enable_prefix_caching and config.kv_events_config is None:
+            config.kv_events_config = KVEventsConfig(**events.publisher())
         return AsyncLLM.from_engine_args(config, stat_loggers=[StepLogger])
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         raise SettingsError(f"vLLM does not start {settings.model}: {error}") from error

@@ -43,7 +43,7 @@ def test_settings_survive_the_way_to_a_replica():
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ({}, "model: "),
+        ({"model": ""}, "model: "),
         ({"model": "m", "modle": "x"}, "modle: is not a setting"),
         ({"model": "m", "vllm.max_model_length": 8}, "vllm.max_model_length: is not a setting"),
         ({"model": "m", "vllm": {"tensor_parallel_size": 0}}, "vllm.tensor_parallel_size: "),
@@ -55,6 +55,20 @@ def test_settings_survive_the_way_to_a_replica():
 def test_a_bad_setting_is_named(args, message):
     with pytest.raises(SettingsError, match=message):
         read_settings(args)
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        ({}, "built-in"),
+        ({"model": "/models/mine"}, "mine"),
+        ({"model": "org/model"}, "org/model"),
+        ({"model": "org/model", "served_names": ["short", "org/model"]}, "short"),
+    ],
+)
+def test_a_model_goes_by_a_name_that_is_no_path(args, name):
+    """No request has to know where a model lies; without one named, the built-in is served."""
+    assert read_settings(args).names[0] == name
 
 
 def test_our_defaults_yield_to_settings_and_those_to_arguments():

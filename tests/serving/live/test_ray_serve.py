@@ -14,6 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from router.policy.fleet import SiteKind
+from serving.models.answers import answer, count_prompt, recite_prompt
 from spillway.local.descendants import descendants
 from spillway.local.plan import SitePlan
 from spillway.local.ports import take_block
@@ -29,14 +30,9 @@ ENDED_DEADLINE_S = 15.0
 
 
 @pytest.fixture(scope="session")
-def site(checkpoint):
-    """A Ray cluster with one replica of the random model."""
-    arguments = {
-        "model": str(checkpoint),
-        "served_names": ["tiny"],
-        "num_cpus": 1,
-        "env": {"OMP_NUM_THREADS": "1"},
-    }
+def site():
+    """A Ray cluster with one replica of the built-in model."""
+    arguments = {"num_cpus": 1, "env": {"OMP_NUM_THREADS": "1"}}
     plan = SitePlan(name="home", kind=SiteKind.HOME, serving=arguments)
     folder = Path(tempfile.mkdtemp(prefix="sw")) / "site"
     with pytest.MonkeyPatch.context() as patch:
@@ -57,10 +53,14 @@ async def served(site):
         yield Live(channel)
 
 
+def text_of(chunks):
+    return "".join(chunk.outputs.text for chunk in chunks)
+
+
 def endless():
     """A request that is far from its end when a test has seen enough of it."""
-    stopping = inference_pb2.StoppingCriteria(max_new_tokens=480, ignore_eos=True)
-    return inference_pb2.GenerateRequest(text="on and on", stopping=stopping)
+    stopping = inference_pb2.StoppingCriteria(max_new_tokens=4_000)
+    return inference_pb2.GenerateRequest(text=count_prompt(0), stopping=stopping)
 
 
 def processes(site, name):
@@ -75,11 +75,22 @@ def processes(site, name):
 
 async def test_streams_pass_through_serve(served):
     """Chunks, prompt info and finish info are those of the replica itself."""
-    chunks = await served.stream(text="hello")
-    assert sum(chunk.outputs.num_tokens for chunk in chunks) == 20
+    chunks = await served.stream(text=count_prompt(7))
+    assert text_of(chunks) == answer(count_prompt(7), 20).text == " 8 9 10 11 12 13 14 "
     assert [chunk.HasField("prompt_info") for chunk in chunks].count(True) == 1
     assert chunks[-1].outputs.finish_info.num_output_tokens == 20
-    assert (await served.report()).model == "tiny"
+    assert (await served.report()).model == "built-in"
+
+
+async def test_a_passage_arrives_whole(served):
+    """Hundreds of tokens, each a byte, and characters of several bytes among them."""
+    prompt, stopping = recite_prompt(), inference_pb2.StoppingCriteria(max_new_tokens=4_000)
+    chunks = await served.stream(text=prompt, stopping=stopping)
+    expected = answer(prompt, 4_000)
+    assert text_of(chunks) == expected.text
+    assert chunks[-1].outputs.finish_info.num_output_tokens == len(expected.token_ids)
+    assert chunks[-1].outputs.finish_info.WhichOneof("stop_reason") == "eos_token_id"
+    assert all("\ufffd" not in chunk.outputs.text for chunk in chunks)
 
 
 async def test_refusals_pass_through_serve(served):
@@ -137,7 +148,7 @@ async def test_a_dead_engine_ends_streams_and_is_replaced(site, served):
     assert time.monotonic() - killed_s < 1.0
     assert (await new_report(site, before.instance_id)).running_requests == 0
     async with grpc.aio.insecure_channel(site.replica_addresses()[-1]) as channel:
-        assert await Live(channel).stream(text="hello again")
+        assert text_of(await Live(channel).stream(text=count_prompt(7))).startswith(" 8 9 ")
 
 
 async def new_report(site, old_instance_id):
