@@ -1,7 +1,36 @@
-"""Settings of all tests."""
+"""Settings of all tests, and what live ones share: one local fleet, started once."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from spillway.local.fleet import LocalFleet
+from spillway.local.reporter import Silent
+from spillway.local.two_sites import built_in_model, two_sites
 
 # How long an example takes depends on what else the machine does, and says nothing of the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+LIVE_TIMEOUT_S = 400  # the first live test starts the fleet: a minute on two idle cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first; live ones get the time that a busy machine takes for a start."""
+    items.sort(key=lambda item: item.get_closest_marker("live") is not None)
+    for item in items:
+        if item.get_closest_marker("live") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LIVE_TIMEOUT_S))
+
+
+@pytest.fixture(scope="session")
+def local_fleet() -> Iterator[LocalFleet]:
+    """A home and a rented site with the built-in model, and a router, for tests that break nothing.
+
+    `local_fleet.address` is the router's; `local_fleet.sites[name]` has the dashboard's URL in
+    `ports.dashboard_url` and its replicas in `replica_addresses()`.
+    """
+    with LocalFleet(two_sites(built_in_model()), Silent()) as fleet:
+        fleet.start()
+        yield fleet

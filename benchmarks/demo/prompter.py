@@ -1,10 +1,16 @@
 """Prompts that end in a number, whose right answer is to count on from it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
 
 from benchmarks.workloads.plan import Session
 from benchmarks.workloads.prompts import FillerPrompter, Prompt
+from serving.counting import count_on
+from serving.models import answers
+
+Answer = Callable[[str, int], str]
 
 STARTS = 800  # counting a long answer on from below this stays below 1,000
 RESERVE = len(" 799")
@@ -13,7 +19,7 @@ RESERVE = len(" 799")
 class CountingPrompter:
     """For byte-level vocabularies; `answer(text, tokens)` is what must follow a prompt."""
 
-    def __init__(self, answer: Callable[[str, int], str]) -> None:
+    def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._filler = FillerPrompter(bytes_per_token=1.0)
 
@@ -23,3 +29,10 @@ class CountingPrompter:
         start = int.from_bytes(digest) % STARTS
         text = self._filler.extended(session, turn, history, RESERVE).rstrip() + f" {start}"
         return Prompt(text, self._answer(text, session.turns[turn].output_tokens))
+
+
+def answer_of(serving: Mapping[str, Any]) -> Answer:
+    """What the engine that these arguments of serving.app:build describe says to a prompt."""
+    if serving.get("engine") == "fake":
+        return lambda text, tokens: bytes(islice(count_on(text.encode()), tokens)).decode()
+    return lambda text, tokens: answers.answer(text, tokens).text

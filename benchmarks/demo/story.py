@@ -1,8 +1,9 @@
 """The story's phases, and the sessions that arrive in each, sized to what this machine measured.
 
-Home has a few slots (sequences its engine decodes at once), so it is full long before the machine
-is: that leaves the rented site, on the same cores here, room to be faster. The surge asks for
-several times what home's slots can serve, whatever a slot serves on this machine.
+Home has a few slots (sequences its engine decodes at once), the rented site has many, and both run
+on the same cores. The surge asks for more than home's slots can serve and less than both sites can,
+as measured while both were busy; so it overflows on a fast machine and on a slow one, and queues
+end when it does.
 """
 
 import random
@@ -15,10 +16,12 @@ from benchmarks.workloads.sessions import Shape, sessions
 
 TURNS_MEAN = 2.0
 THINK_S_MEAN = 0.8
-TURN_S = 1.5  # a turn is given as many tokens as a full home takes this long for
-OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 160
+TURN_S = 1.0  # a turn is given as many tokens as a busy home takes this long for
+OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 240
 PROMPT_TOKENS = 48
-CALM_LOAD, SURGE_LOAD = 0.35, 2.5  # of what home's slots can serve
+CALM_LOAD = 0.4  # of what a busy home serves
+SURGE_LOAD_MAX = 3.0  # likewise
+SURGE_SHARE = 0.6  # of what both sites serve; the router and its clients need the rest
 CALM_CV, SURGE_CV = 0.5, 1.0  # calm arrivals are even, so that a chance burst does not overflow
 OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 1.0, 8.0
 OBJECTIVE_PER_IDLE_TTFT = 10.0  # far above what calm sees, far below what the surge's queue makes
@@ -26,23 +29,29 @@ OBJECTIVE_PER_IDLE_TTFT = 10.0  # far above what calm sees, far below what the s
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What this machine does, in seconds."""
+    """What this machine does: one stream on an idle site, and both sites busy at once."""
 
+    idle_ttft_s: float
     home_slots: int
-    idle_ttft_s: float  # of one stream on an idle site
-    busy_itl_s: float  # between two tokens of a stream when both sites' slots are full
+    home_tokens_per_s: float
+    rented_tokens_per_s: float
 
     @property
     def output_tokens(self) -> int:
-        """Tokens of a turn that keeps a slot for about `TURN_S`."""
-        wanted = round(TURN_S / max(self.busy_itl_s, 1e-3))
+        """Tokens of a turn that keeps a slot of a busy home for about `TURN_S`."""
+        wanted = round(TURN_S * self.home_tokens_per_s / self.home_slots)
         return min(OUTPUT_TOKENS_MAX, max(OUTPUT_TOKENS_MIN, wanted))
 
     @property
     def home_turns_per_s(self) -> float:
-        """Turns that home's slots serve per second."""
-        turn_s = self.idle_ttft_s + self.output_tokens * self.busy_itl_s
-        return self.home_slots / turn_s
+        """Turns that a busy home serves per second."""
+        return self.home_tokens_per_s / self.output_tokens
+
+    @property
+    def surge_load(self) -> float:
+        """The surge's demand as a multiple of what a busy home serves."""
+        both = self.home_tokens_per_s + self.rented_tokens_per_s
+        return min(SURGE_LOAD_MAX, SURGE_SHARE * both / self.home_tokens_per_s)
 
     @property
     def objective_ttft_s(self) -> float:
@@ -53,13 +62,11 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of the story; `load` is the demand as a multiple of what home can serve."""
+    """A stretch of the story."""
 
     name: str
     begins_s: float
     duration_s: float
-    load: float
-    cv: float
 
     @property
     def ends_s(self) -> float:
@@ -67,9 +74,9 @@ class Phase:
         return self.begins_s + self.duration_s
 
 
-CALM = Phase("calm", 0.0, 8.0, CALM_LOAD, CALM_CV)
-SURGE = Phase("surge", CALM.ends_s, 12.0, SURGE_LOAD, SURGE_CV)
-CALM_AGAIN = Phase("calm again", SURGE.ends_s, 16.0, CALM_LOAD, CALM_CV)
+CALM = Phase("calm", 0.0, 8.0)
+SURGE = Phase("surge", CALM.ends_s, 12.0)
+CALM_AGAIN = Phase("calm again", SURGE.ends_s, 16.0)
 PHASES = (CALM, SURGE, CALM_AGAIN)
 
 
@@ -88,9 +95,10 @@ def plan(calibration: Calibration, rng: random.Random) -> Iterator[Session]:
         output_tokens=calibration.output_tokens,
     )
     for phase in PHASES:
-        rate = arrivals.constant(phase.load * calibration.home_turns_per_s / TURNS_MEAN)
+        load, cv = (calibration.surge_load, SURGE_CV) if phase is SURGE else (CALM_LOAD, CALM_CV)
+        rate = arrivals.constant(load * calibration.home_turns_per_s / TURNS_MEAN)
         found = sessions(
-            arrivals.gamma(rate, phase.cv, rng),
+            arrivals.gamma(rate, cv, rng),
             shape,
             rng=rng,
             duration_s=phase.duration_s,

@@ -1,5 +1,7 @@
 """The tables that the demo ends with."""
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.demo.story import PHASES
@@ -13,6 +15,7 @@ SITE_COLUMNS = (
     *("site", "sessions", "turns", "TTFT p50", "p99 ms", "ITL p50", "p99 ms"),
     *("tokens", "cache hits", "metered cost"),
 )
+FAILURES_SHOWN = 5
 PHASE_COLUMNS = ("phase", "turns", "overflow", "TTFT p50", "p99 ms")
 
 
@@ -21,6 +24,17 @@ def show(records: Sequence[Record], state: fleet_pb2.FleetState, home: str) -> N
     print_table("What each site served", SITE_COLUMNS, [_site(records, s) for s in state.sites])
     rows = [_phase(in_phase(records, phase.name), phase.name, home) for phase in PHASES]
     print_table("What overflowed", PHASE_COLUMNS, rows)
+
+
+def show_failures(records: Sequence[Record]) -> None:
+    """Print what went wrong, each kind once."""
+    kinds = Counter(
+        (record.status, record.site or "no site", record.detail)
+        for record in records
+        if record.status != "OK" or record.right is False
+    )
+    for (status, site, detail), count in kinds.most_common(FAILURES_SHOWN):
+        sys.stdout.write(f"{count} times {status} at {site}: {detail}\n")
 
 
 def _site(records: Sequence[Record], site: fleet_pb2.SiteState) -> list[str]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 POLL_INTERVAL_S = 0.02
+TRACKER = b"multiprocessing.resource_tracker"
+TRACKER_GRACE_S = 2.0
 
 
 def become_subreaper() -> None:
@@ -35,13 +37,19 @@ def reap() -> dict[int, int]:
 
 
 def end_all(deadline_s: float) -> bool:
-    """SIGKILL every descendant until none is left; False if some outlive `deadline_s` seconds."""
-    give_up = time.monotonic() + deadline_s
+    """SIGKILL every descendant until none is left; False if some outlive `deadline_s` seconds.
+
+    Python's resource trackers get a moment more: they end by themselves once those they track for
+    are gone, and remove the semaphores and the shared memory that these left in /dev/shm.
+    """
+    begun = time.monotonic()
     while has_children():
-        for pid, parent in descendants(os.getpid()):
-            _kill(pid, parent)
-        if time.monotonic() > give_up:
+        waited_s = time.monotonic() - begun
+        if waited_s > deadline_s:
             return False
+        for pid, parent in descendants(os.getpid()):
+            if waited_s > TRACKER_GRACE_S or not _is_tracker(pid):
+                _kill(pid, parent)
         time.sleep(POLL_INTERVAL_S)
     return True
 
@@ -69,6 +77,13 @@ def descendants(root: int) -> list[tuple[int, int]]:
         found += [(pid, parent) for pid in children.get(parent, ())]
         frontier += children.get(parent, ())
     return found
+
+
+def _is_tracker(pid: int) -> bool:
+    try:
+        return TRACKER in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it ended meanwhile
+        return False
 
 
 def _parent(pid: int) -> int | None:

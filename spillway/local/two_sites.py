@@ -9,6 +9,7 @@ from typing import Any
 
 from router.policy.fleet import Price, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
+from serving.models import BUILT_IN
 from spillway.local.plan import FleetPlan, SitePlan
 
 HOME, RENTED = "home", "rented"
@@ -19,20 +20,25 @@ ITL_MS = 500  # wide: two engines share this machine
 
 
 def two_sites(
-    serving: Mapping[str, Any], *, ttft_s: float = TTFT_S, listen: str | None = None
+    settings: Mapping[str, Any], *, ttft_s: float = TTFT_S, listen: str | None = None
 ) -> FleetPlan:
-    """The plan; `serving` holds arguments of serving.app:build for both sites."""
+    """The plan; `settings` holds arguments of serving.app:build for both sites."""
     slo = SloClass("interactive", ttft_ns=round(ttft_s * NS_PER_S), itl_ns=ITL_MS * NS_PER_MS)
     home = Price(committed_replicas=1)
     rented = Price(metered_usd_per_replica_hour=RENTED_USD_PER_REPLICA_HOUR)
     return FleetPlan(
         sites=(
-            SitePlan(HOME, SiteKind.HOME, _with_slots(serving, HOME_SLOTS), home),
-            SitePlan(RENTED, SiteKind.RENTED, _with_slots(serving, RENTED_SLOTS), rented),
+            SitePlan(HOME, SiteKind.HOME, _with_slots(settings, HOME_SLOTS), home),
+            SitePlan(RENTED, SiteKind.RENTED, _with_slots(settings, RENTED_SLOTS), rented),
         ),
         slo_classes=(slo,),
         listen=listen,
     )
+
+
+def built_in_model() -> dict[str, Any]:
+    """The arguments for vLLM engines with the built-in model."""
+    return {"model": str(BUILT_IN)}
 
 
 def fake_engine() -> dict[str, Any]:
@@ -40,10 +46,10 @@ def fake_engine() -> dict[str, Any]:
     return {"model": "counting", "engine": "fake"}
 
 
-def _with_slots(serving: Mapping[str, Any], slots: int) -> dict[str, Any]:
+def _with_slots(settings: Mapping[str, Any], slots: int) -> dict[str, Any]:
     """The same arguments with a bound on the sequences that the engine decodes at once."""
-    if serving.get("engine") == "fake":
-        return {**serving, "fake": {**serving.get("fake", {}), "max_running": slots}}
-    vllm = serving.get("vllm", {})
+    if settings.get("engine") == "fake":
+        return {**settings, "fake": {**settings.get("fake", {}), "max_running": slots}}
+    vllm = settings.get("vllm", {})
     arguments = {**vllm.get("arguments", {}), "max_num_seqs": slots}
-    return {**serving, "vllm": {**vllm, "arguments": arguments}}
+    return {**settings, "vllm": {**vllm, "arguments": arguments}}

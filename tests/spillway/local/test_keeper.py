@@ -123,6 +123,25 @@ def test_a_command_that_ends_by_itself_is_reported_with_its_last_words(tmp_path:
     kept.stop()
 
 
+def test_semaphores_and_shared_memory_are_removed(tmp_path: Path):
+    """Python's resource tracker outlives those it tracks for, and cleans up after them."""
+    code = """
+        import multiprocessing, time
+        from multiprocessing.shared_memory import SharedMemory
+        multiprocessing.set_start_method("spawn")
+        lock, memory = multiprocessing.Lock(), SharedMemory(create=True, size=1)
+        print(lock._semlock.name, memory.name, flush=True)
+        time.sleep(300)
+    """
+    kept = Kept(python(code), os.environ, tmp_path / "home")
+    wait_for(lambda: len(kept.output.split()) == 2)
+    semaphore, memory = kept.output.split()
+    left = [Path("/dev/shm") / f"sem.{semaphore[1:]}", Path("/dev/shm") / memory]
+    assert all(path.exists() for path in left)
+    kept.stop()
+    assert not any(path.exists() for path in left)
+
+
 def test_the_command_gets_its_grace(tmp_path: Path):
     """SIGTERM comes first where the command is given time to end by itself."""
     code = """

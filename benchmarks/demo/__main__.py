@@ -1,0 +1,127 @@
+"""`python -m benchmarks.demo`: the overflow story, from nothing to its tables."""
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.demo import table
+from benchmarks.demo.calibration import calibrate
+from benchmarks.demo.prompter import CountingPrompter, answer_of
+from benchmarks.demo.screen import Screen, Tally
+from benchmarks.demo.story import Calibration, plan
+from benchmarks.demo.verdict import checks
+from benchmarks.demo.watch import watching
+from benchmarks.serving.driver import Driver
+from benchmarks.serving.record import Record
+from benchmarks.serving.target import connected
+from benchmarks.workloads.prompts import Prompter
+from spillway.local.errors import LocalError
+from spillway.local.fleet import LocalFleet
+from spillway.local.foreground import sigterm_as_interrupt
+from spillway.local.reporter import reporter_for_terminal
+from spillway.local.two_sites import (
+    HOME,
+    HOME_SLOTS,
+    RENTED,
+    built_in_model,
+    fake_engine,
+    two_sites,
+)
+from wire.spillway.v1 import fleet_pb2
+
+TURN_DEADLINE_S = 60.0
+TICK_S = 0.1
+
+
+def main() -> int:
+    """0 where the story went as it must, 1 where it did not, 130 after Ctrl-C."""
+    options = _parser().parse_args()
+    started_s = time.monotonic()
+    serving = fake_engine() if options.engine == "fake" else built_in_model()
+    try:
+        with sigterm_as_interrupt():
+            good = _demo(serving, options.seed)
+    except LocalError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("Interrupted: everything that was started has ended.")
+        return 130
+    _say(f"Finished in {time.monotonic() - started_s:.0f} s.")
+    return 0 if good else 1
+
+
+def _demo(serving: Mapping[str, Any], seed: int) -> bool:
+    """Start the fleet, tell the story, print what came of it; whether it went as it must."""
+    prompter = CountingPrompter(answer_of(serving))
+    reporter = reporter_for_terminal()
+    with LocalFleet(two_sites(serving), reporter) as fleet:
+        with reporter:
+            fleet.start_sites()
+            reporter.say("clients", "measuring what this machine serves")
+            home, rented = (fleet.sites[name].replica_addresses()[0] for name in (HOME, RENTED))
+            measured = asyncio.run(calibrate(home, rented, HOME_SLOTS, prompter))
+            reporter.say("clients", f"ready: {_sizing(measured)}")
+            fleet.start_router(two_sites(serving, ttft_s=measured.objective_ttft_s))
+        records, state = asyncio.run(_tell(fleet.address, measured, prompter, seed))
+    table.show(records, state, HOME)
+    table.show_failures(records)
+    found = checks(records, HOME)
+    for check in found:
+        sys.stdout.write(f"{'yes' if check.holds else 'NO '}  {check.sentence}\n")
+    return all(check.holds for check in found)
+
+
+async def _tell(
+    address: str, measured: Calibration, prompter: Prompter, seed: int
+) -> tuple[list[Record], fleet_pb2.FleetState]:
+    """Drive the story's sessions; what its clients saw, and the router's last state."""
+    records: list[Record] = []
+    tally = Tally()
+
+    def on_record(record: Record) -> None:
+        records.append(record)
+        tally.done += 1
+        tally.wrong += record.status != "OK" or record.right is not True
+
+    async with connected(address, deadline_s=TURN_DEADLINE_S) as target, watching(address) as watch:
+        driver = Driver(target, prompter, on_record)
+        screen = Screen(watch, tally, lambda: time.perf_counter() - driver.begun_at)
+        sessions = list(plan(measured, random.Random(seed)))
+        with screen:
+            story = asyncio.create_task(driver.open_loop(sessions))
+            while not story.done():
+                screen.tick()
+                await asyncio.wait([story], timeout=TICK_S)
+            await story
+    return records, watch.state
+
+
+def _sizing(measured: Calibration) -> str:
+    return (
+        f"home serves {measured.home_turns_per_s:.1f} turns/s of {measured.output_tokens} tokens; "
+        f"the surge asks for {measured.surge_load:.1f} times that; "
+        f"a first token is promised within {measured.objective_ttft_s:.1f} s"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
+    parser.add_argument(
+        "--engine", choices=("vllm", "fake"), default="vllm", help="fake: rehearse without a model"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seeds arrivals and sessions")
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""A local fleet: its sites, started side by side, and a router in front of them."""
+
+import random
+import tempfile
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from spillway.local.memory import require_memory
+from spillway.local.plan import FleetPlan, SitePlan
+from spillway.local.ports import take_block
+from spillway.local.reporter import Reporter
+from spillway.local.router import LocalRouter
+from spillway.local.site import LocalSite
+
+SOCKET_FOLDER_LENGTH_MAX = 40  # Ray adds 60 characters, and the name of a socket has at most 107
+
+
+class LocalFleet:
+    """A fleet between its start and `stop()`, which the end of a `with` block calls."""
+
+    def __init__(self, plan: FleetPlan, reporter: Reporter) -> None:
+        self.plan = plan
+        self.folder = _folder()
+        self.sites: dict[str, LocalSite] = {}
+        self._router: LocalRouter | None = None
+        self._reporter = reporter
+        self._rng = random.SystemRandom()  # two fleets that start together must not draw alike
+
+    @property
+    def router(self) -> LocalRouter:
+        """The router; RuntimeError before the start."""
+        if self._router is None:
+            raise RuntimeError("the fleet is not started")
+        return self._router
+
+    @property
+    def address(self) -> str:
+        """Where clients connect."""
+        return self.router.address
+
+    def start(self) -> None:
+        """Start the sites, then the router, and wait until it sees every site.
+
+        Raises:
+            LocalError: the message is one sentence that says what to do.
+        """
+        self.start_sites()
+        self.start_router(self.plan)
+
+    def start_sites(self) -> None:
+        """Start the sites side by side and wait until each serves.
+
+        Raises:
+            LocalError: see `start`.
+        """
+        require_memory(self.plan.memory_bytes)
+        for plan in self.plan.sites:
+            self.launch_site(plan)
+        with ThreadPoolExecutor(len(self.sites)) as pool:
+            starts = [
+                pool.submit(site.start, partial(self._reporter.say, name))
+                for name, site in self.sites.items()
+            ]
+            try:
+                done, _ = wait(starts, return_when=FIRST_EXCEPTION)
+                for start in done:
+                    start.result()
+            except BaseException:
+                self.stop()  # or the others would go on starting for minutes
+                raise
+
+    def start_router(self, plan: FleetPlan) -> None:
+        """Start a router by this plan, in the place of one before, and wait until it sees all.
+
+        Raises:
+            LocalError: see `start`.
+        """
+        if self._router is not None:
+            self._router.stop()
+        self._reporter.say("router", "starting")
+        block = take_block(self._rng)
+        try:
+            sites = list(self.sites.values())
+            self._router = LocalRouter.launch(plan, sites, block, self.folder / "router")
+        except BaseException:
+            block.release()
+            raise
+        self._router.wait_until_serving({site.name: site.replicas for site in plan.sites})
+        self._reporter.say("router", f"ready at {self.address}")
+
+    def launch_site(self, plan: SitePlan) -> LocalSite:
+        """Start a site's Ray head, without waiting for it."""
+        site = LocalSite(plan, self.folder / plan.name)
+        self.sites[plan.name] = site
+        return site
+
+    def stop(self) -> None:
+        """End everything this fleet started, side by side; safe to call again."""
+        stops = [site.stop for site in self.sites.values()]
+        if self._router is not None:
+            stops.append(self._router.stop)
+        threads = [threading.Thread(target=stop) for stop in stops]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _folder() -> Path:
+    """A name for the folder that the keepers make and remove; short, for the sockets in it."""
+    base = Path(tempfile.gettempdir())
+    if len(str(base)) > SOCKET_FOLDER_LENGTH_MAX:
+        base = Path("/tmp")  # noqa: S108  (the name in it is random and its mode 0700)
+    return base / f"spillway-{random.SystemRandom().getrandbits(40):010x}"
