@@ -4,8 +4,9 @@ A raw prompt may end in
 
 - a number of one to four digits: it is counted on from, `417` gives ` 418 419 420`. Past 999 comes
   1000, and so on to 9999, after which the answer ends. Leading zeros stay: `007` gives ` 008 009`.
-- a number, a space and a beginning of the next number (none, some or all of its digits): the count
-  goes on, `417 41` gives `8 419`. So an answer cut anywhere continues as if it had not been cut.
+- a number, a space or line break, and a beginning of the next number (none, some or all of its
+  digits): the count goes on, `417 41` gives `8 419`. So an answer cut anywhere continues as if it
+  had not been cut.
 - the name of a passage, in any case and perhaps with a full stop: a line break, the passage, the
   end. Again, cut anywhere it continues.
 - anything else: it counts from nought, ` 0 1 2`.
@@ -15,24 +16,29 @@ neither space nor line break; a message that asks for nothing gets passages.HELP
 Nothing further back than 16 tokens matters, so any text may stand before.
 """
 
+import codecs
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from serving.models.cues import WINDOW, cues
+from serving.models.cues import WINDOW, Cue, cues, fold
 from serving.models.passages import FERRY_NAME, HELP, PASSAGES
-from serving.models.vocabulary import ASSISTANT, END, decode, encode, encode_chat
+from serving.models.vocabulary import ASSISTANT, END, encode, encode_chat
 
 LAST_NUMBER = 9999
 
-_CUES = cues()
+_CUES = defaultdict[int, list[Cue]](list)
+"""By the last token that is heard, in either case."""
+for _cue in cues():
+    _CUES[fold(_cue.heard[-1])].append(_cue)
 
 TURN, MARK = "\ue000", "\ue001"
 """How the assistant's mark, and any other, are written where tokens are matched as text."""
 
-_CUT_COUNT = re.compile(rf"(?<![0-9])([0-9]{{1,4}})[ {TURN}]([0-9]{{0,4}})$")
-_NUMBER = re.compile(r"(?<![0-9])([0-9]{1,4})$")
+_CUT_COUNT = re.compile(rf"(?<![0-9])([0-9]{{1,4}})[ \n{TURN}]([0-9]{{0,4}})\Z")
+_NUMBER = re.compile(r"(?<![0-9])([0-9]{1,4})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,9 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The text as a client sees it; a character cut at the end shows as U+FFFD."""
-        return decode(self.token_ids)
+        """The text as a client sees it: a character that is cut at the end is not shown."""
+        spoken = bytes(token for token in self.token_ids if token < END)
+        return codecs.getincrementaldecoder("utf-8")(errors="replace").decode(spoken)
 
     @property
     def ended(self) -> bool:
@@ -75,13 +82,18 @@ def answer_chat(messages: Sequence[tuple[str, str]], tokens_max: int) -> Answer:
 
 
 def answer_to_tokens(prompt: Sequence[int], tokens_max: int) -> Answer:
-    """The answer to a prompt of token ids, which begins with BEGIN or has at least 16 tokens."""
+    """The answer to a prompt of token ids, which begins with BEGIN or has at least 16 tokens.
+
+    Raises ValueError for no tokens at all.
+    """
+    if not prompt:
+        raise ValueError("a prompt of no tokens has no answer")
     return Answer(list(islice(_spoken(tuple(prompt[-WINDOW:])), tokens_max)))
 
 
 def _spoken(tokens: tuple[int, ...]) -> Iterator[int]:
     """The tokens that follow a prompt with this end, up to and with END."""
-    for cue in _CUES:
+    for cue in _CUES.get(fold(tokens[-1]), ()):
         if cue.follows(tokens):
             yield from cue.rest
             yield END

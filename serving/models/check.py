@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from serving.models.answers import (
+    LAST_NUMBER,
     answer,
     answer_chat,
     answer_to_tokens,
@@ -44,38 +45,34 @@ class Verdict:
 def contexts() -> Iterator[tuple[str, list[Case]]]:
     """Groups of cases, each under the words that name it."""
     filler = "Wörter, words, 言葉 and 7 numbers 12 345; "
-    dialogue = [
-        ("system", filler * 10),
+    turns = [
+        ("system", filler * 3),
         ("user", count_prompt(998)),
         ("assistant", answer(count_prompt(998), 40).text.strip()),
-        ("user", recite_prompt()),
-        ("assistant", FERRY),
     ]
-    yield "every start, 420 tokens", [_raw(count_prompt(start), 420) for start in STARTS]
-    yield "every start, alone", [_raw(str(start), 40) for start in STARTS]
+    recited = [*turns, ("user", recite_prompt()), ("assistant", FERRY)]
+    yield "every start, 420 tokens", [_raw(count_prompt(n), 420) for n in STARTS]
+    yield "every start, alone", [_raw(str(n), 40) for n in STARTS]
+    yield "every start, in the second turn", [_chat([*turns, ("user", f"{n}")], 24) for n in STARTS]
     yield (
         "every start, after 100 to 600 bytes of other text",
-        [_raw(count_prompt(start, (filler * 16)[: 100 + start // 2]), 40) for start in STARTS],
+        [_raw(count_prompt(n, (filler * 16)[: 100 + n // 2]), 40) for n in STARTS],
     )
     yield (
-        "every start, in the third turn of a conversation",
-        [_chat([*dialogue, ("user", f"{start}")], 24) for start in STARTS],
-    )
-    yield (
-        "every seventh start, after 2,000 to 8,000 tokens",
+        "every seventh start, after 1,800 to 7,700 characters",
         [_raw(count_prompt(n, (filler * 200)[: 1800 + 6 * n]), 30) for n in STARTS[::7]],
     )
-    yield "every number up to 9,999", [_raw(str(n), 12) for n in range(10_000)]
-    asked = [
-        recite_prompt(),
-        recite_prompt().upper() + ".",
-        f"{filler}{FERRY_NAME}\n",
-        filler * 90 + FERRY_NAME,
-    ]
+    yield (
+        "every seventh start, after a recital",
+        [_chat([*recited, ("user", count_prompt(n))], 24) for n in STARTS[::7]],
+    )
+    yield "every number up to 9,999", [_raw(str(n), 12) for n in range(LAST_NUMBER + 1)]
+    shouted = recite_prompt().upper() + "."
     yield (
         "the passage",
-        [_raw(prompt, 1000) for prompt in asked]
-        + [_chat([("user", asked[0])], 1000), _chat([*dialogue, ("user", asked[1])], 1000)],
+        [_raw(f"{filler * 90}{asked}", 1000) for asked in (FERRY_NAME, shouted, FERRY_NAME + "\n")]
+        + [_raw(recite_prompt(), 1000), _chat([("user", recite_prompt())], 1000)]
+        + [_chat([*recited, ("user", shouted)], 1000)],
     )
     yield "a message that asks for nothing", [_chat([("user", "Hello?")], 200)]
     yield "random endings", list(_random_endings(6000))
@@ -144,7 +141,8 @@ def main(folder: Path) -> int:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
         for name, cases in contexts():
             began_s = time.monotonic()
-            verdict = judge(model, cases)
+            # Rounding to bfloat16 differs by token, not by start: a fifth of the cases shows it.
+            verdict = judge(model, cases if dtype == torch.float32 else cases[::5])
             failed |= verdict.wrong > 0
             print(  # noqa: T201
                 f"{str(dtype).removeprefix('torch.'):>8}  {verdict.tokens:>8,} tokens, "

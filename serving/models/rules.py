@@ -21,6 +21,8 @@ FEATURES = BITS + 2
 
 DIGITS = tuple(b"0123456789")
 SPACE = ord(" ")
+SEPARATORS = {SPACE, ord("\n"), ASSISTANT}
+"""What may stand between a number and the next. The model itself says a space."""
 
 DIGITS_MAX = 4
 """The widest number that is counted on from."""
@@ -31,7 +33,7 @@ def features(token: int) -> tuple[int, ...]:
     flags = (
         *(token >> bit & 1 for bit in range(BITS)),
         token in DIGITS,
-        token in {SPACE, ASSISTANT},
+        token in SEPARATORS,
     )
     return tuple(1 if flag else -1 for flag in flags)
 
@@ -112,13 +114,22 @@ class Rule:
 def rules() -> Iterator[Rule]:
     """All that the model knows."""
     yield Rule(ALWAYS, {SPACE: 1}, Level.DEFAULT)
-    yield Rule(is_token(0, SPACE), {DIGITS[0]: 1}, Level.FALLBACK)
-    yield Rule(is_token(0, ASSISTANT), {HELP.encode()[0]: 1}, Level.FALLBACK)
+    yield from _fall_back()
     for cue in cues():
         yield _recite(cue)
     for width in range(1, DIGITS_MAX + 1):
         yield from _count(width)
     yield from _stop()
+
+
+def _fall_back() -> Iterator[Rule]:
+    """What to say where a number would follow another, but there is none, or too wide a one."""
+    too_wide = ALWAYS
+    for slot in range(1, DIGITS_MAX + 2):
+        too_wide += is_digit(slot)
+    for separator, says in ((SPACE, DIGITS[0]), (ASSISTANT, HELP.encode()[0])):
+        for before in (is_no_digit(1), too_wide):
+            yield Rule(is_token(0, separator) + before, {says: 1}, Level.FALLBACK)
 
 
 def _recite(cue: Cue) -> Rule:

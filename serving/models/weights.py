@@ -64,7 +64,11 @@ def codewords() -> Tensor:
 
 
 def tensors(rules: Sequence[Rule]) -> dict[str, Tensor]:
-    """All weights in bfloat16, by the names that Llama checkpoints use."""
+    """All weights by the names that Llama checkpoints use.
+
+    They are bfloat16, for most are small whole numbers; the norms are float32, so that a one stays
+    a one from layer to layer. An engine that runs in bfloat16 rounds it back to one by itself.
+    """
     words = codewords()
     made = {
         "model.embed_tokens.weight": _embedding(),
@@ -84,7 +88,10 @@ def tensors(rules: Sequence[Rule]) -> dict[str, Tensor]:
         mlp = _mlp(rules, words)
         parts |= {f"mlp.{name}": part * last for name, part in mlp.items()}
         made |= {f"model.layers.{layer}.{name}.weight": part for name, part in parts.items()}
-    return {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in made.items()}
+    return {
+        name: tensor if "norm" in name else tensor.to(torch.bfloat16).contiguous()
+        for name, tensor in made.items()
+    }
 
 
 def intermediate(rules: Sequence[Rule]) -> int:
