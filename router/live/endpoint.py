@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import grpc
 
+from router.live import background
 from router.live.channel import open_channel
 from router.live.follower import Follower, Pace
 from router.live.timed_core import TimedCore
@@ -30,7 +31,7 @@ class LiveEndpoint:
         self.generate_stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
         self._abort = ControlStub(self._channel).Abort
         self.follower = Follower(core, site, self.name, self._channel, pace)
-        self._following = asyncio.create_task(self.follower.run(), name=f"follow {self.name}")
+        self._following = background.begin(self.follower.run(), f"follow {self.name}")
         self._calls = 0
         self._no_calls = asyncio.Event()
         self._no_calls.set()
@@ -67,6 +68,5 @@ class LiveEndpoint:
     async def close(self) -> None:
         """Ends everything now, calls included."""
         self.follower.leave()
-        self._following.cancel()
-        await asyncio.gather(self._following, return_exceptions=True)
+        await background.end(self._following)
         await self._channel.close()

@@ -15,7 +15,7 @@ import grpc
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from router.live.backoff import Backoff
-from router.live.identity import Identity, identify
+from router.live.identity import Identity, NotVllmError, identify
 from router.live.load_watch import LoadWatch
 from router.live.probe import Answer, probe
 from router.live.timed_core import TimedCore
@@ -89,7 +89,7 @@ class Follower:
             self._doubted.clear()
             try:
                 identity = await identify(self._channel, _IDENTIFY_TIMEOUT_S)
-            except grpc.aio.AioRpcError:
+            except (grpc.aio.AioRpcError, NotVllmError):
                 await asyncio.sleep(backoff.wait_s())
                 continue
             backoff.reset()

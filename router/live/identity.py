@@ -24,10 +24,16 @@ class Identity:
         return (first, *(name for name in self.model.served_model_aliases if name != first))
 
 
+class NotVllmError(Exception):
+    """What answers is no server of vllm.Control."""
+
+
 async def identify(channel: grpc.aio.Channel, timeout_s: float) -> Identity:
-    """Asks. Raises grpc.aio.AioRpcError where nobody answers, or not vllm.Control."""
+    """Asks. Raises grpc.aio.AioRpcError where nobody answers, and NotVllmError."""
     control = ControlStub(channel)
     model = await control.GetModelInfo(pb.GetModelInfoRequest(), timeout=timeout_s)
+    if model is None:  # bytes that are no message, as gRPC gives them
+        raise NotVllmError
     asked_ns = now_ns()
     try:
         server = await control.GetServerInfo(pb.GetServerInfoRequest(), timeout=timeout_s)
@@ -35,4 +41,4 @@ async def identify(channel: grpc.aio.Channel, timeout_s: float) -> Identity:
         if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
             raise
         server = pb.ServerInfo()
-    return Identity(model, server, now_ns() - asked_ns)
+    return Identity(model, server or pb.ServerInfo(), now_ns() - asked_ns)

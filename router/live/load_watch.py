@@ -59,7 +59,7 @@ class LoadWatch:
             while True:
                 async with asyncio.timeout(_SILENCES_MAX * self._silence_max_s):
                     report = await call.read()
-                if report is grpc.aio.EOF:
+                if report is grpc.aio.EOF or report is None:  # None: bytes that are no report
                     return
                 backoff.reset()
                 if self.last is not None and self.last.instance_id != report.instance_id:

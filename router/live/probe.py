@@ -31,4 +31,5 @@ async def probe(check: grpc.aio.UnaryUnaryMultiCallable, timeout_s: float) -> An
         if error.code() in _NO_ANSWER:
             return Answer(None, serving=False)
         return Answer(now_ns() - asked_ns, serving=True)
-    return Answer(now_ns() - asked_ns, serving=health.status == _SERVING)
+    serving = health is None or health.status == _SERVING  # None: bytes that are no answer
+    return Answer(now_ns() - asked_ns, serving=serving)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
+from router.live import background
 from router.live.endpoint import LiveEndpoint
 
 OpenEndpoint = Callable[[str, str], LiveEndpoint]
@@ -57,6 +58,6 @@ class Roster:
 
     def _retire(self, endpoint: LiveEndpoint) -> None:
         endpoint.leave()
-        task = asyncio.create_task(endpoint.finish(), name=f"finish {endpoint.name}")
+        task = background.begin(endpoint.finish(), f"finish {endpoint.name}")
         self._retiring[task] = endpoint
         task.add_done_callback(self._retiring.pop)

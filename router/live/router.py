@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
+from router.live import background
 from router.live.closing import Closing
 from router.live.control import Control
 from router.live.discovery import SiteDiscovery
@@ -187,22 +188,9 @@ class Router:
             self._core.tell(Ticked())
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_log_failure)
-        self._opened.push_async_callback(_end, task)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+        self._opened.push_async_callback(background.end, background.begin(work, name))
 
 
 def _decision_log(settings: RouterSettings) -> DecisionLog | None:
     log = settings.decision_log
     return DecisionLog(log.path, log.bytes_max, log.files_max) if log.path else None
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    """Work that never ends has ended: a defect, and nobody awaits it to see."""
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("%s failed", task.get_name(), exc_info=task.exception())

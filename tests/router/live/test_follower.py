@@ -178,3 +178,39 @@ async def test_a_delisted_endpoint_finishes_its_streams():
         assert len(server.calls) == 1
         finish.set()
         assert (await call.read()).outputs.text == "b"
+
+
+class Babbling(Scripted):
+    """A server that answers every question with bytes that are no message."""
+
+    def services(self):
+        async def one(_raw, _context):
+            return b"\xff\xff"
+
+        async def many(_raw, _context):
+            yield b"\xff\xff"
+
+        unary = grpc.unary_unary_rpc_method_handler(one)
+        stream = grpc.unary_stream_rpc_method_handler(many)
+        info = {} if self.names == ("fake",) else super().services()["vllm.Control"]
+        return {
+            "vllm.Control": {"GetModelInfo": unary, "GetServerInfo": unary, **info},
+            "grpc.health.v1.Health": {"Check": unary},
+            "spillway.v1.Load": {"Watch": stream},
+        }
+
+
+async def test_an_endpoint_that_babbles_disturbs_nobody(caplog):
+    """One that cannot say who it is is not used; one that only reports nonsense is."""
+    mute, confused = Babbling(says("x")), Babbling(says("x"), names=("fake", "odd"))
+    await mute.start()
+    await confused.start()
+    async with route({"home": [mute.address, confused.address]}, wait_for=1) as routed:
+        await asyncio.sleep(2 * SETTINGS.rtt_interval_s)  # probes and reports that say nothing
+        endpoints = await routed.endpoints()
+        assert set(endpoints) == {confused.address}
+        assert endpoints[confused.address].health == fleet_pb2.EndpointState.UP
+        following = [endpoint._following for endpoint in routed.router._roster]
+        assert not any(task.done() for task in following)
+    await mute.die()
+    await confused.die()
