@@ -162,14 +162,25 @@ def _plain_tile(spec: AttentionSpec, capability: int) -> tuple[int, int, int, in
     if capability == INTERPRETER:
         return 32, 32, 4, 1  # small, so that tests meet many tiles
     ampere = capability < 90
+    fp8 = spec.kv_dtype != "same"
     if spec.padded_head_dim == 256:
-        # 128 rows of 256 fp32 accumulators leave Ampere's 255 registers nothing for the fragments.
-        return (64, 32, 8, 2) if ampere else (128, 32, 8, 2)
-    if not ampere:
-        return 128, 64, 8, 3
-    if spec.sliding_window or spec.kv_dtype != "same":
-        return 128, 32, 8, 3
-    return (128, 64, 8, 2) if spec.padded_head_dim == 128 else (128, 64, 8, 3)
+        # 128 rows of 256 fp32 sums leave Ampere's 255 registers nothing for the fragments.
+        return (64, 32, 8, 3) if ampere else (128, 32, 8, 3 if fp8 else 2)
+    if ampere and spec.padded_head_dim == 128:
+        # Pointers of several pages, or another step between score and weight, take what registers
+        # 64 keys would need.
+        bare = not (fp8 or spec.sliding_window or spec.soft_cap or spec.alibi)
+        return (128, 64, 8, 3) if bare and spec.block_size >= 64 else (128, 32, 8, 3)
+    return 128, 64, 8, 3
+
+
+def buffered_tiles(spec: AttentionSpec, config: PrefillConfig, capability: int) -> int:
+    """KV tiles that shared memory holds at once: all stages where the tensor core reads them there.
+
+    Fragments that pass through registers, as `mma.sync` and decoded e4m3 do, free a stage early.
+    """
+    direct = capability >= 90 and spec.kv_dtype == "same"
+    return config.num_stages if direct else config.num_stages - 1
 
 
 def _specialised_tile(spec: AttentionSpec, cut_budget: int) -> tuple[int, int, int, int]:

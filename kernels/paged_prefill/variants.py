@@ -6,7 +6,12 @@ from typing import Any
 
 import torch
 
-from kernels.paged_prefill.config import PrefillConfig, PrefillShape, choose_config
+from kernels.paged_prefill.config import (
+    PrefillConfig,
+    PrefillShape,
+    buffered_tiles,
+    choose_config,
+)
 from kernels.paged_prefill.constants import (
     attention_constants,
     launch_options,
@@ -80,17 +85,17 @@ _ALIGNED = (
 def variants(capability: int) -> Iterator[Variant]:
     """Every form for one capability: plain, specialised where there is such, merge, planner."""
     for name, spec, shape in PLAIN_CASES:
-        yield attention_variant(f"prefill-{name}", spec, shape, capability, finite_cache=False)
+        yield attention_variant(name, spec, shape, capability, finite_cache=False)
     if _config(PAGE_128, PROMPT, capability, finite_cache=True).specialised:
         for name, spec, shape in SPECIALISED_CASES:
-            title = f"prefill-specialised-{name}"
+            title = f"specialised-{name}"
             yield attention_variant(title, spec, shape, capability, finite_cache=True)
     config = _config(LLAMA, CHUNK, capability, finite_cache=False)
     constexprs = merge_constants(LLAMA, config, lse=True)
-    yield _variant("prefill-merge-d128", merge_kernel, LLAMA, constexprs, {})
+    yield _variant("merge-d128", merge_kernel, LLAMA, constexprs, {})
     for tiles, rows in ((64, 1), (1024, 256)):
         constexprs = planner_constants(config.rules(LLAMA, 1), tiles, rows)
-        name = f"prefill-planner-{tiles}"
+        name = f"planner-{tiles}"
         yield _variant(name, plan_kernel, LLAMA, constexprs, {"num_warps": 8})
 
 
@@ -106,8 +111,8 @@ def attention_variant(
     variant = _variant(
         name, kernel, spec, constexprs, launch_options(config), {"kv_desc": descriptor}
     )
-    # The producer fills `num_stages` tiles; the plain pipeline keeps one in use and the rest ahead.
-    return replace(variant, kv_tile_bytes=tile_bytes, kv_buffers=config.num_stages)
+    buffers = buffered_tiles(spec, config, capability)
+    return replace(variant, kv_tile_bytes=tile_bytes, kv_buffers=buffers)
 
 
 def _config(

@@ -1,0 +1,1 @@
+"""What the kernels compile to, and how fast they run: `python -m benchmarks.kernels`."""
