@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from kernels.arguments import require
+from kernels.arguments import check_rows, require
 from kernels.paged_prefill.config import PrefillConfig, PrefillShape, choose_config
 from kernels.paged_prefill.constants import planner_constants
 from kernels.paged_prefill.plan import CUT_FIELDS, ITEM_FIELDS, tiles_max
@@ -84,12 +84,8 @@ def plan_prefill(
     device = seq_lens.device
     capability = capability_of(device)
     check(spec, capability)
-    for name, tensor, length in (
-        ("seq_lens", seq_lens, shape.rows),
-        ("query_start_loc", query_start_loc, shape.rows + 1),
-    ):
-        fits = tensor.dtype == torch.int32 and tensor.shape == (length,)
-        require(fits and tensor.is_contiguous(), f"{name} must be int32 [{length}], contiguous")
+    check_rows(shape.rows, seq_lens, query_start_loc)
+    require(len(seq_lens) == shape.rows, f"seq_lens has {len(seq_lens)} rows, not {shape.rows}")
     config = config or choose_config(
         spec,
         shape,

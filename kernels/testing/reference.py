@@ -44,10 +44,14 @@ def reference_paged_attention(
         compute: dtype of every operation.
 
     Returns:
-        Output `[tokens, Hq, D]` in `compute`; log-sum-exp `[tokens, Hq]` in log2 units, float64
-        (of the low-precision scores when `compute` is low). Tokens that no row owns are NaN; a
-        token that sees no key has output 0 and log-sum-exp -inf.
+        On the CPU, wherever the arguments are: output `[tokens, Hq, D]` in `compute`; log-sum-exp
+        `[tokens, Hq]` in log2 units, float64 (of the low-precision scores when `compute` is low).
+        Tokens that no row owns are NaN; a token that sees no key has output 0 and log-sum-exp
+        -inf.
     """
+    q, kv_cache, block_table = q.cpu(), kv_cache.cpu(), block_table.cpu()
+    sinks = None if sinks is None else sinks.cpu()
+    alibi_slopes = None if alibi_slopes is None else alibi_slopes.cpu()
     out = torch.full(q.shape, math.nan, dtype=compute)
     lse = torch.full(q.shape[:2], math.nan, dtype=torch.float64)
     starts = query_start_loc.tolist()
