@@ -5,14 +5,14 @@ bounds; endpoints come and go, so what is told of them is made at each scrape fr
 there (router.observe.fleet_collector) and leaves nothing behind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from router.observe.event import Event, RequestArrived
-from router.policy.decision import Send
-from router.policy.outcome import Ended
+from router.policy.decision import Rule, Send
+from router.policy.outcome import End, Ended
 from router.policy.units import seconds
 
 _TTFT_BUCKETS_S: Final = (
@@ -24,51 +24,47 @@ _ITL_BUCKETS_S: Final = (
 
 
 class Metrics:
-    """The counters and histograms that events move."""
+    """The counters and histograms that events move.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._decisions = Counter(
-            "spillway_decisions",
+    Every series of a site exists from the start, at zero: a rate over it is right from the first
+    event on, and no event has to look its series up by labels, which costs more than counting.
+    """
+
+    def __init__(self, registry: CollectorRegistry, sites: Sequence[str]) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"spillway_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
+            return Histogram(
+                f"spillway_{name}", text, ("site",), buckets=buckets, registry=registry
+            )
+
+        decisions = counter(
+            "decisions",
             "Decisions on requests and on failed attempts; no site where none could serve",
-            ("rule", "site"),
-            registry=registry,
+            "rule",
+            "site",
         )
-        self._retries = Counter(
-            "spillway_retries", "Attempts after a request's first", ("site",), registry=registry
-        )
-        self._attempts = Counter(
-            "spillway_attempts", "Attempts that ended", ("site", "end"), registry=registry
-        )
-        self._ttft = Histogram(
-            "spillway_ttft_seconds",
-            "From sending an attempt to its first message",
-            ("site",),
-            buckets=_TTFT_BUCKETS_S,
-            registry=registry,
-        )
-        self._itl = Histogram(
-            "spillway_itl_seconds",
-            "Mean gap between the tokens of a stream",
-            ("site",),
-            buckets=_ITL_BUCKETS_S,
-            registry=registry,
-        )
-        self._tokens = Counter(
-            "spillway_output_tokens", "Tokens generated", ("site",), registry=registry
-        )
-        self._egress = Counter(
-            "spillway_egress_bytes", "Response bytes from a site", ("site",), registry=registry
+        attempts = counter("attempts", "Attempts that ended", "site", "end")
+        retries = counter("retries", "Attempts after a request's first", "site")
+        tokens = counter("output_tokens", "Tokens generated", "site")
+        egress = counter("egress_bytes", "Response bytes from a site", "site")
+        ttft = histogram("ttft_seconds", "From an attempt to its first message", _TTFT_BUCKETS_S)
+        itl = histogram("itl_seconds", "Mean gap between a stream's tokens", _ITL_BUCKETS_S)
+        self._decided = {(r, s): decisions.labels(r.value, s) for r in Rule for s in ("", *sites)}
+        self._attempts = {(s, e): attempts.labels(s, e.value) for s in sites for e in End}
+        self._retries = {site: retries.labels(site) for site in sites}
+        self._tokens = {site: tokens.labels(site) for site in sites}
+        self._egress = {site: egress.labels(site) for site in sites}
+        self._ttft = {site: ttft.labels(site) for site in sites}
+        self._itl = {site: itl.labels(site) for site in sites}
+        self._calls = counter(
+            "calls", "Calls of vllm.Inference that ended, by status", "method", "code"
         )
         self._discovery = Gauge(
             "spillway_discovery_failing",
             "1 while the site's dashboard cannot be asked",
             ("site",),
-            registry=registry,
-        )
-        self._calls = Counter(
-            "spillway_calls",
-            "Calls of vllm.Inference that ended, by status",
-            ("method", "code"),
             registry=registry,
         )
 
@@ -82,25 +78,25 @@ class Metrics:
         if decision is None:
             return
         if isinstance(decision, Send):
-            self._decisions.labels(decision.rule.value, decision.site).inc()
+            self._decided[decision.rule, decision.site].inc()
             if not isinstance(event.happening, RequestArrived):
-                self._retries.labels(decision.site).inc()
+                self._retries[decision.site].inc()
         else:
-            self._decisions.labels(decision.rule.value, "").inc()
+            self._decided[decision.rule, ""].inc()
 
     def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:
         """See AttemptListener."""
         _ = now_ns
-        self._ttft.labels(site).observe(seconds(ttft_ns))
+        self._ttft[site].observe(seconds(ttft_ns))
 
     def on_ended(self, site: str, ended: Ended, itl_ns: int | None, now_ns: int) -> None:
         """See AttemptListener."""
         _ = now_ns
-        self._attempts.labels(site, ended.end.value).inc()
-        self._tokens.labels(site).inc(ended.output_tokens)
-        self._egress.labels(site).inc(ended.egress_bytes)
+        self._attempts[site, ended.end].inc()
+        self._tokens[site].inc(ended.output_tokens)
+        self._egress[site].inc(ended.egress_bytes)
         if itl_ns is not None:
-            self._itl.labels(site).observe(seconds(itl_ns))
+            self._itl[site].observe(seconds(itl_ns))
 
     def on_call(self, method: str, code: str) -> None:
         """A client's call ended with this status."""

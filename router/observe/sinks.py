@@ -21,8 +21,9 @@ class Sinks:
         # A registry of its own, so that two routers in one process do not meet.
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.metrics = Metrics(self.registry)
-        self.latency = SiteLatency(tuple(site.name for site in fleet.sites))
+        sites = tuple(site.name for site in fleet.sites)
+        self.metrics = Metrics(self.registry, sites)
+        self.latency = SiteLatency(sites)
         self.attempts = Attempts((self.metrics, self.latency))
         self._log = log
         if log is not None:

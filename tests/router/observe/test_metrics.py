@@ -20,7 +20,7 @@ def values_of(registry):
 
 def test_events_move_the_counters():
     registry = CollectorRegistry()
-    metrics = Metrics(registry)
+    metrics = Metrics(registry, ("home", "cloud"))
     attempts = Attempts((metrics,))
     for event in history():
         attempts.on_event(event)
