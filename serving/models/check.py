@@ -134,11 +134,17 @@ def _batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
         yield batch
 
 
+def load(folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+    """The model as transformers loads it."""
+    model: torch.nn.Module = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    return model
+
+
 def main(folder: Path) -> int:
     """Print a line a group; 1 if anything is wrong."""
     failed = False
     for dtype in (torch.float32, torch.bfloat16):
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        model = load(folder, dtype)
         for name, cases in contexts():
             began_s = time.monotonic()
             # Rounding to bfloat16 differs by token, not by start: a fifth of the cases shows it.
