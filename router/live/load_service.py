@@ -17,7 +17,7 @@ _SILENCE_DEFAULT_MS: Final = 1_000
 _SILENCE_MIN_MS: Final = 50
 _SILENCE_MAX_MS: Final = 60_000
 _LOOK_S: Final = 0.05
-"""How late a watcher may learn of a change: a report adds up every endpoint."""
+"""How late a watcher may learn of a change: a report adds up every endpoint, so there are few."""
 
 
 class LoadService(LoadServicer):
@@ -35,7 +35,8 @@ class LoadService(LoadServicer):
         self._core = core
         self._roster = roster
         self._draining = draining
-        self._sequence = 0
+        self._latest = pb.LoadReport()
+        self._made_s = float("-inf")
         self._closing = closing
 
     async def Watch(  # noqa: N802 - the wire's name
@@ -57,7 +58,13 @@ class LoadService(LoadServicer):
                 return
 
     def _report(self) -> pb.LoadReport:
-        self._sequence += 1
+        """The latest report, made anew when it is old: all watchers share it."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._made_s >= _LOOK_S:
+            self._latest, self._made_s = self._sample(self._latest.sequence + 1), now_s
+        return self._latest
+
+    def _sample(self, sequence: int) -> pb.LoadReport:
         up = [
             endpoint
             for site in self._core.snapshot().sites
@@ -66,7 +73,7 @@ class LoadService(LoadServicer):
         ]
         report = pb.LoadReport(
             instance_id=self._router,
-            sequence=self._sequence,
+            sequence=sequence,
             sampled_unix_ns=time.time_ns(),
             running_requests=sum(endpoint.running for endpoint in up),
             waiting_requests=sum(endpoint.waiting for endpoint in up),
