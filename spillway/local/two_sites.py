@@ -9,7 +9,7 @@ from typing import Any
 
 from router.policy.fleet import Price, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
-from serving.models import BUILT_IN
+from serving.models import BUILT_IN_NAME
 from spillway.local.plan import FleetPlan, SitePlan
 
 HOME, RENTED = "home", "rented"
@@ -38,7 +38,7 @@ def two_sites(
 
 def built_in_model() -> dict[str, Any]:
     """The arguments for vLLM engines with the built-in model."""
-    return {"model": str(BUILT_IN)}
+    return {"model": BUILT_IN_NAME}
 
 
 def fake_engine() -> dict[str, Any]:
