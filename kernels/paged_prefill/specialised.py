@@ -109,7 +109,9 @@ def specialised_prefill_kernel(
                 if ALIBI:
                     scores += tile.alibi_bias(slopes, q_pos, k_pos)
                 scale = 1.0
-            scores = tl.where(tile.visible(q_pos, k_pos, WINDOW), scores, float("-inf"))
+            # Positions from the tile's first key on: one subtraction a row, not one a key.
+            seen = tile.visible(q_pos - key, offs_n, WINDOW)
+            scores = tl.where(seen, scores, float("-inf"))
             new_peak = tl.maximum(peak, tl.max(scores, 1) * scale)
             anchor = tile.finite_max(new_peak) if CUTS or WINDOW > 0 else new_peak
             p = tl.math.exp2(scores * scale - anchor[:, None])
