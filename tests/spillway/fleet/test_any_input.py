@@ -115,7 +115,7 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
     return FleetFile(fleet, tuple(access), router, models, tuple(deployments))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(fleet_files())
 def test_a_written_fleet_reads_back_as_itself(file):
     """Nothing is lost or changed between values and text."""
