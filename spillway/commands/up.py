@@ -26,8 +26,15 @@ def up(
         typer.Option("--model", "-m", help="With --local: a model's folder, not the built-in one."),
     ] = None,
     listen: Annotated[
-        str | None, typer.Option("--listen", help="With --local: the router's address.")
+        str | None,
+        typer.Option(
+            "--listen",
+            help=f"With --local: the router's address; otherwise {ADDRESS}, or any if it is taken.",
+        ),
     ] = None,
+    fake: Annotated[
+        bool, typer.Option("--fake", help="With --local: engines that count, without a model.")
+    ] = False,
 ) -> None:
     """Start a fleet and run its router until Ctrl-C.
 
@@ -37,18 +44,26 @@ def up(
     if local == (fleet is not None):
         raise Failure("give either a fleet file or --local", Outcome.USAGE)
     if fleet is None:
-        _up_local(model, listen or ADDRESS)
-    elif model or listen:
-        raise Failure("--model and --listen are for --local; a fleet file says both", Outcome.USAGE)
+        _up_local(model, listen, fake=fake)
+    elif model or listen or fake:
+        raise Failure(
+            "--model, --listen and --fake are for --local; a fleet file says what they do",
+            Outcome.USAGE,
+        )
     else:
         _up(fleet)
 
 
-def _up_local(model: str | None, listen: str) -> None:
+def _up_local(model: str | None, listen: str | None, *, fake: bool) -> None:
     from spillway.local.foreground import run_in_foreground
-    from spillway.local.two_sites import built_in_model, two_sites
+    from spillway.local.ports import is_free
+    from spillway.local.two_sites import built_in_model, fake_engine, two_sites
 
-    settings = built_in_model() if model is None else {"model": model}
+    settings = fake_engine() if fake else built_in_model()
+    if model is not None:
+        settings = settings | {"model": model}
+    if listen is None and is_free(int(ADDRESS.rpartition(":")[2])):
+        listen = ADDRESS
     run_in_foreground(two_sites(settings, listen=listen))
 
 

@@ -4,18 +4,21 @@ import random
 import tempfile
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from spillway.local.memory import require_memory
 from spillway.local.plan import FleetPlan, SitePlan
-from spillway.local.ports import take_block
+from spillway.local.ports import hold, take_block
 from spillway.local.reporter import Reporter
 from spillway.local.router import LocalRouter
 from spillway.local.site import LocalSite
 
-SOCKET_FOLDER_LENGTH_MAX = 40  # Ray adds 60 characters, and the name of a socket has at most 107
+# The path of a Unix socket has at most 107 characters. Ray adds up to 68 to its folder for the
+# longest, /session_2026-11-28_17-34-35_707813_1234567/sockets/dash_MetricsHead; ours adds 25.
+TEMPORARY_FOLDER_LENGTH_MAX = 107 - 68 - len("/spillway-012345/rented00")
 
 
 class LocalFleet:
@@ -47,7 +50,8 @@ class LocalFleet:
         Raises:
             LocalError: the message is one sentence that says what to do.
         """
-        self.start_sites()
+        with hold(self.plan.listen) if self.plan.listen else nullcontext():
+            self.start_sites()
         self.start_router(self.plan)
 
     def start_sites(self) -> None:
@@ -116,8 +120,8 @@ class LocalFleet:
 
 
 def _folder() -> Path:
-    """A name for the folder that the keepers make and remove; short, for the sockets in it."""
+    """A name for the folder that the keepers make and remove."""
     base = Path(tempfile.gettempdir())
-    if len(str(base)) > SOCKET_FOLDER_LENGTH_MAX:
+    if len(str(base)) > TEMPORARY_FOLDER_LENGTH_MAX:
         base = Path("/tmp")  # noqa: S108  (the name in it is random and its mode 0700)
-    return base / f"spillway-{random.SystemRandom().getrandbits(40):010x}"
+    return base / f"spillway-{random.SystemRandom().getrandbits(24):06x}"

@@ -95,7 +95,7 @@ class LocalHead:
     def _launch(self) -> tuple[PortBlock, Kept]:
         block = take_block(_rng)
         ports = ray_head.SitePorts(block)
-        command = ray_head.command(ports, self._folder / "ray", self._cpus)
+        command = ray_head.command(ports, self._folder, self._cpus)
         try:
             env = ray_head.environment(ports, self._folder, os.environ)
             return block, Kept(command, env, self._folder)

@@ -82,18 +82,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def require_free(address: str) -> None:
-    """For an address (host:port) that a person chose.
+def hold(address: str) -> socket.socket:
+    """Keep the port of an address (host:port) that a person chose, until the socket is closed.
 
     Raises:
         PortsError: somebody else listens on it.
     """
     port = int(address.rpartition(":")[2])
-    if port and not is_free(port):
+    held = _bind(port)
+    if held is None:
         raise PortsError(
-            f"Port {port} is in use: choose another, or 0 for any free one, "
+            f"Port {port} is in use: choose another, "
             f"or end what uses it (`ss -ltnp 'sport = :{port}'` shows it)."
         )
+    return held
 
 
 def _bind(port: int) -> socket.socket | None:

@@ -12,7 +12,7 @@ from spillway.local.errors import LocalError
 from spillway.local.fleet_file import fleet_file
 from spillway.local.kept import Kept
 from spillway.local.plan import FleetPlan
-from spillway.local.ports import PortBlock, require_free
+from spillway.local.ports import PortBlock
 from spillway.local.ray_head import HOST
 from spillway.local.site import LocalSite
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
@@ -43,12 +43,9 @@ class LocalRouter:
         """Start the router in `folder`, without waiting for it.
 
         Raises:
-            PortsError: the address that the plan asks for is taken.
             KeptError: it cannot be started.
         """
         address = plan.listen or f"{HOST}:{block.port(ROUTER_PORT)}"
-        if plan.listen:
-            require_free(address)
         metrics = f"{HOST}:{block.port(METRICS_PORT)}"
         text = fleet_file(plan, sites, listen=address, metrics_listen=metrics)
         command = [sys.executable, "-m", "spillway", "route", FLEET_FILE_NAME]

@@ -10,8 +10,8 @@ from spillway.local.ports import (
     BLOCK_PORTS,
     PortsError,
     grid,
+    hold,
     is_free,
-    require_free,
     take_block,
 )
 
@@ -65,5 +65,13 @@ def test_a_chosen_port_in_use_is_refused_with_advice():
     with listener() as held:
         port = held.getsockname()[1]
         with pytest.raises(PortsError, match=f"Port {port} is in use"):
-            require_free(f"127.0.0.1:{port}")
-    require_free("127.0.0.1:0")
+            hold(f"127.0.0.1:{port}")
+
+
+def test_a_chosen_port_is_held_until_it_is_needed():
+    """Of two fleets that start at the same time, the second hears of it at once."""
+    with take_block(random.Random(5)) as block:
+        address = f"127.0.0.1:{block.port(1)}"
+        with hold(address), pytest.raises(PortsError):
+            hold(address)
+        hold(address).close()

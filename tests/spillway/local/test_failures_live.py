@@ -1,0 +1,89 @@
+"""SIGKILL of a router, a replica or a whole site leaves the others serving new requests."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spillway.client import SyncClient
+from spillway.local.descendants import descendants
+from spillway.local.fleet import LocalFleet
+from spillway.local.reporter import Silent
+from spillway.local.site import LocalSite
+from spillway.local.two_sites import HOME, RENTED, fake_engine, two_sites
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[LocalFleet]:
+    """Two sites whose engines count, and a router: what dies here is not the engine's matter."""
+    with LocalFleet(two_sites(fake_engine()), Silent()) as fleet:
+        fleet.start()
+        yield fleet
+
+
+def count(client: SyncClient) -> str:
+    """The site that answered, after a look at the answer."""
+    with client.stream("count from 7", max_new_tokens=6, session=os.urandom(4).hex()) as stream:
+        assert "".join(chunk.text for chunk in stream) == " 8 9 1"
+        assert stream.ending is not None
+        return stream.ending.site
+
+
+def count_until(client: SyncClient, site: str) -> None:
+    """Ask again and again until this site answers; every answer on the way must be right."""
+    give_up = time.monotonic() + DEADLINE_S
+    while count(client) != site:
+        assert time.monotonic() < give_up, f"{site} never answered"
+        time.sleep(0.2)
+
+
+def replica_pid(site: LocalSite) -> int:
+    """The process of the site's only replica."""
+    for pid, _ in descendants(site.kept.pid):
+        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::ServeReplica"):
+            return pid
+    raise AssertionError(f"{site.name} has no replica")
+
+
+def test_a_killed_replica_is_replaced_while_the_other_site_serves(fleet: LocalFleet):
+    """The next request goes elsewhere at once, and home is used again when its replica is back."""
+    with SyncClient(fleet.address) as client:
+        assert count(client) == HOME
+        before = replica_pid(fleet.sites[HOME])
+        os.kill(before, signal.SIGKILL)
+        assert count(client) == RENTED
+        count_until(client, HOME)
+    assert replica_pid(fleet.sites[HOME]) != before
+
+
+def test_a_killed_router_leaves_the_sites_serving(fleet: LocalFleet):
+    """A replica speaks the same API; another router takes the place of the first."""
+    kept = fleet.router.kept
+    (child,) = [pid for pid, parent in descendants(kept.pid) if parent == kept.pid]
+    os.kill(child, signal.SIGKILL)
+    assert kept.wait(DEADLINE_S) == signal.SIGKILL
+    with SyncClient(fleet.sites[HOME].replica_addresses()[0]) as client:
+        assert client.generate("7", max_new_tokens=2).text == " 8"
+    fleet.start_router(fleet.plan)
+    with SyncClient(fleet.address) as client:
+        assert count(client) == HOME
+
+
+def test_a_killed_site_leaves_the_other_serving():
+    """Every process of its Ray cluster at once, and the one that keeps them."""
+    with LocalFleet(two_sites(fake_engine()), Silent()) as fleet:
+        fleet.start()
+        home = fleet.sites[HOME].kept
+        for pid in [home.pid, *(pid for pid, _ in descendants(home.pid))]:
+            os.kill(pid, signal.SIGKILL)
+        with SyncClient(fleet.address) as client:
+            assert [count(client) for _ in range(3)] == [RENTED] * 3
+        folder = fleet.folder
+    assert not (folder / RENTED).exists()
