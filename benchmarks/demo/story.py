@@ -20,7 +20,7 @@ TURN_S = 1.0  # a turn is given as many tokens as a busy home takes this long fo
 OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 240
 PROMPT_TOKENS = 48
 CALM_LOAD = 0.4  # of what a busy home serves
-SURGE_LOAD_MAX = 3.0  # likewise
+SURGE_LOAD_MIN, SURGE_LOAD_MAX = 1.5, 3.0  # likewise; below it home might just manage
 SURGE_SHARE = 0.6  # of what both sites serve; the router and its clients need the rest
 CALM_CV, SURGE_CV = 0.5, 1.0  # calm arrivals are even, so that a chance burst does not overflow
 OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 1.0, 8.0
@@ -51,7 +51,8 @@ class Calibration:
     def surge_load(self) -> float:
         """The surge's demand as a multiple of what a busy home serves."""
         both = self.home_tokens_per_s + self.rented_tokens_per_s
-        return min(SURGE_LOAD_MAX, SURGE_SHARE * both / self.home_tokens_per_s)
+        wanted = SURGE_SHARE * both / self.home_tokens_per_s
+        return min(SURGE_LOAD_MAX, max(SURGE_LOAD_MIN, wanted))
 
     @property
     def objective_ttft_s(self) -> float:
