@@ -14,7 +14,15 @@ from router.policy.fleet import Limits
 class Breaker:
     """The breaker of one endpoint."""
 
-    __slots__ = ("_failures", "_limits", "_open_until", "_pause_ns", "_probing", "is_closed")
+    __slots__ = (
+        "_failures",
+        "_limits",
+        "_open_until",
+        "_pause_ns",
+        "_probing",
+        "is_closed",
+        "is_full",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -23,6 +31,7 @@ class Breaker:
         self._open_until = 0
         self._probing = False
         self.is_closed = True
+        self.is_full = False  # what the pause is for: the endpoint is full, and not failing
 
     def allows(self, now: int) -> bool:
         """Whether a request may be sent at `now`."""
@@ -65,16 +74,17 @@ class Breaker:
 
     def on_reconnected(self, now: int) -> None:
         """The connection was lost and is back: probe before trusting it."""
-        self.is_closed = False
+        self.is_closed = self.is_full = False
         self._open_until = now
         self._failures = max(self._failures, self._limits.breaker_failures - 1)
 
     def pause(self, now: int, pause_ns: int) -> None:
         """The endpoint says that it is full: leave it alone for so long, then probe."""
+        self.is_full = self.is_full or not self.is_open(now)
         self.is_closed = False
         self._open_until = max(self._open_until, now + pause_ns)
 
     def _open(self, now: int) -> None:
-        self.is_closed = False
+        self.is_closed = self.is_full = False
         self._open_until = now + self._pause_ns
         self._pause_ns = min(self._limits.breaker_open_max_ns, 2 * self._pause_ns)

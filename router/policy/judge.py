@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from router.policy.candidate import Candidate
 from router.policy.need import Need
-from router.policy.tracked import BEING_PROBED, RESTING, Tracked
+from router.policy.tracked import BEING_PROBED, FULL, RESTING, Tracked
 
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
@@ -78,7 +78,9 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
     if tracked.gone or not tracked.connected:
         return "not connected"
     if not tracked.breaker.allows(now):
-        return RESTING if tracked.breaker.is_open(now) else BEING_PROBED
+        if not tracked.breaker.is_open(now):
+            return BEING_PROBED
+        return FULL if tracked.breaker.is_full else RESTING
     report = tracked.occupancy.report
     if tracked.site.draining or (report is not None and report.draining):
         return "draining"

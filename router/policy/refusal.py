@@ -9,6 +9,7 @@ from router.policy.explanation import exclusions, span
 from router.policy.fleet import Limits
 from router.policy.request import Request
 from router.policy.rule import Rule
+from router.policy.tracked import FULL
 
 
 def refuse(
@@ -25,11 +26,16 @@ def refuse(
 def no_endpoint(
     request: Request, candidates: Sequence[Candidate], wait_ns: int, limits: Limits
 ) -> Refuse:
-    """None of the endpoints can be chosen; one may be in `wait_ns`."""
+    """None of the endpoints can be chosen; one may be in `wait_ns`.
+
+    Where one is reached and only full, that is overload: who asks later is served.
+    """
     reason = f"no endpoint can be chosen: {exclusions(candidates)}"
     if not candidates:
         reason = f"no endpoint of model {request.model!r} is listed"
-    return refuse(request, Rule.NO_ENDPOINT, reason, candidates, retry_after_ns(wait_ns, limits))
+    full = any(candidate.excluded == FULL for candidate in candidates)
+    rule = Rule.OVERLOAD if full else Rule.NO_ENDPOINT
+    return refuse(request, rule, reason, candidates, retry_after_ns(wait_ns, limits))
 
 
 def overload(

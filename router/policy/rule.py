@@ -13,7 +13,7 @@ class Rule(Enum):
     SPILL_BACK = "spill_back"  # an overflowed session returns home
     LEAST_BAD = "least_bad"  # nobody meets the objective; the earliest first token wins
     NO_ENDPOINT = "no_endpoint"  # nobody can serve: none is up, or all that are up are excluded
-    OVERLOAD = "overload"  # nobody could serve within the horizon
+    OVERLOAD = "overload"  # nobody could serve within the horizon, or somebody is full
     UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
     UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
     DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token

@@ -17,7 +17,8 @@ from router.policy.site_state import SiteState
 from router.policy.slots import slot_wait_ns
 from router.policy.units import NS_PER_MS
 
-RESTING = "failing or full, and left alone for a while"
+RESTING = "failing, and left alone for a while"
+FULL = "full, and left alone for a moment"
 BEING_PROBED = "being probed by one request"
 
 _SILENCE_PENALTY = 0.25  # an endpoint that reports no more is believed this much slower

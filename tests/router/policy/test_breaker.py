@@ -49,6 +49,18 @@ def test_a_first_token_of_the_probe_closes_it_and_the_next_failure_opens_it_agai
     assert not breaker.allows(NS_PER_S)
 
 
+def test_a_pause_says_whether_the_endpoint_is_full_or_fails():
+    """A failing endpoint that says it is full, too, still fails."""
+    breaker = Breaker(_LIMITS)
+    breaker.pause(0, NS_PER_S)
+    breaker.pause(1, NS_PER_S)
+    assert breaker.is_full
+    _failed(breaker, 3, 2 * NS_PER_S)
+    assert not breaker.is_full
+    breaker.pause(2 * NS_PER_S, NS_PER_S)
+    assert not breaker.is_full
+
+
 def test_a_probe_that_is_cancelled_leaves_room_for_another():
     """An end that says nothing about the endpoint neither closes nor blocks."""
     breaker = Breaker(_LIMITS)

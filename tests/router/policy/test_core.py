@@ -175,6 +175,18 @@ def test_an_endpoint_that_is_full_is_left_alone_for_a_moment(rng):
     assert _sent(core.on_request(Request("c", MODEL), NS_PER_S, rng)).endpoint == "home-0"
 
 
+def test_when_all_are_full_the_next_is_overload_and_not_unavailable(rng):
+    """They are reached, and have room again soon; one that fails instead is another matter."""
+    core = _core(rented=0)
+    _sent(core.on_request(Request("a", MODEL), 0, rng))
+    assert _refused(core.on_outcome(Ended("a", "home-0", End.OVERLOADED), 1, rng))
+    refused = _refused(core.on_request(Request("b", MODEL), 2, rng))
+    assert refused.rule is Rule.OVERLOAD
+    assert refused.retry_after_ns >= Limits().retry_after_min_ns
+    core.on_connection("home-0", connected=False, now=3)
+    assert _refused(core.on_request(Request("c", MODEL), 4, rng)).rule is Rule.NO_ENDPOINT
+
+
 def test_a_drained_site_gets_no_new_turns_and_its_streams_go_on(rng):
     """Undrained, it is home again."""
     core = _core()
