@@ -1,6 +1,7 @@
 """Hears an endpoint's load reports, for as long as it has any to tell."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,9 @@ _UNIMPLEMENTED_RETRY_S: Final = 60.0
 """A server of vllm.Inference without load reports works without; it may be replaced by one with."""
 
 _RATE_WINDOW_NS: Final = NS_PER_S
+
+_LATENCY_MAX_S: Final = 3_600.0
+"""Of a latency that is reported: a request that waits an hour has been refused long before."""
 
 
 class LoadWatch:
@@ -92,13 +96,18 @@ def _to_core(endpoint: str, report: pb.LoadReport) -> LoadReport:
         running=report.running_requests,
         waiting=report.waiting_requests,
         queued_prefill_tokens=report.queued_prefill_tokens,
-        kv_usage=report.kv_usage,
+        kv_usage=_between(report.kv_usage, 1.0),
         running_max=report.max_running_requests,
-        ttft_ns=ns(report.ttft_s),
-        itl_ns=ns(report.itl_s),
+        ttft_ns=ns(_between(report.ttft_s, _LATENCY_MAX_S)),
+        itl_ns=ns(_between(report.itl_s, _LATENCY_MAX_S)),
         draining=report.draining,
-        lent_share=report.lent_share,
+        lent_share=_between(report.lent_share, 1.0),
         prefix_reset=report.prefix.reset,
         prefix_added=tuple(report.prefix.added),
         prefix_removed=tuple(report.prefix.removed),
     )
+
+
+def _between(value: float, most: float) -> float:
+    """What an endpoint says, from 0 to `most`; 0, for unknown, where it says no number."""
+    return min(most, max(0.0, value)) if math.isfinite(value) else 0.0
