@@ -90,6 +90,9 @@ class Stream:
     async def _open(self) -> Started:
         if self._started is None:
             self._started = await self._start()
+            if self._over:  # `cancel` came while the call waited for its place
+                self._started.release()
+                self._started.call.cancel()
         return self._started
 
     def _end(self) -> None:

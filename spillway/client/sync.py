@@ -18,7 +18,7 @@ from spillway.client.connections import (
     Connections,
 )
 from spillway.client.ending import Ending, ending_of
-from spillway.client.errors import SpillwayError, UnsupportedError, error_of
+from spillway.client.errors import DeadlineError, SpillwayError, UnsupportedError, error_of
 from spillway.client.options import Call, Options, call_of
 from spillway.client.prompting import Conversation, Given, one_prompt
 from spillway.client.stream import Started
@@ -135,7 +135,8 @@ class SyncClient:
     ) -> SyncStream:
         """The answer to a prompt, given as text, messages or token ids, chunk by chunk."""
         call = self._call(one_prompt(prompt, messages, token_ids), options, self._deadline_s)
-        self._places.acquire()
+        if not self._places.acquire(timeout=min(call.deadline_s, threading.TIMEOUT_MAX)):
+            raise DeadlineError("the deadline passed before the request could be sent")
         connection = self._connections.take()
 
         def release() -> None:

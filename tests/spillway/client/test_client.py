@@ -161,6 +161,20 @@ async def test_connections_and_streams_are_bounded(router):
             stream.cancel()
 
 
+async def test_a_stream_cancelled_before_it_was_sent_gives_its_place_back(router):
+    """It never runs, and its loop ends."""
+    async with Client(router.address, streams_max=1) as client:
+        first = client.stream("forever")
+        await anext(first)
+        waiting = client.stream("forever")
+        asked = asyncio.create_task(anext(waiting, None))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        first.cancel()
+        assert await asked is None
+        assert (await client.generate("count 1", deadline_s=5)).text == "0 "
+
+
 async def test_metadata_carries_the_class_and_the_tenant(client, router):
     """What the wire's messages have no field for."""
     await client.generate("count 1", slo="interactive", tenant="lab")

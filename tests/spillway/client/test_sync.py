@@ -70,3 +70,11 @@ def test_a_replica_says_its_model_itself(replica):
     """What serves no fleet is asked by the engine's own API."""
     with SyncClient(replica.address) as client:
         assert client.models() == ["tiny"]
+
+
+def test_waiting_for_a_place_ends_at_the_deadline(router):
+    """As it does for the asynchronous client."""
+    with SyncClient(router.address, streams_max=1) as client, client.stream("forever") as first:
+        next(first)
+        with pytest.raises(sw.DeadlineError, match="before the request could be sent"):
+            client.stream("count 1", deadline_s=0.1)
