@@ -92,7 +92,9 @@ class LocalFleet:
         except BaseException:
             block.release()
             raise
-        self._router.wait_until_serving({site.name: site.replicas for site in plan.sites})
+        # A site that has ended since the start is not waited for: the others go on.
+        alive = [site for site in plan.sites if self.sites[site.name].kept.running]
+        self._router.wait_until_serving({site.name: site.replicas for site in alive})
         self._reporter.say("router", f"ready at {self.address}")
 
     def launch_site(self, plan: SitePlan) -> LocalSite:
