@@ -33,6 +33,11 @@ def main() -> int:
         records = asyncio.run(_run(options))
     except TraceError as error:
         return _complain(str(error), EXIT_USAGE)
+    except ExceptionGroup as group:  # a trace is read while its sessions run
+        broken = group.subgroup(TraceError)
+        if broken is None:
+            raise
+        return _complain(str(broken.exceptions[0]), EXIT_USAGE)
     except TimeoutError:
         return _complain(f"nobody answers at {options.address}: is a router up?", EXIT_USAGE)
     except KeyboardInterrupt:
