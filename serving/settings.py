@@ -21,7 +21,7 @@ class SettingsError(ValueError):
 
 
 class VllmSettings(BaseModel):
-    """A vLLM engine. None leaves the choice to vLLM and, on a CPU, to serving.cpu_defaults."""
+    """A vLLM engine. None leaves the choice to vLLM; on a CPU, to serving.engine_arguments."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -90,7 +90,12 @@ class VllmEngine:
         except BaseException:
             guard.close()
             raise
-        engine = cls(llm, tally, events, guard, settings)
+        try:
+            engine = cls(llm, tally, events, guard, settings)
+        except BaseException:
+            await asyncio.to_thread(llm.shutdown, SHUTDOWN_S)
+            guard.close()
+            raise
         try:
             events.start(engine.info.total_kv_blocks)
             await engine._warm_up()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from serving.serve_environment import SERVICER_FUNCTIONS
 from spillway.local import ray_head
 from spillway.local.head import LocalHead
 from spillway.local.plan import SitePlan
@@ -54,7 +55,7 @@ def serve_config(plan: SitePlan, ports: ray_head.SitePorts) -> dict[str, Any]:
         "http_options": {"host": ray_head.HOST, "port": ports[ports.SERVE_HTTP]},
         "grpc_options": {
             "port": ports[ports.SERVE_GRPC],
-            "grpc_servicer_functions": ["serving.replica.add_replica_to_server"],
+            "grpc_servicer_functions": list(SERVICER_FUNCTIONS),
         },
         "applications": [
             {
