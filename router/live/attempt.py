@@ -11,8 +11,9 @@ from router.policy.decision import Decision, Send
 from router.policy.outcome import End, Ended, FirstToken
 from wire.vllm.inference_pb2 import GenerateResponse
 
-_TOO_LARGE: Final = "CLIENT: Received message larger"
-"""How gRPC begins the status it makes itself for an answer over our own limit."""
+_TOO_LARGE: Final = ("CLIENT: Received message larger", "SERVER: Received message larger")
+"""How gRPC begins the status it makes itself for an answer over our limit, and for a request over
+the endpoint's: RESOURCE_EXHAUSTED, though nobody is overloaded."""
 
 _END_OF: Final = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: End.OVERLOADED,
@@ -78,7 +79,7 @@ class Attempt:
     def _output_tokens(self) -> int:
         """As the last message counts them; a stream that broke off is taken for a token a message.
 
-        Of several sequences the last message counts one.
+        Of several sequences, the last message's stands for those before it.
         """
         if not self.last:
             return 0
