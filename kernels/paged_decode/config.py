@@ -103,13 +103,14 @@ def _pipeline(tile_bytes: int, num_warps: int, capability: int) -> tuple[int, in
     """Stages and programs per multiprocessor, the most that shared memory and registers hold.
 
     Two programs hide each other's barriers and the gaps between pieces; a third buys nothing that
-    a buffered tile does not. A program of 8 warps takes more than half the registers. A program's
+    a buffered tile does not. A program of 8 warps takes more than half the registers, and buffers
+    three tiles for two programs' two: an e4m3 tile has half the bytes to fly. A program's
     scratch beside its tiles stays under 8 KB.
     """
     if capability == INTERPRETER:
         return 2, 1
     shared_bytes = SHARED_KB.get(capability, min(SHARED_KB.values())) * 1024
-    for num_stages, ctas_per_sm in ((3, 2), (2, 2), (3, 1)):
+    for num_stages, ctas_per_sm in ((3, 2), (2, 2), (4, 1), (3, 1)):
         fits = ctas_per_sm * ((num_stages - 1) * tile_bytes + 8 * 1024) <= shared_bytes
         if fits and ctas_per_sm * num_warps <= 8:
             return num_stages, ctas_per_sm
