@@ -16,6 +16,11 @@ ROWS_MAX = 4096
 #: K and V elements of a tile. In 16-bit elements it is 32 KB, so that two programs with two buffers
 #: have 128 KB of an SM in flight where an H200 needs 23; twice as many e4m3 bytes would spill.
 TILE_ELEMENTS = 16 * 1024
+#: Tokens of a tile at most where more would spill: e4m3, decoded in registers, and 64 packed rows.
+CROWDED_TILE_TOKENS_MAX = 64
+#: Registers of a thread at most. Two programs of 4 warps, or one of 8, leave each thread as many as
+#: the instruction set can name; by itself ptxas aims lower and spills.
+REGISTERS_MAX = 255
 #: Elements of the output tile at most: M 64 spills at a padded head dimension of 256.
 OUTPUT_ELEMENTS_MAX = 64 * 128
 #: A program that reads less than this costs more in partial results than it saves in time.
@@ -55,6 +60,15 @@ class DecodeConfig:
     merge_unroll: int
 
     @property
+    def launch_options(self) -> dict[str, int | bool]:
+        """What a launch passes beside arguments and constants."""
+        return {
+            "num_warps": self.num_warps,
+            "maxnreg": REGISTERS_MAX,
+            "enable_fp_fusion": True,  # said outright, since its default differs among versions
+        }
+
+    @property
     def batch_invariant(self) -> bool:
         """Whether split points depend on the sequence alone."""
         return self.chunk_tiles_min > 0
@@ -82,7 +96,9 @@ def choose_config(
     block_m = next((m for m in (16, 32) if packed <= m), 64)
     block_m = min(block_m, OUTPUT_ELEMENTS_MAX // spec.padded_head_dim)
     block_n = TILE_ELEMENTS // (2 * spec.padded_head_dim)
-    tile_bytes = TILE_ELEMENTS * spec.cache_dtype.itemsize
+    if spec.kv_dtype == "fp8_e4m3" or block_m == 64:
+        block_n = min(block_n, CROWDED_TILE_TOKENS_MAX)
+    tile_bytes = block_n * 2 * spec.padded_head_dim * spec.cache_dtype.itemsize
     num_warps = 8 if block_m == 64 else 4
     num_stages, ctas_per_sm = _pipeline(tile_bytes, num_warps, capability)
     return DecodeConfig(

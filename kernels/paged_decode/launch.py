@@ -145,7 +145,7 @@ def launch_attention(
             sinks=sinks is not None,
             lse=lse is not None,
         ),
-        num_warps=config.num_warps,
+        **config.launch_options,
     )
 
 

@@ -102,7 +102,7 @@ def attention_variant(
         kernel=paged_decode_kernel,
         signature=signature,
         constexprs=constexprs,
-        options={"num_warps": config.num_warps},
+        options=config.launch_options,
         aligned=_aligned(paged_decode_kernel, signature),
         kv_tile_bytes=config.block_n * 2 * spec.padded_head_dim * spec.cache_dtype.itemsize,
         kv_buffers=config.num_stages - 1,

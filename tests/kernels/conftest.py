@@ -6,11 +6,14 @@ SPILLWAY_KERNELS_ON_GPU=1 runs the same tests on a CUDA device.
 import os
 from collections.abc import Iterator
 
+# The interpreter's matrices are tiny: threads would wait for each other. Read when NumPy loads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ON_GPU = os.environ.get("SPILLWAY_KERNELS_ON_GPU") == "1"
 if not ON_GPU:
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is decorated, so before any import
 
 import pytest  # noqa: E402
+import torch  # noqa: E402
 
 from kernels.testing import patched_interpreter  # noqa: E402
 
@@ -21,8 +24,11 @@ def bf16_in_interpreter() -> Iterator[None]:
     if ON_GPU:
         yield
         return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with patched_interpreter():
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
