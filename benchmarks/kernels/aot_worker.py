@@ -12,7 +12,7 @@ from benchmarks.kernels.rival_variants import rival_variants
 from benchmarks.kernels.vllm_unified import UnifiedKernelMissingError
 from kernels.variant import Variant
 
-OPERATIONS = ("paged_decode", "paged_prefill", "shared_prefix")
+OPERATIONS = ("paged_decode", "paged_prefill", "shared_prefix", "cache_write")
 RIVAL = "vllm"
 
 

@@ -67,8 +67,9 @@ def rope_cache_write(
         slot_mapping: int64 or int32 `[n]` with n <= tokens; Q is turned for the first n tokens.
         positions: int64 or int32 `[tokens]`, rows of the rotary's table.
         rotary: the table and how elements pair.
-        q_out: `[tokens, Hq, D]`, last stride 1, of the dtype of `q`: where the turned Q goes, densely
-            for `paged_prefill`'s specialised path. It may be `q` itself, but not overlap it shifted.
+        q_out: `[tokens, Hq, D]`, last stride 1, of the dtype of `q`: where the turned Q goes, its
+            heads densely for `paged_prefill`'s specialised path. It may be `q` itself, but must not
+            overlap it shifted.
         k_scale: as `cache_write` has it.
         v_scale: the same for V.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from kernels.spec import INTERPRETER
 
-#: Up to here a step counts as decode: there are few tokens, and every multiprocessor should get one.
+#: Up to here a step counts as decode: tokens are few, and every multiprocessor should get some.
 DECODE_TOKENS_MAX = 512
 #: Tokens of a program: 4 give 8 KV heads and 64 tokens 128 programs, about one for each
 #: multiprocessor; 16 of head dim 128 give each of 128 threads a whole 16-byte vector twice.

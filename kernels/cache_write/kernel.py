@@ -23,7 +23,7 @@ def encode_e4m3(x):
 @triton.jit
 def store_finite(ptrs, x, inverse, mask, LIMIT: tl.constexpr, FP8: tl.constexpr):
     """Store fp32 values in the cache's type: NaN as 0, the rest saturated, never infinite."""
-    x = tl.where(x == x, x * inverse, 0.0)
+    x = tl.where(x == x, x * inverse, 0.0)  # noqa: PLR0124 - NaN alone differs from itself
     if FP8:
         tl.store(ptrs, encode_e4m3(x), mask=mask)
     else:

@@ -124,6 +124,16 @@ def test_the_environment_is_completed_not_overwritten(tmp_path):
     assert environment["SPILLWAY_ATTENTION"] == "1"
 
 
+def test_our_attention_on_a_cpu_is_interpreted(monkeypatch):
+    """Triton looks when vLLM imports it, so serving decides by the build that is installed."""
+    settings = read_settings({"model": "m", "vllm.attention_backend": "spillway"})
+    for installed in (True, False):
+        environment = {}
+        monkeypatch.setattr("serving.engine_arguments._is_cpu_build", lambda known=installed: known)
+        prepare_environment(settings, environment)
+        assert environment.get("TRITON_INTERPRET") == ("1" if installed else None)
+
+
 def test_a_model_from_the_hub_may_be_fetched():
     environment = {}
     prepare_environment(read_settings({"model": "some-org/some-model"}), environment)
