@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import tempfile
 import time
@@ -17,7 +16,6 @@ from router.policy.fleet import SiteKind
 from serving.models.answers import answer, count_prompt, recite_prompt
 from spillway.local.descendants import descendants
 from spillway.local.plan import SitePlan
-from spillway.local.ports import take_block
 from spillway.local.site import LocalSite
 from tests.serving.conftest import rest
 from tests.serving.live.conftest import Live
@@ -38,7 +36,7 @@ def site():
     with pytest.MonkeyPatch.context() as patch:
         # Ray's processes import the tree that is tested, installed or not.
         patch.setenv("PYTHONPATH", str(Path.cwd()))
-        site = LocalSite.launch(plan, take_block(random.Random()), folder)
+        site = LocalSite(plan, folder)
     try:
         site.start(say=print)
         yield site
