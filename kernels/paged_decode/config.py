@@ -100,7 +100,9 @@ def choose_config(
         block_n = min(block_n, CROWDED_TILE_TOKENS_MAX)
     tile_bytes = block_n * 2 * spec.padded_head_dim * spec.cache_dtype.itemsize
     num_warps = 8 if block_m == 64 else 4
-    num_stages, ctas_per_sm = _pipeline(tile_bytes, num_warps, capability)
+    num_stages, ctas_per_sm = _pipeline(
+        tile_bytes, block_m * spec.padded_head_dim * 2 + 4 * 1024, num_warps, capability
+    )
     return DecodeConfig(
         block_m=block_m,
         block_n=block_n,
@@ -115,19 +117,21 @@ def choose_config(
     )
 
 
-def _pipeline(tile_bytes: int, num_warps: int, capability: int) -> tuple[int, int]:
+def _pipeline(
+    tile_bytes: int, scratch_bytes: int, num_warps: int, capability: int
+) -> tuple[int, int]:
     """Stages and programs per multiprocessor, the most that shared memory and registers hold.
 
     Two programs hide each other's barriers and the gaps between pieces; a third buys nothing that
     a buffered tile does not. A program of 8 warps takes more than half the registers, and buffers
-    three tiles for two programs' two: an e4m3 tile has half the bytes to fly. A program's
-    scratch beside its tiles stays under 8 KB.
+    three tiles for two programs' two: an e4m3 tile has half the bytes to fly. Beside its tiles a
+    program needs `scratch_bytes`: the 16-bit query tile and what reductions pass on.
     """
     if capability == INTERPRETER:
         return 2, 1
     shared_bytes = SHARED_KB.get(capability, min(SHARED_KB.values())) * 1024
-    for num_stages, ctas_per_sm in ((3, 2), (2, 2), (4, 1), (3, 1)):
-        fits = ctas_per_sm * ((num_stages - 1) * tile_bytes + 8 * 1024) <= shared_bytes
+    for num_stages, ctas_per_sm in ((3, 2), (4, 1), (3, 1), (2, 2)):
+        fits = ctas_per_sm * ((num_stages - 1) * tile_bytes + scratch_bytes) <= shared_bytes
         if fits and ctas_per_sm * num_warps <= 8:
             return num_stages, ctas_per_sm
     return 2, 1

@@ -62,9 +62,7 @@ def _attend(
                 scores += tile.alibi_bias(slopes, q_pos, k_pos)
             scale = 1.0
         if MASKED:
-            # Positions from the tile's first key on: one subtraction a row, not one a key.
-            seen = tile.visible(q_pos - key, offs_n, WINDOW)
-            scores = tl.where(seen, scores, float("-inf"))
+            scores = tl.where(tile.visible(q_pos, k_pos, WINDOW), scores, float("-inf"))
         # The scale is positive: it commutes with the maximum, and joins the subtraction as an fma.
         new_peak = tl.maximum(peak, tl.max(scores, 1) * scale)
         anchor = tile.finite_max(new_peak) if GUARDED else new_peak
