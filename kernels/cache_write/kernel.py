@@ -118,5 +118,5 @@ def cache_write_kernel(
             tl.store(out[:, None] + at, a.to(q_out.dtype.element_ty), mask=mask)
             tl.store(out[:, None] + at + pair, b.to(q_out.dtype.element_ty), mask=mask)
             if ROTARY_DIM < HEAD_DIM:
-                x = tl.load(src[:, None] + d[None, :], mask=real[:, None] & stays, other=0)
-                tl.store(out[:, None] + d[None, :], x, mask=real[:, None] & stays)
+                rest = tl.load(src[:, None] + d[None, :], mask=real[:, None] & stays, other=0)
+                tl.store(out[:, None] + d[None, :], rest, mask=real[:, None] & stays)

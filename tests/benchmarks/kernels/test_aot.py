@@ -16,7 +16,7 @@ from benchmarks.kernels.vllm_unified import load_unified_attention
 @pytest.mark.parametrize("capability", [80, 90])
 def test_every_variant_compiles_as_designed(capability):
     """No spills, no stack; wgmma in sm_90 prefill; KV multi-buffered; enough bytes in flight."""
-    kernels, errors = compile_all(None, capability, ["paged_", "shared_prefix/"])
+    kernels, errors = compile_all(None, capability, ["paged_", "shared_prefix/", "cache_write/"])
     assert errors == []
     assert faults(kernels) == []
     assert len({kernel.title for kernel in kernels}) == len(kernels) > 40
