@@ -1,6 +1,11 @@
 """Settings of all tests, and what live ones share: one local fleet, started once."""
 
+import os
 from collections.abc import Iterator
+
+# Triton reads this when it is first imported, whichever test does so; see tests/kernels/conftest.
+if os.environ.get("SPILLWAY_KERNELS_ON_GPU") != "1":
+    os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
 from hypothesis import settings

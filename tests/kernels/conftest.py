@@ -1,6 +1,7 @@
 """Every kernel test runs in Triton's interpreter, unless a GPU is there and asked for.
 
-SPILLWAY_KERNELS_ON_GPU=1 runs the same tests on a CUDA device.
+SPILLWAY_KERNELS_ON_GPU=1 runs the same tests on a CUDA device. tests/conftest.py sets what chooses
+the interpreter, before any test module can import Triton.
 """
 
 import os
@@ -9,8 +10,6 @@ from collections.abc import Iterator
 # The interpreter's matrices are tiny: threads would wait for each other. Read when NumPy loads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 ON_GPU = os.environ.get("SPILLWAY_KERNELS_ON_GPU") == "1"
-if not ON_GPU:
-    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is decorated, so before any import
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
