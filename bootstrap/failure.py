@@ -41,7 +41,7 @@ SYMPTOMS = (
         r"(no matching distribution found for|could not find a version that satisfies).{0,40}"
         r"torch==\S+\+cpu",
         "The package index has no CPU build of PyTorch: set "
-        f"{TORCH_INDEX_VARIABLE} to an index that has one (README, Installation) and run it again.",
+        f"{TORCH_INDEX_VARIABLE} to an index that has one (docs/local.md) and run it again.",
     ),
     _symptom(
         r"command '\S*(gcc|g\+\+|cc|c\+\+|clang)\S*' failed|no such file or directory: '(gcc|cc)'"

@@ -75,9 +75,7 @@ def main() -> int:
     finally:
         end_all(END_DEADLINE_S)
         _print_tail(folder / OUTPUT_NAME)
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another keeper's folder is still in it
-            folder.parent.rmdir()
+        remove(folder)
 
 
 def _wake_on_signals() -> int:
@@ -111,6 +109,13 @@ def _ask_to_end(pid: int, grace_s: float) -> None:
     deadline = time.monotonic() + grace_s
     while pid not in reap() and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL_S)
+
+
+def remove(folder: Path) -> None:
+    """Remove a keeper's folder, and its parent with it if that is then empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another keeper's folder is still in it
+        folder.parent.rmdir()
 
 
 def _print_tail(output: Path) -> None:

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Self
 
 from spillway.local.errors import LocalError
-from spillway.local.keeper import END_DEADLINE_S, OUTPUT_NAME, OUTPUT_TAIL_BYTES, READY, Order
+from spillway.local.keeper import (
+    END_DEADLINE_S,
+    OUTPUT_NAME,
+    OUTPUT_TAIL_BYTES,
+    READY,
+    Order,
+    remove,
+)
 
 READY_DEADLINE_S = 30.0  # a keeper starts in 0.1 s; a machine can be very busy
 
@@ -115,7 +122,8 @@ class Kept:
         """Collect an ended keeper: the last of the command's output."""
         with self._ending:
             if self._tail is None:
-                self._keeper.wait()
+                if self._keeper.wait() < 0:  # killed, so that it could not clean up itself
+                    remove(self.folder)
                 stdout = self._keeper.stdout
                 self._tail = stdout.read().decode(errors="replace") if stdout else ""
                 for pipe in (self._keeper.stdin, stdout):

@@ -169,6 +169,15 @@ def test_files_are_there_before_the_command_starts(tmp_path: Path):
     kept.stop()
 
 
+def test_the_folder_of_a_killed_keeper_is_removed_by_its_client(tmp_path: Path):
+    """When all of a site is killed at once, its keeper among it."""
+    kept, pids = start_family(tmp_path / "fleet" / "home")
+    for pid in [kept.pid, *pids]:
+        os.kill(pid, signal.SIGKILL)
+    kept.stop()
+    assert not (tmp_path / "fleet").exists()
+
+
 def test_a_command_that_does_not_exist_is_an_error(tmp_path: Path):
     """The error names it, and its folder is gone."""
     with pytest.raises(KeptError, match="no-such-program"):
