@@ -11,9 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 VERSIONED = (
     "spillway",
     "grpcio",
@@ -59,6 +56,9 @@ def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, note: str = ""
 ) -> None:
     """Print a table: the first column to the left, figures to the right."""
+    from rich.console import Console  # noqa: PLC0415 - a bare GPU machine has no rich, and writes
+    from rich.table import Table  # noqa: PLC0415 - only JSON
+
     table = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks.kernels import aot
+from benchmarks.kernels import aot, timing
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -11,6 +11,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kernels", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     aot.add_command(commands)
+    timing.add_command(commands)
     args = parser.parse_args(argv)
     return int(args.run(args))
 

@@ -1,0 +1,41 @@
+"""Our kernels on a problem, as the engine's backend would launch them."""
+
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.kernels.timing_problem import Problem
+from kernels.mixed import StepShape, mixed_attention, plan_mixed
+from kernels.paged_decode import allocate_workspace
+from kernels.shared_prefix import (
+    allocate_shared_workspace,
+    plan_shared_prefix,
+    shared_prefix_decode,
+)
+
+Launch = Callable[[], None]
+
+
+def ours(problem: Problem, out: torch.Tensor) -> Launch:
+    """A launch of one layer's attention. The plan, made once a step for all layers, is made here.
+
+    Raises:
+        UnsupportedAttentionError: the kernels do not do it.
+    """
+    cache = problem.kv_cache
+    tensors = (problem.block_table, problem.seq_lens, problem.query_start_loc)
+    rows, device = len(problem.seq_lens), problem.q.device
+    if problem.shape.shared:
+        # The interpreter's problems are too small for the gate, which weighs a launch's cost.
+        cost = {"overhead_bytes": 0} if device.type == "cpu" else {}
+        shared = allocate_shared_workspace(problem.spec, rows, device=device, **cost)
+        plan_shared_prefix(shared, *tensors)
+        return lambda: shared_prefix_decode(problem.q, cache, *tensors, shared, out)
+    queries = problem.shape.query_lens
+    workspace = allocate_workspace(problem.spec, rows, device=device)
+    shape = StepShape(sum(queries), rows, min(queries), max(queries), max(problem.shape.seq_lens))
+    plan = plan_mixed(workspace, *tensors[1:], shape, finite_cache=True)
+    scratch = None if plan.prefill is None else plan.prefill.workspace()
+    return lambda: mixed_attention(
+        problem.q, cache, problem.block_table, plan, out, prefill_workspace=scratch
+    )
