@@ -66,7 +66,7 @@ class Control(ControlServicer):
             name = self._inference.running_at(request_id)
             if name is not None:
                 ids_by_name[name].append(request_id)
-        endpoints = ((self._roster.get(name), ids) for name, ids in ids_by_name.items())
+        endpoints = ((self._roster.open_at(name), ids) for name, ids in ids_by_name.items())
         await asyncio.gather(*(e.abort(ids, _ABORT_TIMEOUT_S) for e, ids in endpoints if e))
         return pb.AbortResponse()
 

@@ -161,11 +161,11 @@ class Inference:
             self._on_call(method, error.code.name)
             return None
         turn = Turn(self._core, incoming)
+        turn.begin()
         self._open += 1
         self.idle.clear()
         if incoming.client_id:
             self._by_client_id[incoming.client_id] = turn
-        turn.begin()
         return turn
 
     def _admit(self, raw: bytes, context: Any, *, streams: bool) -> Incoming:

@@ -75,7 +75,8 @@ class LoadService(LoadServicer):
             instance_id=self._router,
             sequence=sequence,
             sampled_unix_ns=time.time_ns(),
-            running_requests=sum(endpoint.running for endpoint in up),
+            # An endpoint that reports nothing runs at least what this router sent it.
+            running_requests=sum(max(e.running, e.in_flight - e.waiting) for e in up),
             waiting_requests=sum(endpoint.waiting for endpoint in up),
             queued_prefill_tokens=sum(endpoint.queued_prefill_tokens for endpoint in up),
             ttft_s=_mean_s([endpoint.ttft_ns for endpoint in up]),

@@ -42,7 +42,7 @@ class RayDashboard:
             raise DiscoveryError(f"{self._url} cannot be asked: {error!r}") from error
         try:
             return frozenset(grpc_targets(json.loads(body), self._application, host))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DiscoveryError(f"{self._url} is not a Ray dashboard: {error!r}") from error
 
 

@@ -28,6 +28,11 @@ class Roster:
         """The listed endpoint of this name."""
         return self._listed.get(name)
 
+    def open_at(self, name: str) -> LiveEndpoint | None:
+        """The endpoint of this name, also where it is listed no more and its calls go on."""
+        retiring = (e for e in self._retiring.values() if e.name == name)
+        return self._listed.get(name) or next(retiring, None)
+
     @property
     def serves(self) -> bool:
         """Whether any endpoint takes requests."""

@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from router.policy.decision import Refuse, Rule
@@ -71,6 +71,13 @@ def overloaded(message: str, retry_after_ns: int) -> CallError:
 def unavailable(message: str) -> CallError:
     """Nobody here can serve; somebody elsewhere might."""
     return failure(grpc.StatusCode.UNAVAILABLE, message)
+
+
+def broken_off(message: str, messages: int) -> CallError:
+    """An answer that ends in its middle; `messages` of it had reached the client."""
+    delivered = {"delivered_messages": str(messages)}
+    info = ErrorInfo(reason="ANSWER_BROKE_OFF", domain="spillway", metadata=delivered)
+    return failure(grpc.StatusCode.ABORTED, message, info)
 
 
 def refused(refuse: Refuse) -> CallError:

@@ -7,7 +7,7 @@ import grpc
 
 from router.live.attempt import Attempt, end_of
 from router.live.incoming import REQUEST_ID_KEY, Incoming
-from router.live.status import DETAILS_KEY, CallError, Metadata, failure, refused
+from router.live.status import DETAILS_KEY, CallError, Metadata, broken_off, failure, refused
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import RequestArrived
 from router.policy.decision import Decision, Refuse, Send
@@ -60,7 +60,7 @@ class Turn:
             self._follow(decision)
             return
         self.attempt = None
-        self._error = _status_of(error, decision)
+        self._error = _status_of(error, decision, attempt)
 
     def lose(self, attempt: Attempt) -> None:
         """The endpoint went between the decision and the sending."""
@@ -101,13 +101,17 @@ class Turn:
             self._error = refused(decision)
 
 
-def _status_of(error: grpc.aio.AioRpcError, refuse: Refuse | None) -> CallError:
-    """The endpoint's own status, where it made one; else why the core gave up.
+def _status_of(error: grpc.aio.AioRpcError, refuse: Refuse | None, attempt: Attempt) -> CallError:
+    """What the client is told of a failed attempt that nothing follows.
 
-    A broken connection has a status, too, but it is gRPC's own and says nothing to the client.
+    An answer that broke off is ABORTED, with what was delivered counted: trying again would repeat
+    it. Else it is the endpoint's own status, where it made one, or why the core gave up. A broken
+    connection has a status, too, but it is gRPC's own and says nothing to the client.
     """
     trailers = _foreign(error.trailing_metadata() or ())
     details = error.details() or ""
+    if refuse is not None and attempt.messages:
+        return broken_off(f"{refuse.reason}: {details}", attempt.messages)
     if refuse is None or any(key == DETAILS_KEY for key, _ in trailers):
         return CallError(error.code(), details, trailers)
     if refuse.rule is Rule.NO_RETRY:

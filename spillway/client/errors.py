@@ -104,7 +104,10 @@ def error_of(
     """The exception for a status, with what its details say."""
     pairs = tuple(trailers or ())
     violations, retry_after_s = _details(pairs)
-    return _BY_CODE.get(code, ServerError)(
+    kind = _BY_CODE.get(code, ServerError)
+    if kind is OverloadedError and "message larger than max" in (details or ""):
+        kind = BadRequestError  # gRPC's own words for a message over a limit: waiting will not help
+    return kind(
         _message(code, details or "", address),
         code,
         ending=ending_of(pairs, request_id),
@@ -116,6 +119,8 @@ def error_of(
 def _message(code: grpc.StatusCode, details: str, address: str) -> str:
     if code is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details:
         return f"nobody answers at {address}: {details.rpartition(': ')[2]}"
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and details in {"", "Deadline Exceeded"}:
+        return f"the server at {address} did not answer in time"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"the server at {address} does not offer this ({details})"
     return details or f"the server at {address} answered {code.name}"

@@ -3,7 +3,7 @@
 import asyncio
 
 import grpc
-from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
@@ -157,7 +157,10 @@ async def test_a_failure_after_the_first_token_is_the_clients():
     ):
         error, seen = await error_of(routed.inference.GenerateStream(ask()))
         assert seen == ["a", "b"]
-        assert error.code() is UNAVAILABLE
+        assert error.code() is grpc.StatusCode.ABORTED
+        info = ErrorInfo()
+        rpc_status.from_call(error).details[0].Unpack(info)
+        assert dict(info.metadata) == {"delivered_messages": "2"}
         assert "after 2 messages" in error.details()
         assert good.replica.in_flight == 0
 
