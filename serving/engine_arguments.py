@@ -4,6 +4,7 @@ Pure but for the environment it is handed. The defaults for a CPU are there beca
 made for a device that is all its own: it would take most of the machine's memory and every core.
 """
 
+import contextlib
 import difflib
 import importlib.metadata
 from collections.abc import Collection, MutableMapping
@@ -116,6 +117,20 @@ def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[s
         if _is_cpu_build():
             # Without a GPU, Triton interprets kernels. It looks as soon as vLLM imports it.
             environment["TRITON_INTERPRET"] = "1"
+
+
+def engine_version(engine: str, attention: str) -> str:
+    """The engine's version, with ours as its local part where our kernels compute attention.
+
+    ServerInfo has no field for the attention backend; `0.32.0+spillway.0.1.0` still reads as 0.32.0
+    to whatever compares versions.
+    """
+    if attention != SPILLWAY_ATTENTION:
+        return engine
+    own = [SPILLWAY_ATTENTION]
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # run from a bare checkout
+        own.append(importlib.metadata.version("spillway"))
+    return f"{engine}{'.' if '+' in engine else '+'}{'.'.join(own)}"
 
 
 def _is_cpu_build() -> bool:

@@ -17,6 +17,7 @@ from serving.engine import EngineInfo, Parallelism
 from serving.engine_arguments import (
     SPILLWAY_ATTENTION,
     engine_arguments,
+    engine_version,
     prepare_cpu_environment,
 )
 from serving.kv_event_stream import KvEventStream
@@ -88,7 +89,7 @@ def read_info(config: Any, settings: ReplicaSettings) -> EngineInfo:
     else:
         attention = "CPU_ATTN" if current_platform.is_cpu() else "default"
     return EngineInfo(
-        version=importlib.metadata.version(_distribution()),
+        version=engine_version(importlib.metadata.version(_distribution()), attention),
         model_id=settings.model,
         served_names=settings.names,
         attention_backend=attention,

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from vllm.v1.attention.backend import AttentionImpl, AttentionType
 
-from kernels.cache_write import Rotary, cache_write, rope_cache_write
+from kernels.cache_write import cache_write
 from kernels.spec import AttentionSpec, UnsupportedAttentionError
 from kernels.vllm_backend.layer import FP8_DTYPES, LayerShape, scales_of
 from kernels.vllm_backend.step import SpillwayMetadata
@@ -117,37 +117,6 @@ class SpillwayAttentionImpl(AttentionImpl[SpillwayMetadata]):
         """Write a step's K and V, `[tokens, Hkv, D]` each, into their slots."""
         scales = scales_of(layer, self._spec_of(key.dtype, kv_cache))
         cache_write(key, value, kv_cache, slot_mapping, **scales)
-
-    def fused_rope_kvcache_supported(self) -> bool:
-        """Whether vLLM's compiler may fuse the rotary embedding with the cache update."""
-        return True
-
-    def do_rope_and_kv_cache_update(
-        self,
-        layer: Any,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        positions: torch.Tensor,
-        cos_sin_cache: torch.Tensor,
-        is_neox: bool,
-        kv_cache: torch.Tensor,
-        layer_slot_mapping: torch.Tensor,
-    ) -> None:
-        """Turn Q in place and K on its way into the cache, all in one launch."""
-        rotary = Rotary(cos_sin_cache, is_neox)
-        scales = scales_of(layer, self._spec_of(key.dtype, kv_cache))
-        rope_cache_write(
-            query,
-            key,
-            value,
-            kv_cache,
-            layer_slot_mapping,
-            positions,
-            rotary,
-            query,
-            **scales,
-        )
 
     def _spec_of(self, dtype: torch.dtype, kv_cache: torch.Tensor) -> AttentionSpec:
         """The spec that the builder planned for; it cannot change once there is a cache."""

@@ -2,7 +2,12 @@
 
 import pytest
 
-from serving.engine_arguments import engine_arguments, prepare_cpu_environment, prepare_environment
+from serving.engine_arguments import (
+    engine_arguments,
+    engine_version,
+    prepare_cpu_environment,
+    prepare_environment,
+)
 from serving.settings import SettingsError, read_settings
 
 KNOWN = {"seed", "max_num_seqs", "block_size", "enforce_eager"}
@@ -122,6 +127,20 @@ def test_the_environment_is_completed_not_overwritten(tmp_path):
     assert environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert environment["HF_HUB_OFFLINE"] == "1"
     assert environment["SPILLWAY_ATTENTION"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("engine", "attention", "shown"),
+    [
+        ("0.32.0", "CPU_ATTN", "0.32.0"),
+        ("0.32.0", "spillway", "0.32.0+spillway.1.2"),
+        ("0.32.0+cpu", "spillway", "0.32.0+cpu.spillway.1.2"),
+    ],
+)
+def test_the_engines_version_tells_of_our_attention(monkeypatch, engine, attention, shown):
+    """GetServerInfo has no other place for it; it stays a version that tools can compare."""
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: "1.2")
+    assert engine_version(engine, attention) == shown
 
 
 def test_our_attention_on_a_cpu_is_interpreted(monkeypatch):

@@ -38,6 +38,7 @@ async def play(attention: str | None) -> dict[str, object]:
             answers[act.name] = await asyncio.gather(*prompts)
         return {
             "attention": engine.info.attention_backend,
+            "version": engine.info.version,
             "answers": answers,
             "hit_tokens": engine.load().prefix_hit_tokens,
             "preemptions": REGISTRY.get_sample_value(
