@@ -20,10 +20,10 @@ TURN_S = 1.0  # a turn is given as many tokens as a busy home takes this long fo
 OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 240
 PROMPT_TOKENS = 48
 CALM_LOAD = 0.4  # of what a busy home serves
-SURGE_LOAD_MIN, SURGE_LOAD_MAX = 1.5, 3.0  # likewise; below it home might just manage
-SURGE_SHARE = 0.6  # of what both sites serve; the router and its clients need the rest
+SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.0, 3.0  # likewise; alone, home may serve twice that
+SURGE_SHARE = 0.8  # of what both sites serve; the router and its clients need the rest
 CALM_CV, SURGE_CV = 0.5, 1.0  # calm arrivals are even, so that a chance burst does not overflow
-OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 1.0, 8.0
+OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 0.5, 8.0
 OBJECTIVE_PER_IDLE_TTFT = 10.0  # far above what calm sees, far below what the surge's queue makes
 
 
