@@ -2,23 +2,26 @@
 
 import argparse
 import asyncio
+import itertools
 import random
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.demo import table
 from benchmarks.demo.calibration import calibrate
-from benchmarks.demo.prompter import CountingPrompter, answer_of
 from benchmarks.demo.screen import Screen, Tally
 from benchmarks.demo.story import Calibration, plan
 from benchmarks.demo.verdict import checks
 from benchmarks.demo.watch import watching
 from benchmarks.serving.driver import Driver
+from benchmarks.serving.picture import draw
 from benchmarks.serving.record import Record
 from benchmarks.serving.target import connected
-from benchmarks.workloads.prompts import Prompter
+from benchmarks.workloads.prompts import CheckedPrompter, Prompter, built_in_answer
+from serving.counting import count_on
 from spillway.local.errors import LocalError
 from spillway.local.fleet import LocalFleet
 from spillway.local.foreground import sigterm_as_interrupt
@@ -44,7 +47,7 @@ def main() -> int:
     serving = fake_engine() if options.engine == "fake" else built_in_model()
     try:
         with sigterm_as_interrupt():
-            good = _demo(serving, options.seed)
+            good = _demo(serving, options.seed, options.picture)
     except LocalError as error:
         _say(str(error))
         return 1
@@ -55,9 +58,9 @@ def main() -> int:
     return 0 if good else 1
 
 
-def _demo(serving: Mapping[str, Any], seed: int) -> bool:
+def _demo(serving: Mapping[str, Any], seed: int, picture: Path | None) -> bool:
     """Start the fleet, tell the story, print what came of it; whether it went as it must."""
-    prompter = CountingPrompter(answer_of(serving))
+    prompter = CheckedPrompter(_counted if serving.get("engine") == "fake" else built_in_answer)
     reporter = reporter_for_terminal()
     with LocalFleet(two_sites(serving), reporter) as fleet:
         with reporter:
@@ -69,6 +72,8 @@ def _demo(serving: Mapping[str, Any], seed: int) -> bool:
             fleet.start_router(two_sites(serving, ttft_s=measured.objective_ttft_s))
         records, state = asyncio.run(_tell(fleet.address, measured, prompter, seed))
     table.show(records, state, HOME)
+    if picture is not None:
+        draw(records, measured.objective_ttft_s, picture)
     table.show_failures(records)
     found = checks(records, HOME)
     for check in found:
@@ -101,6 +106,11 @@ async def _tell(
     return records, watch.state
 
 
+def _counted(prompt: str, tokens: int) -> str:
+    """What the fake engine says."""
+    return bytes(itertools.islice(count_on(prompt.encode()), tokens)).decode()
+
+
 def _sizing(measured: Calibration) -> str:
     return (
         f"home serves {measured.home_turns_per_s:.1f} turns/s of {measured.output_tokens} tokens; "
@@ -114,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--engine", choices=("vllm", "fake"), default="vllm", help="fake: rehearse without a model"
     )
+    parser.add_argument("--picture", type=Path, help="draw the times to first token here, as PNG")
     parser.add_argument("--seed", type=int, default=0, help="seeds arrivals and sessions")
     return parser
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,13 +59,23 @@ class FillerPrompter:
         return text
 
 
-class CheckedPrompter:
-    """For the built-in model: the planned length, ending in a number whose count is known.
+Answer = Callable[[str, int], str]
+"""The text that must follow a prompt, so many tokens of it."""
 
-    Its vocabulary is bytes, so a token of prompt is a byte of text.
+
+def built_in_answer(prompt: str, tokens: int) -> str:
+    """What the built-in model says."""
+    return answer(prompt, tokens).text
+
+
+class CheckedPrompter:
+    """For engines that count on: the planned length, ending in a number whose count is known.
+
+    Their vocabulary is bytes, so a token of prompt is a byte of text.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answer_to: Answer = built_in_answer) -> None:
+        self._answer_to = answer_to
         self._filler = FillerPrompter(bytes_per_token=1.0)
 
     def prompt(self, session: Session, turn: int, history: str) -> Prompt:
@@ -72,7 +83,7 @@ class CheckedPrompter:
         start = _draw(f"{session.id} {turn}").randrange(1000)
         question = count_prompt(start, before="\n")
         text = self._filler.extended(session, turn, history, reserve=len(question)) + question
-        return Prompt(text, answer(text, session.turns[turn].output_tokens).text)
+        return Prompt(text, self._answer_to(text, session.turns[turn].output_tokens))
 
 
 def filler(name: str, characters: int) -> str:
