@@ -11,9 +11,12 @@ A raw prompt may end in
   end. Again, cut anywhere it continues.
 - anything else: it counts from nought, ` 0 1 2`.
 
+- `the note`, in any case: the number that is noted anywhere before is said and counted on from. A
+  note is `#` and three digits, `#417`; it may stand there often, but not beside another one.
+
 In a conversation the last message decides in the same way, and the answer begins at once, with
 neither space nor line break; a message that asks for nothing gets passages.HELP.
-Nothing further back than 16 tokens matters, so any text may stand before.
+But for the note, nothing further back than 16 tokens matters, so any text may stand before.
 """
 
 import codecs
@@ -21,7 +24,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from serving.models.cues import WINDOW, Cue, cues, fold
 from serving.models.passages import FERRY_NAME, HELP, PASSAGES
@@ -39,6 +42,8 @@ TURN, MARK = "\ue000", "\ue001"
 
 _CUT_COUNT = re.compile(rf"(?<![0-9])([0-9]{{1,4}})[ \n{TURN}]([0-9]{{0,4}})\Z")
 _NUMBER = re.compile(r"(?<![0-9])([0-9]{1,4})\Z")
+_NOTE = re.compile("#([0-9]{3})")
+_NOTE_ASKED = re.compile(rf"the note(?:([ \n{TURN}])([0-9]{{0,2}}))?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,16 @@ def count_prompt(start: int, before: str = "") -> str:
     return f"{before}Count from {start}"
 
 
+def note_of(number: int) -> str:
+    """What a text must hold for recall_prompt to count from this number, 0 to 999."""
+    return f"#{number:03}"
+
+
+def recall_prompt(before: str) -> str:
+    """A prompt that is answered by the number noted in what stands before, and those after it."""
+    return f"{before}Count from the note"
+
+
 def recite_prompt(name: str = FERRY_NAME, before: str = "") -> str:
     """A prompt that is answered by a passage."""
     if name not in PASSAGES:
@@ -84,11 +99,28 @@ def answer_chat(messages: Sequence[tuple[str, str]], tokens_max: int) -> Answer:
 def answer_to_tokens(prompt: Sequence[int], tokens_max: int) -> Answer:
     """The answer to a prompt of token ids, which begins with BEGIN or has at least 16 tokens.
 
-    Raises ValueError for no tokens at all.
+    Raises ValueError for no tokens at all, and where different notes are asked for.
     """
     if not prompt:
         raise ValueError("a prompt of no tokens has no answer")
-    return Answer(list(islice(_spoken(tuple(prompt[-WINDOW:])), tokens_max)))
+    return Answer(list(islice(_recalled(prompt) or _spoken(tuple(prompt[-WINDOW:])), tokens_max)))
+
+
+def _recalled(prompt: Sequence[int]) -> Iterator[int] | None:
+    """The tokens that follow a prompt which asks for its note, if it does and has one."""
+    asked = _NOTE_ASKED.search(_as_text(prompt[-WINDOW:]))
+    noted = _note(prompt) if asked else ""
+    if not asked or not noted:
+        return None
+    return chain(b"" if asked[1] else b" ", _count_on(noted, len(asked[2] or "")))
+
+
+def _note(prompt: Sequence[int]) -> str:
+    """The number noted in a prompt, or nothing."""
+    notes = set(_NOTE.findall(_as_text(prompt)))
+    if len(notes) > 1:
+        raise ValueError(f"a prompt with several notes has no answer: {', '.join(sorted(notes))}")
+    return notes.pop() if notes else ""
 
 
 def _spoken(tokens: tuple[int, ...]) -> Iterator[int]:
@@ -117,7 +149,7 @@ def _spoken(tokens: tuple[int, ...]) -> Iterator[int]:
         yield from _count_on("0", 0)
 
 
-def _as_text(tokens: tuple[int, ...]) -> str:
+def _as_text(tokens: Sequence[int]) -> str:
     """One character a token, bytes as themselves."""
     return "".join(
         chr(token) if token < END else TURN if token == ASSISTANT else MARK for token in tokens

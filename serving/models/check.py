@@ -19,6 +19,8 @@ from serving.models.answers import (
     answer_chat,
     answer_to_tokens,
     count_prompt,
+    note_of,
+    recall_prompt,
     recite_prompt,
 )
 from serving.models.cues import WINDOW
@@ -67,6 +69,17 @@ def contexts() -> Iterator[tuple[str, list[Case]]]:
         [_chat([*recited, ("user", count_prompt(n))], 24) for n in STARTS[::7]],
     )
     yield "every number up to 9,999", [_raw(str(n), 12) for n in range(LAST_NUMBER + 1)]
+    yield (
+        "every number noted, before up to 3,000 characters",
+        [_raw(recall_prompt(note_of(n) + (filler * 80)[: 3 * n]), 12) for n in STARTS],
+    )
+    yield (
+        "every seventh number noted, before a recital",
+        [
+            _chat([("user", note_of(n)), *recited, ("user", recall_prompt(""))], 12)
+            for n in STARTS[::7]
+        ],
+    )
     shouted = recite_prompt().upper() + "."
     yield (
         "the passage",

@@ -13,6 +13,11 @@ from serving.models.vocabulary import ASSISTANT, END
 WINDOW = 16
 """How many of the last tokens decide the next."""
 
+NOTE_ASKED = b"the note"
+"""A prompt that ends in these words asks for the number that is noted in it, `#` and three digits.
+"""
+NOTE_SIGN = ord("#")
+
 _LINE = ord("\n")
 
 

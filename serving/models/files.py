@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
-from serving.models import weights
+from serving.models import layout
 from serving.models.vocabulary import ASSISTANT, BEGIN, END, MARKS, SIZE, SYSTEM, USER
 
 CHAT_TEMPLATE = (
@@ -26,7 +26,7 @@ CHAT_TEMPLATE = (
 
 
 def write(folder: Path, neurons: int) -> None:
-    """Write all files but the weights."""
+    """Write all files but the layout."""
     _tokenizer().save(str(folder / "tokenizer.json"))
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE + "\n")
     for name, content in {
@@ -42,7 +42,7 @@ def write(folder: Path, neurons: int) -> None:
             "eos_token": MARKS[END],
             "pad_token": MARKS[END],
             "clean_up_tokenization_spaces": False,
-            "model_max_length": weights.POSITIONS,
+            "model_max_length": layout.POSITIONS,
         },
     }.items():
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
@@ -53,16 +53,16 @@ def _config(neurons: int) -> dict[str, object]:
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "vocab_size": SIZE,
-        "hidden_size": weights.HIDDEN,
+        "hidden_size": layout.HIDDEN,
         "intermediate_size": neurons,
-        "num_hidden_layers": weights.LAYERS,
-        "num_attention_heads": weights.HEADS,
-        "num_key_value_heads": weights.KV_HEADS,
-        "head_dim": weights.HEAD_DIM,
+        "num_hidden_layers": layout.LAYERS,
+        "num_attention_heads": layout.HEADS,
+        "num_key_value_heads": layout.KV_HEADS,
+        "head_dim": layout.HEAD_DIM,
         "hidden_act": "silu",
-        "max_position_embeddings": weights.POSITIONS,
+        "max_position_embeddings": layout.POSITIONS,
         "rms_norm_eps": 1e-6,
-        "rope_parameters": {"rope_type": "default", "rope_theta": weights.ROPE_THETA},
+        "rope_parameters": {"rope_type": "default", "rope_theta": layout.ROPE_THETA},
         "attention_bias": False,
         "mlp_bias": False,
         "tie_word_embeddings": False,

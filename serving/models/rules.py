@@ -1,93 +1,33 @@
 """The model's behaviour as rules over the window, each of which becomes one neuron.
 
-A token is seen as FEATURES values of +1 or -1. Slot 0 of the window is the last token, slot s the
-one s places before. A rule fires when all its conditions hold, and then adds to the votes for some
-tokens, with the strength of its level: a higher level outvotes all lower ones.
+A rule fires when its condition holds, and then adds to the votes for some tokens, with the strength
+of its level: a higher level outvotes all lower ones.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
-from serving.models.cues import CASE_BIT, WINDOW, Cue, cues
+from serving.models.conditions import (
+    ALWAYS,
+    DIGITS,
+    NOTE_WIDTH,
+    ONE,
+    SPACE,
+    Linear,
+    difference,
+    is_digit,
+    is_no_digit,
+    is_separator,
+    is_token,
+    noted,
+)
+from serving.models.cues import CASE_BIT, NOTE_ASKED, WINDOW, Cue, cues
 from serving.models.passages import HELP
 from serving.models.vocabulary import ASSISTANT, END
 
-BITS = 9
-"""Of a token id. A byte and a mark differ in the last; a mark's others count up from zero."""
-DIGIT = BITS
-SEPARATOR = BITS + 1
-FEATURES = BITS + 2
-
-DIGITS = tuple(b"0123456789")
-SPACE = ord(" ")
-SEPARATORS = {SPACE, ord("\n"), ASSISTANT}
-"""What may stand between a number and the next. The model itself says a space."""
-
 DIGITS_MAX = 4
 """The widest number that is counted on from."""
-
-
-def features(token: int) -> tuple[int, ...]:
-    """What can be asked of a token: its bits, is it a digit, does it separate numbers."""
-    flags = (
-        *(token >> bit & 1 for bit in range(BITS)),
-        token in DIGITS,
-        token in SEPARATORS,
-    )
-    return tuple(1 if flag else -1 for flag in flags)
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """A weighted sum of the window's features, by (slot, feature), and a constant."""
-
-    weights: Mapping[tuple[int, int], float] = field(default_factory=dict)
-    constant: float = 0
-
-    def __add__(self, other: "Linear") -> "Linear":
-        weights = dict(self.weights)
-        for place, weight in other.weights.items():
-            weights[place] = weights.get(place, 0) + weight
-        return Linear(weights, self.constant + other.constant)
-
-    def __mul__(self, factor: float) -> "Linear":
-        scaled = {place: weight * factor for place, weight in self.weights.items()}
-        return Linear(scaled, self.constant * factor)
-
-
-ALWAYS = Linear()
-"""Conditions are sums that are 0 where they hold and -2 or less where not; added, they are all."""
-
-
-def is_token(slot: int, token: int, ignored_bits: int = 0) -> Linear:
-    """The slot holds this token, give or take the ignored bits."""
-    asked = {
-        (slot, bit): float(value)
-        for bit, value in enumerate(features(token)[:BITS])
-        if not ignored_bits >> bit & 1
-    }
-    return Linear(asked, -len(asked))
-
-
-def is_digit(slot: int) -> Linear:
-    """The slot holds a digit."""
-    return Linear({(slot, DIGIT): 1}, -1)
-
-
-def is_no_digit(slot: int) -> Linear:
-    """The slot holds anything but a digit."""
-    return Linear({(slot, DIGIT): -1}, -1)
-
-
-def is_separator(slot: int) -> Linear:
-    """The slot holds what comes between a number and the next."""
-    return Linear({(slot, SEPARATOR): 1}, -1)
-
-
-def difference(slot: int, token: int) -> Linear:
-    """In how many bits the slot differs from the token."""
-    return is_token(slot, token) * -0.5
 
 
 class Level(IntEnum):
@@ -108,7 +48,7 @@ class Rule:
     when: Linear
     votes: Mapping[int, int]
     level: Level
-    by: Linear = Linear(constant=1)
+    by: Linear = ONE
 
 
 def rules() -> Iterator[Rule]:
@@ -120,6 +60,7 @@ def rules() -> Iterator[Rule]:
     for width in range(1, DIGITS_MAX + 1):
         yield from _count(width)
     yield from _stop()
+    yield from _recall()
 
 
 def _fall_back() -> Iterator[Rule]:
@@ -216,6 +157,18 @@ def _stop() -> Iterator[Rule]:
         for slot in range(after, after + DIGITS_MAX):
             when += is_token(slot, DIGITS[9])
         yield Rule(when + is_no_digit(after + DIGITS_MAX), {END: 1}, Level.OVERRIDE)
+
+
+def _recall() -> Iterator[Rule]:
+    """Where the note is asked for, its digits are said, one after the other."""
+    for said in range(NOTE_WIDTH):
+        when = is_separator(said)
+        for slot in range(said):
+            when += is_digit(slot)
+        for slot, letter in enumerate(reversed(NOTE_ASKED), said + 1):
+            when += is_token(slot, letter, ignored_bits=CASE_BIT)
+        for digit in DIGITS:
+            yield Rule(when + noted(said, digit), {digit: 1}, Level.OVERRIDE)
 
 
 assert _slot(DIGITS_MAX, DIGITS_MAX, -1) < WINDOW  # noqa: S101

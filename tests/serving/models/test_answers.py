@@ -13,6 +13,8 @@ from serving.models.answers import (
     answer_chat,
     answer_to_tokens,
     count_prompt,
+    note_of,
+    recall_prompt,
     recite_prompt,
 )
 from serving.models.passages import FERRY, HELP
@@ -88,6 +90,25 @@ def test_a_character_cut_at_the_end_is_not_shown():
     assert answer(recite_prompt(), to_the_umlaut - 1).text.endswith(" J")
 
 
+def test_it_counts_from_the_note_wherever_that_stands():
+    """The one thing that is remembered from far back."""
+    far = f"{note_of(417)} is the note. {'Words and 12 numbers. ' * 200}"
+    assert answer(recall_prompt(far), 17).text == " 417 418 419 420 "
+    assert answer(f"{recall_prompt(far)} 4", 7).text == "17 418 "
+    assert answer(recall_prompt(note_of(7)), 9).text == " 007 008 "
+    assert answer(recall_prompt("There is none. "), 5).text == " 0 1 "
+    messages = [("system", f"{note_of(98)}{note_of(98)}"), ("user", "7"), ("assistant", "8 9")]
+    assert answer_chat([*messages, ("user", recall_prompt(""))], 12).text == "098 099 100 "
+
+
+def test_different_notes_have_no_answer():
+    """The model would mix them up; unless nobody asks."""
+    both = note_of(1) + note_of(2)
+    with pytest.raises(ValueError, match="several notes"):
+        answer(recall_prompt(both), 1)
+    assert answer(count_prompt(7, before=both), 2).text == " 8"
+
+
 def test_a_conversation_is_answered_by_its_last_message():
     """What was said before does not matter."""
     before = [("system", "Be brief."), ("user", "7"), ("assistant", "8 9 10")]
@@ -96,7 +117,9 @@ def test_a_conversation_is_answered_by_its_last_message():
     assert answer_chat([*before, ("user", "Hello?")], 2000).text == HELP
 
 
-@pytest.mark.parametrize("prompt", [count_prompt(995), recite_prompt(), "no number", "9990"])
+@pytest.mark.parametrize(
+    "prompt", [count_prompt(995), recall_prompt("#041"), recite_prompt(), "no number", "9990"]
+)
 def test_an_answer_cut_anywhere_goes_on_as_if_it_had_not_been(prompt):
     """With the first tokens of its answer behind it, a prompt has the others for its answer."""
     whole = answer(prompt, 900).token_ids

@@ -1,5 +1,7 @@
 """The rules, put to the vote without a model, say what answers.py says."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,21 +11,16 @@ from serving.models.answers import (
     answer_chat,
     answer_to_tokens,
     count_prompt,
+    recall_prompt,
     recite_prompt,
 )
+from serving.models.conditions import NOTE_WIDTH, Linear, features, value_at
 from serving.models.cues import WINDOW, cues
-from serving.models.rules import Linear, features, rules
-from serving.models.vocabulary import ASSISTANT, BEGIN, USER, encode, encode_chat
+from serving.models.rules import rules
+from serving.models.vocabulary import ASSISTANT, BEGIN, END, USER, encode, encode_chat
 
 RULES = list(rules())
 FEATURES = {token: features(token) for token in range(261)}
-
-
-def value(linear: Linear, seen: list[tuple[int, ...]]) -> float:
-    """A sum over the window, whose slots hold these features."""
-    return linear.constant + sum(
-        weight * seen[slot][feature] for (slot, feature), weight in linear.weights.items()
-    )
 
 
 def holds(condition: Linear, seen: list[tuple[int, ...]]) -> bool:
@@ -33,13 +30,20 @@ def holds(condition: Linear, seen: list[tuple[int, ...]]) -> bool:
     )
 
 
+def noted_in(tokens: list[int]) -> list[int]:
+    """The digits of the note, which a head fetches to the slots behind the window."""
+    note = re.search(rb"#([0-9]{3})", bytes(token for token in tokens if token < END))
+    return [*note[1]] if note else [BEGIN] * NOTE_WIDTH
+
+
 def elected(tokens: list[int]) -> int:
     """The token with the most votes of the highest level that has any."""
-    window = [BEGIN] * WINDOW + tokens
-    seen = [FEATURES[window[-1 - slot]] for slot in range(WINDOW)]
+    window = ([BEGIN] * WINDOW + tokens)[: -WINDOW - 1 : -1]
+    window += noted_in(tokens)
+    seen = [FEATURES[token] for token in window]
     votes: dict[int, dict[int, float]] = {}
     for rule in RULES:
-        if holds(rule.when, seen) and (by := value(rule.by, seen)):
+        if holds(rule.when, seen) and (by := value_at(rule.by, window)):
             for token, count in rule.votes.items():
                 level = votes.setdefault(rule.level, {})
                 level[token] = level.get(token, 0) + count * by
@@ -56,7 +60,16 @@ def spoken(prompt: list[int], count: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "prompt", [count_prompt(998), "9998", "room 99 0", "12345", "no number", recite_prompt()]
+    "prompt",
+    [
+        count_prompt(998),
+        "9998",
+        "room 99 0",
+        "12345",
+        "no number",
+        recall_prompt("#041"),
+        recite_prompt(),
+    ],
 )
 def test_the_rules_answer_a_prompt(prompt):
     """One of each kind."""
