@@ -17,7 +17,7 @@ from benchmarks.workloads.sessions import Shape, sessions
 from spillway.local.errors import LocalError
 
 IDLE_TURNS = 4  # the first warms up and is not counted
-BUSY_S = 3.0
+ALONE_S, BUSY_S = 2.0, 3.0
 BUSY_RENTED_STREAMS = 16  # enough to show what a site with many slots serves
 OUTPUT_TOKENS = 48
 DEADLINE_S = 60.0
@@ -28,12 +28,13 @@ class CalibrationError(LocalError):
 
 
 async def calibrate(home: str, rented: str, home_slots: int, prompter: Prompter) -> Calibration:
-    """Measure the sites at these addresses (host:port), one stream first and then all at once.
+    """Measure the sites at these addresses (host:port), one stream first, then home, then both.
 
     Raises:
         CalibrationError: a stream failed or was wrong.
     """
     idle = await _drive(home, prompter, streams=1, turns=IDLE_TURNS)
+    alone = await _drive(home, prompter, streams=home_slots, duration_s=ALONE_S)
     busy_home, busy_rented = await asyncio.gather(
         _drive(home, prompter, streams=home_slots, duration_s=BUSY_S),
         _drive(rented, prompter, streams=BUSY_RENTED_STREAMS, duration_s=BUSY_S),
@@ -41,6 +42,7 @@ async def calibrate(home: str, rented: str, home_slots: int, prompter: Prompter)
     return Calibration(
         idle_ttft_s=quantile([r.ttft_s for r in idle[1:] if r.ttft_s is not None], 0.5),
         home_slots=home_slots,
+        alone_tokens_per_s=_tokens_per_s(alone),
         home_tokens_per_s=_tokens_per_s(busy_home),
         rented_tokens_per_s=_tokens_per_s(busy_rented),
     )

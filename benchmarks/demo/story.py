@@ -1,9 +1,9 @@
 """The story's phases, and the sessions that arrive in each, sized to what this machine measured.
 
 Home has a few slots (sequences its engine decodes at once), the rented site has many, and both run
-on the same cores. The surge asks for more than home's slots can serve and less than both sites can,
-as measured while both were busy; so it overflows on a fast machine and on a slow one, and queues
-end when it does.
+on the same cores. The surge asks for twice what home serves while the rented site is idle, as it is
+when the surge begins: sized by what home serves beside a busy one, home alone could absorb it. It
+asks for less than both sites serve where they serve that much, so that queues end when it does.
 """
 
 import random
@@ -19,21 +19,22 @@ THINK_S_MEAN = 0.8
 TURN_S = 1.0  # a turn is given as many tokens as a busy home takes this long for
 OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 240
 PROMPT_TOKENS = 48
-CALM_LOAD = 0.4  # of what a busy home serves
-SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.0, 3.0  # likewise; alone, home may serve twice that
+CALM_LOAD = 0.4  # of what home serves beside a busy rented site
+SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.0, 3.0  # of what home serves alone
 SURGE_SHARE = 0.8  # of what both sites serve; the router and its clients need the rest
 CALM_CV, SURGE_CV = 0.5, 1.0  # calm arrivals are even, so that a chance burst does not overflow
-OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 0.5, 8.0
+OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 1.0, 8.0
 OBJECTIVE_PER_IDLE_TTFT = 10.0  # far above what calm sees, far below what the surge's queue makes
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What this machine does: one stream on an idle site, and both sites busy at once."""
+    """What this machine does: one stream on an idle site, home busy alone, both sites busy."""
 
     idle_ttft_s: float
     home_slots: int
-    home_tokens_per_s: float
+    alone_tokens_per_s: float  # home, while the rented site is idle
+    home_tokens_per_s: float  # home, while the rented site is busy too
     rented_tokens_per_s: float
 
     @property
@@ -51,8 +52,9 @@ class Calibration:
     def surge_load(self) -> float:
         """The surge's demand as a multiple of what a busy home serves."""
         both = self.home_tokens_per_s + self.rented_tokens_per_s
-        wanted = SURGE_SHARE * both / self.home_tokens_per_s
-        return min(SURGE_LOAD_MAX, max(SURGE_LOAD_MIN, wanted))
+        alone = max(self.alone_tokens_per_s, self.home_tokens_per_s)
+        least, most = SURGE_LOAD_MIN * alone, SURGE_LOAD_MAX * alone
+        return min(most, max(least, SURGE_SHARE * both)) / self.home_tokens_per_s
 
     @property
     def objective_ttft_s(self) -> float:

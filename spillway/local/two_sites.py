@@ -13,7 +13,7 @@ from serving.models import BUILT_IN_NAME
 from spillway.local.plan import FleetPlan, SitePlan
 
 HOME, RENTED = "home", "rented"
-HOME_SLOTS, RENTED_SLOTS = 4, 32  # sequences decoded at once
+HOME_SLOTS, RENTED_SLOTS = 2, 32  # sequences decoded at once
 RENTED_USD_PER_REPLICA_HOUR = 4.0  # about what a cloud asks for a large GPU
 TTFT_S = 1.0
 ITL_MS = 500  # wide: two engines share this machine
