@@ -20,8 +20,8 @@ _FORWARDED: Final = frozenset({*_SESSION_KEYS, "traceparent", "tracestate", "x-r
 """Beside our own keys. A client's credentials are for this router and go no further."""
 
 _NAME_CHARS_MAX: Final = 256
-"""Of a session, class, tenant or request id: long enough for any scheme of names, short enough to
-keep in a table."""
+"""Of a session, class, tenant, model or request id: long enough for any scheme of names, short
+enough to keep in a table."""
 
 _BYTES_PER_TOKEN: Final = BLOCK_BYTES // BLOCK_TOKENS
 _MAX_NEW_TOKENS_DEFAULT: Final = 20
@@ -61,7 +61,7 @@ def read_incoming(
     return Incoming(
         request=Request(
             id=request_id,
-            model=message.model,
+            model=_name("model", message.model),
             session=_name("session_id" if message.session_id else session_key, session),
             slo=_name(_SLO_KEY, named.get(_SLO_KEY, "")),
             tenant=_name(_TENANT_KEY, named.get(_TENANT_KEY, "")),

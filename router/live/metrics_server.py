@@ -1,12 +1,24 @@
 """Prometheus metrics and a health check over HTTP."""
 
+import logging
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from router.live.address import split_address
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not for what a client got wrong: it has heard of that."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_log: Final = logging.getLogger(__name__)
+_log.addFilter(_is_ours)
 
 
 class MetricsServer:
@@ -18,7 +30,7 @@ class MetricsServer:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, logger=_log)
 
     async def start(self, listen: str) -> int:
         """Listens on host:port and returns the port. Raises OSError where that is taken."""

@@ -7,6 +7,8 @@ import grpc
 _METADATA_BYTES_MAX: Final = 16 * 1024
 """Sessions, tenants, trace contexts and a token or two fit four times over."""
 
+_UNCOMPRESSED_ONLY: Final = 1 << int(grpc.Compression.NoCompression)
+
 
 def open_server(listen: str, message_bytes_max: int) -> tuple[grpc.aio.Server, int]:
     """A server that is bound to host:port but not started, and the port it got.
@@ -18,6 +20,9 @@ def open_server(listen: str, message_bytes_max: int) -> tuple[grpc.aio.Server, i
             ("grpc.max_receive_message_length", message_bytes_max),
             ("grpc.max_send_message_length", -1),  # what an endpoint may send is bounded there
             ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+            # A compressed message is inflated before its size is judged, a thousandfold if it was
+            # made for that; so those are answered UNIMPLEMENTED, unread.
+            ("grpc.compression_enabled_algorithms_bitset", _UNCOMPRESSED_ONLY),
             # A port that is taken is an error, not a second router on it.
             ("grpc.so_reuseport", 0),
             # Clients keep idle connections alive with a ping every few seconds.

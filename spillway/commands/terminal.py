@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spillway.commands.failure import Outcome
+from spillway.commands.failure import Failure, Outcome
 
 
 class _Terminal(Console):
@@ -27,16 +27,21 @@ def terminal() -> Console:
 
 def is_terminal() -> bool:
     """Whether a person reads standard output."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def write(text: str, end: str = "\n") -> None:
-    """Text to standard output, at once."""
+    """Text to standard output, at once. Raises Failure where that is closed or full."""
+    if sys.stdout is None:  # closed by whoever started this, as with `>&-`
+        raise Failure("standard output is closed")
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
     except BrokenPipeError:
         _reader_left()
+    except OSError as error:
+        _discard_output()
+        raise Failure(f"standard output cannot be written: {error.strerror}") from error
 
 
 def write_json(value: Any) -> None:
@@ -83,7 +88,9 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             write("\t".join(row))
 
 
-def _write_error(text: str, stream: IO[str]) -> None:
+def _write_error(text: str, stream: IO[str] | None) -> None:
+    if stream is None:  # closed, and so is the only place to say it
+        return
     try:
         stream.write(text)
         stream.flush()
@@ -92,8 +99,15 @@ def _write_error(text: str, stream: IO[str]) -> None:
 
 
 def _reader_left() -> NoReturn:
-    """End as a command does whose output nobody reads, without the interpreter's own complaint."""
+    """End as a command does whose output nobody reads."""
+    _discard_output()
+    raise typer.Exit(Outcome.BROKEN_PIPE)
+
+
+def _discard_output() -> None:
+    """What is still buffered goes nowhere, without the interpreter's own complaint at the end."""
+    if sys.stdout is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
-    raise typer.Exit(Outcome.BROKEN_PIPE)

@@ -48,6 +48,18 @@ async def test_a_message_over_the_limit_is_refused_by_its_size():
         assert (await routed.stream(ask("7")))[0].outputs.text
 
 
+async def test_a_compressed_message_is_refused_unread(one):
+    """A few bytes that become many would be many before their size could be judged."""
+    call = one.channel.unary_stream("/vllm.Inference/GenerateStream")(
+        ask("x" * 1_000).SerializeToString(), compression=grpc.Compression.Gzip
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        [message async for message in call]
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "gzip" in caught.value.details()
+    assert (await one.stream(ask("7")))[0].outputs.text
+
+
 async def test_an_answer_over_the_limit_is_no_failure_of_the_endpoint():
     """It is not tried elsewhere, where it would be as large."""
     settings = replace(SETTINGS, message_bytes_max=100_000)
@@ -79,6 +91,13 @@ async def test_a_session_name_has_a_longest_length(one):
     assert error.details().startswith("session_id: ")
     error = await refusal(one, ask().SerializeToString(), (("x-session-id", "s" * 1_000),))
     assert error.details().startswith("x-session-id: ")
+
+
+async def test_a_model_name_has_a_longest_length(one):
+    """The status that names it travels in metadata, which has no room for more."""
+    error = await refusal(one, ask(model="m" * 100_000).SerializeToString())
+    assert error.code() is INVALID
+    assert error.details().startswith("model: ")
 
 
 async def test_too_much_metadata_is_refused(one):

@@ -13,6 +13,7 @@ from router.live.settings import DecisionLog, SiteAccess
 from router.observe.decision_log import read_log
 from router.observe.event import RequestArrived
 from router.observe.replay import replay
+from tests.router.live import http2
 from tests.router.live.conftest import (
     CLOUD,
     HOME,
@@ -120,6 +121,22 @@ async def test_metrics_and_health_over_http():
         await routed.until_up(0)
         async with http.get(f"{url}/healthz") as answer:
             assert answer.status == 503
+
+
+async def test_noise_on_the_metrics_port_is_answered_and_not_logged(caplog):
+    """What a client got wrong is told to the client; a traceback would blame the router."""
+    settings = replace(SETTINGS, metrics_listen="127.0.0.1:0")
+    async with route({}, settings) as routed:
+        for noise in (
+            b"\x00" * 1_000,
+            b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+            b"GET /metrics HTTP/1.1\r\n\r\n",
+        ):
+            answer = await http2.exchange(
+                routed.router.metrics_port, noise, lambda got: b" " in got
+            )
+            assert answer.startswith(b"HTTP/1.0 400 ")
+    assert not caplog.records
 
 
 async def test_metrics_of_endpoints_that_went_are_gone():

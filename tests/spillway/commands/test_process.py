@@ -72,6 +72,25 @@ def test_an_unread_pipe_ends_it_quietly(start, router):
     router.wait_until_open(0)
 
 
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">&-", "is closed"), (">/dev/full", "cannot be written")]
+)
+@pytest.mark.parametrize("command", ["status", "status --json", "generate 'count 3'"])
+def test_an_output_that_takes_nothing_is_one_line(router, command, redirection, reason):
+    """Closed, or on a disk that is full."""
+    done = subprocess.run(
+        ["sh", "-c", f"exec '{sys.executable}' -m spillway {command} {redirection}"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "SPILLWAY_ADDRESS": router.address},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"spillway: standard output {reason}")
+    assert done.stderr.count("\n") == 1
+
+
 def test_ctrl_c_ends_a_stream_cleanly(start, router):
     """Exit code 130, no traceback, and the request ends at the router."""
     process = start("generate", "forever", address=router.address)
