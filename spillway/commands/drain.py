@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from spillway.commands.parameters import ADDRESS, Address
+from spillway.commands.parameters import ADDRESS, Address, as_text
 from spillway.commands.terminal import write
 
-Site = Annotated[str, typer.Argument(help="The site's name.", show_default=False)]
+Site = Annotated[str, typer.Argument(help="The site's name.", show_default=False, callback=as_text)]
 
 
 def drain(site: Site, *, address: Address = ADDRESS) -> None:

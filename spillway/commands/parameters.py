@@ -7,10 +7,24 @@ import typer
 
 ADDRESS = "127.0.0.1:7070"  # the client's default, which is not imported for it
 
+
+def as_text(value: str) -> str:
+    """An argument as it is; refused where its bytes are not UTF-8, which no message can carry."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("it is not UTF-8") from None
+    return value
+
+
 Address = Annotated[
     str,
     typer.Option(
-        "--address", "-a", envvar="SPILLWAY_ADDRESS", help="Where the router listens (host:port)."
+        "--address",
+        "-a",
+        envvar="SPILLWAY_ADDRESS",
+        help="Where the router listens (host:port).",
+        callback=as_text,
     ),
 ]
 FleetPath = Annotated[Path, typer.Argument(help="The fleet file.", show_default=False)]

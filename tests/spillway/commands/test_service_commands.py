@@ -36,6 +36,18 @@ def test_generate_reads_its_prompt_from_a_pipe(spillway, router):
     assert spillway("generate", "-", stdin="count 1")[1] == "0 \n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("drain", "\udcff"), ("undrain", "\udcff"), ("status", "--address", "\udcff")],
+)
+def test_an_argument_that_is_not_utf8_is_a_wrong_command_line(spillway, arguments):
+    """The shell hands any bytes over; no message can carry these."""
+    code, _, error = spillway(*arguments)
+    assert code == Outcome.USAGE
+    assert error.startswith("spillway: ")
+    assert "not UTF-8" in error
+
+
 def test_generate_gives_json(spillway):
     """One document, with what a script wants to know."""
     code, out, _ = spillway("generate", "count 3", "--json")
