@@ -22,13 +22,28 @@ class Malformed:
 
 
 def read(message_type: type[M], raw: bytes) -> M | Malformed:
-    """The message, or what is wrong with it. Never raises."""
+    """The message, or what is wrong with it. Never raises.
+
+    Of several fields of one choice the parser keeps the last; here they are refused, since the
+    sender cannot have meant both.
+    """
     try:
-        return message_type.FromString(raw)
+        message = message_type.FromString(raw)
+        return _chosen_twice(message_type.DESCRIPTOR, raw) or message
     except DecodeError:
         return _diagnose(message_type.DESCRIPTOR, raw, "") or Malformed(
             "", f"the bytes are no {message_type.DESCRIPTOR.full_name}"
         )
+
+
+def _chosen_twice(descriptor: Descriptor, raw: bytes) -> Malformed | None:
+    """The first choice of a message of which raw has more than one field."""
+    sent = {unknown.field_number for unknown in UnknownFieldSet(Empty.FromString(raw))}
+    for choice in descriptor.oneofs:
+        names = [field.name for field in choice.fields if field.number in sent]
+        if len(names) > 1:
+            return Malformed(choice.name, f"has both {' and '.join(names)}: give one of them")
+    return None
 
 
 def _diagnose(descriptor: Descriptor, raw: bytes, path: str) -> Malformed | None:

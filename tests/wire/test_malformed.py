@@ -38,3 +38,14 @@ def test_a_spoilt_message_is_a_message_or_malformed(noise, position):
     ).SerializeToString()
     spoilt = raw[:position] + noise + raw[position:]
     assert isinstance(read(pb.GenerateRequest, spoilt), pb.GenerateRequest | Malformed)
+
+
+def test_two_fields_of_one_choice_are_refused():
+    """The parser would keep the last of them without a word."""
+    both = (
+        pb.GenerateRequest(text="hi").SerializeToString()
+        + pb.GenerateRequest(token_ids=pb.TokenIds(ids=[1])).SerializeToString()
+    )
+    assert read(pb.GenerateRequest, both) == Malformed(
+        "prompt", "has both text and token_ids: give one of them"
+    )
