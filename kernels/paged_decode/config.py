@@ -13,9 +13,11 @@ from kernels.spec import INTERPRETER, AttentionSpec, UnsupportedAttentionError
 QUERY_LEN_MAX = 128
 #: Rows of one step, so that a plan's arithmetic stays within int32.
 ROWS_MAX = 4096
-#: K and V elements of a tile. In 16-bit elements it is 32 KB, so that two programs with two buffers
-#: have 128 KB of an SM in flight where an H200 needs 23; twice as many e4m3 bytes would spill.
+#: K and V elements of a tile. In 16-bit elements it is 32 KB, so that two programs, each with one
+#: tile in use and one on its way, keep 64 KB of an SM in flight; twice as many e4m3 would spill.
 TILE_ELEMENTS = 16 * 1024
+#: Bytes on their way to an SM that cover the memory's latency: 3 MB over the 132 of an H200.
+BYTES_AHEAD_MIN = 23 * 1024
 #: Tokens of a tile at most where more would spill: e4m3, decoded in registers, and 64 packed rows.
 CROWDED_TILE_TOKENS_MAX = 64
 #: Registers of a thread at most. Two programs of 4 warps, or one of 8, leave each thread as many as
@@ -123,15 +125,17 @@ def _pipeline(
     """Stages and programs per multiprocessor, the most that shared memory and registers hold.
 
     Two programs hide each other's barriers and the gaps between pieces; a third buys nothing that
-    a buffered tile does not. A program of 8 warps takes more than half the registers, and buffers
-    three tiles for two programs' two: an e4m3 tile has half the bytes to fly. Beside its tiles a
-    program needs `scratch_bytes`: the 16-bit query tile and what reductions pass on.
+    a buffered tile does not. A program of 8 warps takes more than half the registers. Of a
+    pipeline's stages one tile is in use and the last is a place to come, the rest is on its way:
+    small tiles take more stages, until `BYTES_AHEAD_MIN` are. Beside its tiles a program needs
+    `scratch_bytes`: the 16-bit query tile and what reductions pass on.
     """
     if capability == INTERPRETER:
         return 2, 1
     shared_bytes = SHARED_KB.get(capability, min(SHARED_KB.values())) * 1024
-    for num_stages, ctas_per_sm in ((3, 2), (4, 1), (3, 1), (2, 2)):
+    for num_stages, ctas_per_sm in ((3, 2), (4, 2), (4, 1), (5, 1), (3, 1)):
         fits = ctas_per_sm * ((num_stages - 1) * tile_bytes + scratch_bytes) <= shared_bytes
-        if fits and ctas_per_sm * num_warps <= 8:
+        ahead = ctas_per_sm * (num_stages - 2) * tile_bytes
+        if fits and ahead >= BYTES_AHEAD_MIN and ctas_per_sm * num_warps <= 8:
             return num_stages, ctas_per_sm
     return 2, 1

@@ -28,6 +28,7 @@ CASES: tuple[tuple[str, AttentionSpec, int, bool], ...] = (
     ("d128-query16", LLAMA, 16, False),
     ("d256-query16", replace(LLAMA, head_dim=256), 16, False),
     ("d128-query16-fp8", replace(LLAMA, kv_dtype="fp8_e4m3"), 16, False),
+    ("d64-query16-fp8", replace(LLAMA, head_dim=64, kv_dtype="fp8_e4m3"), 16, False),
     ("d128-window", replace(LLAMA, sliding_window=1024), 1, False),
     ("d64-window-sinks", replace(LLAMA, head_dim=64, sliding_window=128, sinks=True), 1, False),
     ("d256-softcap", replace(LLAMA, head_dim=256, soft_cap=50.0), 1, False),
