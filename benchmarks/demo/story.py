@@ -79,7 +79,7 @@ class Phase:
 
 CALM = Phase("calm", 0.0, 8.0)
 SURGE = Phase("surge", CALM.ends_s, 12.0)
-CALM_AGAIN = Phase("calm again", SURGE.ends_s, 16.0)
+CALM_AGAIN = Phase("calm again", SURGE.ends_s, 18.0)
 PHASES = (CALM, SURGE, CALM_AGAIN)
 
 
