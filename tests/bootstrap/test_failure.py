@@ -37,7 +37,7 @@ OUTPUTS = [
     ("  x No solution found when resolving dependencies:", "lacks a version"),
     ("error: command 'gcc' failed: No such file or directory", "there is no C compiler"),
     ("error: command '/usr/bin/g++' failed with exit code 1", "there is no C compiler"),
-    ("PermissionError: [Errno 13] Permission denied: '/root/.cache/uv'", "cannot be written"),
+    ("PermissionError: [Errno 13] Permission denied: '/home/me/.cache/uv'", "cannot be written"),
     ("something nobody has seen", "failed for the reason above"),
 ]
 
