@@ -9,7 +9,7 @@ from benchmarks.serving.record import Record
 CALM_OVERFLOW_MAX = 0.1  # a machine that others use may hiccup
 SURGE_OVERFLOW_MIN = 0.1
 SETTLE_S = 9.0  # after the surge: its queue ends, its sessions end, and the router waits
-BACK_HOME_MIN = 0.75
+BACK_HOME_MIN = 0.8
 
 
 @dataclass(frozen=True, slots=True)
