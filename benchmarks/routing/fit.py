@@ -1,0 +1,125 @@
+"""Fit hardware profiles from splitwise-sim's measurements: `router.sim.hardware` holds the result.
+
+    python -m benchmarks.routing.fit --traces DIR
+
+`DIR/splitwise_sim/perf_model.csv` has a row for each repeat of a measurement: prompt and token time
+in milliseconds, by model, hardware, prompt, batch and answer.
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import report
+
+MEASUREMENTS = Path("splitwise_sim/perf_model.csv")
+
+
+class FitError(ValueError):
+    """Measurements that cannot be fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Coefficients in milliseconds, and the mean relative errors of the two fits."""
+
+    prefill_base: float
+    prefill_token: float
+    prefill_pair: float
+    decode_base: float
+    decode_seq: float
+    decode_context: float
+    prefill_error: float
+    decode_error: float
+
+
+def fit(traces: Path, hardware: str, *, model: str = "llama2-70b", tensor_parallel: int = 8) -> Fit:
+    """The step costs of some hardware. FitError where there is nothing to fit."""
+    path = traces / MEASUREMENTS
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            wanted = (model, hardware, str(tensor_parallel))
+            rows = [
+                row
+                for row in csv.DictReader(file)
+                if (row["model"], row["hardware"], row["tensor_parallel"]) == wanted
+            ]
+        prompts = [_numbers(row, "prompt_size", "batch_size", "prompt_time") for row in rows]
+        answers = [
+            _numbers(row, "prompt_size", "batch_size", "token_size", "token_time") for row in rows
+        ]
+    except (OSError, KeyError, ValueError) as error:
+        raise FitError(f"{path}: {error}") from error
+    if not rows:
+        raise FitError(f"{path}: no measurement of {model} on {hardware}, TP {tensor_parallel}")
+    prefill, prefill_error = _least_squares(
+        [(1.0, batch * prompt, batch * prompt * prompt) for prompt, batch, _ms in prompts],
+        [ms for *_, ms in prompts],
+    )
+    decode, decode_error = _least_squares(
+        # In the middle of the answer, half of it is context.
+        [(1.0, batch, batch * (prompt + answer / 2)) for prompt, batch, answer, _ms in answers],
+        [ms for *_, ms in answers],
+    )
+    return Fit(*prefill, *decode, prefill_error, decode_error)
+
+
+def _numbers(row: dict[str, str], *names: str) -> tuple[float, ...]:
+    return tuple(float(row[name]) for name in names)
+
+
+def _least_squares(
+    features: Sequence[Sequence[float]], times_ms: Sequence[float]
+) -> tuple[list[float], float]:
+    """Coefficients of at least zero with the least relative error, and its mean."""
+    matrix, times = np.array(features), np.array(times_ms)
+    kept = list(range(matrix.shape[1]))
+    while True:
+        scaled = matrix[:, kept] / times[:, None]
+        found = np.linalg.lstsq(scaled, np.ones_like(times), rcond=None)[0]
+        if (found >= 0).all():
+            break
+        kept.pop(int(found.argmin()))  # a negative cost is noise: without its term, fit the rest
+    coefficients = np.zeros(matrix.shape[1])
+    coefficients[kept] = found
+    error = np.abs(matrix @ coefficients / times - 1).mean()
+    return [float(value) for value in coefficients], float(error)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the fits of the two kinds of hardware that the scenarios use."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
+    options = parser.parse_args(arguments)
+    rows = []
+    for hardware in ("a100-80gb", "h100-80gb"):
+        found = fit(options.traces, hardware)
+        rows.append(
+            [
+                hardware,
+                f"{found.prefill_base:.3f}",
+                f"{found.prefill_token:.6f}",
+                f"{found.prefill_pair:.3e}",
+                f"{found.prefill_error:.1%}",
+                f"{found.decode_base:.3f}",
+                f"{found.decode_seq:.5f}",
+                f"{found.decode_context:.3e}",
+                f"{found.decode_error:.1%}",
+            ]
+        )
+    report.print_table(
+        "Llama2-70B, TP 8: step costs in milliseconds",
+        (
+            *("hardware", "prefill base", "a token", "a pair", "error"),
+            *("decode base", "a sequence", "a context token", "error"),
+        ),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
