@@ -1,6 +1,8 @@
 """What arrives in a simulated world: sessions of turns with known lengths."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from router.policy.fleet import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +58,6 @@ class Scenario:
     slow_gap_ns: int = 100_000_000  # gaps between tokens above this are counted
     listed_after_ns: int = 2_000_000_000  # until a replica that is back is listed again
     faults: tuple[ReplicaFault, ...] = ()
+    prices: dict[str, Price] = field(default_factory=dict)  # by rented site
+    answer_bytes_per_token: int = 48  # a streamed message with one token, framing included
     seed: int = 0

@@ -17,6 +17,7 @@ from router.policy.request import Request
 from router.policy.units import NS_PER_S
 from router.sim.clock import Clock
 from router.sim.job import Job
+from router.sim.meter import Meter
 from router.sim.plan import Link, ReplicaFault, Scenario, SimSession
 from router.sim.policy import Policy
 from router.sim.profile import Profile
@@ -39,6 +40,7 @@ class _Attempt:
     sent_ns: int
     heard_ns: int = 0  # when its last message is heard: a stream keeps its order
     messages: int = 0
+    mark_usd: float = 0.0  # see router.sim.meter
     over: bool = False
 
 
@@ -61,6 +63,7 @@ class World:
         self._jobs = 0
         self._open = 0  # turns not over, and sessions that think
         self._more = True  # sessions still to arrive
+        self._meters = {site: Meter(price) for site, price in scenario.prices.items()}
         self.replicas = {
             name: Replica(
                 name, site, profile, self.clock, scenario, self._first_token, self._finished
@@ -91,10 +94,10 @@ class World:
         self.clock.at(session.at_ns, self._begin, session, sessions)
 
     def _begin(self, session: SimSession, sessions: Iterator[SimSession]) -> None:
-        self._turn(session, 0)
+        self._turn(session, 0, "")
         self._arrive(sessions)
 
-    def _turn(self, session: SimSession, index: int) -> None:
+    def _turn(self, session: SimSession, index: int, previous: str) -> None:
         turn = session.turns[index]
         now = self.clock.now
         router = crc32(session.id.encode()) % len(self._policies)
@@ -118,6 +121,7 @@ class World:
             output_tokens=turn.output_tokens,
             slo=session.slo,
             tenant=session.tenant,
+            previous=previous,
         )
         decision = self._policies[router].on_request(request, now, self._rng)
         self._act(decision, request, record, session, router)
@@ -129,7 +133,8 @@ class World:
         if record.refused or index == len(session.turns):
             self._open -= 1
             return
-        self.clock.at(self.clock.now + session.turns[index].think_ns, self._turn, session, index)
+        at_ns = self.clock.now + session.turns[index].think_ns
+        self.clock.at(at_ns, self._turn, session, index, record.endpoint)
 
     # -- attempts --------------------------------------------------------------------------------
 
@@ -153,6 +158,8 @@ class World:
         job = Job(self._jobs, turn.prompt_tokens, turn.output_tokens, turn.blocks, request.priority)
         now = self.clock.now
         attempt = _Attempt(request, record, session, router, replica, job, now)
+        if meter := self._meters.get(replica.site):
+            attempt.mark_usd = meter.begin(replica.name, now)
         self._attempts[job.id] = attempt
         self.clock.at(now + self._way_ns(replica), self._reach, attempt)
 
@@ -193,6 +200,12 @@ class World:
         del self._attempts[attempt.job.id]
         now = self.clock.now
         record, job = attempt.record, attempt.job
+        egress_bytes = 0
+        if meter := self._meters.get(attempt.replica.site):
+            if end is End.OK:
+                egress_bytes = job.output_tokens * self._scenario.answer_bytes_per_token
+            record.usd += meter.end(attempt.replica.name, attempt.mark_usd, egress_bytes, now)
+            record.egress_bytes += egress_bytes
         outcome = Ended(
             request=attempt.request.id,
             endpoint=attempt.replica.name,
@@ -200,6 +213,7 @@ class World:
             output_tokens=job.output_tokens if end is End.OK else 0,
             messages=attempt.messages,
             duration_ns=now - attempt.sent_ns,
+            egress_bytes=egress_bytes,
         )
         decision = self._policies[attempt.router].on_outcome(outcome, now, self._rng)
         if end is End.OK:
