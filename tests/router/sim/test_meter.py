@@ -1,4 +1,4 @@
-"""The meter of a rented site: its requests share the bill, and pay nothing for what is committed."""
+"""The meter of a rented site: requests share its bill; what is committed costs nothing."""
 
 import pytest
 
