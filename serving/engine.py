@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Protocol
 
 from serving.generation import Generation
+from serving.identity import Identity
 
 
 class EngineDeadError(Exception):
@@ -60,6 +61,7 @@ class EngineInfo:
     parallelism: Parallelism = field(default_factory=Parallelism)
     reasoning_parser: str = ""
     tool_call_parser: str = ""
+    identity: Identity = field(default_factory=Identity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from serving.engine import (
     PromptFacts,
 )
 from serving.generation import Generation
+from serving.identity import Identity
 from serving.recent_mean import RecentMean
 from serving.request import fit_to_context, truncated
 from serving.status import bad_field
@@ -41,6 +42,8 @@ class FakeSettings(BaseModel):
     """Prompt blocks of 16 tokens that are remembered; a remembered block needs no prefill."""
     poison: str = ""
     """A prompt that contains this kills the engine."""
+    weights: str = "count"
+    """Engines of another name here are other models to a router that resumes streams."""
 
 
 class _Run:
@@ -90,6 +93,11 @@ class FakeEngine:
             max_batched_tokens=settings.max_model_len,
             max_logprobs=0,
             honours_priority=False,
+            identity=Identity(
+                weights_digest=f"fake-{settings.weights}",
+                tokenizer_digest="bytes",
+                numerics_digest="exact",
+            ),
         )
         self._dead = False
         self._running: dict[str, _Run] = {}

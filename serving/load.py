@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator
 
 from serving.engine import Engine, EngineLoad, PrefixBlocks
+from serving.identity import Identity
 from serving.prefix_backlog import PrefixBacklog, PrefixSet
 from wire.spillway.v1 import load_pb2 as pb
 
@@ -116,6 +117,9 @@ class LoadBoard:
             model=info.served_names[0],
             attention_backend=info.attention_backend,
         )
+        if not watcher.introduced:
+            watcher.introduced = True
+            report.identity.CopyFrom(_identity(info.identity))
         if watcher.backlog is not None:
             change = watcher.backlog.take()
             if change is not None:
@@ -128,11 +132,12 @@ class LoadBoard:
 
 
 class _Watcher:
-    """One who listens: what it has seen last, and whether there is something new for it."""
+    """One who listens: what it has been told, and whether there is something new for it."""
 
     def __init__(self, prefixes: PrefixSet | None) -> None:
         self.changed = asyncio.Event()
         self.seen = EngineLoad()
+        self.introduced = False
         self.backlog = PrefixBacklog(prefixes) if prefixes is not None else None
 
     async def wait(self, silence_s: float) -> None:
@@ -148,6 +153,16 @@ def clamp_silence_ms(max_silence_ms: int) -> int:
     """The silence a watcher gets for the one it asked for; 0 means the default."""
     asked = max_silence_ms or SILENCE_DEFAULT_MS
     return min(max(asked, SILENCE_MIN_MS), SILENCE_MAX_MS)
+
+
+def _identity(identity: Identity) -> pb.Identity:
+    return pb.Identity(
+        weights_digest=identity.weights_digest,
+        tokenizer_digest=identity.tokenizer_digest,
+        numerics_digest=identity.numerics_digest,
+        restores=identity.restores,
+        adapters=identity.adapters,
+    )
 
 
 def _matters(seen: EngineLoad, load: EngineLoad) -> bool:

@@ -61,13 +61,14 @@ class VllmEngine:
         tally: LoadTally,
         events: KvEventStream,
         guard: Guard,
+        info: EngineInfo,
         settings: ReplicaSettings,
     ) -> None:
         self._llm = llm
         self._tally = tally
         self._events = events
         self._guard = guard
-        self._info = read_info(llm.vllm_config, settings)
+        self._info = info
         self._defaults = default_sampling(llm.model_config)
         self._loras = {
             name: LoRARequest(name, number, path)
@@ -91,7 +92,8 @@ class VllmEngine:
             guard.close()
             raise
         try:
-            engine = cls(llm, tally, events, guard, settings)
+            info = await asyncio.to_thread(read_info, llm.vllm_config, settings)
+            engine = cls(llm, tally, events, guard, info, settings)
         except BaseException:
             await asyncio.to_thread(llm.shutdown, SHUTDOWN_S)
             guard.close()

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 from typing import Any
 
+import torch
 from vllm.config.kv_events import KVEventsConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
@@ -23,6 +24,7 @@ from serving.engine_arguments import (
 from serving.kv_event_stream import KvEventStream
 from serving.load_tally import LoadTally, Step
 from serving.settings import ReplicaSettings, SettingsError
+from serving.vllm_identity import read_identity
 
 
 def load(settings: ReplicaSettings, tally: LoadTally, events: KvEventStream) -> AsyncLLM:
@@ -77,7 +79,10 @@ def _require_own_attention() -> None:
 
 
 def read_info(config: Any, settings: ReplicaSettings) -> EngineInfo:
-    """What is true of an engine that has started, by its vLLM configuration."""
+    """What is true of an engine that has started, by its vLLM configuration.
+
+    It reads files: call it beside the event loop.
+    """
     model, cache, scheduler = config.model_config, config.cache_config, config.scheduler_config
     parallel = config.parallel_config
     vocab_size = model.get_vocab_size()
@@ -88,8 +93,9 @@ def read_info(config: Any, settings: ReplicaSettings) -> EngineInfo:
         attention = backend.name
     else:
         attention = "CPU_ATTN" if current_platform.is_cpu() else "default"
+    version = engine_version(importlib.metadata.version(_distribution()), attention)
     return EngineInfo(
-        version=engine_version(importlib.metadata.version(_distribution()), attention),
+        version=version,
         model_id=settings.model,
         served_names=settings.names,
         attention_backend=attention,
@@ -115,7 +121,16 @@ def read_info(config: Any, settings: ReplicaSettings) -> EngineInfo:
             world=parallel.world_size,
         ),
         reasoning_parser=config.structured_outputs_config.reasoning_parser or "",
+        identity=read_identity(config, settings, version, _device()),
     )
+
+
+def _device() -> str:
+    """What computes: the name of the accelerator, or `cpu` and its widest instructions."""
+    if current_platform.is_cpu():
+        return f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    name: str = current_platform.get_device_name()
+    return name
 
 
 def _distribution() -> str:

@@ -164,3 +164,12 @@ async def test_one_engine_serves_until_it_is_full():
         for number, chunks in enumerate(answers):
             text = "".join(chunk.outputs.text for chunk in chunks)
             assert text.startswith(f" {number + 1} {number + 2} ")
+
+
+async def test_a_watcher_is_told_first_who_the_engine_is(served):
+    """The identity holds for as long as the engine lives, and is not repeated."""
+    reports = served.reports(max_silence_ms=50)
+    first, second = [await anext(reports) for _ in range(2)]
+    await reports.aclose()
+    assert first.identity.weights_digest == "fake-count"
+    assert not second.HasField("identity")

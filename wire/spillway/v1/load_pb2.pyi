@@ -13,7 +13,7 @@ class WatchLoadRequest(_message.Message):
     def __init__(self, max_silence_ms: _Optional[int] = ...) -> None: ...
 
 class LoadReport(_message.Message):
-    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend")
+    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class LoadReport(_message.Message):
     GENERATED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ATTENTION_BACKEND_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     sequence: int
     sampled_unix_ns: int
@@ -52,7 +53,29 @@ class LoadReport(_message.Message):
     generated_tokens: int
     model: str
     attention_backend: str
-    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ...) -> None: ...
+    identity: Identity
+    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ...) -> None: ...
+
+class Identity(_message.Message):
+    __slots__ = ("weights_digest", "tokenizer_digest", "numerics_digest", "restores", "adapters")
+    class AdaptersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    WEIGHTS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    NUMERICS_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RESTORES_FIELD_NUMBER: _ClassVar[int]
+    ADAPTERS_FIELD_NUMBER: _ClassVar[int]
+    weights_digest: str
+    tokenizer_digest: str
+    numerics_digest: str
+    restores: _containers.RepeatedScalarFieldContainer[str]
+    adapters: _containers.ScalarMap[str, str]
+    def __init__(self, weights_digest: _Optional[str] = ..., tokenizer_digest: _Optional[str] = ..., numerics_digest: _Optional[str] = ..., restores: _Optional[_Iterable[str]] = ..., adapters: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class PrefixChange(_message.Message):
     __slots__ = ("reset", "added", "removed")
