@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from router.policy.candidate import Candidate
 from router.policy.need import Need
+from router.policy.slots import LIKELY_TAKEN
 from router.policy.tracked import BEING_PROBED, FULL, RESTING, Tracked
 
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
@@ -33,7 +34,7 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         else:
             streams, tokens_ahead, silence = tracked.faded_at(now)
         seen, slot_wait_ns, beside = tracked.occupancy, 0.0, streams
-        if seen.slots and streams + 1.0 > seen.slots:
+        if seen.slots and streams + LIKELY_TAKEN > seen.slots:
             slot_wait_ns = tracked.slot_wait_ns(streams, expected_tokens, now)
             beside = seen.slots - 1.0
         ttft, decode = tracked.ttft, tracked.decode

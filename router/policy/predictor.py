@@ -14,7 +14,9 @@ one for those that wait for a slot, because waiting is far less certain.
 
 An endpoint that gave no first token for a while is believed to be better than it was when it was
 last seen: the ratio fades towards 1 and the base towards the best it has shown. Otherwise a bad
-spell would keep requests away, and so keep itself from being disproved.
+spell would keep requests away, and so keep itself from being disproved. The ratio of those that
+wait is seen only by requests that wait, so it fades by itself: what a surge taught of waiting must
+not turn away the second request of a calm that follows it.
 
 A queueing formula with the endpoint's rates as inputs was rejected: rates differ by hardware, model
 and settings, and would have to be known beforehand.
@@ -61,6 +63,7 @@ class TtftPredictor:
         "_best_base_ns",
         "_model",
         "_ratios",
+        "_seen_ns",
         "base_ns",
         "count",
         "seen_ns",
@@ -78,6 +81,7 @@ class TtftPredictor:
         )
         self._model = LeastSquares(start, deviation=(1.0, 2.0, 0.5))
         self.count = 0
+        self._seen_ns = [0, 0]  # the last first token of each kind; 0: none was seen
         self.seen_ns = 0
         self._best_base_ns = prior.base_ns
         self.base_ns = prior.base_ns
@@ -95,13 +99,17 @@ class TtftPredictor:
         `waits` tells whether the request waits for a slot; `confidence` is the index of the class's
         confidence among those given at the start.
         """
-        ratio = self._ratios[waits].values[confidence]
-        unseen = now - self.seen_ns
-        if unseen <= _TRUST_NS or not self.count:
-            return ratio, self.base_ns
-        fade = min(1.0, (unseen - _TRUST_NS) / _FADE_NS)
-        better_ns = min(self.base_ns, self._best_base_ns)
-        return ratio + (1.0 - ratio) * fade, self.base_ns + (better_ns - self.base_ns) * fade
+        ratio, base_ns = self._ratios[waits].values[confidence], self.base_ns
+        trusted_since = now - _TRUST_NS
+        unseen = trusted_since - self._seen_ns[waits]
+        if unseen <= 0 or not self._seen_ns[waits]:
+            return ratio, base_ns
+        ratio += (1.0 - ratio) * min(1.0, unseen / _FADE_NS)
+        unseen = trusted_since - self.seen_ns
+        if unseen > 0:
+            better_ns = min(base_ns, self._best_base_ns)
+            base_ns += (better_ns - base_ns) * min(1.0, unseen / _FADE_NS)
+        return ratio, base_ns
 
     def promise_ns(self, ahead: Ahead, uncached_tokens: int, confidence: int, now: int) -> float:
         """The time to first token that is not exceeded with a class's confidence."""
@@ -129,6 +137,7 @@ class TtftPredictor:
         if not waits:
             self._follow_best(ttft_ns - self.token_ns * (ahead.tokens + uncached_tokens))
         self.count += 1
+        self._seen_ns[waits] = max(now, self._seen_ns[waits])
         self.seen_ns = max(now, self.seen_ns)
 
     def add_late(self, ahead: Ahead, uncached_tokens: int, waited_ns: int, now: int) -> None:

@@ -5,7 +5,13 @@ a new request starts when the k-th of the running ones ends. If their ages are s
 the time a request holds its slot, `hold`, one ends every `hold / slots`. In a burst they are not:
 requests that started together end together, a whole `hold` later. The ages of the oldest and the
 newest running request tell the two apart.
+
+What others have at an engine is an estimate with a fraction. A request waits where it is more
+likely than not that no slot is free: a twentieth of somebody's request must not make a wait of the
+last free slot.
 """
+
+LIKELY_TAKEN = 0.5  # a request waits where `streams + LIKELY_TAKEN > slots`
 
 
 def slot_wait_ns(

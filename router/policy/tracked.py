@@ -14,7 +14,7 @@ from router.policy.predictor import COSTS_UNKNOWN, Ahead, Costs, TtftPredictor
 from router.policy.prefix import PrefixIndex
 from router.policy.round_trip import RoundTrip
 from router.policy.site_state import SiteState
-from router.policy.slots import slot_wait_ns
+from router.policy.slots import LIKELY_TAKEN, slot_wait_ns
 from router.policy.units import NS_PER_MS
 
 RESTING = "failing, and left alone for a while"
@@ -131,7 +131,7 @@ class Tracked:
         """What a request sent now would have before it; it expects so many tokens of output."""
         streams, tokens, _ = self.standing_at(now)
         slots = self.occupancy.slots
-        if not slots or streams + 1.0 <= slots:
+        if not slots or streams + LIKELY_TAKEN <= slots:
             return Ahead(tokens, 0.0)
         return Ahead(tokens, self.slot_wait_ns(streams, expected_tokens, now))
 

@@ -344,3 +344,19 @@ def test_an_answer_that_comes_whole_is_not_overdue_while_it_is_made(rng):
     core.on_outcome(Ended("w", sent.endpoint, End.OK, 50, 1, 3 * NS_PER_S), 40 * NS_PER_S, rng)
     core.on_outcome(Ended("s", sent.endpoint, End.CANCELLED), 40 * NS_PER_S, rng)
     assert core.snapshot(0).open_streams == 0
+
+
+def test_a_twentieth_of_somebody_elses_request_takes_no_slot(rng):
+    """Two slots, one request in flight, and others that were there once in a while: no wait."""
+    core = _core(rented=0)
+    for sequence in range(40):
+        now = sequence * NS_PER_S
+        running = 1 if sequence == 30 else 0
+        core.on_load(LoadReport("home-0", "1", sequence, running, running_max=2), now)
+    later = now + Limits().report_stale_ns  # so that what others have is their mean
+    _sent(core.on_request(Request("first", MODEL), later, rng))
+    (candidate,) = _sent(core.explain(Request("second", MODEL), later, rng)).candidates
+    assert candidate.queue_ns < 100 * NS_PER_MS
+    _sent(core.on_request(Request("second", MODEL), later, rng))
+    (candidate,) = _sent(core.explain(Request("third", MODEL), later, rng)).candidates
+    assert candidate.queue_ns > 100 * NS_PER_MS

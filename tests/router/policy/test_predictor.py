@@ -76,6 +76,21 @@ def test_a_bad_spell_is_forgiven_when_nothing_has_been_seen_for_long(rng):
     assert later < bad / 2
 
 
+def test_what_a_surge_taught_of_waiting_fades_while_nobody_waits(rng):
+    """First tokens of requests that start at once say nothing for the doubts about waiting."""
+    predictor = TtftPredictor([0.9])
+    waiting = Ahead(0, NS_PER_S)
+    for number in range(200):
+        late = _truth(waiting, 10, rng, noise=1.0)
+        predictor.add(waiting, 10, late, number * NS_PER_S // 10)
+    surged = predictor.promise_ns(waiting, 10, 0, 20 * NS_PER_S)
+    for second in range(20, 60):
+        predictor.add(Ahead(0, 0.0), 10, _truth(Ahead(0, 0.0), 10, rng), second * NS_PER_S)
+    calm = predictor.promise_ns(waiting, 10, 0, 60 * NS_PER_S)
+    assert calm < 0.6 * surged
+    assert calm == pytest.approx(predictor.middle_ns(waiting, 10), rel=0.01)
+
+
 def test_a_request_that_gave_up_waiting_counts_only_if_it_surprises(rng):
     """A cancel before the expected time says nothing; one long after it says that it was late."""
     predictor = _taught(rng)
