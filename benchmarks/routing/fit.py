@@ -65,7 +65,18 @@ def fit(traces: Path, hardware: str, *, model: str = "llama2-70b", tensor_parall
         [(1.0, batch, batch * (prompt + answer / 2)) for prompt, batch, answer, _ms in answers],
         [ms for *_, ms in answers],
     )
-    return Fit(*prefill, *decode, prefill_error, decode_error)
+    prefill_base, prefill_token, prefill_pair = prefill
+    decode_base, decode_seq, decode_context = decode
+    return Fit(
+        prefill_base,
+        prefill_token,
+        prefill_pair,
+        decode_base,
+        decode_seq,
+        decode_context,
+        prefill_error,
+        decode_error,
+    )
 
 
 def _numbers(row: dict[str, str], *names: str) -> tuple[float, ...]:

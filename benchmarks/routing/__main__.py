@@ -1,0 +1,89 @@
+"""`python -m benchmarks.routing`: every policy in every scenario, in virtual time.
+
+    python -m benchmarks.routing --traces DIR --out DIR [--scenario NAME ...] [--policies NAME ...]
+
+DIR of the traces is the folder with `azure2023`, `mooncake` and the others. For each scenario it
+prints a table and writes NAME.json, NAME.md and NAME.png.
+"""
+
+import argparse
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.report import write_json
+from benchmarks.routing import table
+from benchmarks.routing.compare import Result, run_all
+from benchmarks.routing.picture import draw
+from benchmarks.routing.scenarios import SCENARIOS
+from benchmarks.routing.setup import Options, Setup
+from benchmarks.workloads.traces import TraceError
+from router.sim.rivals.registry import POLICIES
+
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    asked = _parser().parse_args(arguments)
+    options = Options(asked.traces, asked.seed, asked.quick)
+    scenarios = asked.scenario or list(SCENARIOS)
+    policies = asked.policies or list(POLICIES)
+    ready: dict[str, list[Result]] = defaultdict(list)
+    try:
+        for result in run_all(scenarios, policies, options, asked.processes):
+            done = ready[result.scenario]
+            done.append(result)
+            _tell(result, sum(map(len, ready.values())), len(scenarios) * len(policies))
+            if len(done) == len(policies):
+                done.sort(key=lambda one: policies.index(one.policy))
+                _write(SCENARIOS[result.scenario](options), done, asked.out)
+    except (TraceError, OSError) as error:
+        print(f"benchmarks.routing: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.routing", description=(__doc__ or "").split("\n", maxsplit=1)[0]
+    )
+    parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
+    parser.add_argument("--out", type=Path, required=True, help="where tables and pictures go")
+    parser.add_argument("--scenario", nargs="+", choices=list(SCENARIOS), help="absent: all")
+    parser.add_argument("--policies", nargs="+", choices=list(POLICIES), help="absent: all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="a few hundred sessions of each")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    return parser
+
+
+def _write(setup: Setup, results: list[Result], out: Path) -> None:
+    table.show(setup, results, None)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{setup.name}.md").write_text(table.markdown(setup, results, None), encoding="utf-8")
+    write_json(
+        out / f"{setup.name}.json",
+        {
+            "scenario": setup.name,
+            "title": setup.title,
+            "policies": {result.policy: asdict(result) for result in results},
+        },
+    )
+    draw(setup, results, out / f"{setup.name}.png")
+
+
+def _tell(result: Result, done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(
+            f"[{done}/{of}] {result.scenario} {result.policy}: {result.summary.turns} turns "
+            f"in {result.wall_s:.1f} s",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Run policies in scenarios, each pair in a process of its own, with the same seed."""
+
+import itertools
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from benchmarks.routing.measures import Measures, Summary
+from benchmarks.routing.scenarios import SCENARIOS
+from benchmarks.routing.series import Series, series
+from benchmarks.routing.setup import Options
+from router.sim.rivals.registry import POLICIES
+from router.sim.world import World
+
+QUICK_SESSIONS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One policy in one scenario."""
+
+    scenario: str
+    policy: str
+    summary: Summary
+    series: Series
+    wall_s: float
+
+
+def run_one(scenario: str, policy: str, options: Options) -> Result:
+    """Run a policy in a scenario, to the end of the load."""
+    began = time.perf_counter()
+    setup = SCENARIOS[scenario](options)
+    sessions = setup.sessions()
+    if options.quick:
+        sessions = itertools.islice(sessions, QUICK_SESSIONS)
+    measures = Measures(setup.fleet)
+    policies = [POLICIES[policy](setup.fleet) for _ in range(setup.routers)]
+    World(setup.world, setup.replicas, policies, measures.add).run(sessions)
+    summary, over_time = measures.summary(), series(measures)
+    return Result(scenario, policy, summary, over_time, time.perf_counter() - began)
+
+
+def run_all(
+    scenarios: Sequence[str], policies: Sequence[str], options: Options, processes: int
+) -> Iterator[Result]:
+    """Run every policy in every scenario; results come as they are ready."""
+    # Fresh interpreters: a fork would share what a run before it has left in memory.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        futures = [
+            pool.submit(run_one, scenario, policy, options)
+            for scenario in scenarios
+            for policy in policies
+        ]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
