@@ -29,7 +29,7 @@ H100_TP8 = Profile(
     decode_context_ps=177_761,
     kv_blocks=_KV_TOKENS // 64,
     block_tokens=64,
-    step_tokens_max=768,
+    step_tokens_max=512,
 )
 
 A100_TP8 = Profile(
