@@ -1,6 +1,7 @@
 """What the simulator drives: the entry points of RouterCore, so that rivals can stand in for it."""
 
 import random
+from dataclasses import dataclass
 from typing import Protocol
 
 from router.policy.decision import Decision
@@ -8,6 +9,14 @@ from router.policy.endpoint import Endpoint
 from router.policy.load import LoadReport
 from router.policy.outcome import Outcome
 from router.policy.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The request stays in the router's queue and is decided again at `until_ns`."""
+
+    request: str
+    until_ns: int
 
 
 class Policy(Protocol):
@@ -37,11 +46,11 @@ class Policy(Protocol):
         """A site stops or resumes taking new turns."""
         ...
 
-    def on_request(self, request: Request, now: int, rng: random.Random) -> Decision:
+    def on_request(self, request: Request, now: int, rng: random.Random) -> Decision | Hold:
         """Where a request goes."""
         ...
 
-    def on_outcome(self, outcome: Outcome, now: int, rng: random.Random) -> Decision | None:
+    def on_outcome(self, outcome: Outcome, now: int, rng: random.Random) -> Decision | Hold | None:
         """Learn from an outcome; a failed attempt gets its next action."""
         ...
 

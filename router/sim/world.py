@@ -19,7 +19,7 @@ from router.sim.clock import Clock
 from router.sim.job import Job
 from router.sim.meter import Meter
 from router.sim.plan import Link, ReplicaFault, Scenario, SimSession
-from router.sim.policy import Policy
+from router.sim.policy import Hold, Policy
 from router.sim.profile import Profile
 from router.sim.record import TurnRecord
 from router.sim.replica import Replica
@@ -123,7 +123,10 @@ class World:
             tenant=session.tenant,
             previous=previous,
         )
-        decision = self._policies[router].on_request(request, now, self._rng)
+        self._ask(request, record, session, router)
+
+    def _ask(self, request: Request, record: TurnRecord, session: SimSession, router: int) -> None:
+        decision = self._policies[router].on_request(request, self.clock.now, self._rng)
         self._act(decision, request, record, session, router)
 
     def _over(self, record: TurnRecord, session: SimSession) -> None:
@@ -140,12 +143,15 @@ class World:
 
     def _act(
         self,
-        decision: Decision | None,
+        decision: Decision | Hold | None,
         request: Request,
         record: TurnRecord,
         session: SimSession,
         router: int,
     ) -> None:
+        if isinstance(decision, Hold):
+            self.clock.at(decision.until_ns, self._ask, request, record, session, router)
+            return
         if decision is None or isinstance(decision, Refuse):
             record.refused = decision.rule.value if decision else "failed"
             self._over(record, session)

@@ -2,12 +2,14 @@
 
 import random
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from router.policy.decision import Decision, Refuse, Rule, Send
 from router.policy.endpoint import Endpoint
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken, Outcome
 from router.policy.request import Request
+from router.sim.policy import Hold
 
 ATTEMPTS_MAX = 3  # as ours, so that no rival loses by giving up earlier
 
@@ -19,6 +21,9 @@ class Rival(ABC):
     tries a request that failed before its first token at another endpoint.
     """
 
+    report_interval_ns: ClassVar[int | None] = None
+    """How often it hears of an endpoint's load as published; None: it does not ask."""
+
     def __init__(self) -> None:
         self.endpoints: dict[str, Endpoint] = {}
         self.in_flight: dict[str, int] = {}
@@ -27,8 +32,10 @@ class Rival(ABC):
         self._flights: dict[str, tuple[Request, int, tuple[str, ...]]] = {}
 
     @abstractmethod
-    def choose(self, request: Request, usable: list[str], now: int, rng: random.Random) -> str:
-        """One of `usable`, which is not empty and in the order of listing."""
+    def choose(
+        self, request: Request, usable: list[str], now: int, rng: random.Random
+    ) -> str | Hold:
+        """One of `usable`, which is not empty and in the order of listing; or keep it waiting."""
 
     def saw_send(self, request: Request, endpoint: str, now: int) -> None:  # noqa: B027
         """A request was sent. Most rivals need not know; so too below."""
@@ -39,6 +46,12 @@ class Rival(ABC):
     def saw_end(self, request: Request, outcome: Ended, now: int) -> None:  # noqa: B027
         """An attempt ended."""
 
+    def saw_refused(self, request: Request, now: int) -> None:  # noqa: B027
+        """No endpoint was usable."""
+
+    def saw_lost(self, endpoint: str, now: int) -> None:  # noqa: B027
+        """An endpoint is gone or was lost, and its cache with it."""
+
     def on_endpoint_up(self, endpoint: Endpoint, now: int) -> None:
         """See router.sim.policy.Policy, also for the methods below."""
         _ = now
@@ -47,13 +60,14 @@ class Rival(ABC):
 
     def on_endpoint_gone(self, name: str, now: int) -> None:
         """An endpoint is no longer listed."""
-        _ = now
         self.endpoints.pop(name, None)
+        self.saw_lost(name, now)
 
     def on_connection(self, endpoint: str, connected: bool, now: int) -> None:
         """The connection to an endpoint was lost or made."""
-        _ = now
         (self._down.discard if connected else self._down.add)(endpoint)
+        if not connected:
+            self.saw_lost(endpoint, now)
 
     def on_rtt(self, endpoint: str, rtt_ns: int, now: int) -> None:  # noqa: B027
         """A round trip was measured."""
@@ -69,11 +83,11 @@ class Rival(ABC):
         _ = now
         (self._draining.add if draining else self._draining.discard)(site)
 
-    def on_request(self, request: Request, now: int, rng: random.Random) -> Decision:
+    def on_request(self, request: Request, now: int, rng: random.Random) -> Decision | Hold:
         """Where a request goes."""
         return self._send(request, 1, (), now, rng)
 
-    def on_outcome(self, outcome: Outcome, now: int, rng: random.Random) -> Decision | None:
+    def on_outcome(self, outcome: Outcome, now: int, rng: random.Random) -> Decision | Hold | None:
         """Learn from an outcome; a failed attempt goes elsewhere."""
         request, attempt, tried = self._flights[outcome.request]
         if isinstance(outcome, FirstToken):
@@ -90,7 +104,7 @@ class Rival(ABC):
 
     def _send(
         self, request: Request, attempt: int, tried: tuple[str, ...], now: int, rng: random.Random
-    ) -> Decision:
+    ) -> Decision | Hold:
         usable = [
             name
             for name, endpoint in self.endpoints.items()
@@ -100,8 +114,11 @@ class Rival(ABC):
             and endpoint.serves(request.model)
         ]
         if not usable:
+            self.saw_refused(request, now)
             return Refuse(request.id, Rule.NO_ENDPOINT, "", request.slo, (), 0)
         name = self.choose(request, usable, now, rng)
+        if isinstance(name, Hold):
+            return name
         self.in_flight[name] += 1
         self._flights[request.id] = (request, attempt, tried)
         self.saw_send(request, name, now)
