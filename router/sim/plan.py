@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from router.policy.fleet import Price
+from router.policy.units import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,39 @@ class ReplicaFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Partition:
+    """A site that nothing gets to or from for a while. Its routers notice after a silence.
+
+    One that ends sooner only delays messages.
+    """
+
+    site: str
+    at_ns: int
+    down_ns: int
+    noticed_after_ns: int = 5 * NS_PER_S  # as a connection's keepalive does
+
+
+@dataclass(frozen=True, slots=True)
+class Lend:
+    """A replica that is given to other work from `at_ns` to `until_ns`.
+
+    It takes no new turns from the start, and what it still has is cut off after `notice_ns`.
+    """
+
+    replica: str
+    at_ns: int
+    until_ns: int
+    notice_ns: int = 120 * NS_PER_S  # longer than nearly every answer
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """The way to a site: its round trip, and how much of it varies from message to message."""
 
-    rtt_ns: int
-    jitter_ns: int = 0  # each way is longer by up to this, uniformly
+    rtt_ns: int  # at the least
+    jitter_ns: int = 0  # each way is longer by up to this, uniformly,
+    tail_ns: int = 0  # and by this in the mean, exponentially
+    bytes_per_s: int = 0  # 0: sending takes no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +86,11 @@ class Scenario:
     report_delay_ns: int = 0  # beyond the link's own
     slow_gap_ns: int = 100_000_000  # gaps between tokens above this are counted
     listed_after_ns: int = 2_000_000_000  # until a replica that is back is listed again
+    rtt_interval_ns: int = 5_000_000_000  # between measured round trips, where they vary
     faults: tuple[ReplicaFault, ...] = ()
+    partitions: tuple[Partition, ...] = ()
+    lends: tuple[Lend, ...] = ()
     prices: dict[str, Price] = field(default_factory=dict)  # by rented site
+    prompt_bytes_per_token: int = 4
     answer_bytes_per_token: int = 48  # a streamed message with one token, framing included
     seed: int = 0

@@ -16,9 +16,11 @@ from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
 from router.policy.units import NS_PER_S
 from router.sim.clock import Clock
+from router.sim.disruptions import Disruptions
 from router.sim.job import Job
 from router.sim.meter import Meter
-from router.sim.plan import Link, ReplicaFault, Scenario, SimSession
+from router.sim.network import Network
+from router.sim.plan import Scenario, SimSession
 from router.sim.policy import Hold, Policy
 from router.sim.profile import Profile
 from router.sim.record import TurnRecord
@@ -59,6 +61,7 @@ class World:
         self._policies = policies
         self._on_record = on_record
         self._rng = random.Random(scenario.seed)
+        self._network = Network(scenario.links, self.clock, self._rng)
         self._attempts: dict[int, _Attempt] = {}
         self._jobs = 0
         self._open = 0  # turns not over, and sessions that think
@@ -76,8 +79,16 @@ class World:
         for replica in self.replicas.values():
             self._list(replica)
             self._report(replica)
-        for fault in self._scenario.faults:
-            self.clock.at(fault.at_ns, self._crash, fault)
+            if self._network.varies(replica.site):
+                self._measure(replica)
+        Disruptions(
+            self.clock,
+            self._network,
+            self.replicas,
+            self._policies,
+            break_off=self._break_off,
+            enlist=self._list,
+        ).schedule(self._scenario)
         self._tick()
         self._arrive(iter(sessions))
         self.clock.run()
@@ -167,28 +178,34 @@ class World:
         if meter := self._meters.get(replica.site):
             attempt.mark_usd = meter.begin(replica.name, now)
         self._attempts[job.id] = attempt
-        self.clock.at(now + self._way_ns(replica), self._reach, attempt)
+        sent_bytes = turn.prompt_tokens * self._scenario.prompt_bytes_per_token
+        reached_ns = now + self._network.way_ns(replica.site, sent_bytes)
+        self._network.deliver(replica.site, reached_ns, self._reach, attempt)
 
     def _reach(self, attempt: _Attempt) -> None:
         """The request is at its replica, if that lives."""
         if attempt.over:
             return
-        if attempt.replica.alive:
-            attempt.replica.submit(attempt.job)
+        replica = attempt.replica
+        if replica.alive:
+            replica.submit(attempt.job)
         else:
-            self.clock.at(
-                self.clock.now + self._way_ns(attempt.replica), self._end, attempt, End.UNREACHABLE
-            )
+            heard_ns = self.clock.now + self._network.way_ns(replica.site)
+            self._network.deliver(replica.site, heard_ns, self._end, attempt, End.UNREACHABLE)
 
     def _first_token(self, replica: Replica, job: Job, at_ns: int) -> None:
-        attempt = self._attempts[job.id]
-        attempt.heard_ns = at_ns + self._way_ns(replica)
-        self.clock.at(attempt.heard_ns, self._hear_first, attempt)
+        attempt = self._attempts.get(job.id)
+        if attempt is None:  # given up while its last step was under way
+            return
+        attempt.heard_ns = at_ns + self._network.way_ns(replica.site)
+        self._network.deliver(replica.site, attempt.heard_ns, self._hear_first, attempt)
 
     def _finished(self, replica: Replica, job: Job, at_ns: int) -> None:
-        attempt = self._attempts[job.id]
-        heard_ns = max(attempt.heard_ns, at_ns + self._way_ns(replica))
-        self.clock.at(heard_ns, self._end, attempt, End.OK)
+        attempt = self._attempts.get(job.id)
+        if attempt is None:
+            return
+        heard_ns = max(attempt.heard_ns, at_ns + self._network.way_ns(replica.site))
+        self._network.deliver(replica.site, heard_ns, self._end, attempt, End.OK)
 
     def _hear_first(self, attempt: _Attempt) -> None:
         if attempt.over:
@@ -206,6 +223,8 @@ class World:
         del self._attempts[attempt.job.id]
         now = self.clock.now
         record, job = attempt.record, attempt.job
+        if end is not End.OK and attempt.replica.alive:
+            attempt.replica.cancel(job)
         egress_bytes = 0
         if meter := self._meters.get(attempt.replica.site):
             if end is End.OK:
@@ -232,16 +251,27 @@ class World:
     # -- replicas --------------------------------------------------------------------------------
 
     def _list(self, replica: Replica) -> None:
+        rtt_ns = self._network.round_trip_ns(replica.site)
         for policy in self._policies:
             policy.on_endpoint_up(Endpoint(replica.name, replica.site, MODEL), self.clock.now)
-            policy.on_rtt(replica.name, self._link(replica).rtt_ns, self.clock.now)
+            policy.on_rtt(replica.name, rtt_ns, self.clock.now)
+
+    def _measure(self, replica: Replica) -> None:
+        """Measure the round trip to a replica, and again after a while."""
+        if replica.alive and not self._network.is_cut(replica.site):
+            rtt_ns = self._network.round_trip_ns(replica.site)
+            for policy in self._policies:
+                policy.on_rtt(replica.name, rtt_ns, self.clock.now)
+        if self._busy():
+            at_ns = self.clock.now + self._scenario.rtt_interval_ns
+            self.clock.at(at_ns, self._measure, replica)
 
     def _report(self, replica: Replica) -> None:
         interval_ns = self._scenario.report_interval_ns
         if interval_ns is None or not self._busy():
             return
-        if replica.alive:
-            delay_ns = self._way_ns(replica) + self._scenario.report_delay_ns
+        if replica.alive and not self._network.is_cut(replica.site):
+            delay_ns = self._network.way_ns(replica.site) + self._scenario.report_delay_ns
             self.clock.at(self.clock.now + delay_ns, self._hear_report, replica.report())
         self.clock.at(self.clock.now + interval_ns, self._report, replica)
 
@@ -249,25 +279,11 @@ class World:
         for policy in self._policies:
             policy.on_load(report, self.clock.now)
 
-    def _crash(self, fault: ReplicaFault) -> None:
-        replica = self.replicas[fault.replica]
-        replica.crash()
-        now = self.clock.now
-        heard_ns = now + self._way_ns(replica)
+    def _break_off(self, replica: Replica, heard_ns: int, end: End) -> None:
+        """All attempts at a replica end; its routers hear of it at `heard_ns`."""
         for attempt in list(self._attempts.values()):
             if attempt.replica is replica:
-                self.clock.at(heard_ns, self._end, attempt, End.UNREACHABLE)
-        self.clock.at(heard_ns, self._connection, replica, False)
-        self.clock.at(now + fault.down_ns, self._restart, replica)
-
-    def _restart(self, replica: Replica) -> None:
-        replica.alive = True
-        listed_ns = self.clock.now + self._scenario.listed_after_ns
-        self.clock.at(listed_ns, self._connection, replica, True)
-
-    def _connection(self, replica: Replica, connected: bool) -> None:
-        for policy in self._policies:
-            policy.on_connection(replica.name, connected, self.clock.now)
+                self.clock.at(heard_ns, self._end, attempt, end)
 
     def _tick(self) -> None:
         for policy in self._policies:
@@ -277,12 +293,3 @@ class World:
 
     def _busy(self) -> bool:
         return self._more or self._open > 0
-
-    def _link(self, replica: Replica) -> Link:
-        return self._scenario.links[replica.site]
-
-    def _way_ns(self, replica: Replica) -> int:
-        """One way to or from a replica, for one message."""
-        link = self._link(replica)
-        jitter_ns = self._rng.randrange(link.jitter_ns) if link.jitter_ns else 0
-        return link.rtt_ns // 2 + jitter_ns

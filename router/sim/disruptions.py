@@ -1,0 +1,113 @@
+"""What befalls a simulated world by schedule: crashes, partitions, and capacity lent to other work.
+
+- A crash loses all that a replica holds. The routers see its connections break; later it is back
+  with a cold cache.
+- A partition silences a site. Its streams break when the routers have waited long enough to notice.
+- A lent replica is taken from the list at once, finishes what it has, and is cut off at a deadline;
+  reclaimed, it is back with a cold cache.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from router.policy.outcome import End
+from router.sim.clock import Clock
+from router.sim.network import Network
+from router.sim.plan import Lend, Partition, ReplicaFault, Scenario
+from router.sim.policy import Policy
+from router.sim.replica import Replica
+
+
+class Disruptions:
+    """Sets a scenario's schedule on the clock.
+
+    `break_off` ends all attempts at a replica, heard by the routers at a given time; `enlist` tells
+    the routers of a replica.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        network: Network,
+        replicas: Mapping[str, Replica],
+        policies: Sequence[Policy],
+        *,
+        break_off: Callable[[Replica, int, End], None],
+        enlist: Callable[[Replica], None],
+    ) -> None:
+        self._clock, self._network = clock, network
+        self._replicas, self._policies = replicas, policies
+        self._break_off, self._enlist = break_off, enlist
+        self._listed_after_ns = 0
+
+    def schedule(self, scenario: Scenario) -> None:
+        """Set everything that the scenario plans."""
+        self._listed_after_ns = scenario.listed_after_ns
+        for fault in scenario.faults:
+            self._clock.at(fault.at_ns, self._crash, fault)
+        for partition in scenario.partitions:
+            self._clock.at(partition.at_ns, self._cut, partition)
+        for lend in scenario.lends:
+            self._clock.at(lend.at_ns, self._lend, lend)
+
+    # -- crashes ---------------------------------------------------------------------------------
+
+    def _crash(self, fault: ReplicaFault) -> None:
+        replica = self._replicas[fault.replica]
+        replica.crash()
+        now = self._clock.now
+        heard_ns = now + self._network.way_ns(replica.site)
+        self._break_off(replica, heard_ns, End.UNREACHABLE)
+        self._clock.at(heard_ns, self._connection, replica, False)
+        self._clock.at(now + fault.down_ns, self._restart, replica)
+
+    def _restart(self, replica: Replica) -> None:
+        replica.alive = True
+        self._clock.at(self._clock.now + self._listed_after_ns, self._connection, replica, True)
+
+    def _connection(self, replica: Replica, connected: bool) -> None:
+        for policy in self._policies:
+            policy.on_connection(replica.name, connected, self._clock.now)
+
+    # -- partitions ------------------------------------------------------------------------------
+
+    def _cut(self, partition: Partition) -> None:
+        self._network.cut(partition.site)
+        now = self._clock.now
+        heals_ns = now + partition.down_ns
+        self._clock.at(heals_ns, self._heal, partition)
+        if partition.noticed_after_ns < partition.down_ns:
+            self._clock.at(now + partition.noticed_after_ns, self._notice, partition)
+
+    def _notice(self, partition: Partition) -> None:
+        now = self._clock.now
+        for replica in self._of(partition.site):
+            self._break_off(replica, now, End.UNREACHABLE)
+            self._connection(replica, connected=False)
+
+    def _heal(self, partition: Partition) -> None:
+        self._network.heal(partition.site)
+        if partition.noticed_after_ns < partition.down_ns:
+            for replica in self._of(partition.site):
+                if replica.alive:
+                    self._connection(replica, connected=True)
+
+    def _of(self, site: str) -> list[Replica]:
+        return [replica for replica in self._replicas.values() if replica.site == site]
+
+    # -- lending ---------------------------------------------------------------------------------
+
+    def _lend(self, lend: Lend) -> None:
+        now = self._clock.now
+        for policy in self._policies:
+            policy.on_endpoint_gone(lend.replica, now)
+        replica = self._replicas[lend.replica]
+        self._clock.at(min(now + lend.notice_ns, lend.until_ns), self._hand_over, replica)
+        self._clock.at(lend.until_ns, self._reclaim, replica)
+
+    def _hand_over(self, replica: Replica) -> None:
+        replica.crash()
+        self._break_off(replica, self._clock.now, End.FAILED)
+
+    def _reclaim(self, replica: Replica) -> None:
+        replica.alive = True
+        self._enlist(replica)
