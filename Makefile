@@ -3,6 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 || command -v python3))
 BIN := .venv/bin
 PROTOS := $(shell find wire -name '*.proto')
 PYTEST_ARGS ?=
+PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
 .PHONY: setup demo test check proto bench
 
@@ -13,8 +14,10 @@ setup:
 demo: setup
 	@$(BIN)/python -m benchmarks.demo
 
+# The live tests share their fleets, so they run one after another.
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not live" $(PARALLEL) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m live $(PYTEST_ARGS)
 
 # Format, lint, types, import rules, and whether the generated wire code is fresh.
 check: setup

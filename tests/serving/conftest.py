@@ -47,10 +47,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serve_fake(requests_max=64, **settings):
+async def serve_fake(requests_max=64, channel_options=(), **settings):
     engine = FakeEngine(FakeSettings(**settings), served_names=("fake", "also-fake"))
     server = await serve_standalone(engine, requests_max=requests_max)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+    address = f"127.0.0.1:{server.port}"
+    async with grpc.aio.insecure_channel(address, options=channel_options) as channel:
         try:
             yield Served(server, engine, channel)
         finally:

@@ -272,7 +272,9 @@ async def test_a_full_replica_says_when_to_come_back():
 
 async def test_a_client_that_stops_reading_costs_no_memory():
     """Nothing piles up: what was not sent is merged, and comes in few chunks once it is read."""
-    async with serve_fake(itl_s=0.00002) as served:
+    # A window that does not grow: what is unread waits at the replica, not in the network.
+    fixed_window = (("grpc.http2.bdp_probe", 0),)
+    async with serve_fake(itl_s=0.00002, channel_options=fixed_window) as served:
         limit = 20_000
         call = served.inference.GenerateStream(ask(stopping=up_to(limit)))
         await call.read()
