@@ -52,23 +52,27 @@ class Blocks:
                 del idle[name]
                 held[name] = 1
 
-    def name(self, name: int) -> bool:
-        """Give a new block a name and hold it; False where that name is taken.
+    def name(self, names: Sequence[int]) -> list[int]:
+        """Give new blocks their names and hold them; the names that were not taken already.
 
-        The block must have been taken as private; it stays private where this answers False.
+        The blocks must have been taken as private; those whose name is taken stay private.
         """
-        if name in self._held or name in self._idle:
-            return False
-        self._held[name] = 1
-        self.private -= 1
-        return True
+        held, idle = self._held, self._idle
+        fresh = dict.fromkeys(names, 1)
+        if not (held.keys().isdisjoint(fresh) and idle.keys().isdisjoint(fresh)):
+            fresh = {name: 1 for name in fresh if name not in held and name not in idle}
+        held.update(fresh)
+        self.private -= len(fresh)
+        return list(fresh)
 
     def take(self, count: int) -> None:
         """Take `count` private blocks, giving up the oldest idle ones where none is free."""
         self.private += count
         excess = self.private + len(self._held) + len(self._idle) - self.capacity
-        for _ in range(excess):
-            self._idle.popitem(last=False)
+        if excess > 0:
+            give_up = self._idle.popitem
+            for _ in range(excess):
+                give_up(last=False)
 
     def release(self, names: Sequence[int], private: int) -> None:
         """Let go of named and private blocks; of the named ones the tail is given up first."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from router.sim.blocks import Blocks
 from router.sim.job import Job
-from router.sim.profile import Profile
+from router.sim.profile import EngineModel
 from router.sim.run import Run
 
 Notify = Callable[[Job], None]
@@ -33,7 +33,7 @@ class Engine:
 
     def __init__(
         self,
-        profile: Profile,
+        profile: EngineModel,
         *,
         on_first_token: Notify,
         on_finished: Notify,
@@ -46,6 +46,8 @@ class Engine:
         self._on_finished = on_finished
         self._slow_gap_ps = slow_gap_ps
         self._waiting: list[tuple[int, int, Job]] = []  # heap by Job.key
+        self.waiting = 0  # of them, jobs that are not cancelled
+        self._waiting_tokens = 0
         self._submitted = 0
         self._steps = 0  # steps done
         self._slow_steps = 0  # of them, longer than slow_gap_ps
@@ -62,15 +64,14 @@ class Engine:
         return None if self._run is None else self._run.end_ps
 
     @property
-    def waiting(self) -> int:
-        """Jobs not admitted yet, or preempted."""
-        return sum(not job.cancelled for _p, _s, job in self._waiting)
-
-    @property
     def queued_prefill_tokens(self) -> int:
         """Tokens still to be prefilled by jobs that wait or are being prefilled."""
-        waiting = sum(job.tokens for _p, _s, job in self._waiting if not job.cancelled)
-        return waiting + sum(job.tokens - job.computed for job in self.running if not job.decoding)
+        tokens = self._waiting_tokens
+        for job in reversed(self.running):
+            if job.decoding:  # jobs begin to decode in the order in which they were admitted
+                break
+            tokens += job.tokens - job.computed
+        return tokens
 
     def submit(self, job: Job, at_ps: int) -> None:
         """Queue a job at `at_ps`. ValueError for one that can never fit."""
@@ -83,7 +84,7 @@ class Engine:
             )
         job.sequence = self._submitted
         self._submitted += 1
-        heapq.heappush(self._waiting, (*job.key, job))
+        self._queue(job)
         if self._run is None:
             # An empty run that is over at once: jobs of the same instant share the first step.
             self._run = Run(at_ps, at_ps, 0, 0, 0)
@@ -93,6 +94,8 @@ class Engine:
 
     def cancel(self, job: Job, at_ps: int) -> None:
         """Drop a job; a running one leaves at the end of the step under way. Not notified."""
+        if not job.cancelled and job.waiting:
+            self._count_waiting(job, -1)
         job.cancelled = self._cancelled = True
         if self._run is not None:
             self._cut(at_ps)
@@ -117,17 +120,9 @@ class Engine:
         if self._decoders == len(self.running) and not self._admissible(head):
             steps = min(self._finishing[0][0] - self._steps, self._steps_max())
             if steps:
-                self._run = self._decode_run(now_ps, steps)
+                self._run = self.profile.decode_run(now_ps, steps, self._decoders, self._context)
                 return
         self._run = self._mixed_run(now_ps)
-
-    def _decode_run(self, now_ps: int, steps: int) -> Run:
-        profile, count = self.profile, self._decoders
-        first_ps = profile.decode_ps(count, self._context)
-        growth_ps = profile.decode_context_ps * count
-        run = Run(now_ps, 0, steps, first_ps, growth_ps, blocks_taken=False)
-        run.end_ps = now_ps + run.duration_ps(steps)
-        return run
 
     def _cut(self, at_ps: int) -> None:
         """End the run with the step that is under way at `at_ps`."""
@@ -201,14 +196,25 @@ class Engine:
     def _preempt(self, job: Job, now_ps: int) -> None:
         if job.decoding:
             job.last_token_ps = now_ps
+            self._stop_decoding(job)
+            self._name(job, job.computed)
         self._leave(job)
         job.preemptions += 1
-        heapq.heappush(self._waiting, (*job.key, job))
+        self._queue(job)
 
     def _drop_cancelled(self) -> None:
         self._cancelled = False
         for job in [job for job in self.running if job.cancelled]:
             self._leave(job)
+
+    def _queue(self, job: Job) -> None:
+        heapq.heappush(self._waiting, (job.priority, job.sequence, job))
+        job.waiting = True
+        self._count_waiting(job, 1)
+
+    def _count_waiting(self, job: Job, change: int) -> None:
+        self.waiting += change
+        self._waiting_tokens += change * job.tokens
 
     def _head(self) -> Job | None:
         while self._waiting and self._waiting[0][2].cancelled:
@@ -268,6 +274,8 @@ class Engine:
             if self._lacks_blocks(job, hits, end):
                 return
             heapq.heappop(self._waiting)
+            self._count_waiting(job, -1)
+            job.waiting = False
             self.running.append(job)
             self.blocks.hold(job.blocks, hits)
             self.blocks.take(self._block_count(end) - hits)
@@ -297,12 +305,11 @@ class Engine:
 
     def _lacks_blocks(self, job: Job, hits: int, end: int) -> bool:
         idle = self.blocks.idle_among(job.blocks, hits)
-        return self._block_count(end) - hits + idle > self.blocks.available
+        needed = self._block_count(job.tokens if self.profile.admits_whole else end)
+        return needed - hits + idle > self.blocks.available
 
     def _step(self, now_ps: int, chunks: list[tuple[Job, int]]) -> Run:
-        tokens = sum(end - job.computed for job, end in chunks)
-        pairs = sum(end * end - job.computed * job.computed for job, end in chunks)
-        duration_ps = self.profile.step_ps(tokens, pairs, self._decoders, self._context)
+        duration_ps = self.profile.step_ps(chunks, self._decoders, self._context)
         return Run(now_ps, now_ps + duration_ps, 1, duration_ps, 0, chunks)
 
     # -- blocks ----------------------------------------------------------------------------------
@@ -310,10 +317,9 @@ class Engine:
     def _name(self, job: Job, tokens: int) -> None:
         """Name the job's full blocks among its first `tokens`, so that others find them."""
         full = min(tokens // self.profile.block_tokens, len(job.blocks))
-        for name in job.blocks[job.named : full]:
-            if self.blocks.name(name):
-                job.held.append(name)
-        job.named = max(job.named, full)
+        if full > job.named:
+            job.held += self.blocks.name(job.blocks[job.named : full])
+            job.named = full
 
     def _block_count(self, tokens: int) -> int:
         return -(-tokens // self.profile.block_tokens)

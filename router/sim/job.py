@@ -27,6 +27,7 @@ class Job:
     sequence: int = 0  # order of submission
     computed: int = 0  # tokens whose KV is in the cache; stale while `decoding`
     made: int = 0  # output tokens produced; stale while `decoding`
+    waiting: bool = False
     decoding: bool = False
     cancelled: bool = False
     held: list[int] = field(default_factory=list)  # names of the shared blocks it holds

@@ -4,10 +4,64 @@ Engine time is integer picoseconds: the closed forms of `router.sim.engine` are 
 coefficient of a few nanoseconds per token pair keeps its digits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from router.sim.job import Job
+from router.sim.run import Run
 
 PS_PER_NS = 1_000
 PS_PER_MS = 1_000_000_000
+
+
+class EngineModel(Protocol):
+    """What an engine asks of its hardware: `Profile` below, or `router.sim.mocker`."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    @property
+    def kv_blocks(self) -> int:
+        """Blocks that the KV cache holds."""
+        ...
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens of a block."""
+        ...
+
+    @property
+    def seqs_max(self) -> int:
+        """Requests that run at once."""
+        ...
+
+    @property
+    def step_tokens_max(self) -> int:
+        """Tokens that one step computes, those of decoding requests included."""
+        ...
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens that the KV cache holds."""
+        ...
+
+    @property
+    def admits_whole(self) -> bool:
+        """Whether a request is admitted only where all of it fits, not only its first chunk."""
+        ...
+
+    def decode_run(self, now_ps: int, steps: int, sequences: int, context_tokens: int) -> Run:
+        """So many steps that only decode, from `now_ps` on."""
+        ...
+
+    def step_ps(
+        self, chunks: Sequence[tuple[Job, int]], sequences: int, context_tokens: int
+    ) -> int:
+        """The time of a step that computes each job of `chunks` up to a token, beside decoding."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +101,36 @@ class Profile:
         """Tokens that the KV cache holds."""
         return self.kv_blocks * self.block_tokens
 
-    def decode_ps(self, sequences: int, context_tokens: int) -> int:
-        """The time of a step that only decodes."""
-        return (
+    @property
+    def admits_whole(self) -> bool:
+        """No: blocks are taken chunk by chunk."""
+        return False
+
+    def decode_run(self, now_ps: int, steps: int, sequences: int, context_tokens: int) -> Run:
+        """Step times grow by the same amount each: every sequence gains a token of context."""
+        first_ps = (
             self.decode_base_ps
             + self.decode_seq_ps * sequences
             + self.decode_context_ps * context_tokens
         )
+        growth_ps = self.decode_context_ps * sequences
+        duration_ps = first_ps * steps + growth_ps * (steps * (steps - 1) // 2)
+        return Run(now_ps, now_ps + duration_ps, steps, first_ps, growth_ps, (), False)
 
     def step_ps(
-        self, prefill_tokens: int, prefill_pairs: int, sequences: int, context_tokens: int
+        self, chunks: Sequence[tuple[Job, int]], sequences: int, context_tokens: int
     ) -> int:
         """The time of any step; see the class for its formula."""
-        base = max(
-            self.prefill_base_ps if prefill_tokens else 0, self.decode_base_ps if sequences else 0
-        )
+        tokens = pairs = 0
+        for job, end in chunks:
+            start = job.computed
+            tokens += end - start
+            pairs += end * end - start * start
+        base = max(self.prefill_base_ps if tokens else 0, self.decode_base_ps if sequences else 0)
         return (
             base
-            + self.prefill_token_ps * prefill_tokens
-            + self.prefill_pair_ps * prefill_pairs
+            + self.prefill_token_ps * tokens
+            + self.prefill_pair_ps * pairs
             + self.decode_seq_ps * sequences
             + self.decode_context_ps * context_tokens
         )

@@ -7,7 +7,7 @@ from router.sim.clock import Clock
 from router.sim.engine import Engine
 from router.sim.job import Job
 from router.sim.plan import Scenario
-from router.sim.profile import PS_PER_NS, Profile
+from router.sim.profile import PS_PER_NS, EngineModel
 
 
 class Replica:
@@ -17,7 +17,7 @@ class Replica:
         self,
         name: str,
         site: str,
-        profile: Profile,
+        profile: EngineModel,
         clock: Clock,
         scenario: Scenario,
         on_first_token: Callable[["Replica", Job, int], None],

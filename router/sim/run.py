@@ -1,7 +1,8 @@
 """Steps of an engine that need no look at its jobs, summed in closed form."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from router.sim.job import Job
 
@@ -18,7 +19,7 @@ class Run:
     steps: int
     first_ps: int  # duration of the first step
     growth_ps: int  # by which each further step is longer
-    chunks: list[tuple[Job, int]] = field(default_factory=list)  # and where each chunk ends
+    chunks: Sequence[tuple[Job, int]] = ()  # and where each chunk ends
     blocks_taken: bool = True  # a run of many steps takes them when it is known how many it had
 
     def duration_ps(self, steps: int) -> int:

@@ -22,7 +22,7 @@ from router.sim.meter import Meter
 from router.sim.network import Network
 from router.sim.plan import Scenario, SimSession
 from router.sim.policy import Hold, Policy
-from router.sim.profile import Profile
+from router.sim.profile import EngineModel
 from router.sim.record import TurnRecord
 from router.sim.replica import Replica
 
@@ -52,7 +52,7 @@ class World:
     def __init__(
         self,
         scenario: Scenario,
-        replicas: Iterable[tuple[str, str, Profile]],  # name, site, profile
+        replicas: Iterable[tuple[str, str, EngineModel]],  # name, site, profile
         policies: Sequence[Policy],
         on_record: Callable[[TurnRecord], None],
     ) -> None:

@@ -109,6 +109,7 @@ class Reference:
                 planned.pop(victim, None)
                 if victim.decoding:
                     victim.last_token_ps = now
+                    self.name_blocks(victim, victim.computed)
                 self.leave(victim)
                 victim.preemptions += 1
                 self.waiting.append(victim)
@@ -134,7 +135,8 @@ class Reference:
                 hits += 1
             end = min(job.tokens, hits * size + budget)
             woken = sum(name in self.idle for name in job.blocks[:hits])
-            if self.count(end) - hits + woken > self.available():
+            whole = self.count(job.tokens if self.profile.admits_whole else end)
+            if whole - hits + woken > self.available():
                 return
             self.waiting.pop(0)
             self.running.append(job)
@@ -152,20 +154,7 @@ class Reference:
             budget -= end - job.computed
 
     def compute(self, now, planned):
-        profile = self.profile
-        decoding = [job for job in planned if job.decoding]
-        prefills = [(job.computed, end) for job, end in planned.items() if not job.decoding]
-        base = max(
-            profile.prefill_base_ps if prefills else 0, profile.decode_base_ps if decoding else 0
-        )
-        duration = (
-            base
-            + profile.prefill_token_ps * sum(end - start for start, end in prefills)
-            + profile.prefill_pair_ps * sum(end**2 - start**2 for start, end in prefills)
-            + profile.decode_seq_ps * len(decoding)
-            + profile.decode_context_ps * sum(job.tokens for job in decoding)
-        )
-        now += duration
+        now += self.duration(planned)
         gone = [j for j in planned if j.cancel_ps is not None and j.cancel_ps <= now]
         for job, end in planned.items():
             job.computed = end
@@ -185,3 +174,18 @@ class Reference:
                 self.leave(job)
                 job.finished_ps = now
         return now
+
+    def duration(self, planned):
+        profile = self.profile
+        decoding = [job for job in planned if job.decoding]
+        prefills = [(job.computed, end) for job, end in planned.items() if not job.decoding]
+        base = max(
+            profile.prefill_base_ps if prefills else 0, profile.decode_base_ps if decoding else 0
+        )
+        return (
+            base
+            + profile.prefill_token_ps * sum(end - start for start, end in prefills)
+            + profile.prefill_pair_ps * sum(end**2 - start**2 for start, end in prefills)
+            + profile.decode_seq_ps * len(decoding)
+            + profile.decode_context_ps * sum(job.tokens for job in decoding)
+        )
