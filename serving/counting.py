@@ -11,6 +11,7 @@ from itertools import islice
 
 from serving.engine import EngineOutput, Finish, FinishReason
 from serving.generation import Stopping
+from serving.resume import undelivered
 
 EOS_TOKEN_ID = 256
 """The other token ids are bytes."""
@@ -41,13 +42,27 @@ def count_on(text: bytes) -> Iterator[int]:
 class Answer:
     """What is still to be said to one prompt: byte tokens up to a limit or a stop token."""
 
-    def __init__(self, stopping: Stopping, prompt: Sequence[int], limit: int) -> None:
-        tail = bytes(token for token in prompt[-TAIL_BYTES_MAX:] if token < EOS_TOKEN_ID)
-        self._bytes = count_on(tail)
+    def __init__(
+        self,
+        stopping: Stopping,
+        prompt: Sequence[int],
+        limit: int,
+        delivered: Sequence[int] = (),
+        delivered_text_bytes: int | None = None,
+    ) -> None:
+        """Delivered is what the client has of the answer, and delivered_text_bytes of its text.
+
+        Raises CallError where these do not fit each other.
+        """
+        self._bytes = count_on(_spoken([*prompt, *delivered][-TAIL_BYTES_MAX:]))
         self._left = limit
         self._stop_token_ids = frozenset(stopping.stop_token_ids)
         self._quiet = stopping.min_new_tokens
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        said = self._decoder.decode(_spoken(delivered))
+        self._unsaid = ""
+        if delivered_text_bytes is not None:
+            self._unsaid = undelivered(said, delivered_text_bytes)
         self.finished = False
 
     def take(self, count: int) -> EngineOutput:
@@ -61,7 +76,7 @@ class Answer:
                 return self._end(taken, Finish(FinishReason.STOP, stop_token_id=byte))
         if self._left == 0:
             return self._end(taken, Finish(FinishReason.LENGTH))
-        return EngineOutput(0, self._decoder.decode(bytes(taken)), taken)
+        return EngineOutput(0, self._text(taken), taken)
 
     def abort(self) -> EngineOutput:
         """The end that was asked for from outside."""
@@ -69,4 +84,12 @@ class Answer:
 
     def _end(self, taken: list[int], finish: Finish) -> EngineOutput:
         self.finished = True
-        return EngineOutput(0, self._decoder.decode(bytes(taken), final=True), taken, finish=finish)
+        return EngineOutput(0, self._text(taken, final=True), taken, finish=finish)
+
+    def _text(self, taken: Sequence[int], *, final: bool = False) -> str:
+        text, self._unsaid = self._unsaid, ""
+        return text + self._decoder.decode(bytes(taken), final=final)
+
+
+def _spoken(tokens: Sequence[int]) -> bytes:
+    return bytes(token for token in tokens if token < EOS_TOKEN_ID)

@@ -27,6 +27,9 @@ from serving.request import fit_to_context, truncated
 from serving.status import bad_field
 from wire.spillway.v1.prefix import BLOCK_TOKENS, token_blocks
 
+RESTORES = ("seed", "penalties", "text")
+"""A counter draws nothing and bends nothing; the rest of what may need restoring it refuses."""
+
 
 class FakeSettings(BaseModel):
     """The speeds and sizes of a fake engine."""
@@ -97,6 +100,7 @@ class FakeEngine:
                 weights_digest=f"fake-{settings.weights}",
                 tokenizer_digest="bytes",
                 numerics_digest="exact",
+                restores=RESTORES,
             ),
         )
         self._dead = False
@@ -122,6 +126,14 @@ class FakeEngine:
             generation, list(prompt.encode()) if isinstance(prompt, str) else prompt
         )
         limit = fit_to_context(generation, len(token_ids), self._info)
+        answer = Answer(
+            generation.stopping,
+            token_ids,
+            limit,
+            generation.delivered,
+            generation.delivered_text_bytes,
+        )
+        token_ids = [*token_ids, *generation.delivered]
         loop = asyncio.get_running_loop()
         arrived_s = loop.time()
         run = _Run(generation, len(token_ids))
@@ -133,7 +145,7 @@ class FakeEngine:
                 self.check()
             await self._prefill(run, generation, token_ids)
             self._ttft.add(loop.time() - arrived_s, 1, loop.time())
-            async for output in self._decode(run, generation, token_ids, limit):
+            async for output in self._decode(run, generation, token_ids, answer):
                 yield output
         finally:
             self._leave(run)
@@ -202,11 +214,10 @@ class FakeEngine:
         self._changed()
 
     async def _decode(
-        self, run: _Run, generation: Generation, token_ids: Sequence[int], limit: int
+        self, run: _Run, generation: Generation, token_ids: Sequence[int], answer: Answer
     ) -> AsyncGenerator[EngineOutput, None]:
         """All tokens that are due, in one output: a slow consumer gets fewer and larger ones."""
         loop = asyncio.get_running_loop()
-        answer = Answer(generation.stopping, token_ids, limit)
         started_s = loop.time()
         itl_s = self._settings.itl_s
         prompt: PromptFacts | None = PromptFacts(tuple(token_ids))

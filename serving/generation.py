@@ -93,7 +93,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One checked request. The prompt is text or token ids."""
+    """One checked request. The prompt is text or token ids.
+
+    Of a stream that began elsewhere, the prompt is what it was there, as token ids; limits are
+    those for the tokens still to come.
+    """
 
     request_id: str
     prompt: str | Sequence[int]
@@ -108,3 +112,7 @@ class Generation:
     priority: int
     session_id: str
     lora_name: str
+    delivered: Sequence[int] = ()
+    """The output tokens that the client has already."""
+    delivered_text_bytes: int | None = None
+    """How much of their text it has; None means all that they bring forth by themselves."""

@@ -1,6 +1,6 @@
 """The service vllm.Inference."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 
 import grpc
@@ -8,6 +8,7 @@ import grpc
 from serving.engine import Engine, EngineDeadError, EngineOverloadedError
 from serving.request import read_request
 from serving.response import ResponseWriter, merge
+from serving.resume import read_resume
 from serving.status import CallContext, CallError, bad_field, overloaded
 from wire.malformed import Malformed
 from wire.vllm import inference_pb2 as pb
@@ -69,7 +70,10 @@ class Inference:
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
         if isinstance(request, Malformed):
             raise bad_field(request.field or "request", request.reason)
-        generation = read_request(request, self._engine.info, _session_id(context))
+        metadata = context.invocation_metadata()
+        generation = read_request(
+            request, self._engine.info, _session_id(metadata), read_resume(metadata)
+        )
         request_id = generation.request_id
         if request_id in self._in_flight:
             raise bad_field(
@@ -99,11 +103,11 @@ class Inference:
             self._in_flight.discard(request_id)
 
 
-def _session_id(context: CallContext) -> str:
+def _session_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """The session that the metadata names, or nothing."""
-    metadata = {key: value for key, value in context.invocation_metadata() if key in SESSION_KEYS}
+    named = {key: value for key, value in metadata if key in SESSION_KEYS}
     for key in SESSION_KEYS:
-        value = metadata.get(key)
+        value = named.get(key)
         if isinstance(value, str):
             return value
     return ""

@@ -22,7 +22,9 @@ from serving.generation import (
     StructureKind,
     Wanted,
 )
+from serving.resume import Resume, split_prompt
 from serving.status import bad_field
+from wire.spillway.v1.resume import RESUME_KEY
 from wire.vllm import inference_pb2 as pb
 
 NAME_CHARS_MAX = 256
@@ -46,9 +48,15 @@ TEMPERATURE_MAX = 2.0
 PENALTY_MAX = 2.0
 
 
-def read_request(request: pb.GenerateRequest, info: EngineInfo, session_id: str) -> Generation:
-    """The request as checked values; session_id is the metadata's, and the field goes before it.
+def read_request(
+    request: pb.GenerateRequest,
+    info: EngineInfo,
+    session_id: str = "",
+    resume: Resume | None = None,
+) -> Generation:
+    """The request as checked values; session_id and resume are what its metadata say of them.
 
+    The field for the session goes before the metadata.
     Raises CallError: NOT_FOUND for a model or adapter that is not served, and else
     INVALID_ARGUMENT, each naming the field.
     """
@@ -64,9 +72,12 @@ def read_request(request: pb.GenerateRequest, info: EngineInfo, session_id: str)
             raise bad_field(f"kv.{field}", "is not supported: nothing is transferred here")
     if request.priority and not info.honours_priority:
         raise bad_field("priority", "must be 0: this engine serves in the order of arrival")
+    prompt, delivered = _prompt(request, info), list[int]()
+    if resume is not None:
+        prompt, delivered = _resumed(request, prompt, resume)
     generation = Generation(
         request_id=_name("request_id", request.request_id) or uuid4().hex,
-        prompt=_prompt(request, info),
+        prompt=prompt,
         truncate_prompt_tokens=request.truncate_prompt_tokens,
         sampling=_sampling(request, info),
         decoding=_decoding(request.decoding, info),
@@ -77,6 +88,8 @@ def read_request(request: pb.GenerateRequest, info: EngineInfo, session_id: str)
         priority=request.priority,
         session_id=_name("session_id", request.session_id or session_id),
         lora_name=request.lora_name,
+        delivered=delivered,
+        delivered_text_bytes=resume.text_bytes if resume else None,
     )
     if not isinstance(generation.prompt, str):
         fit_to_context(generation, len(generation.prompt), info)
@@ -84,7 +97,7 @@ def read_request(request: pb.GenerateRequest, info: EngineInfo, session_id: str)
 
 
 def fit_to_context(generation: Generation, prompt_tokens: int, info: EngineInfo) -> int:
-    """How many tokens may be generated after a prompt of this length.
+    """How many tokens may be generated after a prompt of this length and what was delivered.
 
     Raises CallError (INVALID_ARGUMENT) where prompt and answer do not fit the model's context. A
     request that names no limit gets what fits of the default.
@@ -93,6 +106,7 @@ def fit_to_context(generation: Generation, prompt_tokens: int, info: EngineInfo)
     stopping = generation.stopping
     if prompt_tokens == 0:
         raise bad_field(field, "must not be empty")
+    prompt_tokens += len(generation.delivered)
     room = info.max_model_len - prompt_tokens
     if room < 1:
         raise bad_field(
@@ -138,6 +152,23 @@ def _prompt(request: pb.GenerateRequest, info: EngineInfo) -> str | Sequence[int
     _in_vocabulary("token_ids", token_ids, info)
     keep = request.truncate_prompt_tokens
     return token_ids[-keep:] if keep else token_ids
+
+
+def _resumed(
+    request: pb.GenerateRequest, prompt: str | Sequence[int], resume: Resume
+) -> tuple[list[int], list[int]]:
+    """The prompt and what was delivered, of a request that can go on with what was."""
+    if isinstance(prompt, str):
+        raise bad_field(RESUME_KEY, "needs a prompt of token ids, and this one is text")
+    if request.truncate_prompt_tokens:
+        raise bad_field("truncate_prompt_tokens", f"must be 0 with {RESUME_KEY}")
+    if request.sampling.num_sequences > 1:
+        raise bad_field("sampling.num_sequences", f"must be 1 with {RESUME_KEY}")
+    for field in ("prompt_token_ids", "prompt_logprobs", "prompt_candidates"):
+        asked = getattr(request.response, field)
+        if request.response.HasField(field) if field == "prompt_candidates" else asked:
+            raise bad_field(f"response.{field}", f"must be absent with {RESUME_KEY}")
+    return split_prompt(prompt, resume)
 
 
 def _sampling(request: pb.GenerateRequest, info: EngineInfo) -> Sampling:

@@ -21,6 +21,8 @@ class ResponseWriter:
 
     def __init__(self, generation: Generation) -> None:
         self._wanted = generation.wanted
+        # The client has it from where the stream began.
+        self._prompt_is_told = bool(generation.delivered)
         self._token_counts = [0] * generation.sampling.num_sequences
 
     def write(self, output: EngineOutput) -> pb.GenerateResponse:
@@ -42,7 +44,7 @@ class ResponseWriter:
             _write_candidates(sequence.candidate_tokens.add(), candidates)
         if output.finish is not None:
             _write_finish(sequence.finish_info, output.finish, self._token_counts[output.index])
-        if output.prompt is not None:
+        if output.prompt is not None and not self._prompt_is_told:
             _write_prompt(response.prompt_info, output.prompt, wanted)
         return response
 
