@@ -1,14 +1,16 @@
 """One attempt: a `Send` of the core being performed, up to its one `Ended`."""
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from router.live.status import Metadata
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import OutcomeSeen
 from router.policy.decision import Decision, Send
 from router.policy.outcome import End, Ended, FirstToken
+from router.policy.resume import ResumePoint
 from wire.vllm.inference_pb2 import GenerateResponse
 
 _TOO_LARGE: Final = ("CLIENT: Received message larger", "SERVER: Received message larger")
@@ -31,21 +33,52 @@ _END_OF: Final = {
 """FAILED for every other status."""
 
 
-def end_of(error: grpc.aio.AioRpcError) -> End:
-    """What an endpoint's status says of the attempt."""
-    if (error.details() or "").startswith(_TOO_LARGE):
-        return End.REJECTED
-    return _END_OF.get(error.code(), End.FAILED)
+class Failure(NamedTuple):
+    """Why an attempt came to no good end, for the core and, if nothing follows, for the client."""
+
+    end: End
+    code: grpc.StatusCode
+    details: str
+    trailers: Metadata = ()
+
+
+UNFINISHED: Final = Failure(
+    End.FAILED, grpc.StatusCode.UNAVAILABLE, "the endpoint ended the answer in its middle"
+)
+"""An answer whose status is OK and that has no last message."""
+
+
+def failure_of(error: grpc.aio.AioRpcError) -> Failure:
+    """What an endpoint's status, or gRPC's own, says of the attempt."""
+    details, trailers = error.details() or "", tuple(error.trailing_metadata() or ())
+    end = _END_OF.get(error.code(), End.FAILED)
+    if details.startswith(_TOO_LARGE):
+        end = End.REJECTED
+    return Failure(end, error.code(), details, trailers)
 
 
 class Attempt:
     """Counts what comes back, and tells the core of the first token and of the end."""
 
-    __slots__ = ("_core", "_ended", "_sent_ns", "last", "message_bytes", "messages", "send")
+    __slots__ = (
+        "_core",
+        "_ended",
+        "_sent_ns",
+        "call",
+        "given_up",
+        "id",
+        "last",
+        "message_bytes",
+        "messages",
+        "send",
+    )
 
     def __init__(self, core: TimedCore, send: Send) -> None:
         self.send = send
-        self.messages = 0
+        self.id = f"{send.request}.{send.attempt}"  # by which the endpoint knows it
+        self.call: Any = None  # gRPC's, while it runs
+        self.given_up: Failure | None = None
+        self.messages = 0  # that reached the client
         self.message_bytes = 0
         self.last = b""
         self._core = core
@@ -57,7 +90,14 @@ class Attempt:
         ttft_ns = now_ns() - self._sent_ns
         self._core.tell(OutcomeSeen(FirstToken(self.send.request, self.send.endpoint, ttft_ns)))
 
-    def end(self, end: End) -> Decision | None:
+    def give_up(self, failure: Failure) -> None:
+        """End it from outside: whatever it still says is not listened to."""
+        if self.given_up is None and not self._ended:
+            self.given_up = failure
+            if self.call is not None:
+                self.call.cancel()
+
+    def end(self, end: End, resume: ResumePoint | None = None) -> Decision | None:
         """The attempt is over; returns what the core says should follow a failed one.
 
         Only the first call counts, so that whoever cleans up may call it in any case.
@@ -73,20 +113,28 @@ class Attempt:
             messages=self.messages,
             duration_ns=now_ns() - self._sent_ns,
             egress_bytes=self.message_bytes,
+            resume=resume,
         )
         return self._core.tell(OutcomeSeen(ended))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last message says that it is the last."""
+        return self._counted() is not None
 
     def _output_tokens(self) -> int:
         """As the last message counts them; a stream that broke off is taken for a token a message.
 
         Of several sequences, the last message's stands for those before it.
         """
-        if not self.last:
-            return 0
+        counted = self._counted()
+        return self.messages if counted is None else counted
+
+    def _counted(self) -> int | None:
         try:
             outputs = GenerateResponse.FromString(self.last).outputs
         except DecodeError:
-            return self.messages
-        if outputs.HasField("finish_info"):
-            return outputs.finish_info.num_output_tokens * (outputs.index + 1)
-        return self.messages
+            return None
+        if not outputs.HasField("finish_info"):
+            return None
+        return outputs.finish_info.num_output_tokens * (outputs.index + 1)

@@ -63,9 +63,10 @@ class Control(ControlServicer):
         _ = context
         ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
         for request_id in request.request_ids:
-            name = self._inference.running_at(request_id)
-            if name is not None:
-                ids_by_name[name].append(request_id)
+            running = self._inference.running_at(request_id)
+            if running is not None:
+                name, attempt_id = running
+                ids_by_name[name].append(attempt_id)
         endpoints = ((self._roster.open_at(name), ids) for name, ids in ids_by_name.items())
         await asyncio.gather(*(e.abort(ids, _ABORT_TIMEOUT_S) for e, ids in endpoints if e))
         return pb.AbortResponse()

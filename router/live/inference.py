@@ -11,12 +11,16 @@ from typing import Any, Protocol
 
 import grpc
 
-from router.live.attempt import Attempt
+from router.live.attempt import UNFINISHED, Attempt, Failure, failure_of
+from router.live.delivered import ResumeMemory
 from router.live.incoming import Incoming, read_incoming
 from router.live.roster import Roster
+from router.live.seam import MismatchError
 from router.live.status import CallError, bad_field, overloaded, unavailable
 from router.live.timed_core import TimedCore, now_ns
+from router.live.transcript import Transcript
 from router.live.turn import Turn
+from router.policy.outcome import End
 from router.policy.units import NS_PER_S, ns
 
 _RETRY_AFTER_NS = NS_PER_S
@@ -41,6 +45,7 @@ class Inference:
         router: str,
         streams_max: int,
         default_deadline_s: float,
+        memory: ResumeMemory,
         on_call: OnCall,
     ) -> None:
         self._core = core
@@ -48,6 +53,7 @@ class Inference:
         self._router = router
         self._streams_max = streams_max
         self._default_deadline_ns = ns(default_deadline_s)
+        self._memory = memory
         self._on_call = on_call
         self._count = 0
         self._open = 0
@@ -61,10 +67,13 @@ class Inference:
         """Calls that have not ended."""
         return self._open
 
-    def running_at(self, client_id: str) -> str | None:
-        """The endpoint where the request with this id of its sender's runs, if it does."""
+    def running_at(self, client_id: str) -> tuple[str, str] | None:
+        """Where the request with this id of its sender's runs, and by which id, if it does."""
         turn = self._by_client_id.get(client_id)
-        return turn.attempt.send.endpoint if turn is not None and turn.attempt else None
+        if turn is None or turn.attempt is None:
+            return None
+        attempt = turn.attempt
+        return attempt.send.endpoint, client_id if turn.transcript is None else attempt.id
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """The service for a server: without serialisers, bytes come in and go out."""
@@ -83,7 +92,7 @@ class Inference:
             return
         try:
             while (attempt := turn.attempt) is not None:
-                await self._stream(turn, attempt, raw, context)
+                await self._stream(turn, attempt, context)
             turn.tell_client(context)
         except grpc.aio.BaseError:
             pass  # the client went while it was written to; its cancel is on its way
@@ -104,31 +113,25 @@ class Inference:
             self._end("Generate", turn)
         return response
 
-    async def _stream(self, turn: Turn, attempt: Attempt, raw: bytes, context: Any) -> None:
-        endpoint = self._roster.get(attempt.send.endpoint)
-        if endpoint is None:
+    async def _stream(self, turn: Turn, attempt: Attempt, context: Any) -> None:
+        endpoint, transcript = self._roster.get(attempt.send.endpoint), turn.transcript
+        if endpoint is None or transcript is None:
             turn.lose(attempt)
             return
+        request, metadata = transcript.begin(attempt.id, attempt.send.mode)
         with endpoint.call_open():
             call = endpoint.generate_stream(
-                raw, timeout=turn.remaining_s, metadata=turn.incoming.forwarded
+                request, timeout=turn.remaining_s, metadata=(*turn.incoming.forwarded, *metadata)
             )
-            try:
-                read, write, end = call.read, context.write, grpc.aio.EOF
-                message = await read()
-                if message is not end:
-                    attempt.first_token()
-                while message is not end:
-                    await write(message)
-                    attempt.messages += 1
-                    attempt.message_bytes += len(message)
-                    attempt.last = message
-                    message = await read()
+            failed = await _passed_on(call, attempt, transcript, context)
+            if failed is None:
                 turn.succeed(attempt, await call.trailing_metadata())
-            except grpc.aio.AioRpcError as error:
-                turn.fail(attempt, error)
-            finally:
-                call.cancel()
+            elif attempt.messages and (ending := transcript.ending()) is not None:
+                if ending:
+                    await context.write(ending)
+                turn.succeed(attempt)
+            else:
+                turn.fail(attempt, failed)
 
     async def _once(self, turn: Turn, attempt: Attempt, raw: bytes) -> bytes:
         endpoint = self._roster.get(attempt.send.endpoint)
@@ -146,7 +149,7 @@ class Inference:
                 attempt.last = message
                 turn.succeed(attempt, await call.trailing_metadata())
             except grpc.aio.AioRpcError as error:
-                turn.fail(attempt, error)
+                turn.fail(attempt, failure_of(error))
                 return b""
             finally:
                 call.cancel()
@@ -160,7 +163,8 @@ class Inference:
             error.set_on(context)
             self._on_call(method, error.code.name)
             return None
-        turn = Turn(self._core, incoming)
+        streams = method == "GenerateStream"
+        turn = Turn(self._core, incoming, Transcript(raw, self._memory) if streams else None)
         turn.begin()
         self._open += 1
         self.idle.clear()
@@ -199,9 +203,49 @@ class Inference:
     def _end(self, method: str, turn: Turn) -> None:
         """However the call ended, the core has heard of it and nothing of it remains."""
         turn.abandon()
+        if turn.transcript is not None:
+            turn.transcript.close()
         self._open -= 1
         if not self._open:
             self.idle.set()
         if turn.incoming.client_id:
             del self._by_client_id[turn.incoming.client_id]
         self._on_call(method, turn.code.name)
+
+
+async def _passed_on(
+    call: Any, attempt: Attempt, transcript: Transcript, context: Any
+) -> Failure | None:
+    """Pass an attempt's messages on until it ends; why it did not end well."""
+    attempt.call = call
+    try:
+        read, write, end, pass_on = call.read, context.write, grpc.aio.EOF, transcript.pass_on
+        message = await read()
+        if message is not end:
+            attempt.first_token()
+        while message is not end and attempt.given_up is None:
+            attempt.last = message
+            attempt.message_bytes += len(message)
+            given = pass_on(message)
+            if given is not None:
+                attempt.messages += 1
+                await write(given)
+            message = await read()
+    except grpc.aio.AioRpcError as error:
+        return attempt.given_up or failure_of(error)
+    except MismatchError as error:
+        return Failure(End.REJECTED, grpc.StatusCode.ABORTED, str(error))
+    except asyncio.CancelledError:
+        if attempt.given_up is None or _is_cancelled():
+            raise
+        return attempt.given_up
+    finally:
+        attempt.call = None
+        call.cancel()
+    return attempt.given_up or (None if attempt.is_finished else UNFINISHED)
+
+
+def _is_cancelled() -> bool:
+    """Whether the client's call is cancelled, and not only one to an endpoint."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

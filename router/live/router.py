@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from router.live import background
 from router.live.closing import Closing
 from router.live.control import Control
+from router.live.delivered import ResumeMemory
 from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
 from router.live.fleet_service import FleetService
@@ -72,6 +73,7 @@ class Router:
             self.id,
             settings.streams_max,
             settings.default_deadline_s,
+            ResumeMemory(settings.resume_stream_bytes_max, settings.resume_bytes_max),
             self._sinks.metrics.on_call,
         )
         self._metrics_server = MetricsServer(self._sinks.registry, self._serves)

@@ -73,9 +73,9 @@ def unavailable(message: str) -> CallError:
     return failure(grpc.StatusCode.UNAVAILABLE, message)
 
 
-def broken_off(message: str, messages: int) -> CallError:
-    """An answer that ends in its middle; `messages` of it had reached the client."""
-    delivered = {"delivered_messages": str(messages)}
+def broken_off(message: str, messages: int, tokens: int) -> CallError:
+    """An answer that ends in its middle: so much of it had reached the client."""
+    delivered = {"delivered_messages": str(messages), "delivered_tokens": str(tokens)}
     info = ErrorInfo(reason="ANSWER_BROKE_OFF", domain="spillway", metadata=delivered)
     return failure(grpc.StatusCode.ABORTED, message, info)
 

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import grpc
 
-from router.live.attempt import Attempt, end_of
+from router.live.attempt import Attempt, Failure
 from router.live.incoming import REQUEST_ID_KEY, Incoming
 from router.live.status import DETAILS_KEY, CallError, Metadata, broken_off, failure, refused
 from router.live.timed_core import TimedCore, now_ns
+from router.live.transcript import Transcript
 from router.observe.event import RequestArrived
 from router.policy.decision import Decision, Refuse, Send
 from router.policy.outcome import End
@@ -23,15 +24,30 @@ _DEADLINE_SLACK_NS: Final = 5 * NS_PER_MS
 class Turn:
     """Knows the attempt that is under way, and what the client is told in the end."""
 
-    __slots__ = ("_core", "_error", "_sent", "_trailers", "attempt", "incoming")
+    __slots__ = (
+        "_core",
+        "_error",
+        "_messages",
+        "_resumed",
+        "_sent",
+        "_trailers",
+        "attempt",
+        "incoming",
+        "transcript",
+    )
 
-    def __init__(self, core: TimedCore, incoming: Incoming) -> None:
+    def __init__(
+        self, core: TimedCore, incoming: Incoming, transcript: Transcript | None = None
+    ) -> None:
         self.incoming = incoming
+        self.transcript = transcript  # of a stream
         self.attempt: Attempt | None = None  # None: the turn is over
         self._core = core
         self._sent: Send | None = None
         self._error: CallError | None = None
         self._trailers: Metadata = ()
+        self._messages = 0  # that reached the client in attempts that are over
+        self._resumed = 0
 
     @property
     def remaining_s(self) -> float:
@@ -47,24 +63,34 @@ class Turn:
         """Asks the core for the first attempt."""
         self._follow(self._core.tell(RequestArrived(self.incoming.request)))
 
-    def succeed(self, attempt: Attempt, trailers: Any) -> None:
+    def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
         """The attempt ended well, with these trailers of the endpoint."""
         attempt.end(End.OK)
         self.attempt = None
         self._trailers = _foreign(trailers)
 
-    def fail(self, attempt: Attempt, error: grpc.aio.AioRpcError) -> None:
+    def fail(self, attempt: Attempt, failed: Failure) -> None:
         """The endpoint, or the way to it, ended the attempt: the core says what follows."""
-        decision = attempt.end(end_of(error))
+        point = None
+        if attempt.messages and self.transcript is not None:
+            point = self.transcript.point()
+        self._messages += attempt.messages
+        decision = attempt.end(failed.end, point)
         if isinstance(decision, Send):
+            self._resumed += bool(attempt.messages)
             self._follow(decision)
             return
         self.attempt = None
-        self._error = _status_of(error, decision, attempt)
+        if self._messages and self.transcript is not None:
+            reason = f"{decision.reason}: {failed.details}" if decision else failed.details
+            self._error = broken_off(reason, self._messages, self.transcript.delivered.tokens)
+        else:
+            self._error = _status_of(failed, decision)
 
     def lose(self, attempt: Attempt) -> None:
         """The endpoint went between the decision and the sending."""
-        self._follow(attempt.end(End.UNREACHABLE))
+        gone = f"{attempt.send.endpoint} is listed no longer"
+        self.fail(attempt, Failure(End.UNREACHABLE, grpc.StatusCode.UNAVAILABLE, gone))
 
     def abandon(self) -> None:
         """Nobody waits for an answer any more: the client went, or its deadline passed."""
@@ -87,6 +113,10 @@ class Turn:
         )
         if sent is not None:
             own += (("x-spillway-site", sent.site), ("x-spillway-endpoint", sent.endpoint))
+        if self._resumed:
+            own += (("x-spillway-resumed", str(self._resumed)),)
+        if self.transcript is not None and self.transcript.delivered.lost:
+            own += (("x-spillway-resumable", f"no: {self.transcript.delivered.lost}"),)
         if self._error is not None:
             self._error.set_on(context, own)
         else:
@@ -101,21 +131,17 @@ class Turn:
             self._error = refused(decision)
 
 
-def _status_of(error: grpc.aio.AioRpcError, refuse: Refuse | None, attempt: Attempt) -> CallError:
+def _status_of(failed: Failure, refuse: Refuse | None) -> CallError:
     """What the client is told of a failed attempt that nothing follows.
 
-    An answer that broke off is ABORTED, with what was delivered counted: trying again would repeat
-    it. Else it is the endpoint's own status, where it made one, or why the core gave up. A broken
-    connection has a status, too, but it is gRPC's own and says nothing to the client.
+    It is the endpoint's own status, where it made one, or why the core gave up. A broken connection
+    has a status, too, but it is gRPC's own and says nothing to the client.
     """
-    trailers = _foreign(error.trailing_metadata() or ())
-    details = error.details() or ""
-    if refuse is not None and attempt.messages:
-        return broken_off(f"{refuse.reason}: {details}", attempt.messages)
+    trailers = _foreign(failed.trailers)
     if refuse is None or any(key == DETAILS_KEY for key, _ in trailers):
-        return CallError(error.code(), details, trailers)
+        return CallError(failed.code, failed.details, trailers)
     if refuse.rule is Rule.NO_RETRY:
-        return failure(error.code(), f"{refuse.reason}: {details}")
+        return failure(failed.code, f"{refuse.reason}: {failed.details}")
     return refused(refuse)
 
 

@@ -14,18 +14,15 @@ from router.policy.fleet import Fleet
 from router.policy.flight import Flight
 from router.policy.load import LoadReport
 from router.policy.need import Need
-from router.policy.outcome import End, Ended, FirstToken, Outcome
+from router.policy.outcome import FAILURES, End, Ended, FirstToken, Outcome
+from router.policy.recovery import Recovery
 from router.policy.refusal import refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
-from router.policy.retry_budget import RetryBudget
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, snapshot_site
 from router.policy.tracked import Tracked
-
-_FAILED = frozenset({End.UNREACHABLE, End.FAILED})
-_RETRIABLE = _FAILED | {End.OVERLOADED}
 
 
 class RouterCore:
@@ -37,11 +34,12 @@ class RouterCore:
         self._registry = Registry(fleet)
         self._sessions = Sessions(fleet.limits)
         self._decider = Decider(fleet, self._registry, self._sessions)
-        self._budget = RetryBudget(fleet.limits)
+        self._recovery = Recovery(fleet.limits)
         self._flights: dict[str, Flight] = {}
         self._decided = 0
         self._refused = 0
         self._retried = 0
+        self._resumed = 0
 
     def on_endpoint_up(self, endpoint: Endpoint, now: int) -> None:
         """An endpoint is listed. It counts as reachable until its connection says otherwise.
@@ -92,7 +90,7 @@ class RouterCore:
         if request.id in self._flights:
             raise ValueError(f"a request with the id {request.id!r} is in flight")
         self._decided += 1
-        self._budget.on_request()
+        self._recovery.on_request()
         verdict = self._decider.decide(request, (), now, rng)
         if verdict.candidates:
             margin = self._limits.spill_back_margin
@@ -110,11 +108,12 @@ class RouterCore:
         tracked = self._registry.by_name[outcome.endpoint]
         if isinstance(outcome, FirstToken):
             flight.ttft_ns = outcome.ttft_ns
+            flight.forget_prefix()
             tracked.on_first_token(flight, outcome.request, now)
             self._remember_cache(flight, flight.request.prompt_tokens)
             return None
         self._on_ended(outcome, flight, tracked, now)
-        if outcome.end not in _RETRIABLE:
+        if not self._recovery.may_follow(outcome, flight):
             return None
         return self._try_elsewhere(outcome, flight, now, rng)
 
@@ -141,9 +140,10 @@ class RouterCore:
             decided=self._decided,
             refused=self._refused,
             retried=self._retried,
+            resumed=self._resumed,
         )
 
-    def _commit(self, verdict: Verdict, now: int) -> Decision:
+    def _commit(self, verdict: Verdict, now: int, resumes: int = 0) -> Decision:
         decision, need, chosen = verdict.decision, verdict.need, verdict.chosen
         if need is None or chosen is None or not isinstance(decision, Send):
             self._refused += 1
@@ -157,6 +157,9 @@ class RouterCore:
             decision.slo,
             decision.attempt,
             need.tried,
+            resumes,
+            tracked.endpoint.identity,
+            need.request.max_new_tokens + _delivered(need.request),
             sent_ns=now,
             due_ns=now + chosen.ttft_ns,
             network_ns=tracked.round_trip.mean_ns,
@@ -199,7 +202,7 @@ class RouterCore:
             if ended.output_tokens:
                 self._decider.output[flight.slo].add(ended.output_tokens)
             self._remember_cache(flight, flight.request.prompt_tokens + ended.output_tokens)
-        elif ended.end in _FAILED:
+        elif ended.end in FAILURES:
             site.failures += 1
 
     def _remember_cache(self, flight: Flight, tokens: int) -> None:
@@ -210,17 +213,17 @@ class RouterCore:
     def _try_elsewhere(
         self, ended: Ended, flight: Flight, now: int, rng: random.Random
     ) -> Decision:
-        request, attempt = flight.request, flight.attempt
-        failed = f"attempt {attempt} failed at {ended.endpoint} ({ended.end.value})"
-        if ended.messages:
-            why = f"{failed} after {ended.messages} messages had reached the client"
-        elif attempt >= self._limits.attempts_max:
-            why = f"{failed}, and no more than {attempt} are made"
-        elif not self._budget.take():
-            why = f"{failed}, and the retry budget is spent"
+        again = self._recovery.after(ended, flight)
+        if isinstance(again, str):
+            self._refused += 1
+            return refuse(flight.request, Rule.NO_RETRY, again)
+        if again.resumes > flight.resumes:
+            self._resumed += 1
         else:
             self._retried += 1
-            tried = (*flight.tried, ended.endpoint)
-            return self._commit(self._decider.decide(request, tried, now, rng), now)
-        self._refused += 1
-        return refuse(request, Rule.NO_RETRY, why)
+        verdict = self._decider.decide(again.request, again.tried, now, rng, again.attempt)
+        return self._commit(verdict, now, again.resumes)
+
+
+def _delivered(request: Request) -> int:
+    return 0 if request.resume is None else request.resume.tokens

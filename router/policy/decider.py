@@ -18,6 +18,7 @@ from router.policy.prefix_owners import PrefixOwners
 from router.policy.refusal import no_endpoint, overload, refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
+from router.policy.resume import Mode, ResumePoint, mode_at, rank
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.strain import Strain
@@ -51,7 +52,12 @@ class Decider:
         self.strain = Strain(fleet.limits.home_reserve)
 
     def decide(
-        self, request: Request, tried: tuple[str, ...], now: int, rng: random.Random
+        self,
+        request: Request,
+        tried: tuple[str, ...],
+        now: int,
+        rng: random.Random,
+        attempt: int = 1,
     ) -> Verdict:
         """Where the request goes; `tried` are the endpoints that have failed it."""
         slo = self._classes.get(request.slo)
@@ -78,13 +84,16 @@ class Decider:
         if not able:
             wait_ns = min(tracked.breaker.closes_in_ns(now) for tracked in judged)
             return Verdict(no_endpoint(request, candidates, wait_ns, self._limits), need)
-        return self._choose(need, able, candidates, now, rng)
+        if request.resume is not None:
+            able = self._best_to_resume(request.resume, able)
+        return self._choose(need, able, candidates, attempt, now, rng)
 
     def _choose(
         self,
         need: Need,
         able: list[Candidate],
         candidates: tuple[Candidate, ...],
+        attempt: int,
         now: int,
         rng: random.Random,
     ) -> Verdict:
@@ -110,7 +119,8 @@ class Decider:
             need.slo.name,
             need.objective_ns,
             candidates,
-            len(need.tried) + 1,
+            attempt,
+            self._mode(request, chosen),
         )
         return Verdict(decision, need, candidates, chosen)
 
@@ -141,9 +151,24 @@ class Decider:
             cached_tokens,
             self._sessions.turns_ahead(),
             tried,
-            bool(tried) or slo.home_only or 0 < pool.context_min < request.prompt_tokens,
+            bool(tried)
+            or request.resume is not None
+            or slo.home_only
+            or 0 < pool.context_min < request.prompt_tokens,
             expected_tokens * _EGRESS_BYTES_PER_TOKEN,
         )
+
+    def _best_to_resume(self, point: ResumePoint, able: list[Candidate]) -> list[Candidate]:
+        """Those where the stream goes on most like itself, for the least."""
+        ranks = [rank(point, self._registry.by_name[c.endpoint].endpoint.identity) for c in able]
+        best = min(ranks)
+        return [candidate for candidate, its in zip(able, ranks, strict=True) if its == best]
+
+    def _mode(self, request: Request, chosen: Candidate) -> Mode:
+        if request.resume is None:
+            return Mode.FRESH
+        identity = self._registry.by_name[chosen.endpoint].endpoint.identity
+        return mode_at(request.resume, identity) or Mode.FRESH
 
     def _owner(self, need: Need) -> Tracked | None:
         name = self.owners.find(need.marks, need.hot_tokens // need.block_tokens)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from router.policy.candidate import Candidate
 from router.policy.explanation import sentence
+from router.policy.resume import Mode
 from router.policy.rule import Rule
 
-__all__ = ["Candidate", "Decision", "Refuse", "Rule", "Send"]
+__all__ = ["Candidate", "Decision", "Mode", "Refuse", "Rule", "Send"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Send:
     objective_ns: int  # for the time to first token
     candidates: tuple[Candidate, ...]
     attempt: int = 1
+    mode: Mode = Mode.FRESH
 
     @property
     def chosen(self) -> Candidate:

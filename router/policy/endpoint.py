@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from router.policy.identity import UNKNOWN, EngineIdentity
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -12,6 +14,7 @@ class Endpoint:
     model: str
     model_aliases: tuple[str, ...] = ()
     max_model_tokens: int = 0  # 0: unknown
+    identity: EngineIdentity = UNKNOWN
 
     def serves(self, model: str) -> bool:
         """Whether requests for this model may go here; an empty name asks for any."""

@@ -73,6 +73,8 @@ class Limits:
     attempts_max: int = 3  # endpoints tried for one request before its error is the client's
     retry_ratio: float = 0.2  # retries may add a fifth to the load, never multiply it
     retry_burst: int = 10  # so that a quiet router may retry at all
+    resumes_max: int = 8  # of one stream: beyond it, what breaks it is not the endpoints
+    resume_burst: int = 20_000  # as many as a router has streams: a dead site breaks all its own
     breaker_failures: int = 3  # consecutive failures that open an endpoint's breaker
     breaker_open_ns: int = 1 * NS_PER_S  # first pause; doubles up to the next line
     breaker_open_max_ns: int = 30 * NS_PER_S

@@ -1,7 +1,8 @@
 """One attempt that was sent and has not ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from router.policy.identity import EngineIdentity
 from router.policy.predictor import Ahead
 from router.policy.request import Request
 
@@ -17,7 +18,10 @@ class Flight:
     endpoint: str
     slo: str
     attempt: int
-    tried: tuple[str, ...]  # endpoints of earlier attempts
+    tried: tuple[str, ...]  # endpoints of attempts since the last one that delivered anything
+    resumes: int  # how often the stream has gone on elsewhere
+    identity: EngineIdentity  # of the endpoint when it was sent
+    tokens_max: int  # of output, from the start of the stream
     sent_ns: int
     due_ns: int  # when its first token was promised
     network_ns: int
@@ -29,3 +33,8 @@ class Flight:
     first_ns: int = 0  # when its first token came, or is taken to have come; 0: not yet
     ttft_ns: int = 0
     streams: float = 0.0  # beside it when its first token came
+
+    def forget_prefix(self) -> None:
+        """Its first token came: the hashes of a long prompt have served, and streams are long."""
+        if self.request.prefix:
+            self.request = replace(self.request, prefix=())

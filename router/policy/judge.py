@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from router.policy.candidate import Candidate
 from router.policy.need import Need
+from router.policy.resume import mode_at
 from router.policy.slots import LIKELY_TAKEN
 from router.policy.tracked import BEING_PROBED, FULL, RESTING, Tracked
 
@@ -89,6 +90,9 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
         return "tried already"
     if need.slo.home_only and not tracked.site.is_home:
         return "outside home, where the class must stay"
+    resume = need.request.resume
+    if resume is not None and mode_at(resume, tracked.endpoint.identity) is None:
+        return "unable to go on with this stream"
     context = tracked.endpoint.max_model_tokens
     if context and need.request.prompt_tokens > context:
         return f"limited to {context} tokens"

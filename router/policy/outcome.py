@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from router.policy.resume import ResumePoint
+
 
 class End(Enum):
     """How an attempt ended."""
@@ -14,6 +16,12 @@ class End(Enum):
     UNREACHABLE = "unreachable"  # no connection, reset, or connection lost
     FAILED = "failed"  # any other error of the endpoint
     TIMED_OUT = "timed_out"  # the request's deadline passed
+    STALLED = "stalled"  # tokens failed to come, and the attempt was given up
+    MOVED = "moved"  # given up because the endpoint drains: not its failure
+
+
+FAILURES = frozenset({End.UNREACHABLE, End.FAILED, End.STALLED})
+"""The ends that are the endpoint's own doing, or its link's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class Ended:
     messages: int = 0  # response messages that reached the client
     duration_ns: int = 0
     egress_bytes: int = 0
+    resume: ResumePoint | None = None  # of a stream that broke off after `messages`
 
 
 Outcome = FirstToken | Ended

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from router.policy.resume import ResumePoint
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -19,3 +21,4 @@ class Request:
     prefix: tuple[int, ...] = ()  # chained hashes of the prompt's full blocks, longest last
     prefix_block_tokens: int = 16  # tokens, or their estimate, that one hash stands for
     deadline_ns: int | None = None  # when the client stops waiting, on the caller's clock
+    resume: ResumePoint | None = None  # where it goes on; None: from the start

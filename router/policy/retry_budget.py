@@ -5,17 +5,15 @@ request is thus asked at most `1 + retry_ratio` times for each, and a quiet rout
 so that its first failures may be tried elsewhere.
 """
 
-from router.policy.fleet import Limits
-
 
 class RetryBudget:
-    """The retries that one router may still make."""
+    """The retries that one router may still make: `ratio` for each request, `burst` at most."""
 
     __slots__ = ("_most", "_ratio", "left")
 
-    def __init__(self, limits: Limits) -> None:
-        self._ratio = limits.retry_ratio
-        self._most = float(limits.retry_burst)
+    def __init__(self, ratio: float, burst: int) -> None:
+        self._ratio = ratio
+        self._most = float(burst)
         self.left = self._most
 
     def on_request(self) -> None:

@@ -67,6 +67,7 @@ class FleetSnapshot:
     decided: int  # requests decided, whatever became of them
     refused: int
     retried: int
+    resumed: int  # times that a stream went on elsewhere
 
 
 def snapshot_site(

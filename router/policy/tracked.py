@@ -9,7 +9,7 @@ from router.policy.fleet import Limits
 from router.policy.flight import Flight
 from router.policy.load import LoadReport
 from router.policy.occupancy import Occupancy
-from router.policy.outcome import End, Ended
+from router.policy.outcome import FAILURES, End, Ended
 from router.policy.predictor import COSTS_UNKNOWN, Ahead, Costs, TtftPredictor
 from router.policy.prefix import PrefixIndex
 from router.policy.round_trip import RoundTrip
@@ -28,7 +28,6 @@ _USUAL_GAIN = 1 / 16
 _TYPICAL_PROMPT = 500  # tokens of a request of which nothing is known
 _TYPICAL_OUTPUT = 100
 _MAYBE_LATE = frozenset({End.CANCELLED, End.TIMED_OUT})
-_FAILURES = frozenset({End.UNREACHABLE, End.FAILED})
 _REPORTED_ITL_MAX = 8  # own streams teach more than a report's mean once there are so many
 
 
@@ -278,7 +277,7 @@ class Tracked:
         ok: bool | None = None
         if ended.end is End.OK:
             ok = True
-        elif ended.end in _FAILURES or (ended.end is End.TIMED_OUT and not flight.first_ns):
+        elif ended.end in FAILURES or (ended.end is End.TIMED_OUT and not flight.first_ns):
             ok = False
         self.breaker.on_end(ok=ok, was_probe=flight.probe, now=now)
         if ended.end is End.OVERLOADED:

@@ -107,11 +107,11 @@ def message(text, finish_tokens=0):
 
 
 def says(*texts):
-    """A script that sends these texts."""
+    """A script that sends these texts, a token each, and ends well."""
 
     async def script(_raw, context):
-        for text in texts:
-            await context.write(message(text))
+        for count, text in enumerate(texts, 1):
+            await context.write(message(text, count if count == len(texts) else 0))
 
     return script
 

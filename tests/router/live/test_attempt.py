@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from router.live.attempt import end_of
+from router.live.attempt import failure_of
 from router.policy.outcome import End
 
 FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -20,4 +20,4 @@ FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
 def test_a_message_that_is_too_large_is_the_senders_fault_and_not_overload(details, end):
     """As overload, it would be tried at every endpoint and each be left alone for it."""
     error = grpc.aio.AioRpcError(FULL, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
-    assert end_of(error) is end
+    assert failure_of(error).end is end

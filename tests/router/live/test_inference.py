@@ -10,9 +10,14 @@ from grpc_status import rpc_status
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
 from tests.router.live.scripted import fails, hangs, message, says, scripted, stays_silent
 from wire.vllm import control_pb2
+from wire.vllm.inference_pb2 import GenerateRequest
 
 STREAM = "/vllm.Inference/GenerateStream"
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+
+
+async def ends_early(_raw, context):
+    await context.write(message("a"))
 
 
 async def texts(call):
@@ -46,12 +51,12 @@ async def test_bytes_that_no_version_knows_come_through():
 
     async def script(raw, context):
         assert raw.endswith(unknown_field)
-        await context.write(message("x") + unknown_field)
+        await context.write(message("x", 1) + unknown_field)
 
     async with scripted(script) as server, route({"home": [server.address]}) as routed:
         raw = ask().SerializeToString() + unknown_field
         through = [m async for m in routed.channel.unary_stream(STREAM)(raw)]
-        assert through == [message("x") + unknown_field]
+        assert through == [message("x", 1) + unknown_field]
 
 
 async def test_one_answer_comes_through(one):
@@ -64,7 +69,7 @@ async def test_trailers_say_where_it_ran():
     """Beside the endpoint's own trailers, and in place of those of a router below."""
 
     async def script(_raw, context):
-        await context.write(message("x"))
+        await context.write(message("x", 1))
         context.set_trailing_metadata((("x-own", "kept"), ("x-spillway-site", "below")))
 
     async with scripted(script) as server, route({"home": [server.address]}) as routed:
@@ -135,7 +140,10 @@ async def test_a_failure_before_the_first_token_is_tried_elsewhere():
         assert await texts(call) == ["a", "b"]
         trailers = dict(await call.trailing_metadata())
         assert (trailers["x-spillway-attempts"], trailers["x-spillway-site"]) == ("2", "cloud")
-        assert bad.calls[0].raw == good.calls[0].raw
+        first, second = (GenerateRequest.FromString(s.calls[0].raw) for s in (bad, good))
+        assert first.request_id != second.request_id
+        second.request_id = first.request_id
+        assert first == second
 
 
 async def test_one_answer_is_tried_elsewhere_too():
@@ -148,7 +156,7 @@ async def test_one_answer_is_tried_elsewhere_too():
         assert answer.outputs.text.startswith(" 8")
 
 
-async def test_a_failure_after_the_first_token_is_the_clients():
+async def test_an_answer_that_cannot_go_on_is_aborted():
     """Nothing is repeated: the status says what broke and how much had come."""
     async with (
         scripted(fails(UNAVAILABLE, after=("a", "b"))) as bad,
@@ -160,8 +168,9 @@ async def test_a_failure_after_the_first_token_is_the_clients():
         assert error.code() is grpc.StatusCode.ABORTED
         info = ErrorInfo()
         rpc_status.from_call(error).details[0].Unpack(info)
-        assert dict(info.metadata) == {"delivered_messages": "2"}
+        assert dict(info.metadata) == {"delivered_messages": "2", "delivered_tokens": "2"}
         assert "after 2 messages" in error.details()
+        assert "not all of its token ids are known" in error.details()
         assert good.replica.in_flight == 0
 
 
@@ -214,18 +223,24 @@ async def test_without_an_endpoint_it_is_unavailable():
         assert status.details[0].Is(RetryInfo.DESCRIPTOR)
 
 
-async def test_a_stream_without_messages_is_a_success(one):
-    async with scripted(says()) as server, route({"home": [server.address]}) as routed:
-        assert await texts(routed.inference.GenerateStream(ask())) == []
+async def test_an_answer_without_a_last_message_is_no_success():
+    """However well its status is: it is tried elsewhere, and failed where it had begun."""
+    async with scripted(says()) as silent, scripted(ends_early) as early:
+        async with route({"home": [silent.address], "cloud": [early.address]}) as routed:
+            error, seen = await error_of(routed.inference.GenerateStream(ask()))
+        assert seen == ["a"]
+        assert error.code() is grpc.StatusCode.ABORTED
+        assert "ended the answer in its middle" in error.details()
 
 
 async def test_abort_reaches_the_endpoint_where_the_request_runs():
-    """By the id that its sender gave it; an id that runs nowhere is no error."""
+    """By the id of the attempt, which the router made; an id that runs nowhere is no error."""
     async with scripted(hangs) as server, route({"home": [server.address]}) as routed:
         call = routed.inference.GenerateStream(ask(request_id="mine"))
         await call.read()
         await routed.control.Abort(control_pb2.AbortRequest(request_ids=["mine", "gone"]))
-        assert server.aborted == ["mine"]
+        sent = GenerateRequest.FromString(server.calls[0].raw)
+        assert server.aborted == [sent.request_id]
         call.cancel()
 
 

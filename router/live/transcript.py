@@ -1,0 +1,152 @@
+"""One stream's request and what its client was given: all it takes to go on elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from router.live.delivered import Delivered, ResumeMemory
+from router.live.rewriting import (
+    continued_request,
+    first_request,
+    length_reached,
+    plain_request,
+    tokens_max,
+    without_ids,
+)
+from router.live.seam import Continued, Replayed, Seam
+from router.live.status import Metadata
+from router.policy.resume import Mode, ResumePoint
+from wire.spillway.v1.prefix import salt_of, token_blocks
+from wire.spillway.v1.resume import RESUME_KEY, RESUME_TEXT_KEY, Way, features_of, is_repeatable
+from wire.vllm.inference_pb2 import GenerateRequest
+
+_REPLACEMENT: Final = "\ufffd"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an answer has come."""
+
+    prompt_ids: Sequence[int]  # empty where they are not known
+    output_ids: Sequence[int]
+    text_bytes: int
+    text_whole: bool  # the text ends where the tokens end
+    finished: bool
+
+
+class Transcript:
+    """Keeps what is delivered, makes each attempt's request and joins its messages to the rest."""
+
+    __slots__ = ("_hides_ids", "_hides_prompt_ids", "_raw", "_seam", "delivered")
+
+    def __init__(self, raw: bytes, memory: ResumeMemory) -> None:
+        message = GenerateRequest.FromString(raw)
+        self._raw = raw
+        self._seam: Seam | None = None
+        self.delivered = Delivered(memory)
+        refused = next((f for f in features_of(message) if f.way is Way.REFUSE), None)
+        if refused is not None:
+            self.delivered.lose(f"the request has {refused.name}")
+        self._hides_ids = not (refused or message.response.output_token_ids)
+        text = message.WhichOneof("prompt") == "text"
+        self._hides_prompt_ids = text and not (refused or message.response.prompt_token_ids)
+
+    def begin(self, attempt_id: str, mode: Mode) -> tuple[bytes, Metadata]:
+        """The request of the next attempt and the metadata beside it."""
+        message = GenerateRequest.FromString(self._raw)
+        if self.delivered.lost:
+            return plain_request(message, attempt_id), ()
+        if mode is Mode.FRESH:
+            return first_request(message, attempt_id), ()
+        progress = self.progress()
+        count = len(progress.output_ids)
+        if mode is Mode.REPLAY or not count:
+            self._seam = Replayed(progress.output_ids, progress.text_bytes)
+            return first_request(message, attempt_id), ()
+        self._seam = Continued(count)
+        metadata = ((RESUME_KEY, str(count)), (RESUME_TEXT_KEY, str(progress.text_bytes)))
+        request = continued_request(message, attempt_id, progress.prompt_ids, progress.output_ids)
+        return request, metadata
+
+    def pass_on(self, message: bytes) -> bytes | None:
+        """What the client gets of an attempt's next message; None for nothing of it.
+
+        Raises MismatchError where it does not belong to what the client has.
+        """
+        if self._seam is not None:
+            joined = self._seam.join(message)
+            if joined is None:
+                return None
+            message = joined
+        self.delivered.keep(message)
+        if not (self._hides_ids or self._hides_prompt_ids):
+            return message
+        try:
+            return without_ids(message, output=self._hides_ids, prompt=self._hides_prompt_ids)
+        except DecodeError:
+            return message
+
+    def progress(self) -> Progress:
+        """How far it has come, read from what was delivered."""
+        request = GenerateRequest.FromString(self._raw)
+        messages = self.delivered.read()
+        prompt_ids: Sequence[int] = request.token_ids.ids[-request.truncate_prompt_tokens :]
+        if request.WhichOneof("prompt") == "text":
+            prompt_ids = messages[0].prompt_info.token_ids if messages else ()
+        outputs = [message.outputs for message in messages]
+        last = outputs[-1] if outputs else None
+        response = request.response
+        has_text = response.output_text or not response.HasField("output_text")
+        return Progress(
+            prompt_ids=prompt_ids,
+            output_ids=[token for output in outputs for token in output.token_ids],
+            text_bytes=sum(len(output.text.encode()) for output in outputs),
+            text_whole=last is None or not has_text or _is_whole(last.text),
+            finished=last is not None and last.HasField("finish_info"),
+        )
+
+    def point(self) -> ResumePoint:
+        """Where the stream would go on, for the core to decide whether and how it does."""
+        delivered = self.delivered
+        if delivered.lost:
+            return ResumePoint(delivered.tokens, 0, impossible=delivered.lost)
+        request = GenerateRequest.FromString(self._raw)
+        progress = self.progress()
+        count, prompt_ids = len(progress.output_ids), progress.prompt_ids
+        if count < delivered.tokens:
+            return ResumePoint(delivered.tokens, 0, impossible="not all of its token ids are known")
+        salt = salt_of(request.kv.cache_salt, request.lora_name)
+        return ResumePoint(
+            tokens=count,
+            prompt_tokens=len(prompt_ids),
+            features=tuple(f.name for f in features_of(request) if f.way is not Way.CONTINUE),
+            repeatable=is_repeatable(request),
+            # At the limit nothing is left to ask for: only a replay can bring what text is held.
+            prompt_known=bool(prompt_ids) and count < tokens_max(request),
+            text_whole=progress.text_whole,
+            adapter=request.lora_name,
+            prefix=tuple(token_blocks([*prompt_ids, *progress.output_ids], salt=salt)),
+        )
+
+    def ending(self) -> bytes | None:
+        """The last message, where it is all that is missing; empty where nothing is."""
+        if self.delivered.lost:
+            return None
+        progress = self.progress()
+        if progress.finished:
+            return b""
+        request = GenerateRequest.FromString(self._raw)
+        count = len(progress.output_ids)
+        complete = progress.text_whole and not request.stopping.stop_strings
+        return length_reached(count) if complete and count >= tokens_max(request) else None
+
+    def close(self) -> None:
+        """The stream is over."""
+        self.delivered.close()
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a message's text is all that its tokens say, and not part of a character less."""
+    return bool(text) and not text.endswith(_REPLACEMENT)

@@ -1,0 +1,83 @@
+"""What follows an attempt that failed: the same elsewhere, the rest of it elsewhere, or an end.
+
+Before anything was delivered, a request is retried: out of a budget (`router.policy.retry_budget`),
+because retries multiply an overload. After that, a stream goes on elsewhere if it can
+(`router.policy.resume`), out of another: the death of a site breaks all its streams at once, and
+each has a right to go on, so every request earns a whole resume. What keeps them from multiplying
+is that one more is due only when the attempt before has delivered something, and that a stream goes
+on so many times and no more. An attempt to go on that delivers nothing counts as a retry.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from router.policy.fleet import Limits
+from router.policy.flight import Flight
+from router.policy.outcome import FAILURES, End, Ended
+from router.policy.request import Request
+from router.policy.retry_budget import RetryBudget
+
+_RETRIABLE = FAILURES | {End.OVERLOADED, End.MOVED}
+
+
+class Again(NamedTuple):
+    """The next attempt to be decided."""
+
+    request: Request
+    tried: tuple[str, ...]
+    attempt: int
+    resumes: int
+
+
+class Recovery:
+    """The budgets of one router, and the rules above."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._retries = RetryBudget(limits.retry_ratio, limits.retry_burst)
+        self._resumes = RetryBudget(1.0, limits.resume_burst)
+
+    def on_request(self) -> None:
+        """A request came: it earns a share of a retry, and a resume."""
+        self._retries.on_request()
+        self._resumes.on_request()
+
+    def may_follow(self, ended: Ended, flight: Flight) -> bool:
+        """Whether an end calls for another attempt, if one can be made.
+
+        What refuses to go on with another's stream may be right about itself only.
+        """
+        refused = ended.end is End.REJECTED and flight.request.resume is not None
+        return ended.end in _RETRIABLE or refused
+
+    def after(self, ended: Ended, flight: Flight) -> Again | str:
+        """The next attempt, paid for from its budget; or why there is none."""
+        failed = f"attempt {flight.attempt} failed at {ended.endpoint} ({ended.end.value})"
+        if ended.messages:
+            return self._resume(ended, flight, failed)
+        tried = (*flight.tried, ended.endpoint)
+        if len(tried) >= self._limits.attempts_max:
+            return f"{failed}, and no more than {len(tried)} are made"
+        if not self._retries.take():
+            return f"{failed}, and the retry budget is spent"
+        return Again(flight.request, tried, flight.attempt + 1, flight.resumes)
+
+    def _resume(self, ended: Ended, flight: Flight, failed: str) -> Again | str:
+        failed = f"{failed} after {ended.messages} messages had reached the client"
+        point = ended.resume
+        if point is None or point.impossible:
+            return f"{failed}, and it cannot go on: {point.impossible}" if point else failed
+        if flight.resumes >= self._limits.resumes_max:
+            return f"{failed}, and it has gone on {flight.resumes} times already"
+        if not self._resumes.take():
+            return f"{failed}, and the resume budget is spent"
+        before = flight.request.resume
+        origin = flight.identity if before is None else before.identity
+        request = replace(
+            flight.request,
+            prompt_tokens=point.prompt_tokens + point.tokens,
+            prefix=point.prefix,
+            max_new_tokens=max(1, flight.tokens_max - point.tokens),
+            resume=replace(point, identity=origin),
+        )
+        return Again(request, (ended.endpoint,), flight.attempt + 1, flight.resumes + 1)
