@@ -1,7 +1,7 @@
 """The service vllm.Control: what the engine is, and how to end its requests."""
 
 from serving.engine import Engine
-from serving.status import CallContext
+from wire.status import CallContext
 from wire.vllm import control_pb2 as pb
 
 API_VERSION = "1"

@@ -24,8 +24,8 @@ from serving.generation import Generation
 from serving.identity import Identity
 from serving.recent_mean import RecentMean
 from serving.request import fit_to_context, truncated
-from serving.status import bad_field
 from wire.spillway.v1.prefix import BLOCK_TOKENS, token_blocks
+from wire.status import bad_field
 
 RESTORES = ("seed", "penalties", "text")
 """A counter draws nothing and bends nothing; the rest of what may need restoring it refuses."""

@@ -8,7 +8,7 @@ from grpc_health.v1 import health_pb2 as pb
 
 from serving.engine import Engine, EngineDeadError
 from serving.load import LoadBoard
-from serving.status import CallContext, CallError
+from wire.status import CallContext, failure
 
 SERVICES = ("vllm.Inference", "vllm.Control", "spillway.v1.Load")
 """The services that may be asked for by name; the empty name means all of them."""
@@ -29,7 +29,7 @@ class Health:
     ) -> pb.HealthCheckResponse:
         """The status now; NOT_FOUND for a service that is not served here."""
         if not _known(request.service):
-            CallError(
+            failure(
                 grpc.StatusCode.NOT_FOUND, f"service {request.service!r} is not served here"
             ).set_on(grpc_context)
             return pb.HealthCheckResponse()

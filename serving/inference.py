@@ -9,11 +9,11 @@ from serving.engine import Engine, EngineDeadError, EngineOverloadedError
 from serving.request import read_request
 from serving.response import ResponseWriter, merge
 from serving.resume import read_resume
-from serving.status import CallContext, CallError, bad_field, overloaded
 from wire.malformed import Malformed
+from wire.status import CallContext, CallError, bad_field, failure, overloaded
 from wire.vllm import inference_pb2 as pb
 
-RETRY_AFTER_S = 1.0
+RETRY_AFTER_NS = 1_000_000_000
 """When one who was refused for overload may ask again: about the time of a short answer."""
 
 SESSION_KEYS = ("session_id", "x-session-id")
@@ -70,7 +70,7 @@ class Inference:
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
         if isinstance(request, Malformed):
             raise bad_field(request.field or "request", request.reason)
-        metadata = context.invocation_metadata()
+        metadata = context.invocation_metadata() or ()
         generation = read_request(
             request, self._engine.info, _session_id(metadata), read_resume(metadata)
         )
@@ -85,7 +85,7 @@ class Inference:
         if len(self._in_flight) >= self._requests_max:
             raise overloaded(
                 f"{self._requests_max} requests are in flight, the most this replica takes",
-                RETRY_AFTER_S,
+                RETRY_AFTER_NS,
             )
         self._in_flight.add(request_id)
         writer = ResponseWriter(generation)
@@ -94,11 +94,11 @@ class Inference:
                 async for output in outputs:
                     yield writer.write(output)
         except EngineDeadError as error:
-            raise CallError(
+            raise failure(
                 grpc.StatusCode.UNAVAILABLE, "the engine of this replica has died"
             ) from error
         except EngineOverloadedError as error:
-            raise overloaded(str(error), RETRY_AFTER_S) from error
+            raise overloaded(str(error), RETRY_AFTER_NS) from error
         finally:
             self._in_flight.discard(request_id)
 

@@ -17,9 +17,9 @@ from serving.engine import Engine, EngineDeadError
 from serving.health import Health
 from serving.inference import Inference
 from serving.load import LoadBoard
-from serving.status import CallContext, CallError
 from wire.malformed import Malformed, read
 from wire.spillway.v1 import load_pb2
+from wire.status import CallContext, failure
 from wire.vllm import control_pb2, inference_pb2
 
 REQUESTS_MAX = 1024
@@ -62,7 +62,7 @@ class Replica(Inference, Control):
                 async for report in reports:
                     yield report
         except EngineDeadError:
-            CallError(grpc.StatusCode.UNAVAILABLE, "the engine of this replica has died").set_on(
+            failure(grpc.StatusCode.UNAVAILABLE, "the engine of this replica has died").set_on(
                 grpc_context
             )
 

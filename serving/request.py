@@ -23,8 +23,8 @@ from serving.generation import (
     Wanted,
 )
 from serving.resume import Resume, split_prompt
-from serving.status import bad_field
 from wire.spillway.v1.resume import RESUME_KEY
+from wire.status import bad_field
 from wire.vllm import inference_pb2 as pb
 
 NAME_CHARS_MAX = 256

@@ -7,8 +7,8 @@ are and how much of their text the client has seen: see docs/streams.md.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from serving.status import CallError, bad_field
 from wire.spillway.v1.resume import RESUME_KEY, RESUME_TEXT_KEY
+from wire.status import CallError, bad_field
 
 NUMBER_DIGITS_MAX = 10
 """Of any number of tokens or bytes that fits a request."""

@@ -36,10 +36,10 @@ from serving.kv_event_stream import KvEventStream
 from serving.load_tally import LoadTally
 from serving.request import fit_to_context, read_request, truncated
 from serving.settings import ReplicaSettings
-from serving.status import CallError, bad_field
 from serving.vllm_outputs import OutputReader
 from serving.vllm_sampling import default_sampling, sampling_params
 from serving.vllm_start import load, read_info
+from wire.status import CallError, bad_field, failure
 from wire.vllm import inference_pb2 as pb
 
 SHUTDOWN_S = 5.0
@@ -229,7 +229,7 @@ def _translated_errors(generation: Generation) -> Iterator[None]:
         # What a library that vLLM asks, such as a grammar compiler, says of the request.
         if isinstance(error.__cause__, ValueError):
             raise _refusal(generation, error.__cause__) from error
-        raise CallError(grpc.StatusCode.INTERNAL, "the engine failed at this request") from error
+        raise failure(grpc.StatusCode.INTERNAL, "the engine failed at this request") from error
 
 
 def _refusal(generation: Generation, error: Exception) -> CallError:

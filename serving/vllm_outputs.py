@@ -10,7 +10,7 @@ import grpc
 
 from serving.engine import Candidate, EngineOutput, Finish, FinishReason, PromptFacts
 from serving.generation import Candidates, Generation
-from serving.status import CallError
+from wire.status import failure
 
 
 class Scored(Protocol):
@@ -91,7 +91,7 @@ class OutputReader:
         if reason == "abort":
             return Finish(FinishReason.ABORTED)
         if reason == "error":
-            raise CallError(grpc.StatusCode.INTERNAL, "the engine could not finish the request")
+            raise failure(grpc.StatusCode.INTERNAL, "the engine could not finish the request")
         if isinstance(stop, str):
             return Finish(FinishReason.STOP, stop_string=stop)
         if isinstance(stop, int):

@@ -5,7 +5,7 @@ from typing import Any
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
 from serving.generation import Generation, Structure, StructureKind
-from serving.status import bad_field
+from wire.status import bad_field
 
 
 def default_sampling(model_config: Any) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from typing import Any, Final, NamedTuple
 import grpc
 from google.protobuf.message import DecodeError
 
-from router.live.status import Metadata
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import OutcomeSeen
 from router.policy.decision import Decision, Send
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.resume import ResumePoint
+from wire.status import Metadata
 from wire.vllm.inference_pb2 import GenerateResponse
 
 _TOO_LARGE: Final = ("CLIENT: Received message larger", "SERVER: Received message larger")

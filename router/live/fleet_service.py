@@ -8,12 +8,12 @@ import grpc
 from router.live.closing import Closing
 from router.live.fleet_state import decision_message
 from router.live.incoming import read_incoming
-from router.live.status import CallError, bad_field
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import DrainChanged
 from router.policy.units import ns
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetServicer
+from wire.status import CallError, bad_field
 
 _INTERVAL_DEFAULT_MS: Final = 1_000
 _INTERVAL_MIN_MS: Final = 100

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from router.live.status import Metadata, bad_field
 from router.policy.request import Request
 from wire.malformed import Malformed, read
 from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, salt_of, text_blocks, token_blocks
+from wire.status import Metadata, bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
 
 REQUEST_ID_KEY: Final = "x-spillway-request-id"

@@ -16,12 +16,12 @@ from router.live.delivered import ResumeMemory
 from router.live.incoming import Incoming, read_incoming
 from router.live.roster import Roster
 from router.live.seam import MismatchError
-from router.live.status import CallError, bad_field, overloaded, unavailable
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
 from router.live.turn import Turn
 from router.policy.outcome import End
 from router.policy.units import NS_PER_S, ns
+from wire.status import CallError, bad_field, overloaded, unavailable
 
 _RETRY_AFTER_NS = NS_PER_S
 """When one who was refused for the number of streams may ask again: some have ended by then."""

@@ -16,10 +16,10 @@ from router.live.rewriting import (
     without_ids,
 )
 from router.live.seam import Continued, Replayed, Seam
-from router.live.status import Metadata
 from router.policy.resume import Mode, ResumePoint
 from wire.spillway.v1.prefix import salt_of, token_blocks
 from wire.spillway.v1.resume import RESUME_KEY, RESUME_TEXT_KEY, Way, features_of, is_repeatable
+from wire.status import Metadata
 from wire.vllm.inference_pb2 import GenerateRequest
 
 _REPLACEMENT: Final = "\ufffd"

@@ -7,7 +7,7 @@ import grpc
 
 from router.live.attempt import Attempt, Failure
 from router.live.incoming import REQUEST_ID_KEY, Incoming
-from router.live.status import DETAILS_KEY, CallError, Metadata, broken_off, failure, refused
+from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
 from router.observe.event import RequestArrived
@@ -15,6 +15,7 @@ from router.policy.decision import Decision, Refuse, Send
 from router.policy.outcome import End
 from router.policy.rule import Rule
 from router.policy.units import NS_PER_MS, seconds
+from wire.status import DETAILS_KEY, CallError, Metadata, failure
 
 _OWN_PREFIX: Final = "x-spillway-"
 _DEADLINE_SLACK_NS: Final = 5 * NS_PER_MS

@@ -6,13 +6,14 @@ from dataclasses import replace
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.engine import EngineInfo
 from serving.generation import Candidates, Structure, StructureKind
 from serving.request import fit_to_context, read_request, truncated
-from serving.status import CallError
+from wire.status import CallError
 from wire.vllm import inference_pb2 as pb
 
 INFO = EngineInfo(
@@ -39,8 +40,14 @@ def read(request, info=INFO, session_id=""):
 def refused_field(request, info=INFO):
     with pytest.raises(CallError) as caught:
         read(request, info)
-    (detail,) = caught.value.details
-    assert isinstance(detail, BadRequest)
+    return field_of(caught.value)
+
+
+def field_of(refusal):
+    """The field that the details of a refusal name."""
+    ((_, status),) = refusal.trailers
+    detail = BadRequest()
+    assert Status.FromString(status).details[0].Unpack(detail)
     return detail.field_violations[0].field
 
 
@@ -272,7 +279,7 @@ def accepted_or_refused(request):
     except CallError as error:
         refusal = error
     assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert refusal.details
+    assert field_of(refusal)
     return None
 
 

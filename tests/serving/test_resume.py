@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.resume import Resume, read_resume, split_prompt, undelivered
-from serving.status import CallError
 from tests.serving.conftest import ask, up_to
 from tests.serving.test_inference import refusal, violated_field
 from wire.spillway.v1.resume import RESUME_KEY, RESUME_TEXT_KEY
+from wire.status import CallError
 from wire.vllm.inference_pb2 import GenerateRequest, ResponseOptions, TokenIds
 
 IDS = ResponseOptions(output_token_ids=True)

@@ -6,9 +6,9 @@ import pytest
 
 from serving.engine import Candidate, Finish, FinishReason
 from serving.request import read_request
-from serving.status import CallError
 from serving.vllm_outputs import OutputReader
 from tests.serving.test_request import INFO
+from wire.status import CallError
 from wire.vllm import inference_pb2 as pb
 
 EOS = 2

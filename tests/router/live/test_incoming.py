@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.live.incoming import read_incoming
-from router.live.status import CallError
 from wire.spillway.v1.prefix import text_blocks, token_blocks
+from wire.status import CallError
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria, TokenIds
 
 
