@@ -13,6 +13,8 @@ class Blocks:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.changes: dict[int, bool] | None = None
+        """Since it was last emptied, by name: now here, or given up. None: nobody asks."""
         self.private = 0
         self._held: dict[int, int] = {}  # name -> requests that hold it
         self._idle: OrderedDict[int, None] = OrderedDict()  # oldest first
@@ -62,6 +64,8 @@ class Blocks:
         if not (held.keys().isdisjoint(fresh) and idle.keys().isdisjoint(fresh)):
             fresh = {name: 1 for name in fresh if name not in held and name not in idle}
         held.update(fresh)
+        if self.changes is not None:
+            self.changes.update(dict.fromkeys(fresh, True))
         self.private -= len(fresh)
         return list(fresh)
 
@@ -71,8 +75,9 @@ class Blocks:
         excess = self.private + len(self._held) + len(self._idle) - self.capacity
         if excess > 0:
             give_up = self._idle.popitem
-            for _ in range(excess):
-                give_up(last=False)
+            gone = [give_up(last=False)[0] for _ in range(excess)]
+            if self.changes is not None:
+                self.changes.update(dict.fromkeys(gone, False))
 
     def release(self, names: Sequence[int], private: int) -> None:
         """Let go of named and private blocks; of the named ones the tail is given up first."""

@@ -84,6 +84,7 @@ class Scenario:
     block_tokens: int
     report_interval_ns: int | None = 1_000_000_000  # None: no load reports
     report_delay_ns: int = 0  # beyond the link's own
+    max_new_tokens: int = 4_096  # that requests ask for: what they will produce is not known
     slow_gap_ns: int = 100_000_000  # gaps between tokens above this are counted
     listed_after_ns: int = 2_000_000_000  # until a replica that is back is listed again
     rtt_interval_ns: int = 5_000_000_000  # between measured round trips, where they vary

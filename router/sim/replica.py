@@ -52,6 +52,9 @@ class Replica:
         """What it says of itself, now."""
         engine = self._engine
         self._sequence += 1
+        changes = engine.blocks.changes or {}
+        if changes:
+            engine.blocks.changes = {}
         return LoadReport(
             endpoint=self.name,
             instance=f"{self.name}#{self._restarts}",
@@ -61,16 +64,21 @@ class Replica:
             queued_prefill_tokens=engine.queued_prefill_tokens,
             kv_usage=engine.blocks.used / engine.blocks.capacity,
             running_max=self.profile.seqs_max,
+            prefix_added=tuple(name for name, is_here in changes.items() if is_here),
+            prefix_removed=tuple(name for name, is_here in changes.items() if not is_here),
         )
 
     def _new_engine(self) -> Engine:
         self._wakes_ns = -1
-        return Engine(
+        engine = Engine(
             self.profile,
             on_first_token=lambda job: self._tell(self._on_first_token, job, job.first_token_ps),
             on_finished=lambda job: self._tell(self._on_finished, job, job.finished_ps),
             slow_gap_ps=self._scenario.slow_gap_ns * PS_PER_NS,
         )
+        if self._scenario.report_interval_ns is not None:
+            engine.blocks.changes = {}
+        return engine
 
     def _tell(self, callback: Callable[["Replica", Job, int], None], job: Job, at_ps: int) -> None:
         callback(self, job, -(-at_ps // PS_PER_NS))

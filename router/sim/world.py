@@ -120,7 +120,7 @@ class World:
             slo=session.slo,
             tenant=session.tenant,
             prompt_tokens=turn.prompt_tokens,
-            max_new_tokens=turn.output_tokens,
+            max_new_tokens=max(turn.output_tokens, self._scenario.max_new_tokens),
             prefix=turn.blocks[:full],
             prefix_block_tokens=self._scenario.block_tokens,
         )

@@ -1,0 +1,39 @@
+"""A simulated replica tells in its reports what its cache gained and lost."""
+
+from router.policy.units import NS_PER_MS
+from router.sim.clock import Clock
+from router.sim.job import Job
+from router.sim.plan import Link, Scenario
+from router.sim.profile import PS_PER_MS, Profile
+from router.sim.replica import Replica
+
+PROFILE = Profile("test", PS_PER_MS, 1000, 0, PS_PER_MS, 1000, 0, kv_blocks=4)
+
+
+def replica_of(clock, **scenario):
+    world = Scenario({"home": Link(NS_PER_MS)}, PROFILE.block_tokens, **scenario)
+    return Replica("home/0", "home", PROFILE, clock, world, lambda *_: None, lambda *_: None)
+
+
+def test_reports_tell_what_was_cached_and_what_was_given_up_since_the_last():
+    """Two prompts that do not fit together: the second pushes the first out, tail first."""
+    clock = Clock()
+    replica = replica_of(clock)
+    replica.submit(Job(1, 48, 1, (1, 2, 3)))
+    clock.run()
+    report = replica.report()
+    assert (set(report.prefix_added), report.prefix_removed) == ({1, 2, 3}, ())
+    replica.submit(Job(2, 32, 1, (7, 8)))
+    clock.run()
+    report = replica.report()
+    assert (set(report.prefix_added), report.prefix_removed) == ({7, 8}, (3,))
+    assert not replica.report().prefix_added
+
+
+def test_nothing_is_collected_where_nobody_reports():
+    """Without reports the changes of a long run would only pile up."""
+    clock = Clock()
+    replica = replica_of(clock, report_interval_ns=None)
+    replica.submit(Job(1, 48, 1, (1, 2, 3)))
+    clock.run()
+    assert replica._engine.blocks.changes is None
