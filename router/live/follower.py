@@ -21,6 +21,7 @@ from router.live.probe import Answer, probe
 from router.live.timed_core import TimedCore
 from router.observe.event import ConnectionChanged, EndpointUp, Happening, RoundTripMeasured
 from router.policy.endpoint import Endpoint
+from router.policy.identity import UNKNOWN, EngineIdentity
 
 _READY: Final = grpc.ChannelConnectivity.READY
 _IDENTIFY_TIMEOUT_S: Final = 5.0
@@ -43,7 +44,8 @@ class Follower:
     ) -> None:
         self.identity: Identity | None = None
         self.connected = False
-        self.load = LoadWatch(core, name, channel, pace.load_silence_max_s)
+        self.engine = UNKNOWN
+        self.load = LoadWatch(core, name, channel, pace.load_silence_max_s, self._learn)
         self._core = core
         self._site = site
         self._name = name
@@ -78,6 +80,7 @@ class Follower:
                 self._ready.clear()
                 self._known.clear()
                 self._doubted.set()
+                self.engine = UNKNOWN  # another process may answer next
                 self._settle()
             await self._channel.wait_for_state_change(state)
 
@@ -98,6 +101,19 @@ class Follower:
             await self._doubted.wait()
 
     def _meet(self, identity: Identity) -> None:
+        self._list(identity)
+        self._tell(RoundTripMeasured(self._name, identity.rtt_ns))
+        self._unanswered, self._serving = 0, True
+        self._known.set()
+        self._settle()
+
+    def _learn(self, engine: EngineIdentity) -> None:
+        """The endpoint said what it runs: streams of its like may go on there."""
+        self.engine = engine
+        if self.identity is not None:
+            self._list(self.identity)
+
+    def _list(self, identity: Identity) -> None:
         self.identity = identity
         first, *aliases = identity.names
         endpoint = Endpoint(
@@ -106,12 +122,9 @@ class Follower:
             model=first,
             model_aliases=tuple(aliases),
             max_model_tokens=identity.server.max_model_len,
+            identity=self.engine,
         )
         self._tell(EndpointUp(endpoint))
-        self._tell(RoundTripMeasured(self._name, identity.rtt_ns))
-        self._unanswered, self._serving = 0, True
-        self._known.set()
-        self._settle()
 
     async def _probe(self) -> None:
         while True:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from router.live.closing import Closing
 from router.live.roster import Roster
 from router.live.timed_core import TimedCore
+from router.policy.identity import UNKNOWN, EngineIdentity
 from router.policy.snapshot import EndpointSnapshot, Health
 from router.policy.units import seconds
 from wire.spillway.v1 import load_pb2 as pb
@@ -47,15 +48,26 @@ class LoadService(LoadServicer):
         asked_ms = request.max_silence_ms or _SILENCE_DEFAULT_MS
         silence_s = min(_SILENCE_MAX_MS, max(_SILENCE_MIN_MS, asked_ms)) / 1_000
         loop = asyncio.get_running_loop()
-        sent_s, told = 0.0, None
+        sent_s, told, told_identity = 0.0, None, UNKNOWN
         while True:
             report = self._report()
             matters = (report.running_requests, report.waiting_requests, report.draining)
             if matters != told or loop.time() - sent_s >= silence_s:
+                identity = self._identity()
+                if identity != told_identity:
+                    told_identity = identity
+                    report = _with_identity(report, identity)
                 yield report
                 sent_s, told = loop.time(), matters
             if await self._closing.begins_within(min(_LOOK_S, silence_s)):
                 return
+
+    def _identity(self) -> EngineIdentity:
+        """What every endpoint runs, where all run the same: a site of that kind."""
+        known = {
+            endpoint.follower.engine for endpoint in self._roster if endpoint.follower.connected
+        }
+        return known.pop() if len(known) == 1 else UNKNOWN
 
     def _report(self) -> pb.LoadReport:
         """The latest report, made anew when it is old: all watchers share it."""
@@ -103,6 +115,17 @@ class LoadService(LoadServicer):
             report.attention_backend = report.attention_backend or heard.attention_backend
             used += heard.kv_usage * heard.kv_tokens_max
         report.kv_usage = used / report.kv_tokens_max if report.kv_tokens_max else 0.0
+
+
+def _with_identity(report: pb.LoadReport, identity: EngineIdentity) -> pb.LoadReport:
+    told = pb.LoadReport()
+    told.CopyFrom(report)
+    told.identity.weights_digest = identity.weights
+    told.identity.tokenizer_digest = identity.tokenizer
+    told.identity.numerics_digest = identity.numerics
+    told.identity.restores[:] = identity.restores
+    told.identity.adapters.update(identity.adapters)
+    return told
 
 
 def _mean_s(values_ns: list[int]) -> float:

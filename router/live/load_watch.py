@@ -10,6 +10,7 @@ import grpc
 from router.live.backoff import Backoff
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import LoadHeard
+from router.policy.identity import EngineIdentity
 from router.policy.load import LoadReport
 from router.policy.units import NS_PER_S, ns
 from wire.spillway.v1 import load_pb2 as pb
@@ -31,14 +32,21 @@ class LoadWatch:
     """The load report stream of one endpoint."""
 
     def __init__(
-        self, core: TimedCore, endpoint: str, channel: grpc.aio.Channel, silence_max_s: float
+        self,
+        core: TimedCore,
+        endpoint: str,
+        channel: grpc.aio.Channel,
+        silence_max_s: float,
+        on_identity: Callable[[EngineIdentity], None],
     ) -> None:
+        """`on_identity` hears what the endpoint says it runs, whenever it says so."""
         self.last: pb.LoadReport | None = None
         self.tokens_per_s = 0.0
         self._core = core
         self._endpoint = endpoint
         self._stub = LoadStub(channel)
         self._silence_max_s = silence_max_s
+        self._on_identity = on_identity
         self._rate_from = (0, 0)  # tokens generated, when
 
     async def run(self, may_ask: asyncio.Event, on_restart: Callable[[], None]) -> None:
@@ -75,6 +83,8 @@ class LoadWatch:
     def _hear(self, report: pb.LoadReport) -> None:
         self._measure_rate(report)
         self.last = report
+        if report.HasField("identity"):
+            self._on_identity(_identity(report.identity))
         self._core.tell(LoadHeard(_to_core(self._endpoint, report)))
 
     def _measure_rate(self, report: pb.LoadReport) -> None:
@@ -105,6 +115,16 @@ def _to_core(endpoint: str, report: pb.LoadReport) -> LoadReport:
         prefix_reset=report.prefix.reset,
         prefix_added=tuple(report.prefix.added),
         prefix_removed=tuple(report.prefix.removed),
+    )
+
+
+def _identity(said: pb.Identity) -> EngineIdentity:
+    return EngineIdentity(
+        weights=said.weights_digest,
+        tokenizer=said.tokenizer_digest,
+        numerics=said.numerics_digest,
+        restores=tuple(said.restores),
+        adapters=tuple(sorted(said.adapters.items())),
     )
 
 

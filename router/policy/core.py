@@ -109,6 +109,7 @@ class RouterCore:
         if isinstance(outcome, FirstToken):
             flight.ttft_ns = outcome.ttft_ns
             flight.forget_prefix()
+            flight.identity = tracked.endpoint.identity
             tracked.on_first_token(flight, outcome.request, now)
             self._remember_cache(flight, flight.request.prompt_tokens)
             return None

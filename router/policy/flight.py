@@ -20,7 +20,7 @@ class Flight:
     attempt: int
     tried: tuple[str, ...]  # endpoints of attempts since the last one that delivered anything
     resumes: int  # how often the stream has gone on elsewhere
-    identity: EngineIdentity  # of the endpoint when it was sent
+    identity: EngineIdentity  # of the endpoint, as of the first token
     tokens_max: int  # of output, from the start of the stream
     sent_ns: int
     due_ns: int  # when its first token was promised

@@ -138,3 +138,14 @@ async def hangs(_raw, context):
 async def stays_silent(_raw, _context):
     """A script that never sends anything."""
     await asyncio.Event().wait()
+
+
+async def error_of(call):
+    """The error that a stream ends with, and the texts before it."""
+    seen = []
+    try:
+        async for chunk in call:
+            seen.append(chunk.outputs.text)  # noqa: PERF401 - they are wanted although it fails
+    except grpc.aio.AioRpcError as error:
+        return error, seen
+    raise AssertionError("the stream ended well")

@@ -8,7 +8,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
-from tests.router.live.scripted import fails, hangs, message, says, scripted, stays_silent
+from tests.router.live.scripted import error_of, fails, hangs, message, says, scripted, stays_silent
 from wire.vllm import control_pb2
 from wire.vllm.inference_pb2 import GenerateRequest
 
@@ -22,17 +22,6 @@ async def ends_early(_raw, context):
 
 async def texts(call):
     return [chunk.outputs.text async for chunk in call]
-
-
-async def error_of(call):
-    """The error that a stream ends with, and the texts before it."""
-    seen = []
-    try:
-        async for chunk in call:
-            seen.append(chunk.outputs.text)  # noqa: PERF401 - they are wanted although it fails
-    except grpc.aio.AioRpcError as error:
-        return error, seen
-    raise AssertionError("the stream ended well")
 
 
 async def test_a_stream_comes_through_byte_for_byte():
