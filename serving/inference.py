@@ -1,6 +1,6 @@
 """The service vllm.Inference."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import grpc
@@ -10,14 +10,12 @@ from serving.request import read_request
 from serving.response import ResponseWriter, merge
 from serving.resume import read_resume
 from wire.malformed import Malformed
+from wire.metadata import session_of
 from wire.status import CallContext, CallError, bad_field, failure, overloaded
 from wire.vllm import inference_pb2 as pb
 
 RETRY_AFTER_NS = 1_000_000_000
 """When one who was refused for overload may ask again: about the time of a short answer."""
-
-SESSION_KEYS = ("session_id", "x-session-id")
-"""Metadata that names the session where the request's field does not."""
 
 
 class Inference:
@@ -71,9 +69,8 @@ class Inference:
         if isinstance(request, Malformed):
             raise bad_field(request.field or "request", request.reason)
         metadata = context.invocation_metadata() or ()
-        generation = read_request(
-            request, self._engine.info, _session_id(metadata), read_resume(metadata)
-        )
+        _, session = session_of(metadata)
+        generation = read_request(request, self._engine.info, session, read_resume(metadata))
         request_id = generation.request_id
         if request_id in self._in_flight:
             raise bad_field(
@@ -101,13 +98,3 @@ class Inference:
             raise overloaded(str(error), RETRY_AFTER_NS) from error
         finally:
             self._in_flight.discard(request_id)
-
-
-def _session_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """The session that the metadata names, or nothing."""
-    named = {key: value for key, value in metadata if key in SESSION_KEYS}
-    for key in SESSION_KEYS:
-        value = named.get(key)
-        if isinstance(value, str):
-            return value
-    return ""

@@ -25,6 +25,6 @@ REPLICA_ENVIRONMENT = {
 }
 """For the replicas; serving.app gives it to them."""
 
-SERVICER_FUNCTIONS = ("serving.replica.add_replica_to_server",)
+GRPC_SERVICES = "serving.replica.add_replica_to_server"
 """For grpc_options.grpc_servicer_functions of a Serve config: without them Serve opens no gRPC
 port."""

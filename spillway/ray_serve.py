@@ -5,9 +5,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+
+from router.live.ray_dashboard import grpc_targets
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024  # a cluster of a thousand replicas answers 2 MB
 POLL_INTERVAL_S = 0.5
@@ -24,7 +26,7 @@ class ApplicationStatus:
 
     name: str
     status: str  # NOT_STARTED, DEPLOYING, RUNNING, DEPLOY_FAILED, UNHEALTHY, DELETING
-    message: str
+    message: str = field(compare=False)
     replicas_running: int
     replicas_starting: int
 
@@ -69,15 +71,9 @@ class RayServe:
 
         The list lags: a dead replica stays in it for some seconds.
         """
-        groups = self.details()["target_groups"]
         try:
-            return [
-                f"{target['ip']}:{target['port']}"
-                for group in groups
-                if group["protocol"] == "gRPC" and group["app_name"] == application
-                for target in group["targets"]
-            ]
-        except (KeyError, TypeError) as error:
+            return list(grpc_targets(self.details(), application, host=None))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._no_dashboard() from error
 
     def wait_until_running(
@@ -86,7 +82,7 @@ class RayServe:
         deadline_s: float,
         on_status: Callable[[ApplicationStatus], None] = lambda _: None,
     ) -> None:
-        """Wait until the application serves; `on_status` hears each look at it.
+        """Wait until the application serves; `on_status` hears its status whenever that changed.
 
         Raises:
             RayServeError: it failed, or does not serve after `deadline_s` seconds.
@@ -94,9 +90,10 @@ class RayServe:
         give_up = time.monotonic() + deadline_s
         status: ApplicationStatus | None = None
         while time.monotonic() < give_up:
-            status = self.applications().get(application)
+            before, status = status, self.applications().get(application)
             if status is not None:
-                on_status(status)
+                if status != before:
+                    on_status(status)
                 if status.status == "RUNNING":
                     return
                 if status.status in FAILED:

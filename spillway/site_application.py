@@ -10,11 +10,11 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from serving.serve_environment import GRPC_SERVICES
 from serving.settings import read_settings
 from spillway.ray_serve import ApplicationStatus, RayServe
 
 IMPORT_PATH = "serving.app:build"
-GRPC_SERVICES = "serving.replica.add_replica_to_server"
 KEPT_OPTIONS = ("proxy_location", "http_options", "grpc_options", "target_capacity")
 """Of a Serve instance that runs: they cannot be changed, and are to be given as they are."""
 

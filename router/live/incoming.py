@@ -6,17 +6,17 @@ from typing import Final
 
 from router.policy.request import Request
 from wire.malformed import Malformed, read
+from wire.metadata import SESSION_KEYS, session_of
 from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, salt_of, text_blocks, token_blocks
 from wire.status import Metadata, bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
 
 REQUEST_ID_KEY: Final = "x-spillway-request-id"
-_SESSION_KEYS: Final = ("session_id", "x-session-id")
 _SLO_KEY: Final = "x-spillway-slo"
 _TENANT_KEY: Final = "x-spillway-tenant"
 _OURS: Final = "x-spillway-"
 
-_FORWARDED: Final = frozenset({*_SESSION_KEYS, "traceparent", "tracestate", "x-request-id"})
+_FORWARDED: Final = frozenset({*SESSION_KEYS, "traceparent", "tracestate", "x-request-id"})
 """Beside our own keys. A client's credentials are for this router and go no further."""
 
 _NAME_CHARS_MAX: Final = 256
@@ -55,8 +55,8 @@ def read_incoming(
         raise bad_field(message.field or "request", message.reason)
     forwarded = _forwarded(metadata)
     named = dict(forwarded)
-    session_key = next((key for key in _SESSION_KEYS if key in named), "session_id")
-    session = message.session_id or named.get(session_key, "")
+    session_key, session = session_of(forwarded)
+    session = message.session_id or session
     prompt_tokens, prefix = _prompt(message)
     return Incoming(
         request=Request(

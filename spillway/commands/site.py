@@ -59,7 +59,7 @@ def up(
         f"{found.name} at {found.serve.dashboard_url}: {'deploying' if changed else 'runs already'}"
     )
     if wait:
-        for address in found.wait_until_serving(timeout_s, SayOnce()):
+        for address in found.wait_until_serving(timeout_s, say_status):
             write(address)
 
 
@@ -109,19 +109,10 @@ def down(
         found.serve.wait_until_gone(found.name, timeout_s)
 
 
-class SayOnce:
-    """Says how an application comes up, whenever that has changed."""
-
-    def __init__(self) -> None:
-        self._said = ""
-
-    def __call__(self, status: "ApplicationStatus") -> None:
-        """One look at it."""
-        running, starting = status.replicas_running, status.replicas_starting
-        text = f"{status.name}: {status.status}, {running} replicas run, {starting} start"
-        if text != self._said:
-            self._said = text
-            say(text)
+def say_status(status: "ApplicationStatus") -> None:
+    """Say how an application comes up."""
+    running, starting = status.replicas_running, status.replicas_starting
+    say(f"{status.name}: {status.status}, {running} replicas run, {starting} start")
 
 
 def _resolved(

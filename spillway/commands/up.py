@@ -7,7 +7,7 @@ import typer
 
 from spillway.commands.failure import Failure, Outcome
 from spillway.commands.parameters import ADDRESS
-from spillway.commands.site import SayOnce
+from spillway.commands.site import say_status
 from spillway.commands.terminal import say
 
 DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
@@ -84,6 +84,6 @@ def _up(path: Path) -> None:
         say(f"Site {deployment.site}: deploying {deployment.model}")
         applications.append(application)
     for application in applications:
-        application.wait_until_serving(DEPLOY_TIMEOUT_S, SayOnce())
+        application.wait_until_serving(DEPLOY_TIMEOUT_S, say_status)
     if routing.run(file, say):
         raise typer.Exit(Outcome.INTERRUPTED)

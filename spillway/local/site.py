@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from serving.serve_environment import SERVICER_FUNCTIONS
+from serving.serve_environment import GRPC_SERVICES
 from spillway.local import ray_head
 from spillway.local.head import LocalHead
 from spillway.local.plan import SitePlan
@@ -41,8 +41,9 @@ class LocalSite(LocalHead):
         say("starting Serve")
         try:
             self.serve.deploy(serve_config(self.plan, self.ports))
-            said = _SayOnce(say)
-            self.serve.wait_until_running(APPLICATION, APPLICATION_DEADLINE_S, said.status)
+            self.serve.wait_until_running(
+                APPLICATION, APPLICATION_DEADLINE_S, lambda status: say(_in_words(status))
+            )
         except RayServeError as error:
             raise self.failure(str(error)) from error
         say("ready")
@@ -55,7 +56,7 @@ def serve_config(plan: SitePlan, ports: ray_head.SitePorts) -> dict[str, Any]:
         "http_options": {"host": ray_head.HOST, "port": ports[ports.SERVE_HTTP]},
         "grpc_options": {
             "port": ports[ports.SERVE_GRPC],
-            "grpc_servicer_functions": list(SERVICER_FUNCTIONS),
+            "grpc_servicer_functions": [GRPC_SERVICES],
         },
         "applications": [
             {
@@ -68,19 +69,8 @@ def serve_config(plan: SitePlan, ports: ray_head.SitePorts) -> dict[str, Any]:
     }
 
 
-class _SayOnce:
-    """Turns the application's status into words, and says each once."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._said = ""
-
-    def status(self, status: ApplicationStatus) -> None:
-        """One look at the application."""
-        replicas = status.replicas_running + status.replicas_starting
-        words = "building the application"
-        if replicas:
-            words = f"loading engines ({status.replicas_running} of {replicas} ready)"
-        if words != self._said:
-            self._said = words
-            self._say(words)
+def _in_words(status: ApplicationStatus) -> str:
+    replicas = status.replicas_running + status.replicas_starting
+    if not replicas:
+        return "building the application"
+    return f"loading engines ({status.replicas_running} of {replicas} ready)"

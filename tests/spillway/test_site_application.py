@@ -4,8 +4,9 @@ import copy
 
 import pytest
 
+from serving.serve_environment import GRPC_SERVICES
 from spillway.ray_serve import ApplicationStatus, RayServe, RayServeError
-from spillway.site_application import GRPC_SERVICES, SiteApplication, SiteApplicationError
+from spillway.site_application import SiteApplication, SiteApplicationError
 
 
 class FakeServe(RayServe):

@@ -1,0 +1,17 @@
+"""The keys of metadata that replicas and routers read alike."""
+
+from collections.abc import Iterable
+from typing import Final
+
+SESSION_KEYS: Final = ("session_id", "x-session-id")
+"""Names of the session; the field of the request wins, and the first of these wins."""
+
+
+def session_of(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, str]:
+    """The key that names the session, and its name; empty, under the first key, if none does."""
+    named = {key: value for key, value in metadata if key in SESSION_KEYS}
+    for key in SESSION_KEYS:
+        value = named.get(key)
+        if isinstance(value, str):
+            return key, value
+    return SESSION_KEYS[0], ""
