@@ -5,13 +5,17 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from benchmarks.routing.bound import BOUND, bound_of
 from benchmarks.routing.measures import Measures, Summary
 from benchmarks.routing.scenarios import SCENARIOS
 from benchmarks.routing.series import Series, series
-from benchmarks.routing.setup import Options
+from benchmarks.routing.setup import Options, Setup
+from router.sim.policy import Policy
 from router.sim.rivals.registry import POLICIES
+from router.sim.rivals.rival import Rival
+from router.sim.rivals.simple import RoundRobin
 from router.sim.world import World
 
 QUICK_SESSIONS = 400
@@ -32,14 +36,23 @@ def run_one(scenario: str, policy: str, options: Options) -> Result:
     """Run a policy in a scenario, to the end of the load."""
     began = time.perf_counter()
     setup = SCENARIOS[scenario](options)
+    if policy == BOUND:
+        setup = bound_of(setup)
     sessions = setup.sessions()
     if options.quick:
         sessions = itertools.islice(sessions, QUICK_SESSIONS)
     measures = Measures(setup.fleet)
-    policies = [POLICIES[policy](setup.fleet) for _ in range(setup.routers)]
-    World(setup.world, setup.replicas, policies, measures.add).run(sessions)
+    policies = [_policy(policy, setup) for _ in range(setup.routers)]
+    world = setup.world
+    if isinstance(policies[0], Rival):
+        world = replace(world, report_interval_ns=policies[0].report_interval_ns)
+    World(world, setup.replicas, policies, measures.add).run(sessions)
     summary, over_time = measures.summary(), series(measures)
     return Result(scenario, policy, summary, over_time, time.perf_counter() - began)
+
+
+def _policy(name: str, setup: Setup) -> Policy:
+    return RoundRobin() if name == BOUND else POLICIES[name](setup.fleet)
 
 
 def run_all(

@@ -18,6 +18,7 @@ class SimTurn:
     output_tokens: int
     think_ns: int = 0
     blocks: tuple[int, ...] = ()
+    priority: int = 0  # lower is served earlier
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ class World:
             session=session.id,
             slo=session.slo,
             tenant=session.tenant,
+            priority=turn.priority,
             prompt_tokens=turn.prompt_tokens,
             max_new_tokens=max(turn.output_tokens, self._scenario.max_new_tokens),
             prefix=turn.blocks[:full],
