@@ -5,22 +5,28 @@ cannot write in time is dropped and counted, and the gap shows in the sequence o
 """
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from router.observe.event import Event, Started
+from router.observe.event import Event, LoadHeard, RequestArrived, Started
 from router.observe.lines import LineError, from_line, to_line
 
 PENDING_MAX: Final = 16_384
 """Events that wait for the disk: a few seconds of a busy router, some tens of MB."""
 
+PENDING_BLOCKS_MAX: Final = 1 << 20
+"""Prefix blocks of the requests and reports among them, some 40 MB: a prompt may have thousands."""
+
 CLOSE_S: Final = 5.0
 """What a stalled disk may hold up the end of a router."""
 
 _BATCH_MAX: Final = 512
+
+_log = logging.getLogger(__name__)
 
 
 class DecisionLog:
@@ -35,8 +41,10 @@ class DecisionLog:
         self._files_max = files_max
         self._pending: queue.Queue[Event | None] = queue.Queue(PENDING_MAX)
         self._thread = threading.Thread(target=self._write, name="decision-log", daemon=True)
+        self._blocks_put = 0  # by the router's thread
+        self._blocks_taken = 0  # by the writer
         self._dropped = 0
-        self._error: OSError | None = None
+        self._error: Exception | None = None
 
     @property
     def dropped(self) -> int:
@@ -44,8 +52,8 @@ class DecisionLog:
         return self._dropped
 
     @property
-    def error(self) -> OSError | None:
-        """Why the file cannot be written, if it cannot."""
+    def error(self) -> Exception | None:
+        """Why the last events could not be written, if they could not."""
         return self._error
 
     def start(self) -> None:
@@ -64,8 +72,13 @@ class DecisionLog:
 
     def on_event(self, event: Event) -> None:
         """See Sink."""
+        blocks = _blocks(event)
+        if self._blocks_put - self._blocks_taken + blocks > PENDING_BLOCKS_MAX:
+            self._dropped += 1
+            return
         try:
             self._pending.put_nowait(event)
+            self._blocks_put += blocks
         except queue.Full:
             self._dropped += 1
 
@@ -74,9 +87,12 @@ class DecisionLog:
         while self._gather(batch):
             try:
                 self._write_lines([to_line(event) for event in batch])
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - one bad event or a full disk ends no log
+                if self._error is None:
+                    _log.exception("The decision log cannot write to %s", self._path)
                 self._error = error
                 self._dropped += len(batch)
+            self._blocks_taken += sum(map(_blocks, batch))
             batch.clear()
 
     def _gather(self, batch: list[Event]) -> bool:
@@ -131,6 +147,15 @@ def read_log(path: Path) -> Iterator[Event]:
             for line in lines:
                 if line.endswith(b"\n"):
                     yield from_line(line)
+
+
+def _blocks(event: Event) -> int:
+    happening = event.happening
+    if isinstance(happening, RequestArrived):
+        return len(happening.request.prefix)
+    if isinstance(happening, LoadHeard):
+        return len(happening.report.prefix_added) + len(happening.report.prefix_removed)
+    return 0
 
 
 def _begins_with_start(file: Path) -> bool:

@@ -3,6 +3,9 @@
 The caller is a child subreaper: an orphan among its descendants becomes its own child, so a walk
 down from it finds them all however often they forked, and no child left means no descendant left.
 A group or a session would miss what put itself into another one, as Ray's and vLLM's workers do.
+
+Where the caller was killed itself, its descendants are somebody else's children. They are known by
+a mark in the environment that they inherited.
 """
 
 import contextlib
@@ -54,6 +57,21 @@ def end_all(deadline_s: float) -> bool:
     return True
 
 
+def end_marked(mark: str, deadline_s: float) -> bool:
+    """SIGKILL every process with `mark`, NAME=VALUE, in the environment that it was started with.
+
+    False if some outlive `deadline_s` seconds.
+    """
+    begun = time.monotonic()
+    while found := _marked(mark.encode()):
+        if time.monotonic() - begun > deadline_s:
+            return False
+        for pid, parent in found:
+            _kill(pid, parent)
+        time.sleep(POLL_INTERVAL_S)
+    return True
+
+
 def has_children() -> bool:
     """Whether any child is left, after collecting those that have ended."""
     reap()
@@ -76,6 +94,19 @@ def descendants(root: int) -> list[tuple[int, int]]:
         parent = frontier.pop()
         found += [(pid, parent) for pid in children.get(parent, ())]
         frontier += children.get(parent, ())
+    return found
+
+
+def _marked(mark: bytes) -> list[tuple[int, int]]:
+    """(process id, its parent's) of each live process with this in its environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
+            marked = mark in (entry / "environ").read_bytes().split(b"\0")
+            if marked and (parent := _parent(int(entry.name))) is not None:
+                found.append((int(entry.name), parent))
     return found
 
 

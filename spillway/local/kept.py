@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from spillway.local.descendants import end_marked
 from spillway.local.errors import LocalError
 from spillway.local.keeper import (
     END_DEADLINE_S,
@@ -19,6 +20,7 @@ from spillway.local.keeper import (
     remove,
 )
 
+MARK = "SPILLWAY_KEPT"  # the folder of a kept command, in the environment of all its descendants
 READY_DEADLINE_S = 30.0  # a keeper starts in 0.1 s; a machine can be very busy
 
 
@@ -48,7 +50,12 @@ class Kept:
         self._tail: str | None = None
         self._ending = threading.Lock()
         order = Order(
-            list(command), dict(env), str(folder), os.getpid(), dict(files or {}), grace_s
+            list(command),
+            {**env, MARK: str(folder)},
+            str(folder),
+            os.getpid(),
+            dict(files or {}),
+            grace_s,
         )
         self._keeper = subprocess.Popen(
             [sys.executable, "-m", "spillway.local.keeper"],
@@ -123,6 +130,7 @@ class Kept:
         with self._ending:
             if self._tail is None:
                 if self._keeper.wait() < 0:  # killed, so that it could not clean up itself
+                    end_marked(f"{MARK}={self.folder}", END_DEADLINE_S)
                     remove(self.folder)
                 stdout = self._keeper.stdout
                 self._tail = stdout.read().decode(errors="replace") if stdout else ""

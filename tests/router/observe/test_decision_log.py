@@ -1,13 +1,15 @@
 """The decision log on disk."""
 
 import threading
+import time
 
 import pytest
 
 from router.observe import decision_log
 from router.observe.decision_log import DecisionLog, read_log
-from router.observe.event import Event, Started, Ticked
+from router.observe.event import Event, RequestArrived, Started, Ticked
 from router.observe.lines import LineError, to_line
+from router.policy.request import Request
 from tests.router.observe.events import history
 
 
@@ -97,6 +99,36 @@ def test_a_stalled_disk_holds_up_nobody(tmp_path, monkeypatch):
     assert log.dropped >= 1_000
     stalled.set()
     log.close()
+
+
+def test_long_prompts_that_wait_are_bounded_by_their_blocks(tmp_path, monkeypatch):
+    """Ten of a thousand blocks each fit; an event without any still does beside them."""
+    monkeypatch.setattr(decision_log, "PENDING_BLOCKS_MAX", 10_000)
+    log = DecisionLog(tmp_path / "log.jsonl", 10**9, 3)
+    long = Request("r", prefix=tuple(range(1_000)))
+    for number in range(15):
+        log.on_event(Event(number, number, RequestArrived(long)))
+    log.on_event(ticks(15, 16)[0])
+    assert log.dropped == 5
+    log.start()
+    log.close()
+    assert [event.sequence for event in read_log(tmp_path / "log.jsonl")] == [*range(10), 15]
+
+
+def test_an_event_that_makes_no_line_loses_its_batch_and_nothing_else(tmp_path, caplog):
+    """What comes later is written, and the log says once what was wrong."""
+    path = tmp_path / "log.jsonl"
+    log = DecisionLog(path, 10**9, 3)
+    log.on_event(Event(0, 0, object()))
+    log.start()
+    deadline = time.monotonic() + 5
+    while not log.dropped:
+        assert time.monotonic() < deadline
+    log.on_event(ticks(1, 2)[0])
+    log.close()
+    assert log.dropped == 1
+    assert [event.sequence for event in read_log(path)] == [1]
+    assert "cannot write" in caplog.text
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):

@@ -169,6 +169,18 @@ def test_files_are_there_before_the_command_starts(tmp_path: Path):
     kept.stop()
 
 
+def test_what_a_killed_keeper_leaves_behind_is_ended_by_its_client(tmp_path: Path):
+    """SIGKILL to the keeper alone: neither a new session nor a double fork gets away."""
+    kept, pids = start_family(tmp_path / "fleet" / "home")
+    other, others = start_family(tmp_path / "fleet" / "home-2")
+    os.kill(kept.pid, signal.SIGKILL)
+    kept.stop()
+    assert not any(is_alive(pid) for pid in pids)
+    assert all(is_alive(pid) for pid in others)
+    other.stop()
+    assert not (tmp_path / "fleet").exists()
+
+
 def test_the_folder_of_a_killed_keeper_is_removed_by_its_client(tmp_path: Path):
     """When all of a site is killed at once, its keeper among it."""
     kept, pids = start_family(tmp_path / "fleet" / "home")
