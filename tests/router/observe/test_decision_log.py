@@ -105,7 +105,7 @@ def test_long_prompts_that_wait_are_bounded_by_their_blocks(tmp_path, monkeypatc
     """Ten of a thousand blocks each fit; an event without any still does beside them."""
     monkeypatch.setattr(decision_log, "PENDING_BLOCKS_MAX", 10_000)
     log = DecisionLog(tmp_path / "log.jsonl", 10**9, 3)
-    long = Request("r", prefix=tuple(range(1_000)))
+    long = Request("r", "", prefix=tuple(range(1_000)))
     for number in range(15):
         log.on_event(Event(number, number, RequestArrived(long)))
     log.on_event(ticks(15, 16)[0])
