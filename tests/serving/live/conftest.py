@@ -1,5 +1,6 @@
 """A real vLLM engine behind real gRPC, in a process of its own: one for all tests."""
 
+import asyncio
 import os
 import re
 import sys
@@ -35,6 +36,14 @@ class Live:
         """All chunks of a stream; greedy unless told otherwise."""
         request = inference_pb2.GenerateRequest(**({"temperature": 0} | fields))
         return [chunk async for chunk in self.inference.GenerateStream(request)]
+
+    async def call(self, request, metadata=()):
+        """All chunks of the stream that answers this request."""
+        return [chunk async for chunk in self.inference.GenerateStream(request, metadata=metadata)]
+
+    async def together(self, *calls):
+        """The chunks of several calls, made at once."""
+        return await asyncio.gather(*(self.call(*arguments) for arguments in calls))
 
     async def report_where(self, condition):
         """The first load report for which condition holds."""
