@@ -36,6 +36,7 @@ class _Pair:
     client: asyncio.StreamWriter
     target: asyncio.StreamWriter | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    is_half: bool = False  # the target has lost its end, and the client is not told
 
 
 class Relay:
@@ -109,7 +110,7 @@ class Relay:
                     task.cancel()
                 _set_to_reset(pair.target)
                 pair.target.transport.abort()
-                pair.target = None
+                pair.is_half = True
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -140,7 +141,7 @@ class Relay:
             asyncio.create_task(self._carry(target_reader, pair.client)),
         ]
         await asyncio.wait(pair.tasks, return_when=asyncio.FIRST_COMPLETED)
-        if pair.target is None:  # half open: swallow what the client still sends
+        if pair.is_half:
             while await reader.read(READ_BYTES_MAX):
                 pass
 

@@ -1,0 +1,125 @@
+"""`python -m benchmarks.chaos`: the failure matrix on a live fleet, every token checked."""
+
+import argparse
+import asyncio
+import itertools
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from benchmarks.chaos import overload, table
+from benchmarks.chaos.faults import COUNTING_ONLY, MATRIX, QUICK, Fault
+from benchmarks.chaos.leftovers import baseline, leftovers
+from benchmarks.chaos.load import Size
+from benchmarks.chaos.measure import Result, measure
+from benchmarks.chaos.opening import engine_scene, ray_scene
+from benchmarks.chaos.scene import Scene
+from benchmarks.chaos.stream import Question, Seen, listen
+from benchmarks.report import write_json
+from spillway.local.errors import LocalError
+from spillway.local.foreground import sigterm_as_interrupt
+from spillway.local.reporter import reporter_for_terminal
+from spillway.local.two_sites import built_in_model, fake_engine
+
+DEADLINE_S = 60.0  # of one stream
+ITL_S = 0.01  # of engines that count
+FULL = Size()
+SHORT = Size(streams=16, tokens_min=100, tokens_max=250)
+
+
+def main() -> int:
+    """0 where everything holds that is promised, 1 where something does not, 130 after Ctrl-C."""
+    options = _parser().parse_args()
+    started_s = time.monotonic()
+    try:
+        with sigterm_as_interrupt():
+            results = asyncio.run(_run(options))
+    except LocalError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("Interrupted: everything that was started has ended.")
+        return 130
+    table.show(results)
+    missed = list(table.misses(results))
+    for miss in missed:
+        print(f"NO   {miss}")
+    print(
+        f"{sum(one.streams for one in results)} streams and"
+        f" {sum(one.probes for one in results)} probes in {time.monotonic() - started_s:.0f} s"
+    )
+    if options.out is not None:
+        write_json(options.out, {"faults": [asdict(one) for one in results], "missed": missed})
+    return 1 if missed else 0
+
+
+async def _run(options: argparse.Namespace) -> list[Result]:
+    """What only engines that count can show is shown on plain ones, whatever the rest runs on."""
+    rng = random.Random(options.seed)
+    counting = _chosen(COUNTING_ONLY, options.only)
+    if options.quick:
+        async with engine_scene(ITL_S, say=_say) as scene:
+            return await _all(_chosen(QUICK, options.only), scene, SHORT, rng)
+    results: list[Result] = []
+    if options.plain:
+        counting = (*_chosen(MATRIX, options.only), *counting)
+    elif faults := _chosen(MATRIX, options.only):
+        serving = fake_engine() if options.fake else built_in_model()
+        with reporter_for_terminal() as reporter:
+            async with ray_scene(serving, reporter) as scene:
+                results += await _all(faults, scene, FULL, rng)
+    if counting:
+        async with engine_scene(ITL_S, say=_say) as scene:
+            results += await _all(counting, scene, FULL, rng)
+    if not options.only or "load" in options.only:
+        async with engine_scene(overload.ITL_S, overload.SLOTS, say=_say) as scene:
+            _say("ten times the load")
+            results.append(await overload.measure_overload(scene, rng))
+    return results
+
+
+def _chosen(faults: Sequence[Fault], words: Sequence[str]) -> tuple[Fault, ...]:
+    return tuple(one for one in faults if not words or any(word in one.name for word in words))
+
+
+async def _all(
+    faults: Sequence[Fault], scene: Scene, size: Size, rng: random.Random
+) -> list[Result]:
+    """One fault after the other, each on a scene that is whole."""
+    channels = itertools.cycle(scene.channels)
+
+    async def ask(question: Question) -> Seen:
+        return await listen(next(channels), question, DEADLINE_S)
+
+    results: list[Result] = []
+    before = baseline(scene)
+    for fault in faults:
+        _say(f"{fault.name}")
+        result = await measure(fault, scene, ask, size, rng)
+        results.append(replace(result, left=await leftovers(scene, before)))
+        if scene.router.runs and scene.router.pid != before.pid:
+            before = baseline(scene)
+    return results
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
+    parser.add_argument("--fake", action="store_true", help="engines that count, not vLLM's")
+    parser.add_argument("--plain", action="store_true", help="engines that count, without Ray")
+    parser.add_argument("--quick", action="store_true", help="two minutes: --plain, fewer faults")
+    parser.add_argument("--only", nargs="*", default=[], help="faults whose names have these words")
+    parser.add_argument("--seed", type=int, default=0, help="seeds prompts and lengths")
+    parser.add_argument("--out", type=Path, help="write the result as JSON here")
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""The failure matrix: what is done to the scene, what has to hold while it lasts, how it ends."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import grpc.aio
+
+from benchmarks.chaos.clients import misbehave
+from benchmarks.chaos.liar import Lie
+from benchmarks.chaos.poison import send_poison
+from benchmarks.chaos.relay import Link
+from benchmarks.chaos.scene import FAR, NEAR, Scene, signal_all
+from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
+
+Act = Callable[[Scene], Awaitable[None]]
+
+KILLED_PAUSE_MAX_S = 0.5
+STALLED_PAUSE_MAX_S = 1.5
+
+
+async def nothing(_scene: Scene) -> None:
+    """For a fault that needs no preparation, or ends by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row of the matrix. `strike` comes upon running streams, `heal` after `hold_s`."""
+
+    name: str
+    strike: Act
+    heal: Act = nothing
+    prepare: Act = nothing  # before there is any load
+    clean: Act = nothing  # when there is none any more
+    hold_s: float = 3.0
+    dead_site: str = ""  # where no new request should go between strike and heal
+    pause_p99_max_s: float | None = None  # what is aimed at for resumed streams
+
+
+async def _kill_engine(scene: Scene) -> None:
+    place = await scene.busiest(scene.near)
+    signal_all([scene.near.engine_pids()[place]], signal.SIGKILL)
+
+
+async def _mend_near(scene: Scene) -> None:
+    await scene.mend(scene.near)
+
+
+async def _mend_all(scene: Scene) -> None:
+    await scene.mend(scene.near)
+    await scene.mend(scene.far)
+
+
+async def _stop_near(scene: Scene) -> None:
+    signal_all(scene.near.engine_pids(), signal.SIGSTOP)
+
+
+async def _continue_near(scene: Scene) -> None:
+    """The engines go on with streams that have long been elsewhere: what they say is too late."""
+    signal_all(scene.near.engine_pids(), signal.SIGCONT)
+
+
+async def _replace_replica(scene: Scene) -> None:
+    await asyncio.to_thread(scene.near.replace)
+
+
+async def _kill_site(scene: Scene) -> None:
+    signal_all(scene.near.all_pids(), signal.SIGKILL)
+
+
+async def _stall_link(scene: Scene) -> None:
+    scene.relay.stall()
+
+
+async def _resume_link(scene: Scene) -> None:
+    scene.relay.resume()
+
+
+async def _reset_link(scene: Scene) -> None:
+    scene.relay.reset()
+
+
+async def _cut_link(scene: Scene) -> None:
+    scene.relay.cut()
+
+
+async def _half_open_link(scene: Scene) -> None:
+    scene.relay.half_open()
+
+
+async def _slow_link(scene: Scene) -> None:
+    scene.relay.link = Link(delay_s=0.1, bytes_per_s=50_000)
+
+
+async def _lossy_link(scene: Scene) -> None:
+    scene.relay.link = Link(delay_s=0.005, loss=0.02)
+
+
+async def _perfect_link(scene: Scene) -> None:
+    scene.relay.link = Link()
+
+
+async def _drain(scene: Scene) -> None:
+    async with grpc.aio.insecure_channel(scene.router.address) as channel:
+        await fleet_pb2_grpc.FleetStub(channel).Drain(fleet_pb2.DrainRequest(site=FAR))
+
+
+async def _undrain(scene: Scene) -> None:
+    async with grpc.aio.insecure_channel(scene.router.address) as channel:
+        await fleet_pb2_grpc.FleetStub(channel).Undrain(fleet_pb2.UndrainRequest(site=FAR))
+
+
+async def _end_lies(scene: Scene) -> None:
+    scene.lead()
+    scene.relay.cut()
+
+
+def _lying(lie: Lie) -> Fault:
+    async def prepare(scene: Scene) -> None:
+        scene.liar.tell(lie)
+        scene.relay.target = scene.liar.address
+        scene.relay.cut()
+
+    return Fault(f"load reports {lie.value}", nothing, prepare=prepare, clean=_end_lies)
+
+
+async def _replace_router(scene: Scene, number: signal.Signals) -> None:
+    scene.router.end(number)
+    await asyncio.to_thread(scene.router.wait_until_ended)
+    await asyncio.to_thread(scene.router.restart)
+
+
+async def _terminate_router(scene: Scene) -> None:
+    await _replace_router(scene, signal.SIGTERM)
+
+
+async def _kill_router(scene: Scene) -> None:
+    await _replace_router(scene, signal.SIGKILL)
+
+
+ENGINE_KILLED = Fault(
+    "engine killed (SIGKILL)",
+    _kill_engine,
+    _mend_near,
+    pause_p99_max_s=KILLED_PAUSE_MAX_S,
+)
+ENGINE_HANGS = Fault(
+    "engine hangs (SIGSTOP, later SIGCONT)",
+    _stop_near,
+    _continue_near,
+    hold_s=5.0,
+    dead_site=NEAR,
+    pause_p99_max_s=STALLED_PAUSE_MAX_S,
+)
+REPLICA_REPLACED = Fault("replica replaced", _replace_replica)
+SITE_KILLED = Fault(
+    "whole site killed",
+    _kill_site,
+    _mend_near,
+    dead_site=NEAR,
+    pause_p99_max_s=KILLED_PAUSE_MAX_S,
+)
+LINK_STALLS = Fault(
+    "link black-holed",
+    _stall_link,
+    _resume_link,
+    hold_s=5.0,
+    dead_site=FAR,
+    pause_p99_max_s=STALLED_PAUSE_MAX_S,
+)
+LINK_HALF_OPEN = Fault(
+    "link half open", _half_open_link, pause_p99_max_s=STALLED_PAUSE_MAX_S, hold_s=5.0
+)
+LINK_RESET = Fault("link reset", _reset_link, pause_p99_max_s=KILLED_PAUSE_MAX_S)
+LINK_CUT = Fault("link cut (FIN)", _cut_link, pause_p99_max_s=KILLED_PAUSE_MAX_S)
+LINK_SLOW = Fault("link slow", _slow_link, _perfect_link)
+LINK_LOSSY = Fault("link lossy", _lossy_link, _perfect_link)
+DRAIN = Fault("site drained", _drain, _undrain, dead_site=FAR)
+ROUTER_TERMINATED = Fault("router replaced (SIGTERM)", _terminate_router)
+ROUTER_KILLED = Fault("router killed (SIGKILL)", _kill_router)
+POISON = Fault("poison request", send_poison, _mend_all)
+CLIENTS = Fault("clients slow, leaving, vanished", misbehave, hold_s=1.0)
+REPORTS = tuple(_lying(lie) for lie in Lie)
+
+COUNTING_ONLY = (POISON,)
+"""What only engines that count can suffer."""
+
+MATRIX = (
+    LINK_STALLS,
+    LINK_HALF_OPEN,
+    LINK_RESET,
+    LINK_CUT,
+    LINK_SLOW,
+    LINK_LOSSY,
+    ENGINE_HANGS,
+    ENGINE_KILLED,
+    REPLICA_REPLACED,
+    DRAIN,
+    *REPORTS,
+    CLIENTS,
+    ROUTER_TERMINATED,
+    ROUTER_KILLED,
+    SITE_KILLED,
+)
+QUICK = tuple(
+    replace(fault, hold_s=min(fault.hold_s, 3.0))
+    for fault in (LINK_STALLS, LINK_RESET, LINK_HALF_OPEN, ENGINE_HANGS, ENGINE_KILLED, DRAIN)
+)

@@ -1,0 +1,105 @@
+"""One fault under load, from a healthy scene to a clean one: what the clients saw of it."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.chaos.faults import Fault
+from benchmarks.chaos.load import Ask, Size, load
+from benchmarks.chaos.scene import Scene
+from benchmarks.chaos.stream import Seen
+from benchmarks.serving.summary import quantile
+
+WARM_S = 2.0  # streams are well under way on both sites
+AFTER_S = 1.5  # load goes on for so long after the heal
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A row of the table. Tokens counted over all streams and probes; times in seconds."""
+
+    fault: str
+    streams: int
+    probes: int
+    resumed: int
+    lost: int
+    repeated: int
+    wrong: int
+    errors: dict[str, int]
+    error_detail: str
+    pause_p50_s: float
+    pause_p99_s: float
+    pause_p99_max_s: float | None
+    silence_max_s: float  # the longest between two tokens of any stream, resumed or not
+    avoided_after_s: float  # the last new request that met the dead part began so long after
+    failed_attempts_max: int  # of one new request
+    left: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)  # sentences on what must not be
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every token that anybody was given was right, once and in order."""
+        return not (self.lost or self.repeated or self.wrong)
+
+
+async def measure(fault: Fault, scene: Scene, ask: Ask, size: Size, rng: random.Random) -> Result:
+    """Prepare, load, strike, hold, heal, and hear every stream out."""
+    await fault.prepare(scene)
+    await scene.until_healthy()
+    async with load(ask, size, rng, recites=scene.recites) as heard:
+        await asyncio.sleep(WARM_S)
+        struck_s = time.monotonic()
+        await fault.strike(scene)
+        await asyncio.sleep(fault.hold_s)
+        healed_s = time.monotonic()
+        await fault.heal(scene)
+        await asyncio.sleep(AFTER_S)
+    await fault.clean(scene)
+    found = _result(fault, heard.streams, heard.probes, struck_s, healed_s)
+    found.notes.extend(scene.notes)
+    found.broken.extend(scene.broken)
+    scene.notes.clear()
+    scene.broken.clear()
+    return found
+
+
+def _result(
+    fault: Fault,
+    streams: Sequence[Seen],
+    probes: Sequence[Seen],
+    struck_s: float,
+    healed_s: float,
+) -> Result:
+    everything = [*streams, *probes]
+    differences = [seen.difference for seen in everything]
+    failed = [seen for seen in everything if seen.status != "OK"]
+    pauses = [seen.pause_s(struck_s) for seen in everything if seen.resumed]
+    new = [seen for seen in everything if struck_s < seen.begun_s < healed_s]
+    met = [seen.begun_s - struck_s for seen in new if _met(seen, fault)]
+    return Result(
+        fault=fault.name,
+        streams=len(streams),
+        probes=len(probes),
+        resumed=sum(seen.resumed > 0 for seen in everything),
+        lost=sum(one.lost for one in differences),
+        repeated=sum(one.repeated for one in differences),
+        wrong=sum(one.wrong for one in differences),
+        errors=dict(Counter(seen.status for seen in failed)),
+        error_detail=failed[0].detail if failed else "",
+        pause_p50_s=quantile(pauses, 0.5),
+        pause_p99_s=quantile(pauses, 0.99),
+        pause_p99_max_s=fault.pause_p99_max_s,
+        silence_max_s=max((seen.pause_s(struck_s) for seen in everything), default=0.0),
+        avoided_after_s=max(met, default=0.0),
+        failed_attempts_max=max((seen.attempts - 1 for seen in new), default=0),
+    )
+
+
+def _met(seen: Seen, fault: Fault) -> bool:
+    """Whether a new request met the dead part: it failed there first, or was still sent there."""
+    sent_there = bool(fault.dead_site) and seen.endpoint.startswith(f"{fault.dead_site}/")
+    return seen.attempts > 1 or seen.status != "OK" or sent_there

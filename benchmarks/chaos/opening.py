@@ -1,0 +1,106 @@
+"""Opens scenes: of plain engine processes, or of a local fleet of Ray clusters."""
+
+import asyncio
+import contextlib
+import random
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+
+from benchmarks.chaos.engines import EngineSite
+from benchmarks.chaos.liar import Liar
+from benchmarks.chaos.poison import POISON
+from benchmarks.chaos.ray_site import RaySite
+from benchmarks.chaos.relay import Relay
+from benchmarks.chaos.router_process import RouterProcess
+from benchmarks.chaos.scene import FAR, NEAR, ChaosSite, Scene
+from benchmarks.chaos.stream import CHANNEL_OPTIONS
+from router.live.settings import SiteAccess
+from router.policy.fleet import Fleet, Site, SiteKind, SloClass
+from router.policy.units import NS_PER_MS, NS_PER_S
+from spillway.local.fleet import LocalFleet
+from spillway.local.plan import FleetPlan, SitePlan
+from spillway.local.ray_head import HOST
+from spillway.local.reporter import Reporter
+from spillway.local.site import APPLICATION
+
+SLO = SloClass("interactive", ttft_ns=2 * NS_PER_S, itl_ns=500 * NS_PER_MS)
+SITES = (Site(NEAR, SiteKind.HOME), Site(FAR, SiteKind.HOME))
+CONNECTIONS = 4
+NEAR_ENGINES, FAR_ENGINES = 2, 1
+SLOTS = 32  # of each engine: a site alone has room for all
+
+
+@contextlib.asynccontextmanager
+async def engine_scene(
+    itl_s: float, slots: int = SLOTS, say: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Scene]:
+    """Three engines that count, as plain processes, without Ray."""
+    folder = Path(tempfile.gettempdir()) / f"chaos-{random.SystemRandom().getrandbits(24):06x}"
+    arguments = {
+        "model": "counting",
+        "engine": "fake",
+        "fake.itl_s": itl_s,
+        "fake.max_running": slots,
+        "fake.poison": POISON,
+    }
+    say("starting engines")
+    near = EngineSite(NEAR, NEAR_ENGINES, arguments, folder)
+    far = EngineSite(FAR, FAR_ENGINES, arguments, folder)
+    try:
+        await asyncio.to_thread(near.wait_until_serving)
+        await asyncio.to_thread(far.wait_until_serving)
+        access = SiteAccess(NEAR, endpoints=tuple(near.addresses()))
+        async with _scene(near, far, access, None, folder, recites=False) as scene:
+            yield scene
+    finally:
+        await asyncio.gather(asyncio.to_thread(near.stop), asyncio.to_thread(far.stop))
+
+
+@contextlib.asynccontextmanager
+async def ray_scene(serving: Mapping[str, Any], reporter: Reporter) -> AsyncIterator[Scene]:
+    """Two Ray clusters with a replica each; `serving` holds arguments of serving.app:build."""
+    plans = [SitePlan(site.name, site.kind, serving) for site in SITES]
+    with LocalFleet(FleetPlan(tuple(plans), (SLO,)), reporter) as fleet:
+        await asyncio.to_thread(fleet.start_sites)
+        near, far = (
+            RaySite(fleet, plan, lambda words: reporter.say("mend", words)) for plan in plans
+        )
+        async with Relay(near.dashboard) as door:
+            access = SiteAccess(NEAR, f"http://{door.address}", APPLICATION, host=HOST)
+            recites = serving.get("engine") != "fake"
+            async with _scene(near, far, access, door, fleet.folder, recites=recites) as scene:
+                yield scene
+
+
+@contextlib.asynccontextmanager
+async def _scene(
+    near: ChaosSite,
+    far: ChaosSite,
+    near_access: SiteAccess,
+    door: Relay | None,
+    folder: Path,
+    *,
+    recites: bool,
+) -> AsyncIterator[Scene]:
+    """The relays, the router and the connections to it, over two sites that serve."""
+    fleet = Fleet(SITES, (SLO,), SLO.name)
+    async with contextlib.AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(Relay(far.addresses()[0]))
+        liar = await stack.enter_async_context(Liar(far.addresses()[0]))
+        access = (near_access, SiteAccess(FAR, endpoints=(relay.address,)))
+        router = RouterProcess(fleet, access, folder / "router")
+        stack.push_async_callback(asyncio.to_thread, router.stop)
+        channels = [
+            await stack.enter_async_context(
+                grpc.aio.insecure_channel(router.address, CHANNEL_OPTIONS)
+            )
+            for _ in range(CONNECTIONS)
+        ]
+        replicas = len(near.addresses()) + len(far.addresses())
+        scene = Scene(near, far, relay, door, liar, router, channels, recites, replicas)
+        await scene.until_healthy()
+        yield scene

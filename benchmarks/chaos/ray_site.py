@@ -1,0 +1,73 @@
+"""A site that is a Ray cluster of its own, with engines behind Serve: what a fleet is made of."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spillway.local.descendants import descendants
+from spillway.local.fleet import LocalFleet
+from spillway.local.plan import SitePlan
+from spillway.local.site import APPLICATION, APPLICATION_DEADLINE_S, LocalSite, serve_config
+
+_REPLICA = b"ray::ServeReplica"
+_ENGINE = b"VLLM::EngineCore"
+
+
+class RaySite:
+    """One site of a local fleet; see benchmarks.chaos.scene.ChaosSite."""
+
+    def __init__(self, fleet: LocalFleet, plan: SitePlan, say: Callable[[str], None]) -> None:
+        self.name = plan.name
+        self._fleet = fleet
+        self._plan = plan
+        self._say = say
+        self._version = 0
+
+    @property
+    def _site(self) -> LocalSite:
+        return self._fleet.sites[self.name]
+
+    @property
+    def dashboard(self) -> str:
+        """host:port of its dashboard."""
+        return self._site.ports.dashboard_url.removeprefix("http://")
+
+    def addresses(self) -> list[str]:
+        """Where its replicas serve, by Serve's list."""
+        return self._site.replica_addresses()
+
+    def engine_pids(self) -> list[int]:
+        """The process of each engine: vLLM's own, or the replica's where that is the engine."""
+        pids = self.all_pids()
+        engines = [pid for pid in pids if _command(pid).startswith(_ENGINE)]
+        return engines or [pid for pid in pids if _command(pid).startswith(_REPLICA)]
+
+    def all_pids(self) -> list[int]:
+        """Every process of the cluster."""
+        return [pid for pid, _ in descendants(self._site.kept.pid)]
+
+    def alive(self) -> int:
+        """How many replicas run, by Serve's list."""
+        return self._site.serve.applications()[APPLICATION].replicas_running
+
+    def replace(self) -> None:
+        """Have Serve replace the replicas: a new version of the application is deployed."""
+        self._version += 1
+        config = serve_config(self._plan, self._site.ports)
+        arguments = config["applications"][0]["args"]
+        arguments["env"] = {**arguments.get("env", {}), "CHAOS_VERSION": str(self._version)}
+        self._site.serve.deploy(config)
+        self._site.serve.wait_until_running(APPLICATION, APPLICATION_DEADLINE_S)
+
+    def mend(self) -> None:
+        """Have all replicas serve; a cluster that has ended is started again, on other ports."""
+        if not self._site.kept.running:
+            self._site.stop()
+            self._fleet.launch_site(self._plan).start(self._say)
+        self._site.serve.wait_until_running(APPLICATION, APPLICATION_DEADLINE_S)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""
