@@ -94,6 +94,7 @@ class Scene:
         self, holds: Callable[[fleet_pb2.FleetState], bool], wanted: str, deadline_s: float
     ) -> None:
         """Wait until the router's state is as `wanted`. Raises SceneError where it never is."""
+        last = ""
         give_up = time.monotonic() + deadline_s
         while time.monotonic() < give_up:
             with contextlib.suppress(grpc.aio.AioRpcError):
@@ -101,8 +102,9 @@ class Scene:
                     async for state in states:
                         if holds(state):
                             return
+                        last = _health(state)
             await asyncio.sleep(WATCH_INTERVAL_MS / 1000)
-        raise SceneError(f"After {deadline_s:.0f} s it does not hold that {wanted}.")
+        raise SceneError(f"After {deadline_s:.0f} s it does not hold that {wanted}: {last}.")
 
     async def until_healthy(self) -> None:
         """Wait until every replica takes requests."""
@@ -150,3 +152,11 @@ def signal_all(pids: Sequence[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+
+def _health(state: fleet_pb2.FleetState) -> str:
+    ends = [end for site in state.sites for end in site.endpoints]
+    names = fleet_pb2.EndpointState.Health.Name
+    return (
+        ", ".join(f"{end.name} is {names(end.health)}" for end in ends) or "no endpoint is listed"
+    )

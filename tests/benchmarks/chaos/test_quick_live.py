@@ -19,5 +19,5 @@ def test_no_token_is_lost_repeated_or_wrong_whatever_dies(tmp_path):
     assert len(faults) >= 6
     for fault in faults:
         assert fault["streams"] > 0, run.stdout
-        assert not (fault["lost"] or fault["repeated"] or fault["wrong"]), run.stdout
+        assert fault["lost"] == fault["repeated"] == fault["wrong"] == 0, run.stdout
         assert not fault["left"], run.stdout
