@@ -67,9 +67,13 @@ class Attempt:
         "call",
         "given_up",
         "id",
+        "is_writing",
         "last",
         "message_bytes",
         "messages",
+        "moved_ns",
+        "read",
+        "seen",
         "send",
     )
 
@@ -79,6 +83,10 @@ class Attempt:
         self.call: Any = None  # gRPC's, while it runs
         self.given_up: Failure | None = None
         self.messages = 0  # that reached the client
+        self.read = 0  # that came from the endpoint
+        self.is_writing = False  # one of them, to a client that may be slow
+        self.seen = 0  # of those read, at the last look of router.live.vigil,
+        self.moved_ns = now_ns()  # and when there were more than before
         self.message_bytes = 0
         self.last = b""
         self._core = core

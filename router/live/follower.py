@@ -2,11 +2,13 @@
 
 The connection decides whether an endpoint takes requests: its loss is known within milliseconds,
 where lists lag by seconds. A link that swallows packets breaks no connection, so two probes in a
-row without an answer count as a loss, too; and an endpoint that says NOT_SERVING is as good as
+row without an answer count as a loss, too, and so does a single one where load reports have stopped
+coming; and an endpoint that says NOT_SERVING is as good as
 lost.
 """
 
 import asyncio
+import contextlib
 import random
 from dataclasses import dataclass
 from typing import Final
@@ -22,10 +24,14 @@ from router.live.timed_core import TimedCore
 from router.observe.event import ConnectionChanged, EndpointUp, Happening, RoundTripMeasured
 from router.policy.endpoint import Endpoint
 from router.policy.identity import UNKNOWN, EngineIdentity
+from router.policy.units import seconds
 
 _READY: Final = grpc.ChannelConnectivity.READY
 _IDENTIFY_TIMEOUT_S: Final = 5.0
 _UNANSWERED_MAX: Final = 2
+_DOUBT_S: Final = 0.25
+_DOUBT_RTTS: Final = 4
+"""How long a silent endpoint has to answer: a moment, and some round trips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,9 @@ class Follower:
         self.identity: Identity | None = None
         self.connected = False
         self.engine = UNKNOWN
-        self.load = LoadWatch(core, name, channel, pace.load_silence_max_s, self._learn)
+        self.load = LoadWatch(
+            core, name, channel, pace.load_silence_max_s, self._learn, self._on_report
+        )
         self._core = core
         self._site = site
         self._name = name
@@ -53,6 +61,8 @@ class Follower:
         self._pace = pace
         self._check = HealthStub(channel).Check
         self._unanswered = 0
+        self._rtt_ns = 0
+        self._silent = asyncio.Event()
         self._serving = True
         self._ready = asyncio.Event()
         self._known = asyncio.Event()  # ready, and it has said who it is
@@ -62,6 +72,16 @@ class Follower:
     def leave(self) -> None:
         """The endpoint is no longer listed: from now on the core hears nothing of it."""
         self._left = True
+
+    def doubt(self) -> None:
+        """Its reports have stopped coming: asked at once, it has to answer at once."""
+        self._silent.set()
+
+    def _on_report(self) -> None:
+        """A report came: whatever was thought of it, it lives and can be reached."""
+        if self._unanswered:
+            self._unanswered = 0
+            self._settle()
 
     async def run(self) -> None:
         """Connects, and follows the endpoint through losses of its connection, until cancelled."""
@@ -103,6 +123,7 @@ class Follower:
     def _meet(self, identity: Identity) -> None:
         self._list(identity)
         self._tell(RoundTripMeasured(self._name, identity.rtt_ns))
+        self._rtt_ns = identity.rtt_ns
         self._unanswered, self._serving = 0, True
         self._known.set()
         self._settle()
@@ -127,18 +148,26 @@ class Follower:
         self._tell(EndpointUp(endpoint))
 
     async def _probe(self) -> None:
+        interval_s = self._pace.rtt_interval_s
         while True:
             await self._known.wait()
-            answer = await probe(self._check, self._pace.rtt_interval_s)
-            self._judge(answer)
-            await asyncio.sleep(self._pace.rtt_interval_s * random.uniform(0.9, 1.1))
+            in_doubt = self._silent.is_set()
+            wait_s = min(interval_s, _DOUBT_S + _DOUBT_RTTS * seconds(self._rtt_ns))
+            answer = await probe(self._check, wait_s if in_doubt else interval_s)
+            self._judge(answer, in_doubt=in_doubt)
+            await asyncio.sleep(min(_DOUBT_S, interval_s))  # at most so often, whatever is asked
+            self._silent.clear()
+            pause_s = interval_s * random.uniform(0.9, 1.1) - _DOUBT_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._silent.wait(), max(0.0, pause_s))
 
-    def _judge(self, answer: Answer) -> None:
+    def _judge(self, answer: Answer, *, in_doubt: bool) -> None:
         if answer.rtt_ns is None:
-            self._unanswered += 1
+            self._unanswered += _UNANSWERED_MAX if in_doubt else 1
         else:
             self._unanswered = 0
             self._serving = answer.serving
+            self._rtt_ns = answer.rtt_ns
             self._tell(RoundTripMeasured(self._name, answer.rtt_ns))
         self._settle()
 

@@ -56,8 +56,8 @@ class Inference:
         self._memory = memory
         self._on_call = on_call
         self._count = 0
-        self._open = 0
         self._by_client_id: dict[str, Turn] = {}
+        self.turns: set[Turn] = set()  # that are not over
         self.draining = False
         self.idle = asyncio.Event()  # no call is open
         self.idle.set()
@@ -65,7 +65,7 @@ class Inference:
     @property
     def open_calls(self) -> int:
         """Calls that have not ended."""
-        return self._open
+        return len(self.turns)
 
     def running_at(self, client_id: str) -> tuple[str, str] | None:
         """Where the request with this id of its sender's runs, and by which id, if it does."""
@@ -142,6 +142,7 @@ class Inference:
             call = endpoint.generate(
                 raw, timeout=turn.remaining_s, metadata=turn.incoming.forwarded
             )
+            attempt.call = call
             try:
                 message: bytes = await call
                 attempt.messages = 1
@@ -149,9 +150,15 @@ class Inference:
                 attempt.last = message
                 turn.succeed(attempt, await call.trailing_metadata())
             except grpc.aio.AioRpcError as error:
-                turn.fail(attempt, failure_of(error))
+                turn.fail(attempt, attempt.given_up or failure_of(error))
+                return b""
+            except asyncio.CancelledError:
+                if attempt.given_up is None or _is_cancelled():
+                    raise
+                turn.fail(attempt, attempt.given_up)
                 return b""
             finally:
+                attempt.call = None
                 call.cancel()
             return message
 
@@ -166,7 +173,7 @@ class Inference:
         streams = method == "GenerateStream"
         turn = Turn(self._core, incoming, Transcript(raw, self._memory) if streams else None)
         turn.begin()
-        self._open += 1
+        self.turns.add(turn)
         self.idle.clear()
         if incoming.client_id:
             self._by_client_id[incoming.client_id] = turn
@@ -176,9 +183,9 @@ class Inference:
         """Reads a call that may come in; CallError for one that may not."""
         if self.draining:
             raise unavailable("this router is draining")
-        if self._open >= self._streams_max:
+        if len(self.turns) >= self._streams_max:
             raise overloaded(
-                f"{self._open} calls are open, the most that this router takes (streams_max)",
+                f"{len(self.turns)} calls are open, the most that this router takes (streams_max)",
                 _RETRY_AFTER_NS,
             )
         remaining_s = context.time_remaining()
@@ -205,8 +212,8 @@ class Inference:
         turn.abandon()
         if turn.transcript is not None:
             turn.transcript.close()
-        self._open -= 1
-        if not self._open:
+        self.turns.discard(turn)
+        if not self.turns:
             self.idle.set()
         if turn.incoming.client_id:
             del self._by_client_id[turn.incoming.client_id]
@@ -226,10 +233,13 @@ async def _passed_on(
         while message is not end and attempt.given_up is None:
             attempt.last = message
             attempt.message_bytes += len(message)
+            attempt.read += 1
             given = pass_on(message)
             if given is not None:
-                attempt.messages += 1
+                attempt.is_writing = True
                 await write(given)
+                attempt.is_writing = False
+                attempt.messages += 1
             message = await read()
     except grpc.aio.AioRpcError as error:
         return attempt.given_up or failure_of(error)

@@ -38,8 +38,9 @@ class LoadWatch:
         channel: grpc.aio.Channel,
         silence_max_s: float,
         on_identity: Callable[[EngineIdentity], None],
+        on_report: Callable[[], None],
     ) -> None:
-        """`on_identity` hears what the endpoint says it runs, whenever it says so."""
+        """`on_identity` hears what the endpoint says it runs, `on_report` that it said anything."""
         self.last: pb.LoadReport | None = None
         self.tokens_per_s = 0.0
         self._core = core
@@ -47,6 +48,7 @@ class LoadWatch:
         self._stub = LoadStub(channel)
         self._silence_max_s = silence_max_s
         self._on_identity = on_identity
+        self._on_report = on_report
         self._rate_from = (0, 0)  # tokens generated, when
 
     async def run(self, may_ask: asyncio.Event, on_restart: Callable[[], None]) -> None:
@@ -83,6 +85,7 @@ class LoadWatch:
     def _hear(self, report: pb.LoadReport) -> None:
         self._measure_rate(report)
         self.last = report
+        self._on_report()
         if report.HasField("identity"):
             self._on_identity(_identity(report.identity))
         self._core.tell(LoadHeard(_to_core(self._endpoint, report)))

@@ -29,6 +29,7 @@ from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess
 from router.live.timed_core import TimedCore, now_ns
+from router.live.vigil import Vigil
 from router.observe.decision_log import DecisionLog
 from router.observe.event import Ticked
 from router.observe.sinks import Sinks
@@ -134,6 +135,8 @@ class Router:
         for way in self._access:
             self._discover(way, http)
         self._run(self._tick(), "tick")
+        vigil = Vigil(self._core, self._roster, self._inference.turns)
+        self._run(vigil.run(), "vigil")
         opened.push_async_callback(self._stop_server, server)
         await server.start()
 

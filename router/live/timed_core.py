@@ -10,6 +10,7 @@ from router.policy.decision import Decision
 from router.policy.fleet import Fleet
 from router.policy.request import Request
 from router.policy.snapshot import FleetSnapshot
+from router.policy.vigil import Beat
 
 
 def now_ns() -> int:
@@ -46,6 +47,14 @@ class TimedCore:
         rng = random.Random()
         rng.setstate(self._rng.getstate())
         return self._core.explain(request, now_ns(), rng)
+
+    def is_silent(self, endpoint: str) -> bool:
+        """Whether an endpoint's load reports fail to come."""
+        return self._core.is_silent(endpoint, now_ns())
+
+    def given_up(self, beat: Beat) -> tuple[str, ...]:
+        """The requests of a beat that will give nothing more, to be ended as STALLED."""
+        return self._core.given_up(beat, now_ns())
 
     def snapshot(self) -> FleetSnapshot:
         """The state of the fleet now."""

@@ -23,6 +23,7 @@ from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, snapshot_site
 from router.policy.tracked import Tracked
+from router.policy.vigil import Beat, given_up
 
 
 class RouterCore:
@@ -121,6 +122,23 @@ class RouterCore:
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
         """The decision that this request would get, without any effect."""
         return self._decider.decide(request, (), now, rng).decision
+
+    def is_silent(self, endpoint: str, now: int) -> bool:
+        """Whether an endpoint's load reports fail to come: it should be asked whether it lives."""
+        tracked = self._registry.by_name.get(endpoint)
+        return tracked is not None and tracked.liveness.is_silent(now)
+
+    def given_up(self, beat: Beat, now: int) -> tuple[str, ...]:
+        """The requests among an endpoint's silent ones that will give nothing more.
+
+        They are for the caller to end, as STALLED. No decision depends on this call, only on that.
+        """
+        tracked = self._registry.by_name.get(beat.endpoint)
+        if tracked is None:
+            return ()
+        if beat.ended_ns:
+            tracked.liveness.tokens.add(beat.ended_ns, now)
+        return given_up(tracked, self._flights, beat, now)
 
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""

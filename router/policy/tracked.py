@@ -7,6 +7,7 @@ from router.policy.decode_speed import DecodeSpeed
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
 from router.policy.flight import Flight
+from router.policy.liveness import Liveness
 from router.policy.load import LoadReport
 from router.policy.occupancy import Occupancy
 from router.policy.outcome import FAILURES, End, Ended
@@ -60,6 +61,7 @@ class Tracked:
         "in_flight",
         "is_clear",
         "last_first_ns",
+        "liveness",
         "name",
         "occupancy",
         "pending",
@@ -92,6 +94,7 @@ class Tracked:
         self.ttft = TtftPredictor(confidences, prior.costs)
         self.decode = DecodeSpeed(prior.itl_base_ns, prior.itl_stream_ns)
         self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
+        self.liveness = Liveness()
         self.is_clear = True  # nothing speaks against sending to it
         self.in_flight = 0
         self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
@@ -163,6 +166,7 @@ class Tracked:
 
     def hear(self, report: LoadReport, now: int) -> None:
         """Take in a load report."""
+        self.liveness.on_report(now)
         # What was sent within the last round trip had not arrived when the report was made.
         since = now - self.round_trip.mean_ns
         unseen = unseen_tokens = 0
@@ -260,6 +264,8 @@ class Tracked:
             if self._was_connected and not self.connected:
                 self.breaker.on_reconnected(now)
             self._was_connected = True
+        else:
+            self.liveness.on_lost()
         self.connected = connected
         self.settle()
 

@@ -5,12 +5,11 @@ import contextlib
 import signal
 import sys
 import time
-from itertools import islice
 
 import grpc
 
-from serving.counting import count_on
-from tests.router.live.conftest import address, ask, engine, route
+from tests.router.live.conftest import address, ask, engine, route, until
+from tests.router.live.counting import counted_on
 
 PROGRAM = """
 import asyncio, sys
@@ -54,7 +53,7 @@ async def test_streams_of_a_killed_process_go_on_elsewhere():
         child.send_signal(signal.SIGKILL)
         for number, (call, first) in enumerate(zip(calls, begun, strict=True)):
             chunks = [first, *[chunk async for chunk in drained(call)]]
-            assert "".join(chunk.outputs.text for chunk in chunks) == counted_on(number, 500)
+            assert "".join(chunk.outputs.text for chunk in chunks) == counted_on(str(number), 500)
             assert not any(chunk.outputs.token_ids for chunk in chunks)
             assert not any(chunk.prompt_info.token_ids for chunk in chunks)
             assert chunks[-1].outputs.finish_info.num_output_tokens == 500
@@ -84,9 +83,26 @@ async def test_a_stopped_process_is_avoided_until_it_goes_on():
         await routed.until_up(2)
 
 
-def counted_on(number, tokens):
-    """What the fake engine says after a number: the next ones, a token for each byte."""
-    return bytes(islice(count_on(str(number).encode()), tokens)).decode()
+async def test_streams_of_a_stopped_process_go_on_elsewhere():
+    """Nothing says that it is stopped but its silence; what it says later reaches nobody."""
+    async with (
+        process() as (child, doomed),
+        engine(itl_s=0.005) as other,
+        route({"home": [doomed], "cloud": [address(other)]}) as routed,
+    ):
+        calls = [routed.inference.GenerateStream(ask(str(n), 500)) for n in range(5)]
+        begun = [await call.read() for call in calls]
+        child.send_signal(signal.SIGSTOP)
+        stopped_s = time.monotonic()
+        await until(lambda: other.replica.in_flight == 5)
+        pause_s = time.monotonic() - stopped_s
+        child.send_signal(signal.SIGCONT)
+        for number, (call, first) in enumerate(zip(calls, begun, strict=True)):
+            chunks = [first, *[chunk async for chunk in drained(call)]]
+            assert "".join(chunk.outputs.text for chunk in chunks) == counted_on(str(number), 500)
+            assert dict(await call.trailing_metadata())["x-spillway-resumed"] == "1"
+        assert pause_s < 1.5
+        await routed.until_up(2)
 
 
 async def drained(call):

@@ -1,0 +1,98 @@
+"""Looks over all open attempts, some times a second, for those that have fallen silent.
+
+A message costs nothing for it: what is compared is how many have come. The looks themselves never
+take more than a fiftieth of the time, however many streams there are; with many, they are fewer.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+import grpc
+
+from router.live.attempt import Attempt, Failure
+from router.live.roster import Roster
+from router.live.timed_core import TimedCore, now_ns
+from router.live.turn import Turn
+from router.policy.outcome import End
+from router.policy.units import NS_PER_MS, NS_PER_S
+from router.policy.vigil import Beat
+
+_LOOK_S: Final = 0.05
+_COST_SHARE: Final = 0.02
+_TELLING_NS: Final = 100 * NS_PER_MS
+"""A shorter silence is not told to the core: no endpoint is given up for it."""
+
+_OWN_PAUSE_NS: Final = 100 * NS_PER_MS
+"""Who has itself been away for longer cannot say who else was."""
+
+
+class Vigil:
+    """Gives up attempts that the core takes for stalled, and asks endpoints that are silent."""
+
+    def __init__(self, core: TimedCore, roster: Roster, turns: Iterable[Turn]) -> None:
+        self._core = core
+        self._roster = roster
+        self._turns = turns
+        self._looked_ns = now_ns()
+
+    async def run(self) -> None:
+        """Looks again and again, until cancelled."""
+        pause_s = _LOOK_S
+        while True:
+            self._looked_ns = now_ns()
+            await asyncio.sleep(pause_s)
+            begun_s = time.perf_counter()
+            self.look(round(pause_s * NS_PER_S))
+            pause_s = max(_LOOK_S, (time.perf_counter() - begun_s) / _COST_SHARE)
+
+    def look(self, pause_ns: int) -> None:
+        """Look once, after a pause that was meant to be this long."""
+        now = now_ns()
+        late_ns = now - self._looked_ns - pause_ns
+        if late_ns > _OWN_PAUSE_NS:
+            for turn in self._turns:
+                if turn.attempt is not None:
+                    turn.attempt.moved_ns += late_ns
+            return  # what has come meanwhile is read first
+        by_endpoint: defaultdict[str, list[Attempt]] = defaultdict(list)
+        for turn in self._turns:
+            if turn.attempt is not None:
+                by_endpoint[turn.attempt.send.endpoint].append(turn.attempt)
+        for name, attempts in by_endpoint.items():
+            self._look_at(name, attempts, now)
+        for endpoint in self._roster:
+            if endpoint.follower.connected and self._core.is_silent(endpoint.name):
+                endpoint.follower.doubt()
+
+    def _look_at(self, name: str, attempts: list[Attempt], now: int) -> None:
+        ended_ns, latest_ns, silent = 0, 0, []
+        for attempt in attempts:
+            if attempt.seen != attempt.read or attempt.is_writing:
+                if attempt.seen and not attempt.is_writing:
+                    ended_ns = max(ended_ns, now - attempt.moved_ns)
+                attempt.seen, attempt.moved_ns = attempt.read, now
+            elif now - attempt.moved_ns >= _TELLING_NS:
+                silent.append(attempt)
+            if attempt.read:
+                latest_ns = max(latest_ns, attempt.moved_ns)
+        if ended_ns < _TELLING_NS:
+            ended_ns = 0
+        if not (silent or ended_ns):
+            return
+        silences = tuple((a.send.request, now - a.moved_ns) for a in silent)
+        gone = set(self._core.given_up(Beat(name, now - latest_ns, ended_ns, silences)))
+        for attempt in silent:
+            if attempt.send.request in gone:
+                attempt.give_up(_stalled(attempt, now))
+
+
+def _stalled(attempt: Attempt, now: int) -> Failure:
+    silent_s = (now - attempt.moved_ns) / NS_PER_S
+    return Failure(
+        End.STALLED,
+        grpc.StatusCode.UNAVAILABLE,
+        f"nothing came from {attempt.send.endpoint} for {silent_s:.1f} s",
+    )

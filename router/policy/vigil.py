@@ -1,0 +1,68 @@
+"""Looks over the streams of one endpoint that are silent: which of them are given up?"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from router.policy.flight import Flight
+from router.policy.stall import Signs, is_stalled, patience_ns
+from router.policy.tracked import Tracked
+
+_STEP_TOKENS_MAX = 2_048  # of prompts that an engine prefills between two tokens of a stream
+_PATIENCES = 4  # for a first token that is overdue where reports come
+
+
+class Beat(NamedTuple):
+    """What whoever holds the streams of one endpoint saw of them. Times in nanoseconds."""
+
+    endpoint: str
+    quiet_ns: int  # since any of them went on
+    ended_ns: int  # the longest silence that has ended since the last beat; 0: none worth telling
+    silent: tuple[tuple[str, int], ...]  # those that are silent, by request, and for how long
+
+
+def given_up(
+    tracked: Tracked, flights: Mapping[str, Flight], beat: Beat, now: int
+) -> tuple[str, ...]:
+    """The requests of a beat whose attempts will give nothing more."""
+    signs = signs_of(tracked, beat.quiet_ns, now)
+    stalled = []
+    for request, silent_ns in beat.silent:
+        flight = flights.get(request)
+        if flight is not None and flight.endpoint == beat.endpoint:
+            if not flight.request.streams:
+                # Only that nobody is there any more says anything of an answer that comes whole.
+                gone = not signs.connected and is_stalled(silent_ns, signs)
+            elif flight.first_ns:
+                gone = is_stalled(silent_ns, signs)
+            else:
+                gone = _is_overdue(flight, silent_ns, signs, now)
+            if gone:
+                stalled.append(request)
+    return tuple(stalled)
+
+
+def signs_of(tracked: Tracked, quiet_ns: int, now: int) -> Signs:
+    """What the silence of a stream at an endpoint is held against."""
+    report, slots = tracked.occupancy.report, tracked.occupancy.slots
+    beside = tracked.standing_at(now)[0]
+    itl_ns = tracked.decode.itl_ns(min(beside, slots) if slots else beside)
+    liveness = tracked.liveness
+    return Signs(
+        itl_ns=max(itl_ns, float(report.itl_ns)) if report is not None else itl_ns,
+        longest_ns=liveness.tokens.value_at(now),
+        step_ns=min(tracked.tokens_ahead, _STEP_TOKENS_MAX) * tracked.ttft.token_ns,
+        quiet_ns=quiet_ns,
+        connected=tracked.connected,
+        reports=liveness.has_reported and not liveness.is_silent(now),
+        waiting=report is not None and report.waiting > 0,
+    )
+
+
+def _is_overdue(flight: Flight, waited_ns: int, signs: Signs, now: int) -> bool:
+    """Whether a first token is given up. The promise holds for as long as anybody is there."""
+    if not signs.connected:
+        return is_stalled(waited_ns, signs)
+    promised_ns = flight.due_ns - flight.sent_ns
+    late_ns = now - flight.due_ns - promised_ns
+    quiet = signs.quiet_ns >= waited_ns
+    return quiet and late_ns > _PATIENCES * patience_ns(signs)
