@@ -1,8 +1,8 @@
 """Multi-turn sessions: what a conversation looks like when no trace says so."""
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from benchmarks.workloads.plan import Session, Turn
 
@@ -44,6 +44,25 @@ def sessions(
             phase=phase,
             slo=slo,
         )
+
+
+def named(sessions: Iterable[Session], block_tokens: int, shared_tokens: int) -> Iterator[Session]:
+    """The same conversations with their blocks named: the shared beginning, then each its own.
+
+    The names of a turn reach to the end of its answer, which the next prompt holds.
+    """
+    shared = shared_tokens // block_tokens
+    for index, session in enumerate(sessions):
+        longest = session.turns[-1].prompt_tokens + session.turns[-1].output_tokens
+        own = (index + 1) << 32
+        names = tuple(
+            block if block < shared else own + block for block in range(longest // block_tokens)
+        )
+        turns = tuple(
+            replace(turn, blocks=names[: (turn.prompt_tokens + turn.output_tokens) // block_tokens])
+            for turn in session.turns
+        )
+        yield replace(session, turns=turns, block_tokens=block_tokens)
 
 
 def _turns(shape: Shape, rng: random.Random) -> Iterator[Turn]:

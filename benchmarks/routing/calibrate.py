@@ -1,0 +1,100 @@
+"""How much of its load each scenario's home can serve: what the scenarios' rates are scaled by.
+
+    python -m benchmarks.routing.calibrate --traces DIR [--scenario NAME ...]
+
+A site's capacity is the highest rate at which it keeps the objectives of nine turns in ten, alone,
+by least requests, when the scenario's own sessions arrive in their order as a Poisson process. The
+peak is the busiest half minute of the scenario: longer than that, nobody waits.
+"""
+
+import argparse
+import itertools
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.routing.measures import Measures
+from benchmarks.routing.scenarios import SCENARIOS
+from benchmarks.routing.setup import Options, Setup
+from router.policy.units import ns, seconds
+from router.sim.plan import SimSession
+from router.sim.rivals.simple import LeastRequests
+from router.sim.world import World
+
+KEPT = 0.9
+SESSIONS = 1_500
+STEPS = 8
+PEAK_S = 30.0
+
+
+def capacity(setup: Setup, site: str) -> float:
+    """Turns per second that a site can serve."""
+    sample = list(itertools.islice(setup.sessions(), SESSIONS))
+    turns = sum(len(session.turns) for session in sample) / len(sample)
+    low, high = 0.0, 16.0
+    while _kept(setup, site, sample, high / turns) >= KEPT:
+        low, high = high, 2 * high
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        if _kept(setup, site, sample, middle / turns) >= KEPT:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _kept(setup: Setup, site: str, sample: Sequence[SimSession], rate: float) -> float:
+    rng, at_s = random.Random(1), 0.0
+    timed = []
+    for session in sample:
+        at_s += rng.expovariate(rate)
+        timed.append(replace(session, at_ns=ns(at_s)))
+    measures = Measures(setup.fleet)
+    world = replace(setup.world, faults=(), partitions=(), lends=())
+    replicas = [replica for replica in setup.replicas if replica[1] == site]
+    World(world, replicas, [LeastRequests()], measures.add).run(timed)
+    return measures.summary().attainment
+
+
+def load(setup: Setup) -> tuple[float, float]:
+    """Turns per second: the mean, and in the busiest half minute. Think times are left out."""
+    bins: Counter[int] = Counter()
+    for session in setup.sessions():
+        bins[int(seconds(session.at_ns) / PEAK_S)] += len(session.turns)
+    return bins.total() / (PEAK_S * (max(bins) + 1)), max(bins.values()) / PEAK_S
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print capacities beside loads."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
+    parser.add_argument("--scenario", nargs="+", choices=list(SCENARIOS), help="absent: all")
+    options = parser.parse_args(arguments)
+    rows = []
+    for name in options.scenario or list(SCENARIOS):
+        setup = SCENARIOS[name](Options(options.traces))
+        sites = list(dict.fromkeys(site for _name, site, _profile in setup.replicas))
+        found = {site: capacity(setup, site) for site in sites}
+        mean, peak = load(setup)
+        rows.append(
+            [
+                name,
+                ", ".join(f"{site} {turns:.1f}" for site, turns in found.items()),
+                f"{mean:.1f}",
+                f"{peak:.1f}",
+                f"{found['home'] / peak:.0%}",
+                f"{mean / sum(found.values()):.0%}",
+            ]
+        )
+    report.print_table(
+        "Turns per second",
+        ("scenario", "capacity", "mean", "peak", "home of the peak", "mean of all capacity"),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""A week shaped by Azure's rates of 2024, with unlike prices, and home lent to training at night.
+
+A tenth of the real rate is asked, and a minute of the week passes in a second, so that one request
+in 600 is simulated; the fleet is scaled with the rate, and an hour's price is paid in a minute.
+Each night from 3 to 9 h UTC, when the least is asked, half of home is lent.
+"""
+
+from collections.abc import Iterator
+
+from benchmarks.routing.setup import Options, Setup, simulated
+from benchmarks.routing.sites import A100_USD, HOME, fleet_of, prices_of, rented, replicas_of
+from benchmarks.workloads.azure_week import read_services
+from benchmarks.workloads.azure_week import sessions as drawn
+from router.policy.units import NS_PER_MS, ns
+from router.sim.hardware import A100_TP8, H100_TP8
+from router.sim.plan import Lend, Link, Scenario, SimSession
+
+TRACES = "azure2024_digitised"
+RATE_SHARE = 0.1
+CLOCK = 60.0  # seconds of the week in one of the simulation
+EAST_USD, WEST_USD = 49.24, 31.92  # CoreWeave HGX H100; Lambda 8x H100 SXM
+HOMES = 4
+LENT_FROM_H, LENT_TO_H = 3, 9
+NOTICE_S = 30.0
+
+FLEET = fleet_of(
+    HOME,
+    rented("near", A100_USD * CLOCK, committed=2),
+    rented("east", EAST_USD * CLOCK),
+    rented("west", WEST_USD * CLOCK),
+)
+
+
+def lends() -> Iterator[Lend]:
+    """The nights, for half of home."""
+    for day in range(7):
+        begin_s, end_s = ((day * 24 + hour) * 3_600 / CLOCK for hour in (LENT_FROM_H, LENT_TO_H))
+        for index in range(HOMES // 2):
+            yield Lend(f"home/{index}", ns(begin_s), ns(end_s), ns(NOTICE_S))
+
+
+def build(options: Options) -> Setup:
+    """The scenario."""
+
+    def sessions() -> Iterator[SimSession]:
+        services = read_services(options.traces / TRACES)
+        share = RATE_SHARE / CLOCK
+        return simulated(drawn(services, clock=CLOCK, share=share, seed=options.seed))
+
+    return Setup(
+        name="week",
+        title=(
+            f"Azure's week of 2024, 1 request in {CLOCK / RATE_SHARE:.0f}; home {HOMES} H100, "
+            "half lent at night, near 2 A100, east and west 3 H100 each"
+        ),
+        fleet=FLEET,
+        replicas=(
+            *replicas_of("home", HOMES, H100_TP8),
+            *replicas_of("near", 2, A100_TP8),
+            *replicas_of("east", 3, H100_TP8),
+            *replicas_of("west", 3, H100_TP8),
+        ),
+        world=Scenario(
+            links={
+                "home": Link(NS_PER_MS // 2),
+                "near": Link(2 * NS_PER_MS, tail_ns=NS_PER_MS // 10),
+                # Azure's P95 from East US to East US 2 and to West US.
+                "east": Link(11 * NS_PER_MS, tail_ns=NS_PER_MS),
+                "west": Link(74 * NS_PER_MS, tail_ns=3 * NS_PER_MS),
+            },
+            block_tokens=H100_TP8.block_tokens,
+            lends=tuple(lends()),
+            prices=prices_of(FLEET),
+            seed=options.seed,
+        ),
+        sessions=sessions,
+    )
