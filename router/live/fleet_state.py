@@ -62,11 +62,15 @@ def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles) -> pb.SiteSt
     live = {e.name: roster.get(e.name) for e in site.endpoints}
     reports = [e.follower.load.last for e in live.values() if e is not None]
     heard = [report for report in reports if report is not None]
+    endpoints = [_endpoint(endpoint, live[endpoint.name]) for endpoint in site.endpoints]
+    # Listed, and never heard from: the core does not know it, and whoever listed it must.
+    strangers = [e for e in roster if e.site == site.name and e.name not in live]
+    endpoints += [_stranger(endpoint) for endpoint in strangers]
     return pb.SiteState(
         name=site.name,
         kind=_KIND[site.kind],
         draining=site.draining,
-        endpoints=[_endpoint(endpoint, live[endpoint.name]) for endpoint in site.endpoints],
+        endpoints=endpoints,
         sessions=site.sessions,
         open_streams=site.open_streams,
         turns=site.turns,
@@ -108,6 +112,12 @@ def _endpoint(endpoint: EndpointSnapshot, live: LiveEndpoint | None) -> pb.Endpo
             state.attention_backend = report.attention_backend
             state.generated_tokens = report.generated_tokens
     return state
+
+
+def _stranger(live: LiveEndpoint) -> pb.EndpointState:
+    return pb.EndpointState(
+        name=live.name, address=live.address, health=pb.EndpointState.DOWN, report_age_s=-1
+    )
 
 
 def _candidate(candidate: Candidate) -> pb.Candidate:

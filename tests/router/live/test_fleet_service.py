@@ -52,6 +52,17 @@ async def test_watch_counts_what_a_site_did():
         assert state.sites[0].prefix_query_tokens == 5
 
 
+async def test_an_endpoint_that_never_answered_is_shown_as_down():
+    """Whoever listed it by hand finds it beside the one that serves."""
+    async with engine(itl_s=0) as server:
+        nobody = "127.0.0.1:9"
+        async with route({"home": [address(server), nobody]}, wait_for=1) as routed:
+            (site,) = (await routed.state()).sites
+            health = {one.address: one.health for one in site.endpoints}
+            up, down = fleet_pb2.EndpointState.UP, fleet_pb2.EndpointState.DOWN
+            assert health == {address(server): up, nobody: down}
+
+
 async def test_a_drained_site_finishes_and_gets_no_more():
     """Until it is undrained."""
     async with scripted(hangs) as home, scripted(says("x")) as cloud:
