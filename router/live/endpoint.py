@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from typing import Final
 
 import grpc
 
 from router.live import background
+from router.live.abandoned import Abandoned
 from router.live.channel import open_channel
 from router.live.follower import Follower, Pace
 from router.live.timed_core import TimedCore
 from router.observe.event import EndpointGone
 from wire.vllm import control_pb2
 from wire.vllm.control_pb2_grpc import ControlStub
+
+_NO_ANSWER: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
 
 class LiveEndpoint:
@@ -30,6 +34,7 @@ class LiveEndpoint:
         self.generate = self._channel.unary_unary("/vllm.Inference/Generate")
         self.generate_stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
         self._abort = ControlStub(self._channel).Abort
+        self.abandoned = Abandoned(self.abort, self.name)
         self.follower = Follower(core, site, self.name, self._channel, pace)
         self._following = background.begin(self.follower.run(), f"follow {self.name}")
         self._calls = 0
@@ -48,10 +53,14 @@ class LiveEndpoint:
             if not self._calls:
                 self._no_calls.set()
 
-    async def abort(self, request_ids: list[str], timeout_s: float) -> None:
-        """Ends requests by the ids their senders gave them. An endpoint that is lost has none."""
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            await self._abort(control_pb2.AbortRequest(request_ids=request_ids), timeout=timeout_s)
+    async def abort(self, request_ids: list[str], timeout_s: float) -> bool:
+        """Ends requests by the ids they were sent with. False where nobody answers."""
+        request = control_pb2.AbortRequest(request_ids=request_ids)
+        try:
+            await self._abort(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            return error.code() not in _NO_ANSWER
+        return True
 
     def leave(self) -> None:
         """No longer listed: no new requests. `finish` follows."""
@@ -62,6 +71,7 @@ class LiveEndpoint:
     async def finish(self) -> None:
         """Closes the channel once the last call on it is over."""
         await asyncio.gather(self._following, return_exceptions=True)
+        await self.abandoned.close()
         await self._no_calls.wait()
         await self._channel.close()
 
@@ -69,4 +79,5 @@ class LiveEndpoint:
         """Ends everything now, calls included."""
         self.follower.leave()
         await background.end(self._following)
+        await self.abandoned.close()
         await self._channel.close()

@@ -124,6 +124,8 @@ class Inference:
                 request, timeout=turn.remaining_s, metadata=(*turn.incoming.forwarded, *metadata)
             )
             failed = await _passed_on(call, attempt, transcript, context)
+            if attempt.given_up is not None:
+                endpoint.abandoned.add(attempt.id)
             if failed is None:
                 turn.succeed(attempt, await call.trailing_metadata())
             elif attempt.messages and (ending := transcript.ending()) is not None:

@@ -7,6 +7,8 @@ import grpc
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
+from router.live.timed_core import now_ns
+from router.policy.units import NS_PER_S
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
 from tests.router.live.counting import counted_on, counts
 from tests.router.live.scripted import error_of, scripted
@@ -230,3 +232,53 @@ async def test_a_client_that_goes_leaves_nothing_kept():
         stopping = StoppingCriteria(max_new_tokens=3)
         await routed.inference.Generate(GenerateRequest(text="7", stopping=stopping))
         assert memory.used == 0
+
+
+async def test_an_attempt_that_was_given_up_is_aborted_and_not_heard():
+    """By the id it was sent with, as soon as the endpoint answers; late tokens reach nobody."""
+    wakes = asyncio.Event()
+
+    async def hangs_then_speaks(raw, context):
+        await counts()(raw, _Pausing(context, wakes))
+
+    async with (
+        scripted(hangs_then_speaks) as stuck,
+        scripted(counts()) as good,
+        route({"home": [stuck.address], "cloud": [good.address]}) as routed,
+    ):
+        messages, trailers = await read(routed.inference.GenerateStream(ask("7", 30)))
+        wakes.set()
+        assert text_of(messages) == counted_on("7", 30)
+        assert trailers["x-spillway-resumed"] == "1"
+        sent = GenerateRequest.FromString(stuck.calls[0].raw)
+        await until(lambda: stuck.aborted == [sent.request_id])
+        assert stuck.cancelled.is_set()
+
+
+class _Pausing:
+    """A context that takes four messages and then waits."""
+
+    def __init__(self, context, wakes):
+        self._context = context
+        self._wakes = wakes
+        self._left = 4
+
+    async def write(self, raw):
+        if not self._left:
+            await self._wakes.wait()
+        self._left -= 1
+        await self._context.write(raw)
+
+
+async def test_a_client_that_reads_slowly_is_no_stalled_engine():
+    """What waits to be read by the client has come from the endpoint."""
+    async with engine(itl_s=0) as server, route({"home": [address(server)]}) as routed:
+        call = routed.inference.GenerateStream(ask("7", 30_000))
+        await call.read()
+        (turn,) = routed.router._inference.turns
+        await until(lambda: turn.attempt.is_writing)
+        written = turn.attempt.messages
+        turn.attempt.moved_ns -= 60 * NS_PER_S
+        await until(lambda: now_ns() - turn.attempt.moved_ns < NS_PER_S)  # it was looked at
+        assert (turn.attempt.messages, turn.attempt.given_up) == (written, None)
+        call.cancel()
