@@ -277,8 +277,7 @@ async def test_a_client_that_reads_slowly_is_no_stalled_engine():
         await call.read()
         (turn,) = routed.router._inference.turns
         await until(lambda: turn.attempt.is_writing)
-        written = turn.attempt.messages
         turn.attempt.moved_ns -= 60 * NS_PER_S
         await until(lambda: now_ns() - turn.attempt.moved_ns < NS_PER_S)  # it was looked at
-        assert (turn.attempt.messages, turn.attempt.given_up) == (written, None)
+        assert turn.attempt.given_up is None
         call.cancel()
