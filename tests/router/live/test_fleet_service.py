@@ -57,7 +57,7 @@ async def test_an_endpoint_that_never_answered_is_shown_as_down():
     async with engine(itl_s=0) as server:
         nobody = "127.0.0.1:9"
         async with route({"home": [address(server), nobody]}, wait_for=1) as routed:
-            (site,) = (await routed.state()).sites
+            site = (await routed.state()).sites[0]
             health = {one.address: one.health for one in site.endpoints}
             up, down = fleet_pb2.EndpointState.UP, fleet_pb2.EndpointState.DOWN
             assert health == {address(server): up, nobody: down}

@@ -207,9 +207,7 @@ async def test_an_endpoint_that_babbles_disturbs_nobody(caplog):
     await confused.start()
     async with route({"home": [mute.address, confused.address]}, wait_for=1) as routed:
         await asyncio.sleep(2 * SETTINGS.rtt_interval_s)  # probes and reports that say nothing
-        endpoints = await routed.endpoints()
-        assert set(endpoints) == {confused.address}
-        assert endpoints[confused.address].health == fleet_pb2.EndpointState.UP
+        assert [endpoint.address for endpoint in up(await routed.state())] == [confused.address]
         following = [endpoint._following for endpoint in routed.router._roster]
         assert not any(task.done() for task in following)
     await mute.die()

@@ -24,6 +24,7 @@ from tests.router.live.conftest import (
     fleet_of,
     route,
     until,
+    up,
 )
 from tests.router.live.scripted import fails, hangs, message, says, scripted
 
@@ -149,9 +150,7 @@ async def test_metrics_of_endpoints_that_went_are_gone():
         route({"home": [address(one)]}, settings) as routed,
     ):
         routed.router._roster.set_site("home", [address(two)])
-        await routed.state_where(
-            lambda state: [e.address for e in state.sites[0].endpoints] == [address(two)]
-        )
+        await routed.state_where(lambda state: [e.address for e in up(state)] == [address(two)])
         url = f"http://127.0.0.1:{routed.router.metrics_port}/metrics"
         async with http.get(url) as answer:
             text = await answer.text()
