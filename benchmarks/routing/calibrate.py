@@ -2,16 +2,18 @@
 
     python -m benchmarks.routing.calibrate --traces DIR [--scenario NAME ...]
 
-A site's capacity is the highest rate at which it keeps the objectives of nine turns in ten, alone,
-by least requests, when the scenario's own sessions arrive in their order as a Poisson process. The
-peak is the busiest half minute of the scenario: longer than that, nobody waits.
+A site's capacity is the highest rate at which it alone keeps the objectives of nine turns in ten,
+routed by Dynamo's tuned policy, when the scenario's own sessions arrive in their order as a Poisson
+process. The peak is the busiest half minute of the scenario: longer than that, nobody waits.
 """
 
 import argparse
+import os
 import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +23,12 @@ from benchmarks.routing.scenarios import SCENARIOS
 from benchmarks.routing.setup import Options, Setup
 from router.policy.units import ns, seconds
 from router.sim.plan import SimSession
-from router.sim.rivals.simple import LeastRequests
+from router.sim.rivals.dynamo_kv import DynamoKv
 from router.sim.world import World
 
 KEPT = 0.9
-SESSIONS = 1_500
-STEPS = 8
+SESSIONS = 1_200
+STEPS = 6
 PEAK_S = 30.0
 
 
@@ -55,7 +57,7 @@ def _kept(setup: Setup, site: str, sample: Sequence[SimSession], rate: float) ->
     measures = Measures(setup.fleet)
     world = replace(setup.world, faults=(), partitions=(), lends=())
     replicas = [replica for replica in setup.replicas if replica[1] == site]
-    World(world, replicas, [LeastRequests()], measures.add).run(timed)
+    World(world, replicas, [DynamoKv.tuned()], measures.add).run(timed)
     return measures.summary().attainment
 
 
@@ -67,28 +69,30 @@ def load(setup: Setup) -> tuple[float, float]:
     return bins.total() / (PEAK_S * (max(bins) + 1)), max(bins.values()) / PEAK_S
 
 
+def _row(name: str, traces: Path) -> list[str]:
+    setup = SCENARIOS[name](Options(traces))
+    sites = list(dict.fromkeys(site for _name, site, _profile in setup.replicas))
+    found = {site: capacity(setup, site) for site in sites}
+    mean, peak = load(setup)
+    return [
+        name,
+        ", ".join(f"{site} {turns:.1f}" for site, turns in found.items()),
+        f"{mean:.1f}",
+        f"{peak:.1f}",
+        f"{found['home'] / peak:.0%}",
+        f"{mean / sum(found.values()):.0%}",
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print capacities beside loads."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
     parser.add_argument("--scenario", nargs="+", choices=list(SCENARIOS), help="absent: all")
     options = parser.parse_args(arguments)
-    rows = []
-    for name in options.scenario or list(SCENARIOS):
-        setup = SCENARIOS[name](Options(options.traces))
-        sites = list(dict.fromkeys(site for _name, site, _profile in setup.replicas))
-        found = {site: capacity(setup, site) for site in sites}
-        mean, peak = load(setup)
-        rows.append(
-            [
-                name,
-                ", ".join(f"{site} {turns:.1f}" for site, turns in found.items()),
-                f"{mean:.1f}",
-                f"{peak:.1f}",
-                f"{found['home'] / peak:.0%}",
-                f"{mean / sum(found.values()):.0%}",
-            ]
-        )
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        names = options.scenario or list(SCENARIOS)
+        rows = list(pool.map(_row, names, itertools.repeat(options.traces)))
     report.print_table(
         "Turns per second",
         ("scenario", "capacity", "mean", "peak", "home of the peak", "mean of all capacity"),

@@ -2,15 +2,15 @@
 
 Source: splitwise-sim's measurements of Llama2-70B (MIT licence), tensor parallel over eight GPUs,
 prompts of 128 to 8,192 tokens and batches of 1 to 64. `python -m benchmarks.routing.fit` repeats
-the fit from the measurements: least squares of the relative error, no coefficient below zero, over
-all rows. It is off by 14 % (A100) and 16 % (H100) of a prompt's time in the mean, and by 2 % of a
-token's. Beyond 8,192 tokens it extrapolates, and the quadratic term is more than attention costs.
+the fit: least squares of the relative error over all rows. It is off by 14 % (A100) and 17 % (H100)
+of a prompt's time in the mean, and by 2 % of a token's. What attention costs a pair of tokens is
+arithmetic instead, at half of what the GPUs can do: prompts that short do not show it.
 
 Memory is arithmetic: eight GPUs of 80 GB, nine tenths of them used, less 140 GB of weights, leave
 436 GB, and a token's keys and values take 80 layers * 8 heads * 128 * 2 * 2 bytes = 328 kB.
 
 The step's budget is what an operator with an objective of 100 ms between tokens would choose: with
-it, a full step beside some decoding takes about 80 ms.
+it, a full step beside some decoding takes 70 to 90 ms.
 """
 
 from dataclasses import replace
@@ -21,9 +21,9 @@ _KV_TOKENS = 1_330_000
 
 H100_TP8 = Profile(
     name="Llama2-70B on 8 H100",
-    prefill_base_ps=22_699_000_000,
-    prefill_token_ps=64_883_000,
-    prefill_pair_ps=3_522,
+    prefill_base_ps=20_590_000_000,
+    prefill_token_ps=70_840_000,
+    prefill_pair_ps=331,
     decode_base_ps=29_800_000_000,
     decode_seq_ps=201_600_000,
     decode_context_ps=177_761,
@@ -34,9 +34,9 @@ H100_TP8 = Profile(
 
 A100_TP8 = Profile(
     name="Llama2-70B on 8 A100",
-    prefill_base_ps=21_528_000_000,
-    prefill_token_ps=150_236_000,
-    prefill_pair_ps=1_968,
+    prefill_base_ps=20_874_000_000,
+    prefill_token_ps=152_181_000,
+    prefill_pair_ps=1_050,
     decode_base_ps=44_156_000_000,
     decode_seq_ps=200_050_000,
     decode_context_ps=309_956,
