@@ -8,8 +8,8 @@ process. The peak is the busiest half minute of the scenario: longer than that, 
 """
 
 import argparse
-import os
 import itertools
+import os
 import random
 from collections import Counter
 from collections.abc import Sequence

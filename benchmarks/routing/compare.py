@@ -18,7 +18,7 @@ from router.sim.rivals.rival import Rival
 from router.sim.rivals.simple import RoundRobin
 from router.sim.world import World
 
-QUICK_SESSIONS = 400
+QUICK_SESSIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,11 @@ def run_all(
     scenarios: Sequence[str], policies: Sequence[str], options: Options, processes: int
 ) -> Iterator[Result]:
     """Run every policy in every scenario; results come as they are ready."""
+    if processes == 1:
+        for scenario in scenarios:
+            for policy in policies:
+                yield run_one(scenario, policy, options)
+        return
     # Fresh interpreters: a fork would share what a run before it has left in memory.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:

@@ -6,8 +6,8 @@
 in milliseconds, by model, hardware, prompt, batch and answer.
 
 What attention costs a pair of tokens is arithmetic, and not fitted: prompts of at most 8,192 tokens
-cannot tell it from noise, and Mooncake's have fifteen times as many. Llama2-70B multiplies 2 * 8,192
-numbers a pair and layer, 80 layers, at half of what eight GPUs can do.
+cannot tell it from noise, and Mooncake's have fifteen times as many. Llama2-70B multiplies twice
+8,192 numbers for a pair in each of 80 layers, at half of what eight GPUs can do.
 """
 
 import argparse
