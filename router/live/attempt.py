@@ -47,6 +47,11 @@ UNFINISHED: Final = Failure(
 )
 """An answer whose status is OK and that has no last message."""
 
+CUT: Final = Failure(
+    End.CANCELLED, grpc.StatusCode.UNAVAILABLE, "this router stops, and the time to drain is over"
+)
+"""Of an attempt that is as well as any, and that this router can wait for no longer."""
+
 
 def failure_of(error: grpc.aio.AioRpcError) -> Failure:
     """What an endpoint's status, or gRPC's own, says of the attempt."""

@@ -41,16 +41,18 @@ class ResumeMemory:
 class Delivered:
     """The messages of one stream, as far as they are kept."""
 
-    __slots__ = ("_bytes", "_memory", "_tokens", "lost")
+    __slots__ = ("_bytes", "_memory", "_tokens", "lost", "messages")
 
     def __init__(self, memory: ResumeMemory) -> None:
         self._memory = memory
         self._bytes = bytearray()
         self._tokens = 0  # counted since they are not kept
         self.lost = ""  # why they are not kept
+        self.messages = 0  # so far, kept or not
 
     def keep(self, message: bytes) -> None:
         """The next message on its way to the client."""
+        self.messages += 1
         if self.lost:
             self._tokens += _tokens_of(message)
             return

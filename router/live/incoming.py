@@ -1,23 +1,49 @@
 """What routing needs of a call, read once from its bytes and its metadata."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import grpc
+
+from router.live.start import Start, read_start
 from router.policy.request import Request
 from wire.malformed import Malformed, read
 from wire.metadata import SESSION_KEYS, session_of
 from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, salt_of, text_blocks, token_blocks
+from wire.spillway.v1.resume import (
+    IDENTITY_KEY,
+    RESUME_KEY,
+    RESUME_TEXT_KEY,
+    RESUME_TOKEN_KEY,
+)
 from wire.status import Metadata, bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
 
 REQUEST_ID_KEY: Final = "x-spillway-request-id"
+HOPS_KEY: Final = "x-spillway-hops"
+HOPS_MAX: Final = 4
+"""Routers in front of routers: a region, a site, and some to spare."""
+
+_HOPS: Final = frozenset(map(str, range(HOPS_MAX)))
 _SLO_KEY: Final = "x-spillway-slo"
 _TENANT_KEY: Final = "x-spillway-tenant"
 _OURS: Final = "x-spillway-"
 
 _FORWARDED: Final = frozenset({*SESSION_KEYS, "traceparent", "tracestate", "x-request-id"})
 """Beside our own keys. A client's credentials are for this router and go no further."""
+
+_OWN: Final = frozenset(
+    {
+        REQUEST_ID_KEY,
+        HOPS_KEY,
+        RESUME_KEY,
+        RESUME_TEXT_KEY,
+        RESUME_TOKEN_KEY,
+        IDENTITY_KEY,
+    }
+)
+"""What each router says for itself."""
 
 _NAME_CHARS_MAX: Final = 256
 """Of a session, class, tenant, model or request id: long enough for any scheme of names, short
@@ -35,11 +61,12 @@ class Incoming:
     deadline_ns: int
     client_id: str  # the request's own id, which Abort names; may be empty
     forwarded: Metadata
+    start: Start | None = None  # what the client has already of the answer to a stream
 
 
 def read_incoming(
     raw: bytes,
-    metadata: Iterable[tuple[str, str | bytes]],
+    metadata: Sequence[tuple[str, str | bytes]],
     request_id: str,
     deadline_ns: int,
     *,
@@ -58,6 +85,7 @@ def read_incoming(
     session_key, session = session_of(forwarded)
     session = message.session_id or session
     prompt_tokens, prefix = _prompt(message)
+    start = read_start(message, dict(metadata)) if streams else None
     return Incoming(
         request=Request(
             id=request_id,
@@ -75,7 +103,8 @@ def read_incoming(
         ),
         deadline_ns=deadline_ns,
         client_id=_name("request_id", message.request_id),
-        forwarded=(*forwarded, (REQUEST_ID_KEY, request_id)),
+        forwarded=(*forwarded, (REQUEST_ID_KEY, request_id), (HOPS_KEY, _hops(metadata))),
+        start=start,
     )
 
 
@@ -83,12 +112,25 @@ def _forwarded(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:
     """What goes on to the endpoint, checked: gRPC refuses to send what no header may contain."""
     kept = []
     for key, value in metadata:
-        if key == REQUEST_ID_KEY or not (key in _FORWARDED or key.startswith(_OURS)):
+        if key in _OWN or not (key in _FORWARDED or key.startswith(_OURS)):
             continue
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):
             raise bad_field(key, "metadata must be printable ASCII")
         kept.append((key, value))
     return tuple(kept)
+
+
+def _hops(metadata: Sequence[tuple[str, str | bytes]]) -> str:
+    """How many routers the request has passed, this one included."""
+    value = dict(metadata).get(HOPS_KEY, "0")
+    hops = int(value) if isinstance(value, str) and value in _HOPS else HOPS_MAX
+    if hops >= HOPS_MAX:
+        raise bad_field(
+            HOPS_KEY,
+            f"is {value!r}: a request passes {HOPS_MAX} routers at most, and these may form a ring",
+            grpc.StatusCode.FAILED_PRECONDITION,
+        )
+    return str(hops + 1)
 
 
 def _name(field: str, value: str | bytes) -> str:

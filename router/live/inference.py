@@ -7,11 +7,12 @@ reading stops the endpoint, through gRPC's own flow control, and takes no memory
 """
 
 import asyncio
+import contextlib
 from typing import Any, Protocol
 
 import grpc
 
-from router.live.attempt import UNFINISHED, Attempt, Failure, failure_of
+from router.live.attempt import CUT, UNFINISHED, Attempt, Failure, failure_of
 from router.live.delivered import ResumeMemory
 from router.live.incoming import Incoming, read_incoming
 from router.live.roster import Roster
@@ -75,6 +76,14 @@ class Inference:
         attempt = turn.attempt
         return attempt.send.endpoint, client_id if turn.transcript is None else attempt.id
 
+    async def cut(self, within_s: float) -> None:
+        """Ends every call now: answers that have begun with what it takes to get the rest."""
+        for turn in self.turns:
+            if turn.attempt is not None:
+                turn.attempt.give_up(CUT)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.idle.wait(), within_s)
+
     def handlers(self) -> grpc.GenericRpcHandler:
         """The service for a server: without serialisers, bytes come in and go out."""
         return grpc.method_handlers_generic_handler(
@@ -123,8 +132,10 @@ class Inference:
             call = endpoint.generate_stream(
                 request, timeout=turn.remaining_s, metadata=(*turn.incoming.forwarded, *metadata)
             )
+            if not transcript.identity.is_known:
+                transcript.identity = endpoint.follower.engine
             failed = await _passed_on(call, attempt, transcript, context)
-            if attempt.given_up is not None:
+            if attempt.given_up is not None and attempt.given_up is not CUT:
                 endpoint.abandoned.add(attempt.id)
             if failed is None:
                 turn.succeed(attempt, await call.trailing_metadata())
@@ -172,8 +183,10 @@ class Inference:
             error.set_on(context)
             self._on_call(method, error.code.name)
             return None
-        streams = method == "GenerateStream"
-        turn = Turn(self._core, incoming, Transcript(raw, self._memory) if streams else None)
+        transcript = None
+        if incoming.request.streams:
+            transcript = Transcript(raw, self._memory, incoming.start)
+        turn = Turn(self._core, incoming, transcript)
         turn.begin()
         self.turns.add(turn)
         self.idle.clear()
@@ -232,6 +245,8 @@ async def _passed_on(
         message = await read()
         if message is not end:
             attempt.first_token()
+            if not transcript.is_begun and (origin := transcript.origin()):
+                await context.send_initial_metadata(origin)
         while message is not end and attempt.given_up is None:
             attempt.last = message
             attempt.message_bytes += len(message)

@@ -42,6 +42,7 @@ from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
 SERVICES: Final = ("vllm.Inference", "vllm.Control", "spillway.v1.Fleet", "spillway.v1.Load")
 
 _TICK_S: Final = 1.0
+_CUT_S: Final = 1.0  # what cut calls get to send their status
 _WATCHES_END_S: Final = 0.1  # what Watch calls get to end by themselves
 
 _log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Router:
             await asyncio.wait_for(self._inference.idle.wait(), self._settings.drain_timeout_s)
         except TimeoutError:
             _log.warning("%d calls are cut off at the end of the drain", self._inference.open_calls)
+            await self._inference.cut(_CUT_S)
         await self.stop(0.0)
 
     async def stop(self, grace_s: float) -> None:

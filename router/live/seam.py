@@ -45,8 +45,10 @@ class Continued:
 class Replayed:
     """An attempt from the start: what the client has is compared and not passed on again."""
 
-    def __init__(self, output_ids: Sequence[int], text_bytes: int) -> None:
+    def __init__(self, output_ids: Sequence[int], text_bytes: int, uncounted: int) -> None:
+        """`uncounted` of the tokens the client adds to the count in the end by itself."""
         self._expected = list(output_ids)
+        self._uncounted = uncounted
         self._text_left = text_bytes
         self._seen = 0
         self._text = b""  # beyond what the client has, of messages that were not passed on
@@ -77,6 +79,8 @@ class Replayed:
         except UnicodeDecodeError as error:
             raise MismatchError("generated again, the answer has another text") from error
         self._text = b""
+        if ended:
+            outputs.finish_info.num_output_tokens -= self._uncounted
         return response.SerializeToString()
 
 

@@ -16,9 +16,18 @@ from router.live.rewriting import (
     without_ids,
 )
 from router.live.seam import Continued, Replayed, Seam
+from router.live.start import Start, identity_header, make_token
+from router.policy.identity import UNKNOWN
 from router.policy.resume import Mode, ResumePoint
 from wire.spillway.v1.prefix import salt_of, token_blocks
-from wire.spillway.v1.resume import RESUME_KEY, RESUME_TEXT_KEY, Way, features_of, is_repeatable
+from wire.spillway.v1.resume import (
+    IDENTITY_KEY,
+    RESUME_KEY,
+    RESUME_TEXT_KEY,
+    Way,
+    features_of,
+    is_repeatable,
+)
 from wire.status import Metadata
 from wire.vllm.inference_pb2 import GenerateRequest
 
@@ -39,12 +48,24 @@ class Progress:
 class Transcript:
     """Keeps what is delivered, makes each attempt's request and joins its messages to the rest."""
 
-    __slots__ = ("_hides_ids", "_hides_prompt_ids", "_raw", "_seam", "delivered")
+    __slots__ = (
+        "_adapter",
+        "_hides_ids",
+        "_hides_prompt_ids",
+        "_raw",
+        "_seam",
+        "_start",
+        "delivered",
+        "identity",
+    )
 
-    def __init__(self, raw: bytes, memory: ResumeMemory) -> None:
-        message = GenerateRequest.FromString(raw)
-        self._raw = raw
+    def __init__(self, raw: bytes, memory: ResumeMemory, start: Start | None = None) -> None:
+        self._raw = raw if start is None else start.raw
+        self._start = start or Start(raw, (), 0, UNKNOWN)
+        message = GenerateRequest.FromString(self._raw)
         self._seam: Seam | None = None
+        self.identity = self._start.identity  # of where the first token came from
+        self._adapter = message.lora_name
         self.delivered = Delivered(memory)
         refused = next((f for f in features_of(message) if f.way is Way.REFUSE), None)
         if refused is not None:
@@ -63,12 +84,27 @@ class Transcript:
         progress = self.progress()
         count = len(progress.output_ids)
         if mode is Mode.REPLAY or not count:
-            self._seam = Replayed(progress.output_ids, progress.text_bytes)
+            uncounted = self._start.uncounted
+            self._seam = Replayed(progress.output_ids, progress.text_bytes, uncounted)
             return first_request(message, attempt_id), ()
-        self._seam = Continued(count)
-        metadata = ((RESUME_KEY, str(count)), (RESUME_TEXT_KEY, str(progress.text_bytes)))
+        self._seam = Continued(count - self._start.uncounted)
+        metadata: Metadata = (
+            (RESUME_KEY, str(count)),
+            (RESUME_TEXT_KEY, str(progress.text_bytes)),
+            *self.origin(),
+        )
         request = continued_request(message, attempt_id, progress.prompt_ids, progress.output_ids)
         return request, metadata
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was passed on."""
+        return self.delivered.messages > 0
+
+    def origin(self) -> Metadata:
+        """The identity of where the first token came from, as metadata; nothing if not known."""
+        header = identity_header(self.identity, self._adapter)
+        return ((IDENTITY_KEY, header),) if header else ()
 
     def pass_on(self, message: bytes) -> bytes | None:
         """What the client gets of an attempt's next message; None for nothing of it.
@@ -93,17 +129,19 @@ class Transcript:
         request = GenerateRequest.FromString(self._raw)
         messages = self.delivered.read()
         prompt_ids: Sequence[int] = request.token_ids.ids[-request.truncate_prompt_tokens :]
+        start = self._start
         if request.WhichOneof("prompt") == "text":
-            prompt_ids = messages[0].prompt_info.token_ids if messages else ()
+            known = start.output_ids or not messages
+            prompt_ids = start.prompt_ids if known else messages[0].prompt_info.token_ids
         outputs = [message.outputs for message in messages]
         last = outputs[-1] if outputs else None
         response = request.response
         has_text = response.output_text or not response.HasField("output_text")
         return Progress(
             prompt_ids=prompt_ids,
-            output_ids=[token for output in outputs for token in output.token_ids],
-            text_bytes=sum(len(output.text.encode()) for output in outputs),
-            text_whole=last is None or not has_text or _is_whole(last.text),
+            output_ids=[*start.output_ids, *(i for output in outputs for i in output.token_ids)],
+            text_bytes=start.text_bytes + sum(len(output.text.encode()) for output in outputs),
+            text_whole=not has_text or (_is_whole(last.text) if last else not start.output_ids),
             finished=last is not None and last.HasField("finish_info"),
         )
 
@@ -115,7 +153,7 @@ class Transcript:
         request = GenerateRequest.FromString(self._raw)
         progress = self.progress()
         count, prompt_ids = len(progress.output_ids), progress.prompt_ids
-        if count < delivered.tokens:
+        if count < len(self._start.output_ids) + delivered.tokens:
             return ResumePoint(delivered.tokens, 0, impossible="not all of its token ids are known")
         salt = salt_of(request.kv.cache_salt, request.lora_name)
         return ResumePoint(
@@ -140,7 +178,22 @@ class Transcript:
         request = GenerateRequest.FromString(self._raw)
         count = len(progress.output_ids)
         complete = progress.text_whole and not request.stopping.stop_strings
-        return length_reached(count) if complete and count >= tokens_max(request) else None
+        if not complete or count < tokens_max(request):
+            return None
+        return length_reached(count - self._start.uncounted)
+
+    def token(self) -> str:
+        """What the client may come back with for the rest; empty where it may not."""
+        if self.delivered.lost or self._start.uncounted:
+            return ""
+        progress = self.progress()
+        return make_token(
+            GenerateRequest.FromString(self._raw),
+            tuple(progress.prompt_ids),
+            tuple(progress.output_ids),
+            progress.text_bytes,
+            self.identity,
+        )
 
     def close(self) -> None:
         """The stream is over."""

@@ -1,6 +1,7 @@
 """A client's call of vllm.Inference on its way through the router, attempt by attempt."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import grpc
@@ -15,6 +16,7 @@ from router.policy.decision import Decision, Refuse, Send
 from router.policy.outcome import End
 from router.policy.rule import Rule
 from router.policy.units import NS_PER_MS, seconds
+from wire.spillway.v1.resume import RESUME_TOKEN_KEY
 from wire.status import DETAILS_KEY, CallError, Metadata, failure
 
 _OWN_PREFIX: Final = "x-spillway-"
@@ -62,7 +64,17 @@ class Turn:
 
     def begin(self) -> None:
         """Asks the core for the first attempt."""
-        self._follow(self._core.tell(RequestArrived(self.incoming.request)))
+        request, start = self.incoming.request, self.incoming.start
+        if start is not None and self.transcript is not None:
+            point = replace(self.transcript.point(), identity=start.identity)
+            request = replace(
+                request,
+                prompt_tokens=point.prompt_tokens + point.tokens,
+                max_new_tokens=max(1, request.max_new_tokens - point.tokens + start.uncounted),
+                prefix=point.prefix,
+                resume=point,
+            )
+        self._follow(self._core.tell(RequestArrived(request)))
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
         """The attempt ended well, with these trailers of the endpoint."""
@@ -118,6 +130,9 @@ class Turn:
             own += (("x-spillway-resumed", str(self._resumed)),)
         if self.transcript is not None and self.transcript.delivered.lost:
             own += (("x-spillway-resumable", f"no: {self.transcript.delivered.lost}"),)
+        if self._error is not None and self._messages and self.transcript is not None:
+            token = self.transcript.token()
+            own += ((RESUME_TOKEN_KEY, token),) if token else ()
         if self._error is not None:
             self._error.set_on(context, own)
         else:

@@ -149,3 +149,9 @@ async def error_of(call):
     except grpc.aio.AioRpcError as error:
         return error, seen
     raise AssertionError("the stream ended well")
+
+
+async def drained(call):
+    """The rest of a stream that was begun with read()."""
+    while (chunk := await call.read()) is not grpc.aio.EOF:
+        yield chunk

@@ -39,7 +39,11 @@ def test_what_routing_needs_is_read():
     assert (asked.tenant, asked.priority, asked.max_new_tokens) == ("t", -3, 7)
     assert (asked.prompt_tokens, asked.deadline_ns) == (40, 10)
     assert asked.prefix == tuple(token_blocks(range(40)))
-    assert incoming.forwarded == (*metadata[:2], ("x-spillway-request-id", "r-1"))
+    assert incoming.forwarded == (
+        *metadata[:2],
+        ("x-spillway-request-id", "r-1"),
+        ("x-spillway-hops", "1"),
+    )
 
 
 def test_text_is_estimated_at_four_bytes_a_token():

@@ -6,10 +6,9 @@ import signal
 import sys
 import time
 
-import grpc
-
 from tests.router.live.conftest import address, ask, engine, route, until
 from tests.router.live.counting import counted_on
+from tests.router.live.scripted import drained
 
 PROGRAM = """
 import asyncio, sys
@@ -103,9 +102,3 @@ async def test_streams_of_a_stopped_process_go_on_elsewhere():
             assert dict(await call.trailing_metadata())["x-spillway-resumed"] == "1"
         assert pause_s < 1.5
         await routed.until_up(2)
-
-
-async def drained(call):
-    """The rest of a stream that was begun with read()."""
-    while (chunk := await call.read()) is not grpc.aio.EOF:
-        yield chunk

@@ -21,6 +21,14 @@ RESUME_KEY = "x-spillway-resume"
 RESUME_TEXT_KEY = "x-spillway-resume-text"
 """Metadata beside it: how many bytes of UTF-8 of their text the client has. Absent: all of it."""
 
+IDENTITY_KEY = "x-spillway-identity"
+"""Initial metadata of an answer: the digests of what it comes from, in the order of Identity and
+with the adapter's last. Beside RESUME_KEY in a request: of what the delivered tokens came from."""
+
+RESUME_TOKEN_KEY = "x-spillway-resume-token"  # noqa: S105 - the name of a key
+"""Trailer of an answer that broke off, and metadata of the same request sent again: what it takes
+to give the rest. Without line ends, in the alphabet of URLs."""
+
 
 class Way(Enum):
     """How a stream with a feature goes on."""

@@ -22,16 +22,19 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from wire.spillway.v1 import load_pb2 as wire_dot_spillway_dot_v1_dot_load__pb2
 from wire.vllm import inference_pb2 as wire_dot_vllm_dot_inference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwire/spillway/v1/resume.proto\x12\x0bspillway.v1\x1a\x19wire/vllm/inference.proto\"5\n\tDelivered\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.vllm.GenerateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwire/spillway/v1/resume.proto\x12\x0bspillway.v1\x1a\x1bwire/spillway/v1/load.proto\x1a\x19wire/vllm/inference.proto\"5\n\tDelivered\x12(\n\x08messages\x18\x01 \x03(\x0b\x32\x16.vllm.GenerateResponse\"\x8a\x01\n\x0bResumeToken\x12\x16\n\x0erequest_digest\x18\x01 \x01(\x0c\x12\'\n\x08identity\x18\x02 \x01(\x0b\x32\x15.spillway.v1.Identity\x12\x12\n\nprompt_ids\x18\x03 \x03(\r\x12\x12\n\noutput_ids\x18\x04 \x03(\r\x12\x12\n\ntext_bytes\x18\x05 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wire.spillway.v1.resume_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERED']._serialized_start=73
-  _globals['_DELIVERED']._serialized_end=126
+  _globals['_DELIVERED']._serialized_start=102
+  _globals['_DELIVERED']._serialized_end=155
+  _globals['_RESUMETOKEN']._serialized_start=158
+  _globals['_RESUMETOKEN']._serialized_end=296
 # @@protoc_insertion_point(module_scope)
