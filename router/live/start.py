@@ -15,7 +15,6 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from router.live.rewriting import tokens_max
 from router.policy.identity import UNKNOWN, EngineIdentity
 from wire.spillway.v1.load_pb2 import Identity
 from wire.spillway.v1.resume import (
@@ -25,6 +24,7 @@ from wire.spillway.v1.resume import (
     RESUME_TOKEN_KEY,
 )
 from wire.spillway.v1.resume_pb2 import ResumeToken
+from wire.spillway.v1.rewriting import tokens_max
 from wire.status import bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
 

@@ -2,19 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from router.live.delivered import Delivered, ResumeMemory
-from router.live.rewriting import (
-    continued_request,
-    first_request,
-    length_reached,
-    plain_request,
-    tokens_max,
-    without_ids,
-)
 from router.live.seam import Continued, Replayed, Seam
 from router.live.start import Start, identity_header, make_token
 from router.policy.identity import UNKNOWN
@@ -28,10 +19,18 @@ from wire.spillway.v1.resume import (
     features_of,
     is_repeatable,
 )
+from wire.spillway.v1.rewriting import (
+    continued_request,
+    first_request,
+    has_text,
+    hide_ids,
+    is_whole,
+    length_reached,
+    plain_request,
+    tokens_max,
+)
 from wire.status import Metadata
-from wire.vllm.inference_pb2 import GenerateRequest
-
-_REPLACEMENT: Final = "\ufffd"
+from wire.vllm.inference_pb2 import GenerateRequest, GenerateResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +119,11 @@ class Transcript:
         if not (self._hides_ids or self._hides_prompt_ids):
             return message
         try:
-            return without_ids(message, output=self._hides_ids, prompt=self._hides_prompt_ids)
+            response = GenerateResponse.FromString(message)
         except DecodeError:
             return message
+        hide_ids(response, output=self._hides_ids, prompt=self._hides_prompt_ids)
+        return response.SerializeToString()
 
     def progress(self) -> Progress:
         """How far it has come, read from what was delivered."""
@@ -135,13 +136,12 @@ class Transcript:
             prompt_ids = start.prompt_ids if known else messages[0].prompt_info.token_ids
         outputs = [message.outputs for message in messages]
         last = outputs[-1] if outputs else None
-        response = request.response
-        has_text = response.output_text or not response.HasField("output_text")
         return Progress(
             prompt_ids=prompt_ids,
             output_ids=[*start.output_ids, *(i for output in outputs for i in output.token_ids)],
             text_bytes=start.text_bytes + sum(len(output.text.encode()) for output in outputs),
-            text_whole=not has_text or (_is_whole(last.text) if last else not start.output_ids),
+            text_whole=not has_text(request)
+            or (is_whole(last.text) if last else not start.output_ids),
             finished=last is not None and last.HasField("finish_info"),
         )
 
@@ -180,7 +180,7 @@ class Transcript:
         complete = progress.text_whole and not request.stopping.stop_strings
         if not complete or count < tokens_max(request):
             return None
-        return length_reached(count - self._start.uncounted)
+        return length_reached(count - self._start.uncounted).SerializeToString()
 
     def token(self) -> str:
         """What the client may come back with for the rest; empty where it may not."""
@@ -198,8 +198,3 @@ class Transcript:
     def close(self) -> None:
         """The stream is over."""
         self.delivered.close()
-
-
-def _is_whole(text: str) -> bool:
-    """Whether a message's text is all that its tokens say, and not part of a character less."""
-    return bool(text) and not text.endswith(_REPLACEMENT)

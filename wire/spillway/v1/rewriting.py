@@ -1,4 +1,7 @@
-"""The request that an endpoint is sent, made from the one that a client sent."""
+"""The request that is sent to have a stream go on, made from the one that was asked at first.
+
+Router and client make it alike: the one when an endpoint dies, the other when a router does.
+"""
 
 from collections.abc import Sequence
 
@@ -47,19 +50,28 @@ def tokens_max(message: GenerateRequest) -> int:
     return message.stopping.max_new_tokens or NEW_TOKENS_DEFAULT
 
 
-def without_ids(message: bytes, *, output: bool, prompt: bool) -> bytes:
-    """A message less the token ids that its client did not ask for."""
-    response = GenerateResponse.FromString(message)
+def hide_ids(response: GenerateResponse, *, output: bool, prompt: bool) -> None:
+    """Take the token ids out of a message that nobody asked for."""
     if output:
         response.outputs.ClearField("token_ids")
     if prompt and response.HasField("prompt_info"):
         response.prompt_info.ClearField("token_ids")
-    return response.SerializeToString()
 
 
-def length_reached(tokens: int) -> bytes:
+def length_reached(tokens: int) -> GenerateResponse:
     """The last message of an answer that has all the tokens it was allowed."""
     response = GenerateResponse()
     response.outputs.finish_info.num_output_tokens = tokens
     response.outputs.finish_info.finish_reason = FinishInfo.LENGTH
-    return response.SerializeToString()
+    return response
+
+
+def has_text(message: GenerateRequest) -> bool:
+    """Whether a request asks for text."""
+    response = message.response
+    return response.output_text or not response.HasField("output_text")
+
+
+def is_whole(text: str) -> bool:
+    """Whether a message's text is all that its tokens say, and not part of a character less."""
+    return bool(text) and not text.endswith("\ufffd")
