@@ -1,0 +1,175 @@
+"""A storm: a small fleet, the requests that come, and everything that goes wrong, from one seed."""
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+
+from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
+from router.policy.identity import EngineIdentity
+from router.policy.resume import TEXT
+from router.policy.units import NS_PER_MS, NS_PER_S
+
+MODEL = "storm"
+PENALTIES = "penalties"
+"""Stands for every feature that some endpoints restore when a stream goes on there, some not."""
+
+LASTS_NS = 12 * NS_PER_S  # requests come, and faults begin and end, within it
+DEADLINE_NS = 90 * NS_PER_S
+
+
+class Kind(Enum):
+    """What goes wrong. An endpoint's own trouble, its site's, its link's, or the router's."""
+
+    KILLED = "killed"  # connections break at once; back later, empty
+    HANGS = "hangs"  # connections stay, nothing is said; goes on later, with what it had
+    SITE_KILLED = "site killed"
+    BLACK_HOLE = "black hole"  # the link holds everything up, and delivers it later
+    RESET = "reset"  # connections break, and can be made again at once
+    SLOW = "slow"  # the link takes fifty times as long
+    HALF_OPEN = "half open"  # the endpoint has lost the connections, the router is not told
+    FAILS = "fails"  # every request is answered with an error, at once
+    FULL = "full"  # every request is answered with RESOURCE_EXHAUSTED
+    DRAINED = "drained"  # by the operator: the site
+    LEAVES = "leaves"  # unlisted; listed again later
+    FROZEN = "reports frozen"
+    EMPTY = "reports empty"
+    LATE = "reports late"
+    TWICE = "reports twice and out of order"
+    SUSPENDED = "router suspended"  # its clock jumps, and all that was due comes late
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request. Its tokens are known beforehand, unless it draws without a seed."""
+
+    id: str
+    at_ns: int
+    prompt_tokens: int
+    output_tokens: int
+    session: str
+    features: tuple[str, ...]
+    repeatable: bool
+    cancelled_after_ns: int | None  # the client goes
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One endpoint."""
+
+    name: str
+    site: str
+    identity: EngineIdentity
+    slots: int
+    step_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One fault."""
+
+    kind: Kind
+    target: str  # an endpoint, or a site
+    at_ns: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """All of it."""
+
+    seed: int
+    fleet: Fleet
+    stations: tuple[Station, ...]
+    link_ns: dict[str, int]  # one way, by site
+    asks: tuple[Ask, ...]
+    strikes: tuple[Strike, ...]
+
+
+_OF_A_SITE = frozenset(
+    {Kind.SITE_KILLED, Kind.BLACK_HOLE, Kind.RESET, Kind.SLOW, Kind.HALF_OPEN, Kind.DRAINED}
+)
+_SITES = ("home", "near", "far")
+_USD_PER_REPLICA_HOUR = 3_600.0  # a dollar a second, so that a budget is met within a storm
+_BUDGET_USD_PER_HOUR = 40.0
+
+
+def storm_of(seed: int) -> Storm:
+    """The storm of this seed."""
+    rng = random.Random(seed)
+    sites = _SITES[: rng.randint(1, 3)]
+    stations = tuple(
+        _station(f"{site}/{index}", site, rng)
+        for site in sites
+        for index in range(rng.randint(1, 3))
+    )
+    return Storm(
+        seed,
+        _fleet(sites, rng),
+        stations,
+        {site: rng.randint(1, 20) * NS_PER_MS * index for index, site in enumerate(sites, 1)},
+        tuple(_ask(index, rng) for index in range(rng.randint(5, 40))),
+        tuple(
+            strike
+            for _ in range(rng.randint(1, 8))
+            for strike in [_strike(stations, sites, rng)]
+        ),
+    )
+
+
+def _fleet(sites: tuple[str, ...], rng: random.Random) -> Fleet:
+    budget = rng.choice((None, _BUDGET_USD_PER_HOUR))
+    rented = Price(metered_usd_per_replica_hour=_USD_PER_REPLICA_HOUR, budget_usd_per_hour=budget)
+    return Fleet(
+        sites=tuple(
+            Site(name, SiteKind.RENTED, price=rented) if index else Site(name, SiteKind.HOME)
+            for index, name in enumerate(sites)
+        ),
+        slo_classes=(SloClass("default", ttft_ns=NS_PER_S, itl_ns=200 * NS_PER_MS),),
+        default_slo="default",
+        limits=Limits(
+            sessions_max=rng.choice((4, 1000)),
+            resume_burst=rng.choice((3, 20_000)),
+            retry_burst=rng.choice((2, 10)),
+        ),
+    )
+
+
+def _station(name: str, site: str, rng: random.Random) -> Station:
+    """Most run one model and restore everything; some another model, some less, some say nothing.
+
+    An endpoint that says nothing of what it runs runs the first model, as its name promises.
+    """
+    weights = "other" if rng.random() < 0.1 else "weights"
+    restores = (TEXT, PENALTIES) if rng.random() < 0.7 else (TEXT,)
+    known = rng.random() < 0.9 or weights == "other"
+    identity = EngineIdentity(weights, "tokenizer", "numerics", restores)
+    return Station(
+        name,
+        site,
+        identity if known else EngineIdentity(),
+        slots=rng.choice((2, 8, 32)),
+        step_ns=rng.randint(10, 60) * NS_PER_MS,
+    )
+
+
+def _ask(index: int, rng: random.Random) -> Ask:
+    plain = rng.random() < 0.7
+    return Ask(
+        id=f"ask-{index}",
+        at_ns=rng.randrange(LASTS_NS),
+        prompt_tokens=rng.choice((1, 20, 500, 4_000)),
+        output_tokens=rng.choice((1, 2, 20, 60)),
+        session=f"session-{rng.randrange(8)}" if rng.random() < 0.7 else "",
+        features=(TEXT,) if plain else (TEXT, PENALTIES),
+        repeatable=rng.random() < 0.8,
+        cancelled_after_ns=rng.randrange(3 * NS_PER_S) if rng.random() < 0.1 else None,
+    )
+
+
+def _strike(
+    stations: tuple[Station, ...], sites: tuple[str, ...], rng: random.Random
+) -> Strike:
+    kind = rng.choice(tuple(Kind))
+    target = rng.choice(sites) if kind in _OF_A_SITE else rng.choice(stations).name
+    at_ns = rng.randrange(LASTS_NS)
+    return Strike(kind, target, at_ns, at_ns + rng.randint(50, 6_000) * NS_PER_MS)
