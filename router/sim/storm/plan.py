@@ -109,9 +109,7 @@ def storm_of(seed: int) -> Storm:
         {site: rng.randint(1, 20) * NS_PER_MS * index for index, site in enumerate(sites, 1)},
         tuple(_ask(index, rng) for index in range(rng.randint(5, 40))),
         tuple(
-            strike
-            for _ in range(rng.randint(1, 8))
-            for strike in [_strike(stations, sites, rng)]
+            strike for _ in range(rng.randint(1, 8)) for strike in [_strike(stations, sites, rng)]
         ),
     )
 
@@ -166,9 +164,7 @@ def _ask(index: int, rng: random.Random) -> Ask:
     )
 
 
-def _strike(
-    stations: tuple[Station, ...], sites: tuple[str, ...], rng: random.Random
-) -> Strike:
+def _strike(stations: tuple[Station, ...], sites: tuple[str, ...], rng: random.Random) -> Strike:
     kind = rng.choice(tuple(Kind))
     target = rng.choice(sites) if kind in _OF_A_SITE else rng.choice(stations).name
     at_ns = rng.randrange(LASTS_NS)

@@ -1,0 +1,303 @@
+"""What a live router does around its core, in virtual time: performs decisions, tells outcomes.
+
+Every call of the core goes through `_ask` or `_tell`, which is where the log of a storm is made.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+
+from router.policy.core import RouterCore
+from router.policy.decision import Decision, Mode, Send
+from router.policy.endpoint import Endpoint
+from router.policy.outcome import End, Ended, FirstToken
+from router.policy.request import Request
+from router.policy.resume import ResumePoint
+from router.policy.units import NS_PER_MS
+from router.policy.vigil import Beat
+from router.sim.storm.clock import JumpingClock
+from router.sim.storm.plan import DEADLINE_NS, MODEL, Ask, Storm
+from router.sim.storm.station import Attempt, Engine, Spoken
+from router.sim.storm.turn import CANCELLED, LATE, OK, BrokenError, Turn
+
+LOOK_NS = 50 * NS_PER_MS
+_TELLING_NS = 100 * NS_PER_MS  # a shorter silence is not told to the core
+_UNANSWERED_MAX = 2
+
+Log = Callable[[int, str], None]
+
+
+class StormRouter:
+    """One router: its core, its turns, and what it holds of each endpoint's connection."""
+
+    def __init__(self, storm: Storm, clock: JumpingClock, log: Log | None) -> None:
+        self.core = RouterCore(storm.fleet)
+        self.clock = clock
+        self.engines: dict[str, Engine] = {}
+        self.turns: dict[str, Turn] = {}
+        self.connected: dict[str, bool] = {}
+        self.listed: set[str] = set()
+        self.draining: set[str] = set()
+        self.late_tokens = 0  # of abandoned attempts, dropped
+        self._log = log
+        self._rng = random.Random(storm.seed)
+        self._limits = storm.fleet.limits
+        self._attempts = 0
+        self._open: dict[str, Turn] = {}
+        self._unanswered: dict[str, int] = {}
+        self._looked_ns = 0
+
+    # -- endpoints -------------------------------------------------------------------------------
+
+    def list_endpoint(self, engine: Engine) -> None:
+        """Discovery lists an endpoint."""
+        station = engine.station
+        self.engines[engine.name] = engine
+        self.listed.add(engine.name)
+        self.connected[engine.name] = True
+        endpoint = Endpoint(engine.name, station.site, MODEL, identity=station.identity)
+        self._say("up %s", engine.name)
+        self.core.on_endpoint_up(endpoint, self.clock.now)
+        self.core.on_connection(engine.name, connected=True, now=self.clock.now)
+        self.core.on_rtt(engine.name, 2 * engine.way_ns, self.clock.now)
+
+    def unlist(self, name: str) -> None:
+        """Discovery lists it no more; its streams may still end."""
+        self._say("gone %s", name)
+        self.listed.discard(name)
+        self.core.on_endpoint_gone(name, self.clock.now)
+
+    def set_connected(self, name: str, *, connected: bool) -> None:
+        """Its connection was lost or made, as far as the router can see."""
+        if name in self.listed and self.connected[name] != connected:
+            self._say("%s %s", name, "connected" if connected else "lost")
+            self.connected[name] = connected
+            self._unanswered[name] = 0
+            self.core.on_connection(name, connected, self.clock.now)
+
+    def drain(self, site: str, *, draining: bool) -> None:
+        """The operator drains a site, or lets it serve again."""
+        self._say("drain %s %s", site, draining)
+        (self.draining.add if draining else self.draining.discard)(site)
+        self.core.on_drain(site, draining, self.clock.now)
+
+    def lose(self, name: str, epoch: int) -> None:
+        """The connection broke: every attempt that went over it ends."""
+        self.set_connected(name, connected=False)
+        for turn in list(self._open.values()):
+            attempt = turn.attempt
+            if attempt is not None and attempt.endpoint == name and attempt.epoch < epoch:
+                self._fail(turn, attempt, End.UNREACHABLE)
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def begin(self, ask: Ask) -> None:
+        """A client asks."""
+        turn = self.turns[ask.id] = self._open[ask.id] = Turn(ask)
+        now = self.clock.now
+        request = Request(
+            id=ask.id,
+            model=MODEL,
+            session=ask.session,
+            prompt_tokens=ask.prompt_tokens,
+            max_new_tokens=ask.output_tokens,
+            deadline_ns=now + DEADLINE_NS,
+        )
+        self.clock.at(now + DEADLINE_NS, self._leave, turn, End.TIMED_OUT, LATE)
+        if ask.cancelled_after_ns is not None:
+            self.clock.at(now + ask.cancelled_after_ns, self._leave, turn, End.CANCELLED, CANCELLED)
+        self._follow(turn, self.core.on_request(request, now, self._rng))
+
+    def hear(self, name: str, epoch: int, spoken: Iterable[Spoken]) -> None:
+        """Tokens come over a connection."""
+        if epoch != self.engines[name].epoch:
+            return  # the connection is gone, and what was on its way with it
+        for one in spoken:
+            turn = self.turns[one.attempt.ask.id]
+            if one.attempt is not turn.attempt:
+                self.late_tokens += 1
+            else:
+                self._hear(turn, one)
+
+    def answer(self, attempt: Attempt, end: End) -> None:
+        """An endpoint answered with a status instead of tokens."""
+        turn = self.turns[attempt.ask.id]
+        if turn.attempt is attempt:
+            self._fail(turn, attempt, end)
+
+    def _hear(self, turn: Turn, spoken: Spoken) -> None:
+        attempt, now = spoken.attempt, self.clock.now
+        attempt.read += 1
+        if attempt.read == 1:
+            first = FirstToken(turn.ask.id, attempt.endpoint, now - attempt.sent_ns)
+            self._say("%s", first)
+            self.core.on_outcome(first, now, self._rng)
+        if attempt.mode is Mode.REPLAY and attempt.read <= attempt.given:
+            if spoken.token != turn.given[attempt.read - 1].token:
+                self._fail(turn, attempt, End.REJECTED)
+            return
+        if not turn.given:
+            turn.weights = self.engines[attempt.endpoint].weights
+        turn.given.append(spoken)
+        attempt.messages += 1
+        if spoken.is_last:
+            self._end_attempt(attempt, End.OK, None)
+            self._end(turn, OK)
+
+    def _fail(self, turn: Turn, attempt: Attempt, end: End) -> None:
+        point = self._point(turn) if attempt.messages else None
+        decision = self._end_attempt(attempt, end, point)
+        if isinstance(decision, Send):
+            turn.resumes += bool(attempt.messages)
+            self._follow(turn, decision)
+        else:
+            self._end(turn, decision.reason if decision is not None else end.value)
+
+    def _point(self, turn: Turn) -> ResumePoint:
+        ask = turn.ask
+        return ResumePoint(len(turn.given), ask.prompt_tokens, ask.features, ask.repeatable)
+
+    def _follow(self, turn: Turn, decision: Decision) -> None:
+        if not isinstance(decision, Send):
+            self._end(turn, decision.reason)
+            return
+        self._say(
+            "%s -> %s (%s, %s)",
+            turn.ask.id,
+            decision.endpoint,
+            decision.rule.value,
+            decision.mode.value,
+        )
+        self._must_be_allowed(decision)
+        engine, now = self.engines[decision.endpoint], self.clock.now
+        self._attempts += 1
+        turn.attempts += 1
+        given = len(turn.given)
+        attempt = Attempt(
+            self._attempts, turn.ask, decision.mode, given, now, engine.name, engine.epoch, now
+        )
+        turn.attempt = attempt
+        if not engine.alive:
+            self.clock.at(now + engine.way_ns, self.answer, attempt, End.UNREACHABLE)
+        elif not engine.is_half_open:
+            engine.carry(self._reach, engine, attempt)
+
+    def _reach(self, engine: Engine, attempt: Attempt) -> None:
+        """The request is at its endpoint."""
+        if engine.answer is not None and engine.alive:
+            engine.carry(self.answer, attempt, engine.answer)
+        else:
+            engine.submit(attempt)
+
+    def _must_be_allowed(self, send: Send) -> None:
+        """No request goes where the core knows that none should."""
+        name = send.endpoint
+        if name not in self.listed or not self.connected[name]:
+            raise BrokenError(f"{send.request} was sent to {name}, which is gone or not connected")
+        if send.site in self.draining:
+            raise BrokenError(f"{send.request} was sent to {name}, whose site drains")
+
+    def _end_attempt(
+        self, attempt: Attempt, end: End, point: ResumePoint | None
+    ) -> Decision | None:
+        attempt.over = True
+        engine, now = self.engines[attempt.endpoint], self.clock.now
+        if end is not End.OK and attempt.epoch == engine.epoch and not engine.is_half_open:
+            engine.carry(engine.abort, attempt)
+        ended = Ended(
+            request=attempt.ask.id,
+            endpoint=attempt.endpoint,
+            end=end,
+            output_tokens=attempt.read,
+            messages=attempt.messages,
+            duration_ns=now - attempt.sent_ns,
+            resume=point,
+        )
+        self._say("%s", ended)
+        return self.core.on_outcome(ended, now, self._rng)
+
+    def _leave(self, turn: Turn, end: End, status: str) -> None:
+        """The client goes, or its deadline passes."""
+        if turn.status:
+            return
+        if turn.attempt is not None:
+            self._end_attempt(turn.attempt, end, None)
+        self._end(turn, status)
+
+    def _end(self, turn: Turn, status: str) -> None:
+        self._say("%s ends: %s", turn.ask.id, status)
+        turn.end(status)
+        del self._open[turn.ask.id]
+
+    # -- what goes on by itself ------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """About a second has passed."""
+        self.core.on_tick(self.clock.now)
+
+    def look(self) -> None:
+        """Look for streams that have fallen silent, as router.live.vigil does."""
+        now = self.clock.now
+        late_ns = now - self._looked_ns - LOOK_NS
+        self._looked_ns = now
+        attempts = [turn.attempt for turn in self._open.values() if turn.attempt is not None]
+        if late_ns > _TELLING_NS:
+            for attempt in attempts:
+                attempt.moved_ns += late_ns
+            return
+        self._doubt()
+        for name in sorted({attempt.endpoint for attempt in attempts}):
+            self._look_at(name, [one for one in attempts if one.endpoint == name], now)
+
+    def _look_at(self, name: str, attempts: list[Attempt], now: int) -> None:
+        ended_ns = latest_ns = 0
+        silent = []
+        for attempt in attempts:
+            if attempt.seen != attempt.read:
+                if attempt.seen:
+                    ended_ns = max(ended_ns, now - attempt.moved_ns)
+                attempt.seen, attempt.moved_ns = attempt.read, now
+            elif now - attempt.moved_ns >= _TELLING_NS:
+                silent.append(attempt)
+            if attempt.read:
+                latest_ns = max(latest_ns, attempt.moved_ns)
+        if not silent:
+            return
+        silences = tuple((one.ask.id, now - one.moved_ns) for one in silent)
+        beat = Beat(name, now - latest_ns, ended_ns if ended_ns >= _TELLING_NS else 0, silences)
+        for request in self.core.given_up(beat, now):
+            turn = self._open[request]
+            if turn.attempt is not None:
+                self._say("%s is given up at %s", request, name)
+                self._fail(turn, turn.attempt, End.STALLED)
+
+    def probe(self) -> None:
+        """Ask every endpoint whether it lives: two questions unanswered are a lost connection."""
+        for name in sorted(self.listed):
+            engine = self.engines[name]
+            if engine.responds:
+                self.set_connected(name, connected=True)
+                self._unanswered[name] = 0
+                continue
+            self._unanswered[name] = self._unanswered.get(name, 0) + 1
+            if self._unanswered[name] >= _UNANSWERED_MAX:
+                self.set_connected(name, connected=False)
+                if engine.is_half_open:  # gRPC makes a new connection
+                    engine.is_half_open = False
+
+    def _doubt(self) -> None:
+        """Ask the silent ones at once."""
+        silent = [name for name in self.listed if self.core.is_silent(name, self.clock.now)]
+        for name in sorted(silent):
+            if not self.engines[name].responds:
+                self._unanswered[name] = _UNANSWERED_MAX - 1
+        if silent:
+            self.probe()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no turn is open."""
+        return not self._open
+
+    def _say(self, text: str, *values: object) -> None:
+        if self._log is not None:
+            self._log(self.clock.now, text % values)

@@ -1,0 +1,126 @@
+"""Runs one storm to its end and checks what must hold in it.
+
+The invariants:
+
+- exactly once: each client gets the tokens of one valid generation in order, each once, and all of
+  them where the status is OK;
+- no request is lost: each ends, once, and none only because its deadline passed;
+- counters return to zero, and no engine is left with a request that nobody waits for;
+- budgets are kept: of retries, of resumes, of attempts, of money;
+- tables keep their bounds;
+- nothing is sent where the core was told that nothing should be (P8), and an endpoint that fails
+  every request costs a bounded number of them.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from router.policy.units import NS_PER_MS, NS_PER_S
+from router.sim.storm.clock import JumpingClock
+from router.sim.storm.plan import Storm
+from router.sim.storm.router import LOOK_NS, Log, StormRouter
+from router.sim.storm.turn import LATE, OK, BrokenError
+from router.sim.storm.weather import Weather
+
+REPORT_EVERY_NS = 250 * NS_PER_MS
+PROBE_EVERY_NS = NS_PER_S
+TICK_EVERY_NS = NS_PER_S
+CALM_NS = 5 * NS_PER_S  # after the last turn: what was abandoned is aborted, links are empty
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a storm came to that broke no rule."""
+
+    turns: int
+    complete: int
+    resumed: int
+    late_tokens: int  # of abandoned attempts, which reached nobody
+
+
+def run(storm: Storm, log: Log | None = None) -> Outcome:
+    """Run it. Raises BrokenError where something does not hold."""
+    clock = JumpingClock()
+    router = StormRouter(storm, clock, log)
+    weather = Weather(storm, clock, router)
+    for engine in weather.engines.values():
+        router.list_endpoint(engine)
+    for ask in storm.asks:
+        clock.at(ask.at_ns, router.begin, ask)
+    last_ns = max(
+        *(ask.at_ns for ask in storm.asks), *(strike.until_ns for strike in storm.strikes)
+    )
+
+    def goes_on() -> bool:
+        return not router.is_idle or clock.now < last_ns + CALM_NS
+
+    _repeat(clock, REPORT_EVERY_NS, weather.report, goes_on)
+    _repeat(clock, PROBE_EVERY_NS, router.probe, goes_on)
+    _repeat(clock, LOOK_NS, router.look, goes_on)
+    _repeat(clock, TICK_EVERY_NS, router.tick, goes_on)
+    clock.run()
+    _check(storm, router, weather, clock.now)
+    turns = router.turns.values()
+    return Outcome(
+        len(turns),
+        sum(turn.status == OK for turn in turns),
+        sum(turn.resumes > 0 for turn in turns),
+        router.late_tokens,
+    )
+
+
+def _repeat(
+    clock: JumpingClock, every_ns: int, call: Callable[[], None], goes_on: Callable[[], bool]
+) -> None:
+    def again() -> None:
+        call()
+        if goes_on():
+            clock.at(clock.now + every_ns, again)
+
+    clock.at(clock.now, again)
+
+
+def _check(storm: Storm, router: StormRouter, weather: Weather, now: int) -> None:
+    for turn in router.turns.values():
+        turn.check()
+        if turn.status == LATE:
+            raise BrokenError(f"{turn.ask.id} hung until its deadline")
+    if len(router.turns) != len(storm.asks):
+        raise BrokenError(f"{len(storm.asks)} were asked and {len(router.turns)} begun")
+    _check_counters(router, weather, now)
+    _check_budgets(storm, router, now)
+
+
+def _check_counters(router: StormRouter, weather: Weather, now: int) -> None:
+    snapshot = router.core.snapshot(now)
+    if snapshot.open_streams:
+        raise BrokenError(f"{snapshot.open_streams} streams are counted open and none is")
+    for end in itertools.chain.from_iterable(site.endpoints for site in snapshot.sites):
+        if end.in_flight:
+            raise BrokenError(f"{end.in_flight} requests are counted in flight at {end.name}")
+    for engine in weather.engines.values():
+        if engine.jobs:
+            raise BrokenError(f"{engine.jobs} requests that nobody waits for run at {engine.name}")
+
+
+def _check_budgets(storm: Storm, router: StormRouter, now: int) -> None:
+    limits = storm.fleet.limits
+    snapshot = router.core.snapshot(now)
+    retries_max = limits.retry_burst + limits.retry_ratio * snapshot.decided
+    if snapshot.retried > retries_max:
+        raise BrokenError(f"{snapshot.retried} retries, above the budget of {retries_max:.0f}")
+    resumes_max = limits.resume_burst + snapshot.decided
+    if snapshot.resumed > resumes_max:
+        raise BrokenError(f"{snapshot.resumed} resumes, above the budget of {resumes_max}")
+    if snapshot.sessions > limits.sessions_max:
+        raise BrokenError(f"{snapshot.sessions} sessions, above {limits.sessions_max}")
+    for turn in router.turns.values():
+        if turn.resumes > limits.resumes_max:
+            raise BrokenError(f"{turn.ask.id} went on {turn.resumes} times")
+        if turn.attempts > (turn.resumes + 1) * limits.attempts_max:
+            raise BrokenError(f"{turn.ask.id} was tried {turn.attempts} times")
+    for state in snapshot.sites:
+        cap_usd = storm.fleet.site(state.name).price.budget_usd_per_hour
+        if cap_usd is not None and state.spend_usd > cap_usd:
+            raise BrokenError(f"{state.spend_usd:.2f} $ spent at {state.name}, above {cap_usd:.2f}")
