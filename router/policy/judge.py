@@ -79,10 +79,6 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
 def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
     if tracked.gone or not tracked.connected:
         return "not connected"
-    if not tracked.breaker.allows(now):
-        if not tracked.breaker.is_open(now):
-            return BEING_PROBED
-        return FULL if tracked.breaker.is_full else RESTING
     report = tracked.occupancy.report
     if tracked.site.draining or (report is not None and report.draining):
         return "draining"
@@ -98,4 +94,9 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
         return f"limited to {context} tokens"
     if not tracked.site.spend.allows(price_usd, now):
         return "over budget"
+    # Last, because where all are being probed one is sent more: one that nothing else excludes.
+    if not tracked.breaker.allows(now):
+        if not tracked.breaker.is_open(now):
+            return BEING_PROBED
+        return FULL if tracked.breaker.is_full else RESTING
     return ""

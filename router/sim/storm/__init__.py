@@ -1,1 +1,1 @@
-"""Seeded storms of faults over the router's own core, token by token, and what must hold in them."""
+"""Seeded storms of faults over the router's own core, token by token, and what holds in them."""

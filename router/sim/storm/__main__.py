@@ -1,4 +1,4 @@
-"""`python -m router.sim.storm`: thousands of seeded storms; one that breaks a rule names its seed."""
+"""`python -m router.sim.storm`: thousands of seeded storms; what breaks a rule names its seed."""
 
 import argparse
 import multiprocessing

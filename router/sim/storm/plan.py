@@ -10,11 +10,18 @@ from router.policy.resume import TEXT
 from router.policy.units import NS_PER_MS, NS_PER_S
 
 MODEL = "storm"
+WEIGHTS = "weights"
+"""What most endpoints run, and one that does not say."""
+
 PENALTIES = "penalties"
 """Stands for every feature that some endpoints restore when a stream goes on there, some not."""
 
 LASTS_NS = 12 * NS_PER_S  # requests come, and faults begin and end, within it
 DEADLINE_NS = 90 * NS_PER_S
+
+
+ROOMY_SLOTS = 32
+"""Of an endpoint that has room for nearly all that a storm asks at once."""
 
 
 class Kind(Enum):
@@ -84,6 +91,23 @@ class Storm:
     asks: tuple[Ask, ...]
     strikes: tuple[Strike, ...]
 
+    @property
+    def refuge(self) -> Station | None:
+        """An endpoint at home that nothing befalls, with room, and all that a stream needs."""
+        struck = {strike.target for strike in self.strikes}
+        if any(strike.kind is Kind.SUSPENDED for strike in self.strikes):
+            return None
+        for station in self.stations:
+            whole = station.identity.weights == WEIGHTS and PENALTIES in station.identity.restores
+            if (
+                station.site == _SITES[0]
+                and whole
+                and station.slots == ROOMY_SLOTS
+                and not struck & {station.name, station.site}
+            ):
+                return station
+        return None
+
 
 _OF_A_SITE = frozenset(
     {Kind.SITE_KILLED, Kind.BLACK_HOLE, Kind.RESET, Kind.SLOW, Kind.HALF_OPEN, Kind.DRAINED}
@@ -97,8 +121,9 @@ def storm_of(seed: int) -> Storm:
     """The storm of this seed."""
     rng = random.Random(seed)
     sites = _SITES[: rng.randint(1, 3)]
+    mixed = rng.random() < 0.3
     stations = tuple(
-        _station(f"{site}/{index}", site, rng)
+        _station(f"{site}/{index}", site, rng, mixed=mixed)
         for site in sites
         for index in range(rng.randint(1, 3))
     )
@@ -132,20 +157,23 @@ def _fleet(sites: tuple[str, ...], rng: random.Random) -> Fleet:
     )
 
 
-def _station(name: str, site: str, rng: random.Random) -> Station:
-    """Most run one model and restore everything; some another model, some less, some say nothing.
+def _station(name: str, site: str, rng: random.Random, *, mixed: bool) -> Station:
+    """Most run one model and restore everything, some less. The rest depends on the storm.
 
-    An endpoint that says nothing of what it runs runs the first model, as its name promises.
+    Where models are mixed under one name, each endpoint says which it runs: one that says nothing
+    is taken at its name. Elsewhere some say nothing.
     """
-    weights = "other" if rng.random() < 0.1 else "weights"
     restores = (TEXT, PENALTIES) if rng.random() < 0.7 else (TEXT,)
-    known = rng.random() < 0.9 or weights == "other"
-    identity = EngineIdentity(weights, "tokenizer", "numerics", restores)
+    identity = EngineIdentity(WEIGHTS, "tokenizer", "numerics", restores)
+    if mixed and rng.random() < 0.4:
+        identity = EngineIdentity("other", "tokenizer", "numerics", restores)
+    elif not mixed and rng.random() < 0.15:
+        identity = EngineIdentity()
     return Station(
         name,
         site,
-        identity if known else EngineIdentity(),
-        slots=rng.choice((2, 8, 32)),
+        identity,
+        slots=rng.choice((2, 8, ROOMY_SLOTS)),
         step_ns=rng.randint(10, 60) * NS_PER_MS,
     )
 
@@ -156,7 +184,7 @@ def _ask(index: int, rng: random.Random) -> Ask:
         id=f"ask-{index}",
         at_ns=rng.randrange(LASTS_NS),
         prompt_tokens=rng.choice((1, 20, 500, 4_000)),
-        output_tokens=rng.choice((1, 2, 20, 60)),
+        output_tokens=rng.choice((1, 2, 40, 120)),
         session=f"session-{rng.randrange(8)}" if rng.random() < 0.7 else "",
         features=(TEXT,) if plain else (TEXT, PENALTIES),
         repeatable=rng.random() < 0.8,

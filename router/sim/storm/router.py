@@ -184,6 +184,7 @@ class StormRouter:
     def _reach(self, engine: Engine, attempt: Attempt) -> None:
         """The request is at its endpoint."""
         if engine.answer is not None and engine.alive:
+            engine.count_answer()
             engine.carry(self.answer, attempt, engine.answer)
         else:
             engine.submit(attempt)

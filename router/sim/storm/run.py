@@ -6,6 +6,7 @@ The invariants:
   them where the status is OK;
 - no request is lost: each ends, once, and none only because its deadline passed;
 - counters return to zero, and no engine is left with a request that nobody waits for;
+- no error where a healthy endpoint had room, unless a budget or the number of attempts ran out;
 - budgets are kept: of retries, of resumes, of attempts, of money;
 - tables keep their bounds;
 - nothing is sent where the core was told that nothing should be (P8), and an endpoint that fails
@@ -18,15 +19,21 @@ from dataclasses import dataclass
 
 from router.policy.units import NS_PER_MS, NS_PER_S
 from router.sim.storm.clock import JumpingClock
-from router.sim.storm.plan import Storm
+from router.sim.storm.plan import WEIGHTS, Storm
 from router.sim.storm.router import LOOK_NS, Log, StormRouter
-from router.sim.storm.turn import LATE, OK, BrokenError
+from router.sim.storm.turn import CANCELLED, LATE, OK, BrokenError, Turn
 from router.sim.storm.weather import Weather
 
 REPORT_EVERY_NS = 250 * NS_PER_MS
 PROBE_EVERY_NS = NS_PER_S
 TICK_EVERY_NS = NS_PER_S
 CALM_NS = 5 * NS_PER_S  # after the last turn: what was abandoned is aborted, links are empty
+_FAILED_MAX = 12
+"""Three failures open the breaker, and pauses of 1, 2 and 4 s each end with a probe; the others are
+those that were sent before the first failures were heard."""
+
+_HONEST = ("budget is spent", "no more than")
+"""What the reason for an error may be although an endpoint had room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +93,29 @@ def _check(storm: Storm, router: StormRouter, weather: Weather, now: int) -> Non
         turn.check()
         if turn.status == LATE:
             raise BrokenError(f"{turn.ask.id} hung until its deadline")
+        _check_refuge(storm, turn)
     if len(router.turns) != len(storm.asks):
         raise BrokenError(f"{len(storm.asks)} were asked and {len(router.turns)} begun")
     _check_counters(router, weather, now)
+    _check_failing(storm, weather)
     _check_budgets(storm, router, now)
+
+
+def _check_refuge(storm: Storm, turn: Turn) -> None:
+    """An error is honest only where no endpoint could have gone on with the stream."""
+    refuge = storm.refuge
+    if refuge is None or turn.status in {OK, CANCELLED} or turn.weights not in {"", WEIGHTS}:
+        return
+    if not any(words in turn.status for words in _HONEST):
+        raise BrokenError(f"{turn.ask.id} failed while {refuge.name} had room: {turn.status}")
+
+
+def _check_failing(storm: Storm, weather: Weather) -> None:
+    """An endpoint that fails all it is asked is soon asked no more."""
+    for engine in weather.engines.values():
+        strikes = [one for one in storm.strikes if one.target in {engine.name, engine.station.site}]
+        if len(strikes) == 1 and engine.failed > _FAILED_MAX:
+            raise BrokenError(f"{engine.name} failed {engine.failed} requests")
 
 
 def _check_counters(router: StormRouter, weather: Weather, now: int) -> None:

@@ -14,7 +14,7 @@ from router.policy.load import LoadReport
 from router.policy.outcome import End
 from router.policy.resume import TEXT, Mode
 from router.sim.clock import Clock
-from router.sim.storm.plan import Ask, Station
+from router.sim.storm.plan import WEIGHTS, Ask, Station
 
 _PREFILL_TOKENS = 2_000  # in a step
 _SLOW_TIMES = 50
@@ -67,11 +67,12 @@ class Engine:
     ) -> None:
         self.station = station
         self.name = station.name
-        self.weights = station.identity.weights or "weights"
+        self.weights = station.identity.weights or WEIGHTS
         self.restores = station.identity.restores or (TEXT,)
         self.alive = True
         self.hangs = False
         self.answer: End | None = None  # to every request, instead of tokens
+        self.failed = 0  # requests answered as a failure
         self.epoch = 0
         self.is_half_open = False
         self.instance = 0
@@ -136,6 +137,10 @@ class Engine:
         if self.alive and attempt.epoch == self.epoch:
             self._jobs[attempt.number] = attempt
             self._wake()
+
+    def count_answer(self) -> None:
+        """A request was answered with what stands for tokens now."""
+        self.failed += self.answer is End.FAILED
 
     def abort(self, attempt: Attempt) -> None:
         """A request is not wanted any more."""

@@ -44,14 +44,14 @@ class Weather:
             elif lie is Kind.EMPTY:
                 report = replace(report, running=0, waiting=0)
             if lie is Kind.LATE:
-                self._clock.at(self._clock.now + _LATE_NS, self._hear, engine, report)
+                self._clock.at(self._clock.now + _LATE_NS, self._hear, report)
             elif not engine.is_half_open:
-                engine.carry(self._hear, engine, report)
+                engine.carry(self._hear, report)
                 if lie is Kind.TWICE:
-                    engine.carry(self._hear, engine, replace(report, sequence=report.sequence - 1))
-                    engine.carry(self._hear, engine, report)
+                    engine.carry(self._hear, replace(report, sequence=report.sequence - 1))
+                    engine.carry(self._hear, report)
 
-    def _hear(self, engine: Engine, report: LoadReport) -> None:
+    def _hear(self, report: LoadReport) -> None:
         self._router.core.on_load(report, self._clock.now)
 
     def _strike(self, strike: Strike) -> None:

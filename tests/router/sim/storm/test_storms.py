@@ -1,0 +1,91 @@
+"""A few hundred of the storms that `python -m router.sim.storm` runs by the thousand."""
+
+from router.policy import core as core_module
+from router.policy import decider
+from router.policy.resume import Mode
+from router.policy.tracked import Tracked
+from router.sim.storm.plan import Kind, storm_of
+from router.sim.storm.router import StormRouter
+from router.sim.storm.run import run
+from router.sim.storm.trial import try_seed
+
+SEEDS = range(200)
+ENOUGH = range(150)  # of them, for a fault of ours to show
+
+
+def first_broken():
+    """What the first storm that breaks a rule says."""
+    return next((sentence for seed in ENOUGH if (sentence := try_seed(seed)[2])), "")
+
+
+def test_no_storm_breaks_a_rule():
+    """Exactly once, nothing lost, counters at zero, budgets kept, tables bounded."""
+    broken = {seed: sentence for seed in SEEDS if (sentence := try_seed(seed)[2])}
+    assert not broken
+
+
+def test_storms_are_storms():
+    """Every kind of fault comes, streams are resumed, and late tokens have to be kept away."""
+    kinds = {strike.kind for seed in SEEDS for strike in storm_of(seed).strikes}
+    assert kinds == set(Kind)
+    counts = [try_seed(seed)[1] for seed in range(60)]
+    assert sum(one["resumed"] for one in counts) > 10
+    assert sum(one["late_tokens"] for one in counts) > 10
+
+
+def test_a_seed_replays_to_the_letter():
+    """The decision log of a storm is the same each time."""
+
+    def log(seed):
+        lines = []
+        run(storm_of(seed), lambda now, line: lines.append((now, line)))
+        return lines
+
+    assert log(7) == log(7)
+    assert log(7) != log(8)
+
+
+def test_a_router_that_passes_late_tokens_on_is_caught(monkeypatch):
+    """The rule of exactly once sees what an abandoned attempt still says."""
+
+    def hear(self, name, epoch, spoken):
+        for one in spoken:
+            turn = self.turns[one.attempt.ask.id]
+            if not turn.status and one.attempt is not turn.attempt:
+                turn.given.append(one)
+            elif one.attempt is turn.attempt:
+                self._hear(turn, one)
+
+    monkeypatch.setattr(StormRouter, "hear", hear)
+    assert "at place" in first_broken()
+
+
+def test_a_core_that_continues_anywhere_is_caught(monkeypatch):
+    """A splice of two generations, or of half a request, shows in its tokens."""
+    monkeypatch.setattr(decider, "mode_at", lambda *_: Mode.CONTINUE)
+    monkeypatch.setattr("router.policy.judge.mode_at", lambda *_: Mode.CONTINUE)
+    assert "another generation" in first_broken()
+
+
+def test_a_counter_that_leaks_is_caught(monkeypatch):
+    """P7: one end in seven is not counted."""
+    on_end, ends = Tracked.on_end, iter(range(10**9))
+
+    def leaking(self, flight, ended, now):
+        on_end(self, flight, ended, now)
+        self.in_flight += next(ends) % 7 == 0
+
+    monkeypatch.setattr(Tracked, "on_end", leaking)
+    assert "in flight" in first_broken()
+
+
+def test_a_core_that_sends_to_the_dead_is_caught(monkeypatch):
+    """P8: where the connection is lost, nothing may go."""
+    monkeypatch.setattr(core_module.RouterCore, "on_connection", lambda *_, **__: None)
+    assert "not connected" in first_broken()
+
+
+def test_a_core_that_never_gives_up_is_caught(monkeypatch):
+    """A stream over a connection that is half open would hang until its deadline."""
+    monkeypatch.setattr(core_module.RouterCore, "given_up", lambda *_: ())
+    assert "hung until its deadline" in first_broken()
