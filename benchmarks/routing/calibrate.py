@@ -27,16 +27,17 @@ from router.sim.rivals.dynamo_kv import DynamoKv
 from router.sim.world import World
 
 KEPT = 0.9
-SESSIONS = 1_200
+LASTS_S = 120.0  # how long a rate has to be served
 STEPS = 6
+SESSIONS_MAX = 6_000
 PEAK_S = 30.0
 
 
 def capacity(setup: Setup, site: str) -> float:
     """Turns per second that a site can serve."""
-    sample = list(itertools.islice(setup.sessions(), SESSIONS))
+    sample = list(itertools.islice(setup.sessions(), SESSIONS_MAX))
     turns = sum(len(session.turns) for session in sample) / len(sample)
-    low, high = 0.0, 16.0
+    low, high = 0.0, 8.0
     while _kept(setup, site, sample, high / turns) >= KEPT:
         low, high = high, 2 * high
     for _ in range(STEPS):
@@ -52,6 +53,8 @@ def _kept(setup: Setup, site: str, sample: Sequence[SimSession], rate: float) ->
     rng, at_s = random.Random(1), 0.0
     timed = []
     for session in sample:
+        if at_s > LASTS_S:
+            break
         at_s += rng.expovariate(rate)
         timed.append(replace(session, at_ns=ns(at_s)))
     measures = Measures(setup.fleet)

@@ -5,9 +5,10 @@
 `DIR/splitwise_sim/perf_model.csv` has a row for each repeat of a measurement: prompt and token time
 in milliseconds, by model, hardware, prompt, batch and answer.
 
-What attention costs a pair of tokens is arithmetic, and not fitted: prompts of at most 8,192 tokens
-cannot tell it from noise, and Mooncake's have fifteen times as many. Llama2-70B multiplies twice
-8,192 numbers for a pair in each of 80 layers, at half of what eight GPUs can do.
+What attention costs is arithmetic, and not fitted: the measurements are of prompts of at most 8,192
+tokens, of long contexts only one at a time, and cannot tell it from noise. For a pair of tokens
+Llama2-70B multiplies twice 8,192 numbers in each of 80 layers, at half of what the GPUs can do. A
+token of context is 328 kB to be read in every step, at six tenths of the memory's bandwidth.
 """
 
 import argparse
@@ -20,10 +21,11 @@ import numpy as np
 
 from benchmarks import report
 
-HARDWARE = {"a100-80gb": 312e12, "h100-80gb": 990e12}
-"""Dense bfloat16 operations per second of one GPU."""
+HARDWARE = {"a100-80gb": (312e12, 2.04e12), "h100-80gb": (990e12, 3.35e12)}
+"""Dense bfloat16 operations, and bytes from memory, per second of one GPU."""
 
 _FLOP_PER_PAIR = 2 * 8_192 * 80  # half of the square is masked, and a product is two operations
+_BYTES_PER_TOKEN = 80 * 8 * 128 * 2 * 2  # layers, heads, their size, keys and values, two bytes
 
 MEASUREMENTS = Path("splitwise_sim/perf_model.csv")
 
@@ -65,27 +67,29 @@ def fit(traces: Path, hardware: str, *, model: str = "llama2-70b", tensor_parall
         raise FitError(f"{path}: {error}") from error
     if not rows:
         raise FitError(f"{path}: no measurement of {model} on {hardware}, TP {tensor_parallel}")
-    pair_ms = _FLOP_PER_PAIR / (0.5 * tensor_parallel * HARDWARE[hardware]) * 1_000
+    flop_per_s, bytes_per_s = (tensor_parallel * rate for rate in HARDWARE[hardware])
+    pair_ms = _FLOP_PER_PAIR / (0.5 * flop_per_s) * 1_000
+    context_ms = _BYTES_PER_TOKEN / (0.6 * bytes_per_s) * 1_000
     prefill, prefill_error = _least_squares(
         [(1.0, batch * prompt) for prompt, batch, _ms in prompts],
         [ms for *_, ms in prompts],
         [batch * prompt * prompt * pair_ms for prompt, batch, _ms in prompts],
     )
     decode, decode_error = _least_squares(
-        # In the middle of the answer, half of it is context.
-        [(1.0, batch, batch * (prompt + answer / 2)) for prompt, batch, answer, _ms in answers],
+        [(1.0, batch) for _prompt, batch, _answer, _ms in answers],
         [ms for *_, ms in answers],
-        [0.0] * len(answers),
+        # In the middle of the answer, half of it is context.
+        [batch * (prompt + answer / 2) * context_ms for prompt, batch, answer, _ms in answers],
     )
     prefill_base, prefill_token = prefill
-    decode_base, decode_seq, decode_context = decode
+    decode_base, decode_seq = decode
     return Fit(
         prefill_base,
         prefill_token,
         pair_ms,
         decode_base,
         decode_seq,
-        decode_context,
+        context_ms,
         prefill_error,
         decode_error,
     )

@@ -12,7 +12,7 @@ from benchmarks.workloads.traces import read_trace, scaled
 from router.sim.plan import SimSession
 
 TRACE = "azure2023/AzureLLMInferenceTrace_code.csv.gz"
-SPEED = 3.5
+SPEED = 5.2
 
 
 def build(options: Options) -> Setup:

@@ -1,7 +1,7 @@
 """`sessions`: chats of many turns through a small day, and home dies for ten minutes.
 
-A conversation has five turns in the mean, at most twenty; a turn adds about 200 tokens of question
-and 250 of answer to the context, think times are exponential with 20 s in the mean, and all begin
+A conversation has five turns in the mean, at most twenty; a turn adds about 600 tokens of question
+and 400 of answer to the context, think times are exponential with 20 s in the mean, and all begin
 with the same 1,024 tokens. The rate of new conversations is a sine wave between a third and all of
 its peak, of which home alone serves 70 %. Home dies while the load falls, when the rented site can
 take it, and is back ten minutes later with cold caches.
@@ -20,17 +20,17 @@ from router.policy.units import NS_PER_MS, ns
 from router.sim.hardware import H100_TP8
 from router.sim.plan import Link, ReplicaFault, Scenario, SimSession
 
-PEAK_PER_S = 4.0  # new conversations
+PEAK_PER_S = 5.3  # new conversations
 LEAST_SHARE = 1 / 3
 DURATION_S = 2_400.0
-DIES_S, DOWN_S = 1_500.0, 600.0
-EACH = 4
+DIES_S, DOWN_S = 1_750.0, 600.0
+EACH = 3
 SHAPE = Shape(
     turns_mean=5,
     turns_max=20,
     think_s_mean=20,
-    prompt_tokens=200,
-    output_tokens=250,
+    prompt_tokens=600,
+    output_tokens=400,
     shared_tokens=1_024,
 )
 

@@ -16,7 +16,7 @@ from router.sim.plan import Link, Scenario, SimSession
 
 TRACE = "mooncake/conversation_trace.jsonl.gz"
 SPEED = 1.0
-EACH = 6
+EACH = 12
 
 FLEET = fleet_of(
     HOME, rented("middle", H100_USD, committed=EACH), rented("distant", H100_USD, committed=EACH)

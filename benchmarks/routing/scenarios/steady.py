@@ -9,7 +9,7 @@ from benchmarks.workloads.traces import read_trace, scaled
 from router.sim.plan import SimSession
 
 TRACE = "azure2023/AzureLLMInferenceTrace_conv.csv.gz"
-SPEED = 10.0
+SPEED = 10.7
 
 
 def build(options: Options) -> Setup:

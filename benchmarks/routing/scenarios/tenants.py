@@ -7,15 +7,17 @@ of them asks ten times as much.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from benchmarks.routing.scenarios.duo import FLEET, REPLICAS, world
+from benchmarks.routing.scenarios.duo import FLEET, world
 from benchmarks.routing.setup import Options, Setup, simulated
+from benchmarks.routing.sites import replicas_of
 from benchmarks.workloads.servegen import Client, read_clients
 from benchmarks.workloads.servegen import sessions as drawn
+from router.sim.hardware import A100_TP8, H100_TP8
 from router.sim.plan import SimSession
 
 TRACE = "servegen_deepseek_r1/deepseek-r1.tar.xz"
 BEGIN_S, END_S = 76_200.0, 83_400.0  # the two hours in which the clients ask the most
-RATE_SHARE = 0.3
+RATE_SHARE = 0.06
 RUNS_WILD_S, TAMED_S = 2_700.0, 4_500.0
 WILD = 10.0
 
@@ -39,10 +41,14 @@ def build(options: Options) -> Setup:
         name="tenants",
         title=(
             f"ServeGen DeepSeek-R1, two hours at {RATE_SHARE:.0%} of the rate, the largest of 73 "
-            "tenants tenfold for half an hour; home 8 H100, near 8 A100, far 4 H100"
+            "tenants tenfold for half an hour; home 2 H100, near 2 A100, far 2 H100"
         ),
         fleet=FLEET,
-        replicas=REPLICAS,
+        replicas=(
+            *replicas_of("home", 2, H100_TP8),
+            *replicas_of("near", 2, A100_TP8),
+            *replicas_of("far", 2, H100_TP8),
+        ),
         world=replace(world(options.seed), max_new_tokens=32_768),
         sessions=sessions,
     )

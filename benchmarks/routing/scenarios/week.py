@@ -2,7 +2,7 @@
 
 A tenth of the real rate is asked, and a minute of the week passes in a second, so that one request
 in 600 is simulated; the fleet is scaled with the rate, and an hour's price is paid in a minute.
-Each night from 3 to 9 h UTC, when the least is asked, half of home is lent.
+Each night from 3 to 9 h UTC, when the least is asked, a third of home is lent.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ TRACES = "azure2024_digitised"
 RATE_SHARE = 0.1
 CLOCK = 60.0  # seconds of the week in one of the simulation
 EAST_USD, WEST_USD = 49.24, 31.92  # CoreWeave HGX H100; Lambda 8x H100 SXM
-HOMES = 4
+HOMES = 3
 LENT_FROM_H, LENT_TO_H = 3, 9
 NOTICE_S = 30.0
 
@@ -32,10 +32,10 @@ FLEET = fleet_of(
 
 
 def lends() -> Iterator[Lend]:
-    """The nights, for half of home."""
+    """The nights, for a third of home."""
     for day in range(7):
         begin_s, end_s = ((day * 24 + hour) * 3_600 / CLOCK for hour in (LENT_FROM_H, LENT_TO_H))
-        for index in range(HOMES // 2):
+        for index in range(HOMES // 3):
             yield Lend(f"home/{index}", ns(begin_s), ns(end_s), ns(NOTICE_S))
 
 
@@ -51,7 +51,7 @@ def build(options: Options) -> Setup:
         name="week",
         title=(
             f"Azure's week of 2024, 1 request in {CLOCK / RATE_SHARE:.0f}; home {HOMES} H100, "
-            "half lent at night, near 2 A100, east and west 3 H100 each"
+            "one lent at night, near 2 A100, east and west 3 H100 each"
         ),
         fleet=FLEET,
         replicas=(
