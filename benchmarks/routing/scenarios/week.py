@@ -1,7 +1,7 @@
 """A week shaped by Azure's rates of 2024, with unlike prices, and home lent to training at night.
 
-A tenth of the real rate is asked, and a minute of the week passes in a second, so that one request
-in 600 is simulated; the fleet is scaled with the rate, and an hour's price is paid in a minute.
+A tenth of the real rate is asked, and two minutes of the week pass in a second, so that one request
+in 1,200 is simulated; the fleet is scaled with the rate, and an hour's price is paid in 30 seconds.
 Each night from 3 to 9 h UTC, when the least is asked, a third of home is lent.
 """
 
@@ -17,11 +17,11 @@ from router.sim.plan import Lend, Link, Scenario, SimSession
 
 TRACES = "azure2024_digitised"
 RATE_SHARE = 0.1
-CLOCK = 60.0  # seconds of the week in one of the simulation
+CLOCK = 120.0  # seconds of the week in one of the simulation
 EAST_USD, WEST_USD = 49.24, 31.92  # CoreWeave HGX H100; Lambda 8x H100 SXM
 HOMES = 3
 LENT_FROM_H, LENT_TO_H = 3, 9
-NOTICE_S = 30.0
+NOTICE_S = 15.0
 
 FLEET = fleet_of(
     HOME,
