@@ -20,7 +20,8 @@ from spillway.client.errors import (
 )
 from spillway.client.options import OptionError, Options
 from spillway.client.stream import Stream
-from spillway.client.sync import SyncClient, SyncStream
+from spillway.client.sync import SyncClient
+from spillway.client.sync_stream import SyncStream
 
 __all__ = [
     "AbortedError",

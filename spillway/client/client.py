@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack
 import grpc
 import grpc.aio
 
+from spillway.client.answering import Answering
 from spillway.client.chat import ChatTemplate, Message
 from spillway.client.chunk import Answer, answer_of
 from spillway.client.connections import (
@@ -24,34 +25,47 @@ from spillway.client.ending import Ending
 from spillway.client.errors import DeadlineError, UnsupportedError, error_of
 from spillway.client.options import Call, Options, call_of
 from spillway.client.prompting import Conversation, Given, one_prompt
-from spillway.client.stream import Started, Stream
+from spillway.client.resumption import RESUME_S
+from spillway.client.stream import Stream
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
-from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2_grpc
+from wire.vllm import control_pb2, control_pb2_grpc
 
 
 class Client:
-    """The client of one address: `async with Client("router.example.org:7070") as client: ...`.
+    """The client of a service: `async with Client("router.example.org:7070") as client: ...`.
 
     Calls of one client share a bounded pool of connections, which open when they are needed.
     """
 
     def __init__(
         self,
-        address: str = ADDRESS,
+        address: str | Sequence[str] = ADDRESS,
         *,
         connections: int = CONNECTIONS,
         streams_max: int = STREAMS_MAX,
         deadline_s: float = DEADLINE_S,
+        resume_s: float = RESUME_S,
         chat_template: ChatTemplate | None = None,
     ) -> None:
-        """`deadline_s` is for calls that name none; `chat_template` makes a text of messages."""
-        self.address = address
+        """`address` is one router's or several routers', which are used in turn as they fail.
+
+        `deadline_s` is for calls that name none; `resume_s` is for how long an answer that broke
+        off is tried to be gone on with, 0 for not at all; `chat_template` makes a text of messages.
+        """
+        self._resume_s = resume_s
         self.chat_template = chat_template
         self._deadline_s = deadline_s
         self._connections = Connections(
-            lambda: grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS), connections
+            lambda one: grpc.aio.insecure_channel(one, options=CHANNEL_OPTIONS),
+            address,
+            connections,
         )
         self._places = asyncio.Semaphore(streams_max)
+
+    @property
+    def address(self) -> str:
+        """The address in use."""
+        return self._connections.address
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,7 +95,8 @@ class Client:
         call = call_of(
             "" if isinstance(given, Conversation) else given, options, deadline_s=self._deadline_s
         )
-        return Stream(partial(self._start, given, call))
+        put = partial(self._put, given)
+        return Stream(Answering(self._connections, self._places, put, call, self._resume_s))
 
     async def generate(
         self,
@@ -158,27 +173,6 @@ class Client:
     async def undrain(self, site: str) -> None:
         """Let turns go to a site again."""
         await self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
-
-    async def _start(self, given: Given, call: Call) -> Started:
-        """Send a call, once there is a place for it."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + call.deadline_s
-        try:
-            async with asyncio.timeout_at(give_up):
-                await self._put(given, call)
-                await self._places.acquire()
-        except TimeoutError:
-            raise DeadlineError("the deadline passed before the request could be sent") from None
-        connection = self._connections.take()
-
-        def release() -> None:
-            self._places.release()
-            self._connections.give_back(connection)
-
-        running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
-            call.request, metadata=call.metadata, timeout=max(0.0, give_up - loop.time())
-        )
-        return Started(running, self.address, call.request.request_id, release)
 
     async def _put(self, given: Given, call: Call) -> None:
         """The text of messages into the request; any other prompt is there already."""

@@ -1,7 +1,7 @@
-"""A bounded pool of channels to one address, each a connection of its own."""
+"""Bounded pools of channels to the addresses of a service, each a connection of its own."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -40,26 +40,51 @@ class Connection(Generic[ChannelT]):
     """A channel and how many calls use it."""
 
     channel: ChannelT
+    address: str
     calls: int = 0
 
 
 class Connections(Generic[ChannelT]):
-    """Opens channels as they are needed, and gives each call the one that is used least."""
+    """Opens channels as they are needed, and gives each call the one that is used least.
 
-    def __init__(self, open_channel: Callable[[], ChannelT], size_max: int) -> None:
+    One address is used at a time, and so many connections to it; the next one when it fails.
+    """
+
+    def __init__(
+        self,
+        open_channel: Callable[[str], ChannelT],
+        addresses: str | Sequence[str],
+        size_max: int,
+    ) -> None:
         if size_max < 1:
             raise ValueError(f"expected at least one connection, found {size_max}")
+        self.addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
+        if not self.addresses:
+            raise ValueError("expected at least one address, found none")
+        self._current = 0
         self._open_channel = open_channel
         self._size_max = size_max
         self._all: list[Connection[ChannelT]] = []
         self._lock = threading.Lock()  # the synchronous client may be used by several threads
 
+    @property
+    def address(self) -> str:
+        """The address in use."""
+        return self.addresses[self._current]
+
+    def leave(self, address: str) -> None:
+        """A call to this address broke: use the next one, if it is this one that is used."""
+        with self._lock:
+            if self.address == address:
+                self._current = (self._current + 1) % len(self.addresses)
+
     def take(self) -> Connection[ChannelT]:
         """A connection for one call, to be given back."""
         with self._lock:
-            least = min(self._all, key=lambda one: one.calls, default=None)
-            if least is None or (least.calls and len(self._all) < self._size_max):
-                least = Connection(self._open_channel())
+            here = [one for one in self._all if one.address == self.address]
+            least = min(here, key=lambda one: one.calls, default=None)
+            if least is None or (least.calls and len(here) < self._size_max):
+                least = Connection(self._open_channel(self.address), self.address)
                 self._all.append(least)
             least.calls += 1
             return least

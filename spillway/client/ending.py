@@ -11,14 +11,24 @@ class Ending:
     request_id: str = ""
     site: str = ""
     attempts: int = 0  # endpoints tried; 0 where nobody said
+    resumed: int = 0  # times that the answer went on elsewhere after it had begun
 
 
-def ending_of(trailers: Iterable[tuple[str, str | bytes]] | None, request_id: str) -> Ending:
-    """The ending that trailers tell of; `request_id` is the client's, for where they tell none."""
+def ending_of(
+    trailers: Iterable[tuple[str, str | bytes]] | None, request_id: str, resumed: int = 0
+) -> Ending:
+    """The ending that trailers tell of, for an answer that the client had resumed so many times.
+
+    `request_id` is the client's, for where they tell none.
+    """
     found = {key: value for key, value in trailers or () if isinstance(value, str)}
-    attempts = found.get("x-spillway-attempts", "")
     return Ending(
         request_id=found.get("x-spillway-request-id", request_id),
         site=found.get("x-spillway-site", ""),
-        attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
+        attempts=_count(found.get("x-spillway-attempts", "")),
+        resumed=_count(found.get("x-spillway-resumed", "")) + resumed,
     )
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -8,8 +8,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from spillway.client.ending import Ending, ending_of
-
-DETAILS_KEY = "grpc-status-details-bin"
+from wire.status import DETAILS_KEY
 
 
 @dataclass(frozen=True, slots=True)

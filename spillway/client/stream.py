@@ -1,15 +1,17 @@
 """A stream of chunks from a running call, for `async for`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import grpc
 
 from spillway.client.chunk import Chunk, chunk_of
 from spillway.client.ending import Ending, ending_of
 from spillway.client.errors import error_of
+from spillway.client.resumption import Break, Resumption, break_of
+from wire.vllm import inference_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,27 @@ class Started:
     call: Any  # grpc.aio.UnaryStreamCall, or its synchronous counterpart
     address: str
     request_id: str
-    release: Callable[[], None]  # gives the call's place back, once
+    resumption: Resumption  # of the answer that it is part of
+    give_back: Callable[[], None]  # its connection, once
+
+
+class Source(Protocol):
+    """Where a stream gets its calls from."""
+
+    async def start(self) -> Started:
+        """Send the request for what is left of the answer.
+
+        Raises DeadlineError where there is no time left.
+        """
+        ...
+
+    def pause_s(self, broke: Break, address: str) -> float | None:
+        """How long to wait before the next start, after a call to this address; None: no more."""
+        ...
+
+    def release(self) -> None:
+        """The stream is over; its place is free, if it had one."""
+        ...
 
 
 class Stream:
@@ -28,10 +50,13 @@ class Stream:
     The call starts with the first chunk that is asked for, or with `async with`. It is cancelled
     when that block is left, when the task is cancelled, by `cancel()`, and when nobody holds the
     stream any more: leaving a loop early ends the request in the engine.
+
+    Should the router die, the answer goes on from another one, or from this one once it is back;
+    `ending.resumed` counts it. Each token comes once.
     """
 
-    def __init__(self, start: Callable[[], Awaitable[Started]]) -> None:
-        self._start = start
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._started: Started | None = None
         self._over = False
         self._cancelled = False
@@ -54,17 +79,49 @@ class Stream:
         Raises:
             SpillwayError: the answer broke off, or never began.
         """
-        if self._over:
-            raise StopAsyncIteration
-        started = await self._open()
         try:
-            response = await started.call.read()
+            while not self._over:
+                started = await self._open()
+                response = await self._next(started)
+                if response is not None:
+                    return chunk_of(response)
         except asyncio.CancelledError:
             if self._cancelled and not _task_is_cancelled():
                 raise StopAsyncIteration from None
             self.cancel()
             raise
+        raise StopAsyncIteration
+
+    async def _next(self, started: Started) -> pb.GenerateResponse | None:
+        """The next message; None where the answer is over, or has to be asked for once more."""
+        resumption = started.resumption
+        try:
+            response: Any = await started.call.read()
+            if response is not grpc.aio.EOF:
+                if not resumption.has_begun:
+                    resumption.learn(await started.call.initial_metadata())
+                return resumption.take(response)
+            trailers = await started.call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
+            trailers = error.trailing_metadata()
+            if not resumption.finished:
+                return await self._go_on(started, error)
+        self.ending = ending_of(trailers, started.request_id, resumption.resumed)
+        self._end()
+        return None
+
+    async def _go_on(
+        self, started: Started, error: grpc.aio.AioRpcError
+    ) -> pb.GenerateResponse | None:
+        resumption = started.resumption
+        broke = break_of(error.code(), error.details(), error.trailing_metadata())
+        last = resumption.ending(broke)
+        if last is not None:
+            self.ending = ending_of((), started.request_id, resumption.resumed)
+            self._end()
+            return last
+        pause_s = self._source.pause_s(broke, started.address)
+        if pause_s is None:
             self._end()
             raise error_of(
                 error.code(),
@@ -73,11 +130,10 @@ class Stream:
                 started.address,
                 started.request_id,
             ) from None
-        if response is grpc.aio.EOF:
-            self.ending = ending_of(await started.call.trailing_metadata(), started.request_id)
-            self._end()
-            raise StopAsyncIteration
-        return chunk_of(response)
+        started.give_back()
+        self._started = None
+        await asyncio.sleep(pause_s)
+        return None
 
     def cancel(self) -> None:
         """End the call; a loop over the stream ends. Does nothing to a stream that is complete."""
@@ -89,17 +145,19 @@ class Stream:
 
     async def _open(self) -> Started:
         if self._started is None:
-            self._started = await self._start()
+            self._started = await self._source.start()
             if self._over:  # `cancel` came while the call waited for its place
-                self._started.release()
+                self._started.give_back()
                 self._started.call.cancel()
+                self._source.release()
         return self._started
 
     def _end(self) -> None:
         if not self._over:
             self._over = True
             if self._started:
-                self._started.release()
+                self._started.give_back()
+            self._source.release()
 
     def __del__(self) -> None:
         self.cancel()

@@ -7,7 +7,7 @@ from typing import Any, Self, Unpack
 import grpc
 
 from spillway.client.chat import ChatTemplate, Message
-from spillway.client.chunk import Answer, Chunk, answer_of, chunk_of
+from spillway.client.chunk import Answer, answer_of
 from spillway.client.connections import (
     ADDRESS,
     ASK_DEADLINE_S,
@@ -17,80 +17,18 @@ from spillway.client.connections import (
     STREAMS_MAX,
     Connections,
 )
-from spillway.client.ending import Ending, ending_of
-from spillway.client.errors import DeadlineError, SpillwayError, UnsupportedError, error_of
+from spillway.client.ending import Ending
+from spillway.client.errors import DeadlineError, UnsupportedError
 from spillway.client.options import Call, Options, call_of
 from spillway.client.prompting import Conversation, Given, one_prompt
-from spillway.client.stream import Started
+from spillway.client.resumption import RESUME_S
+from spillway.client.sync_stream import SyncAnswering, SyncStream, error_from
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
-from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2_grpc
-
-
-class SyncStream:
-    """The chunks of one answer, in order, as they arrive.
-
-    The call is cancelled when a `with` block is left, by `cancel()`, and when nobody holds the
-    stream any more: leaving a loop early ends the request in the engine.
-    """
-
-    def __init__(self, started: Started) -> None:
-        self._started = started
-        self._over = False
-        self._cancelled = False
-        self.ending: Ending | None = None
-        """Where the answer came from, once it is complete."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cancel()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Chunk:
-        """The next chunk.
-
-        Raises:
-            SpillwayError: the answer broke off, or never began.
-        """
-        if self._over:
-            raise StopIteration
-        try:
-            return chunk_of(next(self._started.call))
-        except StopIteration:
-            trailers = self._started.call.trailing_metadata()
-            self.ending = ending_of(trailers, self._started.request_id)
-            self._end()
-            raise
-        except grpc.RpcError as error:
-            self._end()
-            if self._cancelled:
-                raise StopIteration from None
-            raise _error(error, self._started.address, self._started.request_id) from None
-        except BaseException:  # such as Ctrl-C
-            self.cancel()
-            raise
-
-    def cancel(self) -> None:
-        """End the call; a loop over the stream ends. Does nothing to a stream that is complete."""
-        if not self._over:
-            self._cancelled = True
-            self._end()
-            self._started.call.cancel()
-
-    def _end(self) -> None:
-        if not self._over:
-            self._over = True
-            self._started.release()
-
-    def __del__(self) -> None:
-        self.cancel()
+from wire.vllm import control_pb2, control_pb2_grpc
 
 
 class SyncClient:
-    """The client of one address: `with SyncClient("router.example.org:7070") as client: ...`.
+    """The client of a service: `with SyncClient("router.example.org:7070") as client: ...`.
 
     Threads may share one. Its methods are those of `Client`, with the same arguments, answers and
     exceptions.
@@ -98,21 +36,27 @@ class SyncClient:
 
     def __init__(
         self,
-        address: str = ADDRESS,
+        address: str | Sequence[str] = ADDRESS,
         *,
         connections: int = CONNECTIONS,
         streams_max: int = STREAMS_MAX,
         deadline_s: float = DEADLINE_S,
+        resume_s: float = RESUME_S,
         chat_template: ChatTemplate | None = None,
     ) -> None:
-        """`deadline_s` is for calls that name none; `chat_template` makes a text of messages."""
-        self.address = address
+        """See `Client`."""
+        self._resume_s = resume_s
         self.chat_template = chat_template
         self._deadline_s = deadline_s
         self._connections = Connections(
-            lambda: grpc.insecure_channel(address, options=CHANNEL_OPTIONS), connections
+            lambda one: grpc.insecure_channel(one, options=CHANNEL_OPTIONS), address, connections
         )
         self._places = threading.Semaphore(streams_max)
+
+    @property
+    def address(self) -> str:
+        """The address in use."""
+        return self._connections.address
 
     def __enter__(self) -> Self:
         return self
@@ -137,16 +81,7 @@ class SyncClient:
         call = self._call(one_prompt(prompt, messages, token_ids), options, self._deadline_s)
         if not self._places.acquire(timeout=min(call.deadline_s, threading.TIMEOUT_MAX)):
             raise DeadlineError("the deadline passed before the request could be sent")
-        connection = self._connections.take()
-
-        def release() -> None:
-            self._connections.give_back(connection)
-            self._places.release()
-
-        running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
-            call.request, metadata=call.metadata, timeout=call.deadline_s
-        )
-        return SyncStream(Started(running, self.address, call.request.request_id, release))
+        return SyncStream(SyncAnswering(self._connections, self._places, call, self._resume_s))
 
     def generate(
         self,
@@ -187,7 +122,7 @@ class SyncClient:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise _error(error, self.address) from None
+            raise error_from(error, self.address) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -233,10 +168,6 @@ class SyncClient:
                 request, metadata=metadata, timeout=ASK_DEADLINE_S
             )
         except grpc.RpcError as error:
-            raise _error(error, self.address) from None
+            raise error_from(error, self.address) from None
         finally:
             self._connections.give_back(connection)
-
-
-def _error(error: Any, address: str, request_id: str = "") -> SpillwayError:
-    return error_of(error.code(), error.details(), error.trailing_metadata(), address, request_id)

@@ -7,6 +7,8 @@ import pytest
 from spillway import client as sw
 from spillway.client import Client, Finish, FinishReason
 
+IDS = {"output_token_ids": True}
+
 
 @pytest.fixture
 async def client(router):
@@ -16,7 +18,7 @@ async def client(router):
 
 async def test_a_stream_yields_the_chunks_in_order(client, router):
     """Text, tokens, the prompt's facts and the end arrive where they belong."""
-    chunks = [chunk async for chunk in client.stream("count 3", session="s-1")]
+    chunks = [chunk async for chunk in client.stream("count 3", session="s-1", **IDS)]
     assert [chunk.text for chunk in chunks] == ["0 ", "1 ", "2 "]
     assert [chunk.token_ids for chunk in chunks] == [(0,), (1,), (2,)]
     assert chunks[0].prompt.num_tokens == 7

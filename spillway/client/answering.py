@@ -1,0 +1,75 @@
+"""The calls of one answer: the first, and one for each time that it has to go on elsewhere."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from spillway.client.connections import Connections
+from spillway.client.errors import DeadlineError
+from spillway.client.options import Call
+from spillway.client.resumption import Break, Resumption
+from spillway.client.stream import Started
+from wire.vllm import inference_pb2_grpc
+
+
+class Answering:
+    """See spillway.client.stream.Source."""
+
+    def __init__(
+        self,
+        connections: Connections[Any],
+        places: asyncio.Semaphore,
+        put: Callable[[Call], Awaitable[None]],
+        call: Call,
+        resume_s: float,
+    ) -> None:
+        """`put` puts the prompt into the request, where it is not there yet."""
+        self._resumption: Resumption | None = None
+        self._connections = connections
+        self._places = places
+        self._has_place = False
+        self._put = put
+        self._call = call
+        self._resume_s = resume_s
+        self._give_up_s = 0.0
+
+    async def start(self) -> Started:
+        """See Source. Waits for a place the first time."""
+        loop, call = asyncio.get_running_loop(), self._call
+        if self._resumption is None:
+            self._give_up_s = loop.time() + call.deadline_s
+            try:
+                async with asyncio.timeout_at(self._give_up_s):
+                    await self._put(call)
+                    await self._places.acquire()
+            except TimeoutError:
+                message = "the deadline passed before the request could be sent"
+                raise DeadlineError(message) from None
+            self._has_place = True
+            self._resumption = Resumption(call, self._resume_s)
+        resumption = self._resumption
+        request, metadata = resumption.begin()
+        connection = self._connections.take()
+        running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
+            request, metadata=metadata, timeout=max(0.0, self._give_up_s - loop.time())
+        )
+        give_back = partial(self._connections.give_back, connection)
+        request_id = call.request.request_id
+        return Started(running, connection.address, request_id, resumption, give_back)
+
+    def pause_s(self, broke: Break, address: str) -> float | None:
+        """See Source."""
+        now_s = asyncio.get_running_loop().time()
+        count = len(self._connections.addresses)
+        pause_s = self._resumption.pause_s(broke, count, now_s) if self._resumption else None
+        if pause_s is None or now_s + pause_s >= self._give_up_s:
+            return None
+        self._connections.leave(address)
+        return pause_s
+
+    def release(self) -> None:
+        """See Source."""
+        if self._has_place:
+            self._has_place = False
+            self._places.release()

@@ -1,0 +1,161 @@
+"""A stream of chunks from a running call, for `for`: the synchronous twin of `Stream`."""
+
+import threading
+import time
+from functools import partial
+from typing import Any, Self
+
+import grpc
+
+from spillway.client.chunk import Chunk, chunk_of
+from spillway.client.connections import Connections
+from spillway.client.ending import Ending, ending_of
+from spillway.client.errors import SpillwayError, error_of
+from spillway.client.options import Call
+from spillway.client.resumption import Break, Resumption, break_of
+from spillway.client.stream import Started
+from wire.vllm import inference_pb2 as pb
+from wire.vllm import inference_pb2_grpc
+
+
+class SyncStream:
+    """The chunks of one answer, in order, as they arrive.
+
+    The call is cancelled when a `with` block is left, by `cancel()`, and when nobody holds the
+    stream any more: leaving a loop early ends the request in the engine.
+    """
+
+    def __init__(self, source: "SyncAnswering") -> None:
+        self._source = source
+        self._started = source.start()
+        self._over = False
+        self._cancelled = False
+        self.ending: Ending | None = None
+        """Where the answer came from, once it is complete."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Chunk:
+        """The next chunk.
+
+        Raises:
+            SpillwayError: the answer broke off, or never began.
+        """
+        try:
+            while not self._over:
+                response = self._next(self._started)
+                if response is not None:
+                    return chunk_of(response)
+        except SpillwayError:
+            raise
+        except BaseException:  # such as Ctrl-C
+            self.cancel()
+            raise
+        raise StopIteration
+
+    def _next(self, started: Started) -> pb.GenerateResponse | None:
+        """The next message; None where the answer is over, or has to be asked for once more."""
+        resumption = started.resumption
+        try:
+            response: Any = next(started.call, None)
+            if response is not None:
+                if not resumption.has_begun:
+                    resumption.learn(started.call.initial_metadata())
+                return resumption.take(response)
+        except grpc.RpcError as caught:
+            error: Any = caught
+            if self._cancelled:
+                self._end()
+                return None
+            if not resumption.finished:
+                return self._go_on(started, error)
+        trailers = started.call.trailing_metadata()
+        self.ending = ending_of(trailers, started.request_id, resumption.resumed)
+        self._end()
+        return None
+
+    def _go_on(self, started: Started, error: Any) -> pb.GenerateResponse | None:
+        resumption = started.resumption
+        broke = break_of(error.code(), error.details(), error.trailing_metadata())
+        last = resumption.ending(broke)
+        if last is not None:
+            self.ending = ending_of((), started.request_id, resumption.resumed)
+            self._end()
+            return last
+        pause_s = self._source.pause_s(broke, started.address)
+        if pause_s is None:
+            self._end()
+            raise error_from(error, started.address, started.request_id) from None
+        started.give_back()
+        time.sleep(pause_s)
+        self._started = self._source.start()
+        return None
+
+    def cancel(self) -> None:
+        """End the call; a loop over the stream ends. Does nothing to a stream that is complete."""
+        if not self._over:
+            self._cancelled = True
+            self._end()
+            self._started.call.cancel()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._started.give_back()
+            self._source.release()
+
+    def __del__(self) -> None:
+        self.cancel()
+
+
+class SyncAnswering:
+    """The calls of one answer, in the place that it has among the client's streams."""
+
+    def __init__(
+        self,
+        connections: Connections[Any],
+        places: threading.Semaphore,
+        call: Call,
+        resume_s: float,
+    ) -> None:
+        self._resumption = Resumption(call, resume_s)
+        self._connections = connections
+        self._places = places
+        self._call = call
+        self._give_up_s = time.monotonic() + call.deadline_s
+
+    def start(self) -> Started:
+        """Send the request for what is left of the answer."""
+        request, metadata = self._resumption.begin()
+        connection = self._connections.take()
+        running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
+            request, metadata=metadata, timeout=max(0.0, self._give_up_s - time.monotonic())
+        )
+        give_back = partial(self._connections.give_back, connection)
+        request_id = self._call.request.request_id
+        return Started(running, connection.address, request_id, self._resumption, give_back)
+
+    def pause_s(self, broke: Break, address: str) -> float | None:
+        """How long to wait before the next start, after a call to this address; None: no more."""
+        now_s = time.monotonic()
+        pause_s = self._resumption.pause_s(broke, len(self._connections.addresses), now_s)
+        if pause_s is None or now_s + pause_s >= self._give_up_s:
+            return None
+        self._connections.leave(address)
+        return pause_s
+
+    def release(self) -> None:
+        """The stream is over; its place is free."""
+        self._places.release()
+
+
+def error_from(error: Any, address: str, request_id: str = "") -> SpillwayError:
+    """The exception for what gRPC raises in a thread."""
+    return error_of(error.code(), error.details(), error.trailing_metadata(), address, request_id)
