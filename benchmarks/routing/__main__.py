@@ -3,7 +3,7 @@
     python -m benchmarks.routing --traces DIR --out DIR [--scenario NAME ...] [--policies NAME ...]
 
 DIR of the traces is the folder with `azure2023`, `mooncake` and the others. For each scenario it
-prints a table and writes NAME.json, NAME.md and NAME.png.
+prints a table and writes NAME.json, NAME.md and NAME.png; at the end, how ours stands (aims.md).
 """
 
 import argparse
@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.report import write_json
-from benchmarks.routing import table
+from benchmarks.routing import aims, table
 from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result, run_all
 from benchmarks.routing.picture import draw
@@ -45,6 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TraceError, OSError) as error:
         print(f"benchmarks.routing: {error}", file=sys.stderr)
         return EXIT_USAGE
+    standings = [found for name in scenarios if (found := aims.standing(name, ready[name]))]
+    if standings:
+        aims.show(standings)
+        text = table.markdown(aims.COLUMNS, aims.rows(standings))
+        (asked.out / "aims.md").write_text(text, encoding="utf-8")
     return 0
 
 
@@ -67,7 +72,7 @@ def _write(setup: Setup, results: list[Result], out: Path) -> None:
     bound = bounds[0] if bounds else None
     table.show(setup, results, bound)
     out.mkdir(parents=True, exist_ok=True)
-    (out / f"{setup.name}.md").write_text(table.markdown(setup, results, bound), encoding="utf-8")
+    (out / f"{setup.name}.md").write_text(table.page(setup, results, bound), encoding="utf-8")
     write_json(
         out / f"{setup.name}.json",
         {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result
 from benchmarks.routing.setup import Setup
 from router.sim.rivals.registry import OURS
@@ -38,11 +39,13 @@ def draw(setup: Setup, results: Sequence[Result], path: Path) -> None:
 def _times(axes: Any, results: Sequence[Result]) -> None:
     """p95 TTFT of each policy: ours black, the best rivals in colour, the others grey."""
     ranked = sorted(results, key=lambda r: (-r.summary.attainment, r.policy))
-    best = [result.policy for result in ranked if result.policy != OURS][:NAMED]
+    best = [result.policy for result in ranked if result.policy not in {OURS, BOUND}][:NAMED]
     for result in reversed(ranked):
         look: dict[str, Any] = {"color": "lightgrey", "linewidth": 0.8}
         if result.policy == OURS:
             look = {"color": "black", "linewidth": 2, "label": OURS}
+        elif result.policy == BOUND:
+            look = {"color": "grey", "linewidth": 1, "linestyle": ":", "label": BOUND}
         elif result.policy in best:
             look = {"linewidth": 1.2, "label": result.policy}
         values = [value or float("nan") for value in result.series.ttft_s_p95]
@@ -55,7 +58,7 @@ def _times(axes: Any, results: Sequence[Result]) -> None:
 def _load(axes: Any, results: Sequence[Result]) -> None:
     """Where ours sends the load; of the first policy's run where ours is not among them."""
     shown = next((result for result in results if result.policy == OURS), results[0])
-    sites = shown.series.turns_per_s_by_site
+    sites = dict(sorted(shown.series.turns_per_s_by_site.items(), key=_home_first))
     axes.stackplot(_minutes(shown), list(sites.values()), labels=list(sites))
     axes.set_ylabel(f"turns/s of {shown.policy}")
     axes.set_xlabel("minutes")
@@ -73,8 +76,13 @@ def _cost(axes: Any, results: Sequence[Result]) -> None:
         axes.scatter(*point, s=area, color=colour, alpha=0.5, linewidths=0)
         axes.annotate(f"{result.policy} ${summary.metered_usd:.0f}", point, fontsize=7)
     axes.set_xscale("log")
+    axes.margins(x=0.3)  # room for the names
     axes.set_xlabel("TTFT p95, s (area: dollars)")
     axes.set_ylabel("turns that kept their objectives")
+
+
+def _home_first(site: tuple[str, list[float]]) -> tuple[bool, str]:
+    return (site[0] != "home", site[0])
 
 
 def _minutes(result: Result) -> list[float]:

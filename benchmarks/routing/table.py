@@ -24,14 +24,21 @@ def show(setup: Setup, results: Sequence[Result], bound: float | None) -> None:
     print_table(f"{setup.name}: {setup.title}", COLUMNS, rows(results, bound))
 
 
-def markdown(setup: Setup, results: Sequence[Result], bound: float | None) -> str:
-    """The table as a page has it."""
-    lines = [
-        f"| {' | '.join(COLUMNS)} |",
-        f"|---|{'---:|' * (len(COLUMNS) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows(results, bound)),
-    ]
-    return f"**{setup.name}**: {setup.title}\n\n" + "\n".join(lines) + "\n"
+def markdown(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table as a page has it: the first column to the left, figures to the right."""
+    return "\n".join(
+        [
+            f"| {' | '.join(columns)} |",
+            f"|---|{'---:|' * (len(columns) - 1)}",
+            *(f"| {' | '.join(line)} |" for line in lines),
+            "",
+        ]
+    )
+
+
+def page(setup: Setup, results: Sequence[Result], bound: float | None) -> str:
+    """The table under the scenario's name and title."""
+    return f"## {setup.name}\n\n{setup.title}\n\n{markdown(COLUMNS, rows(results, bound))}"
 
 
 def _row(result: Result, bound: float | None) -> list[str]:
