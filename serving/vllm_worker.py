@@ -6,7 +6,7 @@ undisturbed stream would have made of it. The newer one (V2) is told all tokens 
 and draws by position: it needs nothing.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from vllm.platforms import current_platform
@@ -27,49 +27,75 @@ class ResumingWorker:
         restored = ["penalties", "structured_output"]
         if not isinstance(runner, GPUModelRunner):
             return [*restored, "seed"]
-        draws = _draws(runner)
-        runner.requests = _Requests(runner.requests, draws)
-        return [*restored, "seed"] if draws is not None else restored
+        runner.requests = _Requests(runner.requests, runner.input_batch.vocab_size)
+        return [*restored, "seed"] if _draws_as_known(runner) else restored
 
 
-class _Draws:
-    """The random numbers that one token takes from its request's generator."""
-
-    def __init__(self, vocab_size: int, device: torch.device) -> None:
-        self._vocab_size = vocab_size
-        self._device = device
-
-    def skip(self, generator: torch.Generator, tokens: int) -> None:
-        """Moves generator on by those of so many tokens: see vLLM's TopKTopPSampler."""
-        if self._device.type == "cpu":
-            torch.randint(0, 2**31, (tokens,), generator=generator, dtype=torch.long)
-            return
-        # One number for each token of the vocabulary. Such a generator counts what it has given.
-        start = generator.get_offset()
-        row = torch.empty(self._vocab_size, dtype=torch.float32, device=self._device)
-        row.exponential_(generator=generator)
-        generator.set_offset(start + tokens * (generator.get_offset() - start))
-
-
-def _draws(runner: Any) -> _Draws | None:
-    """How this runner draws; None where that is another way than is known here."""
-    known = current_platform.is_cpu() or current_platform.is_cuda()
-    if not known or runner.speculative_config is not None or runner.model_config.use_fp64_gumbel:
-        return None
-    return _Draws(runner.input_batch.vocab_size, runner.device)
+def _draws_as_known(runner: Any) -> bool:
+    """Whether this runner draws in a way that is known here."""
+    return (
+        (current_platform.is_cpu() or current_platform.is_cuda())
+        and runner.speculative_config is None
+        and not runner.model_config.use_fp64_gumbel
+    )
 
 
 class _Requests(dict[str, CachedRequestState]):
     """The states of a runner's requests, each of which is put in once, when it is made."""
 
-    def __init__(self, states: dict[str, CachedRequestState], draws: _Draws | None) -> None:
+    def __init__(self, states: dict[str, CachedRequestState], vocab_size: int) -> None:
         super().__init__(states)
-        self._draws = draws
+        self._vocab_size = vocab_size
 
     def __setitem__(self, request_id: str, state: CachedRequestState) -> None:
         delivered = delivered_tokens(state.sampling_params)
-        if delivered and not state.output_token_ids:
+        if not state.output_token_ids:
             state.output_token_ids.extend(delivered)
-            if state.generator is not None and self._draws is not None:
-                self._draws.skip(state.generator, len(delivered))
+        generator = state.generator
+        if generator is not None and generator.device.type == "cpu":
+            state.generator = _RewindingGenerator.of(state)
+        elif generator is not None and delivered:
+            _skip(generator, len(delivered), self._vocab_size)
         super().__setitem__(request_id, state)
+
+
+class _RewindingGenerator(torch.Generator):
+    """A request's generator on a CPU, which stands where its output tokens have brought it.
+
+    With each chunk of a prompt but the last, vLLM draws a token and takes the draw back by the
+    generator's offset. On a CPU there is none, and asking for it would be the engine's end.
+    """
+
+    _state: CachedRequestState
+
+    @classmethod
+    def of(cls, state: CachedRequestState) -> Self:
+        """The generator for a request that has its output tokens."""
+        generator = cls(device="cpu")
+        generator._state = state
+        generator.set_offset(0)
+        return generator
+
+    def get_offset(self) -> int:
+        """A number to count back from."""
+        return 0
+
+    def set_offset(self, offset: int) -> None:
+        """Goes to where the draw for the next token begins, whatever was drawn since."""
+        del offset
+        self.manual_seed(self._state.sampling_params.seed)
+        # One number a token: see vLLM's TopKTopPSampler.forward_cpu.
+        drawn = len(self._state.output_token_ids)
+        torch.randint(0, 2**31, (drawn,), generator=self, dtype=torch.long)
+
+
+def _skip(generator: torch.Generator, tokens: int, vocab_size: int) -> None:
+    """Moves the generator of a device on by the draws of so many tokens.
+
+    Each takes a number for every token of the vocabulary (TopKTopPSampler.forward_native), and such
+    a generator counts what it has given.
+    """
+    start = generator.get_offset()
+    row = torch.empty(vocab_size, dtype=torch.float32, device=generator.device)
+    row.exponential_(generator=generator)
+    generator.set_offset(start + tokens * (generator.get_offset() - start))

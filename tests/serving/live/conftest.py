@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,10 @@ from pathlib import Path
 import grpc
 import pytest
 
+from router.policy.fleet import SiteKind
 from spillway.local.kept import Kept
+from spillway.local.plan import SitePlan
+from spillway.local.site import LocalSite
 from tests.serving.live.checkpoint import LORA_RANK, make_adapter, make_checkpoint
 from wire.spillway.v1 import load_pb2, load_pb2_grpc
 from wire.vllm import control_pb2_grpc, inference_pb2, inference_pb2_grpc
@@ -19,6 +23,8 @@ from wire.vllm import control_pb2_grpc, inference_pb2, inference_pb2_grpc
 START_DEADLINE_S = 240.0
 STOP_GRACE_S = 20.0
 POLL_S = 0.2
+STEP_TOKENS = 128
+"""Longer prompts are computed in several steps."""
 
 
 @dataclass
@@ -78,6 +84,7 @@ def engine_address(checkpoint, tmp_path_factory):
         *(sys.executable, "-m", "serving.standalone"),
         *(f"model={checkpoint}", "served_names=[tiny]", f"vllm.loras.poet={adapter}"),
         f"vllm.arguments.max_lora_rank={LORA_RANK}",
+        f"vllm.arguments.max_num_batched_tokens={STEP_TOKENS}",
     ]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
     folder = tmp_path_factory.mktemp("engine") / "run"
@@ -100,4 +107,28 @@ def wait_for_address(kept):
 async def live(engine_address):
     """Stubs of the one engine."""
     async with grpc.aio.insecure_channel(engine_address) as channel:
+        yield Live(channel)
+
+
+@pytest.fixture(scope="session")
+def site():
+    """A Ray cluster with one replica of the built-in model."""
+    arguments = {"num_cpus": 1, "env": {"OMP_NUM_THREADS": "1"}}
+    plan = SitePlan(name="home", kind=SiteKind.HOME, serving=arguments)
+    folder = Path(tempfile.mkdtemp(prefix="sw")) / "site"
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray's processes import the tree that is tested, installed or not.
+        patch.setenv("PYTHONPATH", str(Path.cwd()))
+        site = LocalSite(plan, folder)
+    try:
+        site.start(say=print)
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture
+async def served(site):
+    """Stubs of the replica that is there now."""
+    async with grpc.aio.insecure_channel(site.replica_addresses()[0]) as channel:
         yield Live(channel)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,11 +11,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from router.policy.fleet import SiteKind
 from serving.models.answers import answer, count_prompt, recite_prompt
 from spillway.local.descendants import descendants
-from spillway.local.plan import SitePlan
-from spillway.local.site import LocalSite
 from tests.serving.conftest import rest
 from tests.serving.live.conftest import Live
 from wire.vllm import inference_pb2
@@ -25,30 +21,6 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
 
 REPLACED_DEADLINE_S = 120.0
 ENDED_DEADLINE_S = 15.0
-
-
-@pytest.fixture(scope="session")
-def site():
-    """A Ray cluster with one replica of the built-in model."""
-    arguments = {"num_cpus": 1, "env": {"OMP_NUM_THREADS": "1"}}
-    plan = SitePlan(name="home", kind=SiteKind.HOME, serving=arguments)
-    folder = Path(tempfile.mkdtemp(prefix="sw")) / "site"
-    with pytest.MonkeyPatch.context() as patch:
-        # Ray's processes import the tree that is tested, installed or not.
-        patch.setenv("PYTHONPATH", str(Path.cwd()))
-        site = LocalSite(plan, folder)
-    try:
-        site.start(say=print)
-        yield site
-    finally:
-        site.stop()
-
-
-@pytest.fixture
-async def served(site):
-    """Stubs of the replica that is there now."""
-    async with grpc.aio.insecure_channel(site.replica_addresses()[0]) as channel:
-        yield Live(channel)
 
 
 def text_of(chunks):

@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from tests.serving.live.checkpoint import BOS, EOS, byte_tokenizer
+from tests.serving.live.conftest import STEP_TOKENS
 from tests.serving.resuming import asked, cuts, go_on, read
 from wire.spillway.v1.resume import FEATURES, RESTORABLE, RESUME_KEY, Way
 from wire.vllm.inference_pb2 import GenerateRequest
@@ -130,6 +131,18 @@ async def test_a_cut_stream_is_the_undisturbed_one(live, feature, fields):
         assert (both.candidates, both.ranks) == (whole.candidates, whole.ranks), cut
         assert both.logprobs == pytest.approx(whole.logprobs, abs=1e-3), cut
         assert not any(chunk.HasField("prompt_info") for chunk in rest)
+
+
+async def test_a_prompt_in_several_steps_leaves_the_draws_as_they_are(live):
+    """VLLM draws a token for each step and takes it back; the engine survives it."""
+    request = asked(text=PROMPT * (3 * STEP_TOKENS // len(PROMPT)), **DRAWN)
+    chunks = await live.call(request)
+    for cut in cuts(chunks):
+        salted, metadata = go_on(request, chunks[:cut])
+        salted.kv.cache_salt = str(cut)  # or else the prompt is cached, and one step enough
+        assert read([*chunks[:cut], *await live.call(salted, metadata)]).end == read(chunks).end
+        rest = await live.call(salted, metadata)
+        assert read([*chunks[:cut], *rest]).token_ids == read(chunks).token_ids
 
 
 async def test_the_engine_says_that_it_restores_everything(live):
