@@ -11,7 +11,7 @@ from benchmarks.chaos.clients import misbehave
 from benchmarks.chaos.liar import Lie
 from benchmarks.chaos.poison import send_poison
 from benchmarks.chaos.relay import Link
-from benchmarks.chaos.scene import FAR, NEAR, Scene, signal_all
+from benchmarks.chaos.scene import FAR, Scene, signal_all
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 
 Act = Callable[[Scene], Awaitable[None]]
@@ -34,17 +34,18 @@ class Fault:
     prepare: Act = nothing  # before there is any load
     clean: Act = nothing  # when there is none any more
     hold_s: float = 3.0
-    dead_site: str = ""  # where no new request should go between strike and heal
+    is_dead: bool = False  # no new request should go to the struck site between strike and heal
     pause_p99_max_s: float | None = None  # what is aimed at for resumed streams
 
 
 async def _kill_engine(scene: Scene) -> None:
-    place = await scene.busiest(scene.near)
-    signal_all([scene.near.engine_pids()[place]], signal.SIGKILL)
+    scene.struck, place = await scene.busiest()
+    signal_all([scene.struck.engine_pids()[place]], signal.SIGKILL)
 
 
-async def _mend_near(scene: Scene) -> None:
-    await scene.mend(scene.near)
+async def _mend_struck(scene: Scene) -> None:
+    if scene.struck is not None:
+        await scene.mend(scene.struck)
 
 
 async def _mend_all(scene: Scene) -> None:
@@ -52,13 +53,15 @@ async def _mend_all(scene: Scene) -> None:
     await scene.mend(scene.far)
 
 
-async def _stop_near(scene: Scene) -> None:
-    signal_all(scene.near.engine_pids(), signal.SIGSTOP)
+async def _stop_site(scene: Scene) -> None:
+    scene.struck, _ = await scene.busiest()
+    signal_all(scene.struck.engine_pids(), signal.SIGSTOP)
 
 
-async def _continue_near(scene: Scene) -> None:
+async def _continue_site(scene: Scene) -> None:
     """The engines go on with streams that have long been elsewhere: what they say is too late."""
-    signal_all(scene.near.engine_pids(), signal.SIGCONT)
+    if scene.struck is not None:
+        signal_all(scene.struck.engine_pids(), signal.SIGCONT)
 
 
 async def _replace_replica(scene: Scene) -> None:
@@ -66,10 +69,12 @@ async def _replace_replica(scene: Scene) -> None:
 
 
 async def _kill_site(scene: Scene) -> None:
-    signal_all(scene.near.all_pids(), signal.SIGKILL)
+    scene.struck, _ = await scene.busiest()
+    signal_all(scene.struck.all_pids(), signal.SIGKILL)
 
 
 async def _stall_link(scene: Scene) -> None:
+    scene.struck = scene.far
     scene.relay.stall()
 
 
@@ -102,6 +107,7 @@ async def _perfect_link(scene: Scene) -> None:
 
 
 async def _drain(scene: Scene) -> None:
+    scene.struck = scene.far
     async with grpc.aio.insecure_channel(scene.router.address) as channel:
         await fleet_pb2_grpc.FleetStub(channel).Drain(fleet_pb2.DrainRequest(site=FAR))
 
@@ -142,23 +148,23 @@ async def _kill_router(scene: Scene) -> None:
 ENGINE_KILLED = Fault(
     "engine killed (SIGKILL)",
     _kill_engine,
-    _mend_near,
+    _mend_struck,
     pause_p99_max_s=KILLED_PAUSE_MAX_S,
 )
 ENGINE_HANGS = Fault(
     "engine hangs (SIGSTOP, later SIGCONT)",
-    _stop_near,
-    _continue_near,
+    _stop_site,
+    _continue_site,
     hold_s=5.0,
-    dead_site=NEAR,
+    is_dead=True,
     pause_p99_max_s=STALLED_PAUSE_MAX_S,
 )
 REPLICA_REPLACED = Fault("replica replaced", _replace_replica)
 SITE_KILLED = Fault(
     "whole site killed",
     _kill_site,
-    _mend_near,
-    dead_site=NEAR,
+    _mend_struck,
+    is_dead=True,
     pause_p99_max_s=KILLED_PAUSE_MAX_S,
 )
 LINK_STALLS = Fault(
@@ -166,7 +172,7 @@ LINK_STALLS = Fault(
     _stall_link,
     _resume_link,
     hold_s=5.0,
-    dead_site=FAR,
+    is_dead=True,
     pause_p99_max_s=STALLED_PAUSE_MAX_S,
 )
 LINK_HALF_OPEN = Fault(
@@ -176,7 +182,7 @@ LINK_RESET = Fault("link reset", _reset_link, pause_p99_max_s=KILLED_PAUSE_MAX_S
 LINK_CUT = Fault("link cut (FIN)", _cut_link, pause_p99_max_s=KILLED_PAUSE_MAX_S)
 LINK_SLOW = Fault("link slow", _slow_link, _perfect_link)
 LINK_LOSSY = Fault("link lossy", _lossy_link, _perfect_link)
-DRAIN = Fault("site drained", _drain, _undrain, dead_site=FAR)
+DRAIN = Fault("site drained", _drain, _undrain, is_dead=True)
 ROUTER_TERMINATED = Fault("router replaced (SIGTERM)", _terminate_router)
 ROUTER_KILLED = Fault("router killed (SIGKILL)", _kill_router)
 POISON = Fault("poison request", send_poison, _mend_all)

@@ -59,7 +59,9 @@ async def measure(fault: Fault, scene: Scene, ask: Ask, size: Size, rng: random.
         await fault.heal(scene)
         await asyncio.sleep(AFTER_S)
     await fault.clean(scene)
-    found = _result(fault, heard.streams, heard.probes, struck_s, healed_s)
+    dead = scene.struck.name if scene.struck is not None and fault.is_dead else ""
+    scene.struck = None
+    found = _result(fault, dead, heard.streams, heard.probes, struck_s, healed_s)
     found.notes.extend(scene.notes)
     found.broken.extend(scene.broken)
     scene.notes.clear()
@@ -69,6 +71,7 @@ async def measure(fault: Fault, scene: Scene, ask: Ask, size: Size, rng: random.
 
 def _result(
     fault: Fault,
+    dead: str,
     streams: Sequence[Seen],
     probes: Sequence[Seen],
     struck_s: float,
@@ -79,7 +82,7 @@ def _result(
     failed = [seen for seen in everything if seen.status != "OK"]
     pauses = [seen.pause_s(struck_s) for seen in everything if seen.resumed]
     new = [seen for seen in everything if struck_s < seen.begun_s < healed_s]
-    met = [seen.begun_s - struck_s for seen in new if _met(seen, fault)]
+    met = [seen.begun_s - struck_s for seen in new if _met(seen, dead)]
     return Result(
         fault=fault.name,
         streams=len(streams),
@@ -99,7 +102,7 @@ def _result(
     )
 
 
-def _met(seen: Seen, fault: Fault) -> bool:
+def _met(seen: Seen, dead: str) -> bool:
     """Whether a new request met the dead part: it failed there first, or was still sent there."""
-    sent_there = bool(fault.dead_site) and seen.endpoint.startswith(f"{fault.dead_site}/")
+    sent_there = bool(dead) and seen.endpoint.startswith(f"{dead}/")
     return seen.attempts > 1 or seen.status != "OK" or sent_there

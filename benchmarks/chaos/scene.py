@@ -80,6 +80,7 @@ class Scene:
     channels: Sequence[grpc.aio.Channel]
     recites: bool  # the engines know the passage
     replicas: int
+    struck: ChaosSite | None = None  # by what is going on
     notes: list[str] = field(default_factory=list)  # what a fault has to say of itself
     broken: list[str] = field(default_factory=list)  # what it found that must not be
 
@@ -116,12 +117,15 @@ class Scene:
 
         await self.until(healthy, f"{self.replicas} replicas are up", HEALTHY_DEADLINE_S)
 
-    async def busiest(self, site: ChaosSite) -> int:
-        """The engine of this site that has the most of the load, by its place."""
+    async def busiest(self) -> tuple[ChaosSite, int]:
+        """The site that has the most of the load, and which of its engines has, by its place."""
         state = await self.state()
         loads = {e.address: e.in_flight for s in state.sites for e in s.endpoints}
-        addresses = site.addresses()
-        return max(range(len(addresses)), key=lambda place: loads.get(addresses[place], 0))
+        if self.relay.address in loads:
+            loads[self.relay.target] = loads[self.relay.address]
+        places = {s.name: [loads.get(a, 0) for a in s.addresses()] for s in (self.near, self.far)}
+        site = max((self.near, self.far), key=lambda one: sum(places[one.name]))
+        return site, places[site.name].index(max(places[site.name]))
 
     async def mend(self, site: ChaosSite) -> None:
         """Have a site serve again, and the relays lead to it."""
