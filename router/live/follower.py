@@ -3,8 +3,10 @@
 The connection decides whether an endpoint takes requests: its loss is known within milliseconds,
 where lists lag by seconds. A link that swallows packets breaks no connection, so two probes in a
 row without an answer count as a loss, too, and so does a single one where load reports have stopped
-coming; and an endpoint that says NOT_SERVING is as good as
-lost.
+coming; and an endpoint that says NOT_SERVING is as good as lost.
+
+A connection may also be dead on one side only, and gRPC, which may not ping often enough to find
+out, takes it for ready. After some more probes the endpoint is deaf on it: it needs another one.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ from router.policy.units import seconds
 _READY: Final = grpc.ChannelConnectivity.READY
 _IDENTIFY_TIMEOUT_S: Final = 5.0
 _UNANSWERED_MAX: Final = 2
+_DEAF_AFTER: Final = 4
 _DOUBT_S: Final = 0.25
 _DOUBT_RTTS: Final = 4
 """How long a silent endpoint has to answer: a moment, and some round trips."""
@@ -68,6 +71,11 @@ class Follower:
         self._known = asyncio.Event()  # ready, and it has said who it is
         self._doubted = asyncio.Event()  # whether it still is who it said
         self._left = False
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the connection seems to stand, and nothing has answered on it for long."""
+        return self._ready.is_set() and self._unanswered >= _DEAF_AFTER
 
     def leave(self) -> None:
         """The endpoint is no longer listed: from now on the core hears nothing of it."""

@@ -52,6 +52,13 @@ class Roster:
             if name not in self._listed:
                 self._listed[name] = self._open_endpoint(site, address)
 
+    def renew_deaf(self) -> None:
+        """Takes a new connection to every endpoint that nothing is heard of on its old one."""
+        for name, endpoint in list(self._listed.items()):
+            if endpoint.follower.is_deaf:
+                self._retire(endpoint)
+                self._listed[name] = self._open_endpoint(endpoint.site, endpoint.address)
+
     async def close(self) -> None:
         """Ends every endpoint and every call."""
         endpoints = [*self._listed.values(), *self._retiring.values()]

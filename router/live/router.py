@@ -193,6 +193,7 @@ class Router:
         while True:
             await asyncio.sleep(_TICK_S)
             self._core.tell(Ticked())
+            self._roster.renew_deaf()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
+from benchmarks.chaos.relay import Relay
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, up
 from tests.router.live.scripted import Scripted, hangs, says, scripted
 from wire.spillway.v1 import fleet_pb2
@@ -131,6 +132,19 @@ async def test_a_link_that_swallows_packets_is_a_lost_connection():
         server.gate.set()
         await routed.until_up(1)
     await server.die()
+
+
+async def test_a_connection_that_is_dead_on_the_far_side_alone_is_replaced():
+    """The channel takes it for ready for ever; a new one works, and the endpoint is used again."""
+    async with (
+        engine(itl_s=0) as server,
+        Relay(address(server)) as relay,
+        route({"home": [relay.address]}) as routed,
+    ):
+        relay.half_open()
+        await routed.state_where(lambda state: not up(state))
+        await routed.state_where(up, within_s=10.0)
+        assert (await routed.stream(ask()))[-1].outputs.text
 
 
 async def test_no_task_is_left_of_endpoints_that_went():
