@@ -232,7 +232,9 @@ class RouterCore:
     def _try_elsewhere(
         self, ended: Ended, flight: Flight, now: int, rng: random.Random
     ) -> Decision:
-        again = self._recovery.after(ended, flight)
+        tracked = self._registry.by_name.get(ended.endpoint)
+        lost = tracked is None or not tracked.connected or ended.end is End.UNREACHABLE
+        again = self._recovery.after(ended, flight, lost=lost)
         if isinstance(again, str):
             self._refused += 1
             return refuse(flight.request, Rule.NO_RETRY, again)

@@ -6,6 +6,10 @@ because retries multiply an overload. After that, a stream goes on elsewhere if 
 each has a right to go on, so every request earns a whole resume. What keeps them from multiplying
 is that one more is due only when the attempt before has delivered something, and that a stream goes
 on so many times and no more. An attempt to go on that delivers nothing counts as a retry.
+
+What was lost with its endpoint, connection and all, is retried out of the second budget, too: the
+dead compute nothing, so it is no more load than the client asked for, and when a site falls silent
+everything that was sent there before it was known has to go elsewhere at once.
 """
 
 from dataclasses import replace
@@ -50,16 +54,20 @@ class Recovery:
         refused = ended.end is End.REJECTED and flight.request.resume is not None
         return ended.end in _RETRIABLE or refused
 
-    def after(self, ended: Ended, flight: Flight) -> Again | str:
-        """The next attempt, paid for from its budget; or why there is none."""
+    def after(self, ended: Ended, flight: Flight, *, lost: bool) -> Again | str:
+        """The next attempt, paid for from its budget; or why there is none.
+
+        `lost` tells that the endpoint could not be reached when the attempt ended.
+        """
         failed = f"attempt {flight.attempt} failed at {ended.endpoint} ({ended.end.value})"
         if ended.messages:
             return self._resume(ended, flight, failed)
         tried = (*flight.tried, ended.endpoint)
         if len(tried) >= self._limits.attempts_max:
             return f"{failed}, and no more than {len(tried)} are made"
-        if not self._retries.take():
-            return f"{failed}, and the retry budget is spent"
+        budget = self._resumes if lost else self._retries
+        if not budget.take():
+            return f"{failed}, and the {'resume' if lost else 'retry'} budget is spent"
         return Again(flight.request, tried, flight.attempt + 1, flight.resumes)
 
     def _resume(self, ended: Ended, flight: Flight, failed: str) -> Again | str:

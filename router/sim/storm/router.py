@@ -37,6 +37,7 @@ class StormRouter:
         self.connected: dict[str, bool] = {}
         self.listed: set[str] = set()
         self.draining: set[str] = set()
+        self.lost_attempts = 0  # with their endpoints: what follows them is no retry
         self.late_tokens = 0  # of abandoned attempts, dropped
         self._log = log
         self._rng = random.Random(storm.seed)
@@ -214,6 +215,7 @@ class StormRouter:
             resume=point,
         )
         self._say("%s", ended)
+        self.lost_attempts += end is End.UNREACHABLE or not self.connected[attempt.endpoint]
         return self.core.on_outcome(ended, now, self._rng)
 
     def _leave(self, turn: Turn, end: End, status: str) -> None:

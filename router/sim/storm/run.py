@@ -133,7 +133,7 @@ def _check_counters(router: StormRouter, weather: Weather, now: int) -> None:
 def _check_budgets(storm: Storm, router: StormRouter, now: int) -> None:
     limits = storm.fleet.limits
     snapshot = router.core.snapshot(now)
-    retries_max = limits.retry_burst + limits.retry_ratio * snapshot.decided
+    retries_max = limits.retry_burst + limits.retry_ratio * snapshot.decided + router.lost_attempts
     if snapshot.retried > retries_max:
         raise BrokenError(f"{snapshot.retried} retries, above the budget of {retries_max:.0f}")
     resumes_max = limits.resume_burst + snapshot.decided
