@@ -25,6 +25,7 @@ from router.live.health import Health
 from router.live.inference import Inference
 from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
+from router.live.mover import Mover
 from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess
@@ -139,6 +140,8 @@ class Router:
         self._run(self._tick(), "tick")
         vigil = Vigil(self._core, self._roster, self._inference.turns)
         self._run(vigil.run(), "vigil")
+        mover = Mover(self._core, self._inference.turns, settings.drain_timeout_s)
+        self._run(mover.run(), "mover")
         opened.push_async_callback(self._stop_server, server)
         await server.start()
 

@@ -9,6 +9,7 @@ from router.policy.core import RouterCore
 from router.policy.decision import Decision
 from router.policy.fleet import Fleet
 from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.snapshot import FleetSnapshot
 from router.policy.vigil import Beat
 
@@ -44,9 +45,13 @@ class TimedCore:
 
     def explain(self, request: Request) -> Decision:
         """The decision that this request would get now, without any effect."""
+        return self._core.explain(request, now_ns(), self._same_rng())
+
+    def _same_rng(self) -> random.Random:
+        """What a decision would draw from, for one that is not made."""
         rng = random.Random()
         rng.setstate(self._rng.getstate())
-        return self._core.explain(request, now_ns(), rng)
+        return rng
 
     def is_silent(self, endpoint: str) -> bool:
         """Whether an endpoint's load reports fail to come."""
@@ -55,6 +60,14 @@ class TimedCore:
     def given_up(self, beat: Beat) -> tuple[str, ...]:
         """The requests of a beat that will give nothing more, to be ended as STALLED."""
         return self._core.given_up(beat, now_ns())
+
+    def is_draining(self, endpoint: str) -> bool:
+        """Whether an endpoint takes no new turns."""
+        return self._core.is_draining(endpoint)
+
+    def may_move(self, request: str, point: ResumePoint | None) -> bool:
+        """Whether a stream could go on elsewhere from this point."""
+        return self._core.may_move(request, point, now_ns(), self._same_rng())
 
     def snapshot(self) -> FleetSnapshot:
         """The state of the fleet now."""

@@ -15,10 +15,11 @@ from router.policy.flight import Flight
 from router.policy.load import LoadReport
 from router.policy.need import Need
 from router.policy.outcome import FAILURES, End, Ended, FirstToken, Outcome
-from router.policy.recovery import Recovery
+from router.policy.recovery import Recovery, rest_of
 from router.policy.refusal import refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, snapshot_site
@@ -139,6 +140,22 @@ class RouterCore:
         if beat.ended_ns:
             tracked.liveness.tokens.add(beat.ended_ns, now)
         return given_up(tracked, self._flights, beat, now)
+
+    def is_draining(self, endpoint: str) -> bool:
+        """Whether an endpoint, or its site, takes no new turns and asks for its streams to end."""
+        tracked = self._registry.by_name.get(endpoint)
+        return tracked is not None and tracked.is_draining
+
+    def may_move(
+        self, request: str, point: ResumePoint | None, now: int, rng: random.Random
+    ) -> bool:
+        """Whether there is another endpoint where a stream could go on from this point."""
+        flight = self._flights.get(request)
+        if flight is None:
+            return False
+        rest = flight.request if point is None else rest_of(flight, point)
+        decision = self._decider.decide(rest, (flight.endpoint,), now, rng).decision
+        return isinstance(decision, Send)
 
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""

@@ -19,6 +19,7 @@ from router.policy.fleet import Limits
 from router.policy.flight import Flight
 from router.policy.outcome import FAILURES, End, Ended
 from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.retry_budget import RetryBudget
 
 _RETRIABLE = FAILURES | {End.OVERLOADED, End.MOVED}
@@ -79,13 +80,18 @@ class Recovery:
             return f"{failed}, and it has gone on {flight.resumes} times already"
         if not self._resumes.take():
             return f"{failed}, and the resume budget is spent"
-        before = flight.request.resume
-        origin = flight.identity if before is None else before.identity
-        request = replace(
-            flight.request,
-            prompt_tokens=point.prompt_tokens + point.tokens,
-            prefix=point.prefix,
-            max_new_tokens=max(1, flight.tokens_max - point.tokens),
-            resume=replace(point, identity=origin),
-        )
+        request = rest_of(flight, point)
         return Again(request, (ended.endpoint,), flight.attempt + 1, flight.resumes + 1)
+
+
+def rest_of(flight: Flight, point: ResumePoint) -> Request:
+    """The request for what follows this point of a stream."""
+    before = flight.request.resume
+    origin = flight.identity if before is None else before.identity
+    return replace(
+        flight.request,
+        prompt_tokens=point.prompt_tokens + point.tokens,
+        prefix=point.prefix,
+        max_new_tokens=max(1, flight.tokens_max - point.tokens),
+        resume=replace(point, identity=origin),
+    )

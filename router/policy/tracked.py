@@ -269,6 +269,12 @@ class Tracked:
         self.connected = connected
         self.settle()
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether it, or its site, takes no new turns."""
+        report = self.occupancy.report
+        return self.site.draining or (report is not None and report.draining)
+
     def settle(self) -> None:
         """Note whether anything speaks against the endpoint; call it after whatever might."""
         report = self.occupancy.report

@@ -12,6 +12,7 @@ from router.policy.units import NS_PER_S
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
 from tests.router.live.counting import counted_on, counts
 from tests.router.live.scripted import error_of, scripted
+from wire.spillway.v1 import fleet_pb2
 from wire.vllm.inference_pb2 import (
     DecodingParameters,
     GenerateRequest,
@@ -281,3 +282,40 @@ async def test_a_client_that_reads_slowly_is_no_stalled_engine():
         await until(lambda: now_ns() - turn.attempt.moved_ns < NS_PER_S)  # it was looked at
         assert turn.attempt.given_up is None
         call.cancel()
+
+
+async def test_a_site_that_drains_keeps_its_streams_for_a_while_and_then_hands_them_on():
+    """Nobody sees an error, and nothing runs there any more."""
+    settings = replace(SETTINGS, drain_timeout_s=0.3)
+    async with (
+        engine(itl_s=0.005) as one,
+        engine(itl_s=0.005) as two,
+        route({"home": [address(one)], "cloud": [address(two)]}, settings) as routed,
+    ):
+        calls = [routed.inference.GenerateStream(ask(str(n), 400)) for n in range(6)]
+        reading = [asyncio.create_task(read(call)) for call in calls]
+        await until(lambda: one.replica.in_flight == 6)
+        short, _ = await read(routed.inference.GenerateStream(ask("7", 20)))
+        await routed.fleet.Drain(fleet_pb2.DrainRequest(site="home"))
+        assert len(short) > 1
+        await until(lambda: one.replica.in_flight == 0)
+        for number, (messages, trailers) in enumerate(await asyncio.gather(*reading)):
+            assert text_of(messages) == counted_on(str(number), 400)
+            assert trailers["x-spillway-resumed"] == "1"
+        state = await routed.state()
+        assert [site.failures for site in state.sites] == [0, 0]
+
+
+async def test_streams_stay_at_the_last_endpoint_though_it_drains():
+    """There is nowhere to go: they end where they are."""
+    settings = replace(SETTINGS, drain_timeout_s=0.05)
+    async with (
+        engine(itl_s=0.005) as one,
+        route({"home": [address(one)]}, settings) as routed,
+    ):
+        reading = asyncio.create_task(read(routed.inference.GenerateStream(ask("7", 120))))
+        await until(lambda: one.replica.in_flight == 1)
+        await routed.fleet.Drain(fleet_pb2.DrainRequest(site="home"))
+        messages, trailers = await reading
+        assert text_of(messages) == counted_on("7", 120)
+        assert trailers["x-spillway-attempts"] == "1"
