@@ -1,7 +1,7 @@
 """What routing needs of a call, read once from its bytes and its metadata."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import grpc
@@ -62,6 +62,11 @@ class Incoming:
     client_id: str  # the request's own id, which Abort names; may be empty
     forwarded: Metadata
     start: Start | None = None  # what the client has already of the answer to a stream
+
+    def without_prompt(self) -> "Incoming":
+        """What is needed of it once it is decided where it goes: a stream may last for long."""
+        bare = replace(self.request, prefix=()) if self.request.prefix else self.request
+        return replace(self, request=bare, start=None)
 
 
 def read_incoming(

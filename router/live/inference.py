@@ -47,6 +47,7 @@ class Inference:
         streams_max: int,
         default_deadline_s: float,
         memory: ResumeMemory,
+        requests_bytes_max: int,
         on_call: OnCall,
     ) -> None:
         self._core = core
@@ -55,6 +56,8 @@ class Inference:
         self._streams_max = streams_max
         self._default_deadline_ns = ns(default_deadline_s)
         self._memory = memory
+        self._requests_bytes_max = requests_bytes_max
+        self._requests_bytes = 0  # of open calls
         self._on_call = on_call
         self._count = 0
         self._by_client_id: dict[str, Turn] = {}
@@ -186,7 +189,8 @@ class Inference:
         transcript = None
         if incoming.request.streams:
             transcript = Transcript(raw, self._memory, incoming.start)
-        turn = Turn(self._core, incoming, transcript)
+        turn = Turn(self._core, incoming, transcript, len(raw))
+        self._requests_bytes += len(raw)
         turn.begin()
         self.turns.add(turn)
         self.idle.clear()
@@ -201,6 +205,12 @@ class Inference:
         if len(self.turns) >= self._streams_max:
             raise overloaded(
                 f"{len(self.turns)} calls are open, the most that this router takes (streams_max)",
+                _RETRY_AFTER_NS,
+            )
+        if self._requests_bytes + len(raw) > self._requests_bytes_max:
+            raise overloaded(
+                f"the requests of open calls have {self._requests_bytes} bytes, and may have"
+                f" {self._requests_bytes_max} (requests_bytes_max)",
                 _RETRY_AFTER_NS,
             )
         remaining_s = context.time_remaining()
@@ -228,6 +238,7 @@ class Inference:
         if turn.transcript is not None:
             turn.transcript.close()
         self.turns.discard(turn)
+        self._requests_bytes -= turn.request_bytes
         if not self.turns:
             self.idle.set()
         if turn.incoming.client_id:

@@ -77,6 +77,7 @@ class Router:
             settings.streams_max,
             settings.default_deadline_s,
             ResumeMemory(settings.resume_stream_bytes_max, settings.resume_bytes_max),
+            settings.requests_bytes_max,
             self._sinks.metrics.on_call,
         )
         self._metrics_server = MetricsServer(self._sinks.registry, self._serves)

@@ -45,6 +45,7 @@ class RouterSettings:
     rtt_interval_s: float = 2.0
     load_silence_max_s: float = 0.5  # asked of every endpoint; half the age at which it matters
     message_bytes_max: int = 16 * 1024 * 1024  # a prompt of four million tokens' text
+    requests_bytes_max: int = 1024 * 1024 * 1024  # of open calls: gRPC keeps each until it ends
     streams_max: int = 20_000  # 10 to 40 KB each
     resume_stream_bytes_max: int = 1024 * 1024  # some 20,000 tokens that one stream has delivered
     resume_bytes_max: int = 1024 * 1024 * 1024  # 400 tokens of each of 20,000 streams, thrice

@@ -36,14 +36,20 @@ class Turn:
         "_trailers",
         "attempt",
         "incoming",
+        "request_bytes",
         "transcript",
     )
 
     def __init__(
-        self, core: TimedCore, incoming: Incoming, transcript: Transcript | None = None
+        self,
+        core: TimedCore,
+        incoming: Incoming,
+        transcript: Transcript | None,
+        request_bytes: int,
     ) -> None:
         self.incoming = incoming
         self.transcript = transcript  # of a stream
+        self.request_bytes = request_bytes
         self.attempt: Attempt | None = None  # None: the turn is over
         self._core = core
         self._sent: Send | None = None
@@ -74,6 +80,7 @@ class Turn:
                 prefix=point.prefix,
                 resume=point,
             )
+        self.incoming = self.incoming.without_prompt()
         self._follow(self._core.tell(RequestArrived(request)))
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:

@@ -131,3 +131,19 @@ async def test_garbage_on_the_port_is_harmless(one, garbage):
     """The connection is closed; the next one is served."""
     await http2.exchange(one.router.port, garbage, lambda _got: False)
     assert (await one.stream(ask("7")))[0].outputs.text
+
+
+async def test_the_requests_of_open_calls_are_bounded_together():
+    """GRPC keeps each for as long as its call is open, and so does the router to try it again."""
+    settings = replace(SETTINGS, requests_bytes_max=5_000)
+    async with scripted(hangs) as server, route({"home": [server.address]}, settings) as routed:
+        first = routed.inference.GenerateStream(ask("x" * 3_000))
+        await first.read()
+        error = await refusal(routed, ask("x" * 3_000).SerializeToString())
+        assert error.code() is EXHAUSTED
+        assert "requests_bytes_max" in error.details()
+        first.cancel()
+        await until(lambda: not routed.router._inference.turns)
+        again = routed.inference.GenerateStream(ask("x" * 3_000))
+        assert (await again.read()).outputs.text == "first"
+        again.cancel()
