@@ -15,6 +15,7 @@ from serving.engines import start_engine
 from serving.placement import deployment_options
 from serving.replica import Replica
 from serving.serve_draining import follow_draining
+from serving.serve_server import set_server_options
 from serving.settings import ReplicaSettings, read_settings
 
 
@@ -22,6 +23,7 @@ class ServedReplica(Replica):
     """A replica as Serve makes it: Serve calls its methods by the last part of their gRPC names."""
 
     async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve's way
+        set_server_options()  # Serve opens its server once this has returned
         read = ReplicaSettings.model_validate(settings)
         super().__init__(await start_engine(read), read.requests_max)
         self._draining = follow_draining(self.board.drain)

@@ -26,9 +26,6 @@ REQUESTS_MAX = 1024
 """Requests in flight at one replica: several times what an engine batches, and beyond it waiting
 costs more than going elsewhere."""
 
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-"""A prompt of a million token ids takes 5 MB."""
-
 
 class Replica(Inference, Control):
     """The methods of all services of one engine."""

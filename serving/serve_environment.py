@@ -4,7 +4,7 @@ Serve reads these when its processes start. It needs no Ray to import, so that w
 cluster can.
 """
 
-from serving.replica import MESSAGE_BYTES_MAX
+from serving.server_options import MESSAGE_BYTES_MAX
 
 CLUSTER_ENVIRONMENT = {
     # Each replica opens its own gRPC port: 25 times cheaper per message than the proxy.

@@ -13,20 +13,15 @@ import grpc
 
 from serving.engine import Engine
 from serving.engines import start_engine
-from serving.replica import MESSAGE_BYTES_MAX, REQUESTS_MAX, Replica, add_replica_to_server
+from serving.replica import REQUESTS_MAX, Replica, add_replica_to_server
+from serving.server_options import SERVER_OPTIONS
 from serving.settings import SettingsError, read_settings
 
-SERVER_OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-    # A port that is taken is an error, not a second server on it.
-    ("grpc.so_reuseport", 0),
-    # Routers keep idle connections alive with a ping every few seconds.
-    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
-    ("grpc.http2.max_ping_strikes", 0),
-)
+OWN_PORT = ("grpc.so_reuseport", 0)
+"""A port that is taken is an error, not a second server on it."""
 
-STOP_GRACE_S = 10.0
-"""How long streams may go on after SIGTERM."""
+GRACE_S = 10.0
+"""How long streams may go on after SIGTERM, where `grace_s` does not say."""
 
 
 class StandaloneServer:
@@ -51,7 +46,7 @@ async def serve_standalone(
 
     Raises OSError where the port is taken.
     """
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server = grpc.aio.server(options=(*SERVER_OPTIONS, OWN_PORT))
     replica = Replica(engine, requests_max)
     add_replica_to_server(replica, server)
     try:
@@ -63,8 +58,9 @@ async def serve_standalone(
 
 
 async def run(arguments: dict[str, str]) -> None:
-    """Serves until SIGTERM or SIGINT. Prints the address once requests are welcome."""
+    """Serves until SIGTERM or SIGINT, then drains. Prints the address once requests are welcome."""
     port, host = int(arguments.pop("port", "0")), arguments.pop("host", "127.0.0.1")
+    grace_s = float(arguments.pop("grace_s", GRACE_S))
     settings = read_settings(arguments)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -78,14 +74,16 @@ async def run(arguments: dict[str, str]) -> None:
     sys.stdout.write(f"serving {settings.names[0]} on {host}:{server.port}\n")
     sys.stdout.flush()
     await stopped.wait()
-    await server.stop(STOP_GRACE_S)
+    await server.stop(grace_s)
 
 
 def main() -> int:
     """The command; 2 for bad arguments and 1 where it cannot serve."""
     pairs = [argument.partition("=") for argument in sys.argv[1:]]
     if not all(separator for _, separator, _ in pairs):
-        sys.stderr.write("usage: python -m serving.standalone [port=N] [host=H] model=M ...\n")
+        sys.stderr.write(
+            "usage: python -m serving.standalone [port=N] [host=H] [grace_s=S] model=M ...\n"
+        )
         return 2
     try:
         asyncio.run(run({name: value for name, _, value in pairs}))

@@ -7,7 +7,7 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from grpc_status import rpc_status
 
-from serving.replica import MESSAGE_BYTES_MAX
+from serving.server_options import MESSAGE_BYTES_MAX
 from tests.serving.conftest import ask, rest, serve_fake, up_to
 from wire.vllm import control_pb2, inference_pb2, inference_pb2_grpc
 
@@ -305,3 +305,10 @@ async def test_a_poisoned_prompt_kills_the_engine():
     """The fake engine's way to die from a request, for tests of what stands in front of it."""
     async with serve_fake(itl_s=0, poison="arsenic") as served:
         assert (await refusal(served, ask("some arsenic 7"))).code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_compressed_message_is_refused_unread(served):
+    """It would be inflated before its size is judged."""
+    error = await refusal(served, ask("x" * 1_000), compression=grpc.Compression.Gzip)
+    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert "gzip" in error.details()

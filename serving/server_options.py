@@ -1,0 +1,16 @@
+"""How the gRPC servers of replicas are set up, whoever hosts them."""
+
+import grpc
+
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+"""A prompt of a million token ids takes 5 MB."""
+
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    # A compressed message is inflated before its size is judged, a thousandfold if it was made for
+    # that; so those are answered UNIMPLEMENTED, unread.
+    ("grpc.compression_enabled_algorithms_bitset", 1 << int(grpc.Compression.NoCompression)),
+    # Routers keep idle connections alive with a ping every few seconds.
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
