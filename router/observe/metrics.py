@@ -10,8 +10,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from router.observe.event import Event, RequestArrived
-from router.policy.decision import Rule, Send
+from router.observe.event import Event, OutcomeSeen, RequestArrived
+from router.policy.decision import Mode, Rule, Send
 from router.policy.outcome import End, Ended
 from router.policy.units import seconds
 
@@ -47,6 +47,9 @@ class Metrics:
         )
         attempts = counter("attempts", "Attempts that ended", "site", "end")
         retries = counter("retries", "Attempts after a request's first", "site")
+        resumes = counter(
+            "resumes", "Streams that went on elsewhere after they had begun", "site", "mode"
+        )
         tokens = counter("output_tokens", "Tokens generated", "site")
         egress = counter("egress_bytes", "Response bytes from a site", "site")
         ttft = histogram("ttft_seconds", "From an attempt to its first message", _TTFT_BUCKETS_S)
@@ -54,6 +57,7 @@ class Metrics:
         self._decided = {(r, s): decisions.labels(r.value, s) for r in Rule for s in ("", *sites)}
         self._attempts = {(s, e): attempts.labels(s, e.value) for s in sites for e in End}
         self._retries = {site: retries.labels(site) for site in sites}
+        self._resumes = {(s, m): resumes.labels(s, m.value) for s in sites for m in Mode}
         self._tokens = {site: tokens.labels(site) for site in sites}
         self._egress = {site: egress.labels(site) for site in sites}
         self._ttft = {site: ttft.labels(site) for site in sites}
@@ -80,9 +84,18 @@ class Metrics:
         if isinstance(decision, Send):
             self._decided[decision.rule, decision.site].inc()
             if not isinstance(event.happening, RequestArrived):
-                self._retries[decision.site].inc()
+                self._count_again(event, decision)
         else:
             self._decided[decision.rule, ""].inc()
+
+    def _count_again(self, event: Event, decision: Send) -> None:
+        """What follows a failed attempt is a retry, or the rest of what it had begun."""
+        if isinstance(event.happening, OutcomeSeen):
+            outcome = event.happening.outcome
+            if isinstance(outcome, Ended) and outcome.messages:
+                self._resumes[decision.site, decision.mode].inc()
+                return
+        self._retries[decision.site].inc()
 
     def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:
         """See AttemptListener."""

@@ -1,13 +1,18 @@
 """Streams whose endpoint breaks off in the middle: each token once, or an honest end."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 
 import grpc
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
+from router.live.settings import DecisionLog
 from router.live.timed_core import now_ns
+from router.observe.decision_log import read_log
+from router.observe.replay import replay
+from router.policy.decision import Send
+from router.policy.resume import Mode
 from router.policy.units import NS_PER_S
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
 from tests.router.live.counting import counted_on, counts
@@ -169,7 +174,7 @@ async def test_a_stream_goes_on_at_its_like_only():
 
 async def test_beyond_its_bound_a_stream_is_not_kept_and_says_so():
     """It goes on costing nothing; should it break, the tokens it has are counted still."""
-    settings = replace(SETTINGS, resume_stream_bytes_max=100)
+    settings = dataclasses.replace(SETTINGS, resume_stream_bytes_max=100)
     async with (
         scripted(counts()) as good,
         scripted(counts(breaks_after=40)) as bad,
@@ -286,7 +291,7 @@ async def test_a_client_that_reads_slowly_is_no_stalled_engine():
 
 async def test_a_site_that_drains_keeps_its_streams_for_a_while_and_then_hands_them_on():
     """Nobody sees an error, and nothing runs there any more."""
-    settings = replace(SETTINGS, drain_timeout_s=0.3)
+    settings = dataclasses.replace(SETTINGS, drain_timeout_s=0.3)
     async with (
         engine(itl_s=0.005) as one,
         engine(itl_s=0.005) as two,
@@ -308,7 +313,7 @@ async def test_a_site_that_drains_keeps_its_streams_for_a_while_and_then_hands_t
 
 async def test_streams_stay_at_the_last_endpoint_though_it_drains():
     """There is nowhere to go: they end where they are."""
-    settings = replace(SETTINGS, drain_timeout_s=0.05)
+    settings = dataclasses.replace(SETTINGS, drain_timeout_s=0.05)
     async with (
         engine(itl_s=0.005) as one,
         route({"home": [address(one)]}, settings) as routed,
@@ -319,3 +324,29 @@ async def test_streams_stay_at_the_last_endpoint_though_it_drains():
         messages, trailers = await reading
         assert text_of(messages) == counted_on("7", 120)
         assert trailers["x-spillway-attempts"] == "1"
+
+
+async def test_a_run_with_broken_streams_replays_identically(tmp_path):
+    """How far each had come, and from what engine, is in the log beside the decision."""
+    path = tmp_path / "decisions.jsonl"
+    settings = dataclasses.replace(SETTINGS, decision_log=DecisionLog(path))
+    async with (
+        engine(itl_s=0.005) as one,
+        engine(itl_s=0.005) as two,
+        route({"home": [address(one)], "cloud": [address(two)]}, settings) as routed,
+    ):
+        calls = [routed.inference.GenerateStream(ask(str(n), 100)) for n in range(9)]
+        reading = [asyncio.create_task(read(call)) for call in calls]
+        await until(lambda: one.replica.in_flight > 5)
+        one.replica.engine.die()
+        for number, (messages, _) in enumerate(await asyncio.gather(*reading)):
+            assert text_of(messages) == counted_on(str(number), 100)
+        await routed.router.drain()
+    events = list(read_log(path))
+    resumed = [
+        event
+        for event in events
+        if isinstance(event.decision, Send) and event.decision.mode is Mode.CONTINUE
+    ]
+    assert resumed
+    assert list(replay(events)) == []
