@@ -1,6 +1,7 @@
 """The table of what becomes of each feature covers the request, and reads requests right."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,15 @@ def test_a_draw_without_a_seed_cannot_be_repeated():
     assert not is_repeatable(GenerateRequest(temperature=0.7))
     for fields in ({"temperature": 0}, {}, {"temperature": 1, "sampling": {"seed": 3}}):
         assert is_repeatable(GenerateRequest(**fields))
+
+
+def test_the_documentation_has_this_table():
+    """Row by row, in this order, and no other rows."""
+    page = (Path(__file__).parents[2] / "docs" / "streams.md").read_text()
+    section = page.partition("\n## What becomes of each feature\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    assert rows == [
+        f"| {feature.name} | {', '.join(f'`{path}`' for path in feature.fields)} "
+        f"| {feature.way.value} | {feature.why} |"
+        for feature in FEATURES
+    ]
