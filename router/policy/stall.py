@@ -9,7 +9,7 @@ and the link carries; other streams that go on mean that the engine does.
 Algorithm. The patience with an endpoint is
 
     max(0.4 s, 8 * expected time between tokens, 2.5 * longest silence of late)
-        + one step of prefill
+        + one step of prefill + 2 round trips
 
 and a stream that has been silent for longer is given up, where also
 
@@ -35,6 +35,7 @@ SILENCE_PRIOR_NS = 150 * NS_PER_MS  # survived by an endpoint of which nothing i
 _FLOOR_NS = 400 * NS_PER_MS  # a garbage collection, a scheduler's hiccup
 _STEPS = 8
 _LONGEST = 2.5
+_ROUND_TRIPS = 2
 _LIVES = 1.5
 _OTHERS_GO_ON = 4
 _SET_ASIDE_NS = 30 * NS_PER_S
@@ -47,6 +48,7 @@ class Signs(NamedTuple):
     itl_ns: float  # expected between two tokens, with what runs there now
     longest_ns: float  # silence that ended by itself, of late
     step_ns: float  # of prefill that may stand between two tokens
+    rtt_ns: int  # a packet that is lost is sent again one or two of them later
     quiet_ns: int  # since any stream of this router there went on
     connected: bool
     reports: bool  # load reports come as they should
@@ -56,7 +58,7 @@ class Signs(NamedTuple):
 def patience_ns(signs: Signs) -> float:
     """How long a stream may be silent where nothing else speaks."""
     lasts_ns = max(_FLOOR_NS, _STEPS * signs.itl_ns, _LONGEST * signs.longest_ns)
-    return lasts_ns + signs.step_ns
+    return lasts_ns + signs.step_ns + _ROUND_TRIPS * signs.rtt_ns
 
 
 def is_stalled(silent_ns: int, signs: Signs) -> bool:

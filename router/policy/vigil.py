@@ -51,6 +51,7 @@ def signs_of(tracked: Tracked, quiet_ns: int, now: int) -> Signs:
         itl_ns=max(itl_ns, float(report.itl_ns)) if report is not None else itl_ns,
         longest_ns=liveness.tokens.value_at(now),
         step_ns=min(tracked.tokens_ahead, _STEP_TOKENS_MAX) * tracked.ttft.token_ns,
+        rtt_ns=tracked.round_trip.expected_ns,
         quiet_ns=quiet_ns,
         connected=tracked.connected,
         reports=liveness.has_reported and not liveness.is_silent(now),

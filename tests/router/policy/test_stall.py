@@ -20,6 +20,7 @@ DEAD = Signs(
     itl_ns=20 * NS_PER_MS,
     longest_ns=50 * NS_PER_MS,
     step_ns=0,
+    rtt_ns=0,
     quiet_ns=10 * NS_PER_S,
     connected=True,
     reports=False,
@@ -57,6 +58,7 @@ def test_slow_engines_are_given_their_time():
         DEAD._replace(itl_ns=200 * NS_PER_MS),
         DEAD._replace(longest_ns=600 * NS_PER_MS),
         DEAD._replace(step_ns=NS_PER_S),
+        DEAD._replace(rtt_ns=400 * NS_PER_MS),
     ):
         assert not is_stalled(NS_PER_S, signs)
         assert is_stalled(2 * NS_PER_S, signs)
