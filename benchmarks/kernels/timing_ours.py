@@ -22,6 +22,21 @@ def ours(problem: Problem, out: torch.Tensor) -> Launch:
     Raises:
         UnsupportedAttentionError: the kernels do not do it.
     """
+    return _launch(problem, out, finite_cache=True)
+
+
+def ours_plain(problem: Problem, out: torch.Tensor) -> Launch | None:
+    """The same with prompts on the plain path, as a cache that may hold NaN requires.
+
+    Returns:
+        None where no row is a prompt, so that there is no choice of path.
+    """
+    if problem.shape.is_decode:
+        return None
+    return _launch(problem, out, finite_cache=False)
+
+
+def _launch(problem: Problem, out: torch.Tensor, *, finite_cache: bool) -> Launch:
     cache = problem.kv_cache
     tensors = (problem.block_table, problem.seq_lens, problem.query_start_loc)
     rows, device = len(problem.seq_lens), problem.q.device
@@ -34,7 +49,7 @@ def ours(problem: Problem, out: torch.Tensor) -> Launch:
     queries = problem.shape.query_lens
     workspace = allocate_workspace(problem.spec, rows, device=device)
     shape = StepShape(sum(queries), rows, min(queries), max(queries), max(problem.shape.seq_lens))
-    plan = plan_mixed(workspace, *tensors[1:], shape, finite_cache=True)
+    plan = plan_mixed(workspace, *tensors[1:], shape, finite_cache=finite_cache)
     scratch = None if plan.prefill is None else plan.prefill.workspace()
     return lambda: mixed_attention(
         problem.q, cache, problem.block_table, plan, out, prefill_workspace=scratch

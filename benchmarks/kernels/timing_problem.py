@@ -58,9 +58,8 @@ class Problem:
             torch.arange(len(tokens) + 1, dtype=torch.int32, device=device),
             self.spec,
         )
-        with torch.device(device):
-            truth, _ = reference_paged_attention(*sampled)
-            plain, _ = reference_paged_attention(*sampled, compute=self.spec.dtype)
+        truth, _ = reference_paged_attention(*sampled)
+        plain, _ = reference_paged_attention(*sampled, compute=self.spec.dtype)
         try:
             assert_within_budget(out[tokens], truth, plain)
         except AssertionError as error:

@@ -34,7 +34,7 @@ def assert_within_budget(
     """Compare a kernel's output with the truth, as generously as plain PyTorch deserves.
 
     Args:
-        actual: the kernel's output, any float dtype; its dtype gives the ulp.
+        actual: the kernel's output, any float dtype, on any device; its dtype gives the ulp.
         truth: the float64 reference, of the same shape.
         plain: the reference computed in the layer's precision.
         budget: the allowed multiples.
@@ -45,6 +45,7 @@ def assert_within_budget(
     assert actual.shape == truth.shape, f"shape {actual.shape} where {truth.shape} was expected"
     if actual.numel() == 0:
         return
+    actual, truth, plain = actual.cpu(), truth.cpu(), plain.cpu()
     finite = torch.isfinite(actual)
     assert finite.all(), f"{(~finite).sum()} of {actual.numel()} values are not finite"
     error = (actual.double() - truth).abs()

@@ -44,16 +44,12 @@ def reference_paged_attention(
         compute: dtype of every operation.
 
     Returns:
-        On the CPU, wherever the arguments are: output `[tokens, Hq, D]` in `compute`; log-sum-exp
-        `[tokens, Hq]` in log2 units, float64 (of the low-precision scores when `compute` is low).
-        Tokens that no row owns are NaN; a token that sees no key has output 0 and log-sum-exp
-        -inf.
+        Where the arguments are: output `[tokens, Hq, D]` in `compute`; log-sum-exp `[tokens, Hq]`
+        in log2 units, float64 (of the low-precision scores when `compute` is low). Tokens that no
+        row owns are NaN; a token that sees no key has output 0 and log-sum-exp -inf.
     """
-    q, kv_cache, block_table = q.cpu(), kv_cache.cpu(), block_table.cpu()
-    sinks = None if sinks is None else sinks.cpu()
-    alibi_slopes = None if alibi_slopes is None else alibi_slopes.cpu()
-    out = torch.full(q.shape, math.nan, dtype=compute)
-    lse = torch.full(q.shape[:2], math.nan, dtype=torch.float64)
+    out = torch.full(q.shape, math.nan, dtype=compute, device=q.device)
+    lse = torch.full(q.shape[:2], math.nan, dtype=torch.float64, device=q.device)
     starts = query_start_loc.tolist()
     for row, seq_len in enumerate(seq_lens.tolist()):
         first, last = starts[row], starts[row + 1]
@@ -110,8 +106,8 @@ def _bias_and_mask(
     scores: torch.Tensor, seq_len: int, spec: AttentionSpec, slopes: torch.Tensor | None
 ) -> torch.Tensor:
     """ALiBi, then causality and the window as -inf."""
-    k_pos = torch.arange(seq_len)
-    q_pos = torch.arange(seq_len - scores.shape[1], seq_len)
+    k_pos = torch.arange(seq_len, device=scores.device)
+    q_pos = torch.arange(seq_len - scores.shape[1], seq_len, device=scores.device)
     if spec.alibi:
         distance = (k_pos[None, :] - q_pos[:, None]).to(scores.dtype)
         scores = scores + slopes.to(scores.dtype).view(-1, 1, 1) * distance
