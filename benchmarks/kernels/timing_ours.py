@@ -12,6 +12,7 @@ from kernels.shared_prefix import (
     plan_shared_prefix,
     shared_prefix_decode,
 )
+from kernels.tensors import LayerTensors
 
 Launch = Callable[[], None]
 
@@ -37,20 +38,18 @@ def ours_plain(problem: Problem, out: torch.Tensor) -> Launch | None:
 
 
 def _launch(problem: Problem, out: torch.Tensor, *, finite_cache: bool) -> Launch:
-    cache = problem.kv_cache
-    tensors = (problem.block_table, problem.seq_lens, problem.query_start_loc)
+    tensors = LayerTensors(problem.q, problem.kv_cache, problem.block_table, out)
+    lengths = (problem.seq_lens, problem.query_start_loc)
     rows, device = len(problem.seq_lens), problem.q.device
     if problem.shape.shared:
         # The interpreter's problems are too small for the gate, which weighs a launch's cost.
         cost = {"overhead_bytes": 0} if device.type == "cpu" else {}
         shared = allocate_shared_workspace(problem.spec, rows, device=device, **cost)
-        plan_shared_prefix(shared, *tensors)
-        return lambda: shared_prefix_decode(problem.q, cache, *tensors, shared, out)
+        plan_shared_prefix(shared, problem.block_table, *lengths)
+        return lambda: shared_prefix_decode(tensors, *lengths, shared)
     queries = problem.shape.query_lens
     workspace = allocate_workspace(problem.spec, rows, device=device)
     shape = StepShape(sum(queries), rows, min(queries), max(queries), max(problem.shape.seq_lens))
-    plan = plan_mixed(workspace, *tensors[1:], shape, finite_cache=finite_cache)
-    scratch = None if plan.prefill is None else plan.prefill.workspace()
-    return lambda: mixed_attention(
-        problem.q, cache, problem.block_table, plan, out, prefill_workspace=scratch
-    )
+    plan = plan_mixed(workspace, problem.block_table, *lengths, shape, finite_cache=finite_cache)
+    scratch = None if plan.prefill is None else plan.prefill.scratch()
+    return lambda: mixed_attention(tensors, plan, scratch=scratch)

@@ -11,6 +11,7 @@ from kernels.paged_decode.kernel import paged_decode_kernel
 from kernels.paged_decode.planner import planner_kernel
 from kernels.paged_decode.workspace import DecodeWorkspace
 from kernels.spec import AttentionSpec, e4m3_factor, native_e4m3
+from kernels.tensors import LayerTensors
 
 LOG2E = math.log2(math.e)
 #: The planner's tile of rows and workers: 64 comparisons for each thread of 4 warps.
@@ -82,22 +83,14 @@ def launch_planner(
 
 def launch_attention(
     workspace: DecodeWorkspace,
-    q: torch.Tensor,
-    kv_cache: torch.Tensor,
-    block_table: torch.Tensor,
+    tensors: LayerTensors,
     seq_lens: torch.Tensor,
     query_start_loc: torch.Tensor,
-    out: torch.Tensor,
-    lse: torch.Tensor | None,
-    *,
-    k_scale: float,
-    v_scale: float,
-    sinks: torch.Tensor | None,
-    alibi_slopes: torch.Tensor | None,
     role: Role,
 ) -> None:
     """Attend to `seq_lens.shape[0]` rows as the workspace's plan says."""
     spec, config = workspace.spec, workspace.config
+    q, out, kv_cache = tensors.q, tensors.out, tensors.kv_cache
     cache_factor = 1.0 if spec.kv_dtype == "same" else e4m3_factor(workspace.capability)
     # These stand in for tensors that the compiled form never touches.
     unused, unused_fp32 = workspace.arrivals, workspace.partial_stats
@@ -106,16 +99,15 @@ def launch_attention(
         gathered = (role.gather_token, role.gather_pos, role.table_rows)
     elif isinstance(role, Suffix):
         skipped = (role.skip_lens, role.prefix_out, role.prefix_lse)
+    optional = (tensors.lse, tensors.sinks, tensors.alibi_slopes)
     paged_decode_kernel[(workspace.workers,)](
         q,
         kv_cache,
-        block_table,
+        tensors.block_table,
         seq_lens,
         query_start_loc,
         out,
-        unused_fp32 if lse is None else lse,
-        unused_fp32 if sinks is None else sinks,
-        unused_fp32 if alibi_slopes is None else alibi_slopes,
+        *(unused_fp32 if tensor is None else tensor for tensor in optional),
         workspace.share,
         workspace.row_tiles,
         workspace.worker_row,
@@ -125,25 +117,21 @@ def launch_attention(
         *gathered,
         *skipped,
         seq_lens.shape[0],
-        block_table.stride(0),
-        q.stride(0),
-        q.stride(1),
-        out.stride(0),
-        out.stride(1),
-        kv_cache.stride(0),
-        kv_cache.stride(1),
-        kv_cache.stride(2),
-        spec.scale * k_scale * cache_factor * LOG2E,
+        tensors.block_table.stride(0),
+        *q.stride()[:2],
+        *out.stride()[:2],
+        *kv_cache.stride()[:3],
+        spec.scale * tensors.k_scale * cache_factor * LOG2E,
         # A prefix's result is merged before the suffix's pass scales both.
-        1.0 if isinstance(role, Prefix) else v_scale * cache_factor,
+        1.0 if isinstance(role, Prefix) else tensors.v_scale * cache_factor,
         **attention_constants(
             spec,
             config,
             workspace.capability,
             role=role.name,
             packed_rows=workspace.packed_rows,
-            sinks=sinks is not None,
-            lse=lse is not None,
+            sinks=tensors.sinks is not None,
+            lse=tensors.lse is not None,
         ),
         **config.launch_options,
     )

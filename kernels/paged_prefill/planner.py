@@ -24,6 +24,7 @@ class PrefillPlan:
         spec: the layer it is for.
         config: the compiled form.
         capability: of the device.
+        rows: of the step.
         counts: int32 `[2]`, items and cuts in use.
         items: int32 `[items at most, 8]`, see `plan.ITEM_FIELDS`.
         cuts: int32 `[cuts at most, 4]`, see `plan.CUT_FIELDS`.
@@ -32,11 +33,12 @@ class PrefillPlan:
     spec: AttentionSpec
     config: PrefillConfig
     capability: int
+    rows: int
     counts: torch.Tensor
     items: torch.Tensor
     cuts: torch.Tensor
 
-    def workspace(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def scratch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Fresh room for the pieces of cut tiles, at most twice the budget (plan.py derives it).
 
         Returns:
@@ -99,6 +101,7 @@ def plan_prefill(
         spec,
         config,
         capability,
+        shape.rows,
         torch.zeros(2, dtype=torch.int32, device=device),
         _table(tiles + config.cut_budget, ITEM_FIELDS, device),
         _table(config.cut_budget, CUT_FIELDS, device),

@@ -1,11 +1,14 @@
 """Decode of rows that share leading pages: the prefix is read once for many of them."""
 
+from dataclasses import replace
+
 import torch
 
-from kernels.arguments import check_attention_tensors, check_per_head, check_rows, require
+from kernels.arguments import check_rows, require
 from kernels.paged_decode.launch import launch_attention, launch_planner
 from kernels.shared_prefix.launch import launch_grouping
 from kernels.shared_prefix.workspace import SharedPrefixWorkspace
+from kernels.tensors import LayerTensors
 
 
 def plan_shared_prefix(
@@ -47,19 +50,10 @@ def plan_shared_prefix(
 
 
 def shared_prefix_decode(
-    q: torch.Tensor,
-    kv_cache: torch.Tensor,
-    block_table: torch.Tensor,
+    tensors: LayerTensors,
     seq_lens: torch.Tensor,
     query_start_loc: torch.Tensor,
     workspace: SharedPrefixWorkspace,
-    out: torch.Tensor,
-    lse: torch.Tensor | None = None,
-    *,
-    k_scale: float = 1.0,
-    v_scale: float = 1.0,
-    sinks: torch.Tensor | None = None,
-    alibi_slopes: torch.Tensor | None = None,
 ) -> None:
     """Causal attention of each row's last tokens, as `plan_shared_prefix` planned it.
 
@@ -70,61 +64,28 @@ def shared_prefix_decode(
     results use `paged_decode`.
 
     Args:
-        q: `[tokens, Hq, D]` of the spec's dtype, last stride 1, other strides multiples of 16.
-        kv_cache: `[num_blocks, Hkv, block, 2 * D]`, K first then V on the last axis, any strides
-            that are multiples of 16 with a last stride of 1; of the spec's dtype, or uint8 (or
-            float8_e4m3fn) for e4m3.
-        block_table: int32 `[rows, max_blocks]`, the tensor that was planned.
+        tensors: of the layer; the class says shapes, dtypes, layouts and units. Its block table is
+            the one that was planned.
         seq_lens: int32 `[rows]`, the tensor that was planned.
         query_start_loc: int32 `[rows + 1]`, the tensor that was planned.
-        workspace: allocated for this spec, holding this step's plan.
-        out: `[tokens, Hq, D]`, strides as `q`, written for each token of a row with cached tokens;
-            other tokens are left alone.
-        lse: None, or fp32 `[tokens, Hq]` contiguous: receives the log-sum-exp of the scores in
-            log2 units, the sink's included.
-        k_scale: what an e4m3 element of K is multiplied by.
-        v_scale: the same for V.
-        sinks: fp32 `[Hq]`, natural-log logits; given exactly when the spec has sinks.
-        alibi_slopes: fp32 `[Hq]`; given exactly when the spec has ALiBi.
+        workspace: allocated for the layer's spec, holding this step's plan.
 
     Raises:
         UnsupportedAttentionError: an argument of the wrong shape, dtype or layout, by name.
     """
-    check_rows(workspace.max_rows, seq_lens, query_start_loc)
-    if kv_cache.dtype == torch.float8_e4m3fn:
-        kv_cache = kv_cache.view(torch.uint8)
-    check_attention_tensors(workspace.spec, q, kv_cache, block_table, out, lse)
-    check_per_head(workspace.spec, sinks, alibi_slopes)
-    room = workspace.skipped.prefix_lse.shape[0]
-    require(q.shape[0] <= room, f"q has {q.shape[0]} tokens, more than the workspace's {room}")
     rows = seq_lens.shape[0]
+    check_rows(workspace.max_rows, seq_lens, query_start_loc)
+    tensors = tensors.checked(workspace.spec, rows)
+    skipped, tokens = workspace.skipped, tensors.q.shape[0]
+    room = skipped.prefix_lse.shape[0]
+    require(tokens <= room, f"q has {tokens} tokens, more than the workspace's {room}")
+    # A sink joins the denominator once, in the second pass.
+    prefix = replace(tensors, out=skipped.prefix_out, lse=skipped.prefix_lse, sinks=None)
     launch_attention(
         workspace.prefix,
-        q,
-        kv_cache,
-        block_table,
+        prefix,
         workspace.prefix_lens[:rows],
         workspace.gathered_start_loc[: rows + 1],
-        workspace.skipped.prefix_out,
-        workspace.skipped.prefix_lse,
-        k_scale=k_scale,
-        v_scale=v_scale,
-        sinks=None,  # a sink joins the denominator once, in the second pass
-        alibi_slopes=alibi_slopes,
-        role=workspace.gathered,
+        workspace.gathered,
     )
-    launch_attention(
-        workspace.suffix,
-        q,
-        kv_cache,
-        block_table,
-        seq_lens,
-        query_start_loc,
-        out,
-        lse,
-        k_scale=k_scale,
-        v_scale=v_scale,
-        sinks=sinks,
-        alibi_slopes=alibi_slopes,
-        role=workspace.skipped,
-    )
+    launch_attention(workspace.suffix, tensors, seq_lens, query_start_loc, skipped)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from kernels.spec import AttentionSpec
+from kernels.tensors import LayerTensors
 
 LAYOUTS = ("LBHNC", "LBNHC")  # heads outside the page's tokens, or inside; logical axes are equal
 
@@ -33,18 +34,22 @@ class PagedCase:
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
-        """The positional tensors every paged kernel takes, in the order it takes them."""
+        """What the reference takes by position."""
         return self.q, self.kv_cache, self.block_table, self.seq_lens, self.query_start_loc
 
     @property
     def extras(self) -> dict[str, Any]:
-        """The optional arguments every paged kernel takes."""
+        """What it takes by name."""
         return {
             "k_scale": self.k_scale,
             "v_scale": self.v_scale,
             "sinks": self.sinks,
             "alibi_slopes": self.alibi_slopes,
         }
+
+    def layer(self, out: torch.Tensor, lse: torch.Tensor | None = None) -> LayerTensors:
+        """What a kernel takes, with results going to `out` and `lse`."""
+        return LayerTensors(self.q, self.kv_cache, self.block_table, out, lse, **self.extras)
 
     @property
     def max_query_len(self) -> int:

@@ -1,5 +1,6 @@
 """Turns vLLM's metadata of a step into plans, once for all layers of a group."""
 
+import os
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +16,8 @@ from vllm.v1.attention.backend import (
 
 from kernels.mixed import StepShape
 from kernels.spec import AttentionSpec, UnsupportedAttentionError
-from kernels.vllm_backend.step import Planner, SpillwayMetadata
+from kernels.vllm_backend.plugin import SHARED_PREFIX
+from kernels.vllm_backend.step import EngineLimits, Planner, SpillwayMetadata
 
 
 class SpillwayMetadataBuilder(AttentionMetadataBuilder[SpillwayMetadata]):
@@ -42,16 +44,14 @@ class SpillwayMetadataBuilder(AttentionMetadataBuilder[SpillwayMetadata]):
             layer.impl.shape.spec(dtype, kv_cache_spec.dtype, kv_cache_spec.block_size)
             for layer in layers.values()
         }
-        self._planners = {
-            spec: Planner(
-                spec,
-                max_rows=vllm_config.scheduler_config.max_num_seqs,
-                max_decode_query_len=max_decode_query_len(vllm_config),
-                batch_invariant=envs.VLLM_BATCH_INVARIANT,
-                device=device,
-            )
-            for spec in specs
-        }
+        limits = EngineLimits(
+            max_rows=vllm_config.scheduler_config.max_num_seqs,
+            max_decode_query_len=max_decode_query_len(vllm_config),
+            max_seq_len=vllm_config.model_config.max_model_len,
+            batch_invariant=envs.VLLM_BATCH_INVARIANT,
+            share_prefixes=os.environ.get(SHARED_PREFIX) == "1",
+        )
+        self._planners = {spec: Planner(spec, limits, device) for spec in specs}
 
     @classmethod
     def get_cudagraph_support(
@@ -100,7 +100,7 @@ class SpillwayMetadataBuilder(AttentionMetadataBuilder[SpillwayMetadata]):
             num_actual_tokens=step.num_actual_tokens,
             block_table=step.block_table_tensor,
             plans={
-                spec: planner.plan(seq_lens, starts, shape)
+                spec: planner.plan(step.block_table_tensor, seq_lens, starts, shape)
                 for spec, planner in self._planners.items()
             },
         )

@@ -7,6 +7,7 @@ from vllm.v1.attention.backend import AttentionImpl, AttentionType
 
 from kernels.cache_write import cache_write
 from kernels.spec import AttentionSpec, UnsupportedAttentionError
+from kernels.tensors import LayerTensors
 from kernels.vllm_backend.layer import FP8_DTYPES, LayerShape, scales_of
 from kernels.vllm_backend.step import SpillwayMetadata
 
@@ -97,13 +98,16 @@ class SpillwayAttentionImpl(AttentionImpl[SpillwayMetadata]):
             return output.fill_(0)
         spec = self._spec_of(query.dtype, kv_cache)
         tokens = attn_metadata.num_actual_tokens
-        attn_metadata.plans[spec].attend(
+        tensors = LayerTensors(
             query[:tokens],
             kv_cache,
             attn_metadata.block_table,
             output[:tokens],
-            {"sinks": self.sinks, "alibi_slopes": self.alibi_slopes} | scales_of(layer, spec),
+            sinks=self.sinks,
+            alibi_slopes=self.alibi_slopes,
+            **scales_of(layer, spec),
         )
+        attn_metadata.plans[spec].attend(tensors)
         return output
 
     def do_kv_cache_update(

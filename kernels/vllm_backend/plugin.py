@@ -5,6 +5,9 @@ import os
 VARIABLE = "SPILLWAY_ATTENTION"
 """Set to 1 for the processes of an engine whose attention these kernels shall compute."""
 
+SHARED_PREFIX = "SPILLWAY_SHARED_PREFIX"
+"""Set to 1 beside it to let decode rows that share leading pages read them once."""
+
 BACKEND = "kernels.vllm_backend.backend.SpillwayAttentionBackend"
 
 

@@ -34,13 +34,13 @@ def plan_of(case, *, limit=1, batch_invariant=False):
         max_query_len=case.max_query_len,
         max_seq_len=int(case.seq_lens.max()),
     )
-    return plan_mixed(workspace, *case.tensors[3:], shape)
+    return plan_mixed(workspace, *case.tensors[2:], shape)
 
 
 def attend(case, plan):
     """Outputs and log-sum-exps of a planned case, poisoned before."""
     out, lse = poisoned_like(case.q)
-    mixed_attention(case.q, case.kv_cache, case.block_table, plan, out, lse, **case.extras)
+    mixed_attention(case.layer(out, lse), plan)
     return out, lse
 
 
@@ -112,4 +112,4 @@ def test_a_step_of_another_size_is_refused():
     case = make_case(SMALL, [1], [20])
     workspace = allocate_workspace(SMALL, 4, 1, device="cpu", workers=4)
     with pytest.raises(UnsupportedAttentionError, match="seq_lens"):
-        plan_mixed(workspace, *case.tensors[3:], StepShape(1, 2, 1, 1, 20))
+        plan_mixed(workspace, *case.tensors[2:], StepShape(1, 2, 1, 1, 20))

@@ -32,7 +32,7 @@ def decode() -> Decode:
         )
         out, lse = poisoned_like(case.q)
         plan_decode(workspace, case.seq_lens, case.query_start_loc)
-        paged_decode(*case.tensors, workspace, out, lse, **case.extras)
+        paged_decode(case.layer(out, lse), *case.tensors[3:], workspace)
         assert not workspace.arrivals.any(), "a counter was left behind"
         return out.cpu(), lse.cpu()
 

@@ -48,6 +48,8 @@ def test_more_rows_than_the_workspace_holds(device, workspace):
         ("kv_cache", lambda x: x[..., :64]),
         ("kv_cache", lambda x: x.view(torch.int16)),
         ("block_table", lambda x: x.long()),
+        ("block_table", lambda x: x[:1]),
+        ("block_table", lambda x: x.to("meta")),
         ("seq_lens", lambda x: x.long()),
         ("query_start_loc", lambda x: x[:-1]),
     ],
@@ -56,16 +58,12 @@ def test_a_tensor_of_the_wrong_kind_is_named(case, workspace, field, change):
     """Shape, dtype and layout are checked on the host; contents are not."""
     wrong = replace(case, **{field: change(getattr(case, field))})
     with pytest.raises(UnsupportedAttentionError, match=field):
-        paged_decode(*wrong.tensors, workspace, *poisoned_like(wrong.q), **wrong.extras)
+        paged_decode(wrong.layer(*poisoned_like(wrong.q)), *wrong.tensors[3:], workspace)
 
 
 def test_per_head_tensors_come_exactly_when_the_spec_asks(case, workspace, device):
     """A sink that is silently ignored would be a wrong model."""
     for name in ("sinks", "alibi_slopes"):
+        wrong = replace(case, **{name: torch.zeros(4, device=device)})
         with pytest.raises(UnsupportedAttentionError, match=name):
-            paged_decode(
-                *case.tensors,
-                workspace,
-                *poisoned_like(case.q),
-                **{**case.extras, name: torch.zeros(4, device=device)},
-            )
+            paged_decode(wrong.layer(*poisoned_like(case.q)), *case.tensors[3:], workspace)

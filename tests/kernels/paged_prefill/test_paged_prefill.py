@@ -53,8 +53,7 @@ def prefill(case, *, with_lse=True, capability=INTERPRETER, **options):
     out, lse = poisoned_like(case.q)
     plan = plan_prefill(case.spec, *case.tensors[3:], shape_of(case), **options)
     plan = replace(plan, capability=capability)
-    tensors = (case.q, case.kv_cache, case.block_table, plan, out)
-    paged_prefill(*tensors, lse if with_lse else None, **case.extras)
+    paged_prefill(case.layer(out, lse if with_lse else None), plan)
     return out.cpu(), lse.cpu()
 
 
@@ -201,14 +200,6 @@ def test_a_refusal_names_its_argument(argument, build):
     case = build(SMALL, [4], [20])
     out, lse = poisoned_like(case.q)
     plan = plan_prefill(SMALL, *case.tensors[3:], shape_of(case))
-    arguments = {
-        "q": case.q,
-        "kv_cache": case.kv_cache,
-        "block_table": case.block_table,
-        "plan": plan,
-        "out": out,
-        "lse": lse,
-    }
     wrong = {
         "q": case.q.float(),
         "out": out[:, :1],
@@ -218,7 +209,7 @@ def test_a_refusal_names_its_argument(argument, build):
         "sinks": torch.zeros(4),
     }
     with pytest.raises(UnsupportedAttentionError, match=argument):
-        paged_prefill(**arguments | {argument: wrong[argument]})
+        paged_prefill(replace(case.layer(out, lse), **{argument: wrong[argument]}), plan)
 
 
 @settings(max_examples=8, deadline=None)

@@ -26,7 +26,7 @@ def decode(case, workspace):
     """Plan and decode on poisoned outputs."""
     out, lse = poisoned_like(case.q)
     plan_shared_prefix(workspace, case.block_table, case.seq_lens, case.query_start_loc)
-    shared_prefix_decode(*case.tensors, workspace, out, lse, **case.extras)
+    shared_prefix_decode(case.layer(out, lse), *case.tensors[3:], workspace)
     assert not workspace.suffix.arrivals.any()
     assert not workspace.prefix.arrivals.any()
     return out.cpu(), lse.cpu()
@@ -119,8 +119,8 @@ def test_the_prefix_is_read_from_one_rows_pages(device):
     plan_shared_prefix(workspace, case.block_table, case.seq_lens, case.query_start_loc)
     misled = case.block_table.clone()
     misled[1:, :16] = case.block_table[0, -1]  # a page full of NaN
-    tensors = (case.q, case.kv_cache, misled, case.seq_lens, case.query_start_loc)
-    shared_prefix_decode(*tensors, workspace, out, lse)
+    tensors = replace(case.layer(out, lse), block_table=misled)
+    shared_prefix_decode(tensors, case.seq_lens, case.query_start_loc, workspace)
     check(case, (out.cpu(), lse.cpu()))
 
 

@@ -17,20 +17,22 @@ import torch
 from kernels.mixed import StepShape
 from kernels.spec import AttentionSpec, UnsupportedAttentionError
 from kernels.testing import make_case
-from kernels.vllm_backend.step import Planner
+from kernels.vllm_backend.step import EngineLimits, Planner
 
 SPEC = AttentionSpec(4, 2, 64, 0.125, 16, torch.float32)
 
+INVARIANT = EngineLimits(8, 1, 1024, batch_invariant=True)
+CPU = torch.device("cpu")
+
 def attend(case, query_lens, seq_lens):
-    planner = Planner(SPEC, max_rows=8, max_decode_query_len=1, batch_invariant=True,
-                      device=torch.device("cpu"))
+    planner = Planner(SPEC, INVARIANT, CPU)
     shape = StepShape(sum(query_lens), len(query_lens), min(query_lens), max(query_lens),
                       max(seq_lens))
     starts = torch.tensor([0, *query_lens]).cumsum(0).to(torch.int32)
     lengths = torch.tensor(seq_lens, dtype=torch.int32)
-    plan = planner.plan(lengths, starts, shape)
+    plan = planner.plan(case.block_table, lengths, starts, shape)
     out = torch.full_like(case.q, torch.nan)
-    plan.attend(case.q, case.kv_cache, case.block_table, out, {})
+    plan.attend(case.layer(out))
     return out
 
 from dataclasses import replace
@@ -43,13 +45,16 @@ for first, last in ((0, 1), (1, 18), (18, 39), (39, 40)):
     alone = attend(part, [last - first], [35 + last])
     assert torch.equal(alone, together[first:last]), (first, last)
 
-try:
-    Planner(replace(SPEC, dtype=torch.bfloat16), max_rows=8, max_decode_query_len=1,
-            batch_invariant=False, device=torch.device("cpu"))
-except UnsupportedAttentionError as error:
-    assert "bfloat16" in str(error)
-else:
-    raise AssertionError("the interpreter's bf16 was accepted")
+def refused(spec, limits, reason):
+    try:
+        Planner(spec, limits, CPU)
+    except UnsupportedAttentionError as error:
+        assert reason in str(error)
+    else:
+        raise AssertionError(f"{reason} was accepted")
+
+refused(replace(SPEC, dtype=torch.bfloat16), EngineLimits(8, 1, 1024), "bfloat16")
+refused(SPEC, replace(INVARIANT, share_prefixes=True), "shared_prefix")
 print("invariant")
 """
 
