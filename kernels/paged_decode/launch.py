@@ -32,11 +32,14 @@ class Prefix:
     Attributes:
         gather_token: int32 `[slots]`, the token of each slot, -1 where there is none.
         gather_pos: int32 `[slots]`, the position of that token in its sequence.
+        gather_place: int32 `[slots]`, the place of its result: row times query length, plus which
+            of the row's query tokens it is.
         table_rows: int32 `[rows]`, the row whose pages hold the prefix.
     """
 
     gather_token: torch.Tensor
     gather_pos: torch.Tensor
+    gather_place: torch.Tensor
     table_rows: torch.Tensor
     name = "prefix"
 
@@ -47,8 +50,8 @@ class Suffix:
 
     Attributes:
         skip_lens: int32 `[rows]`, tokens of the prefix, a multiple of the KV tile; 0 for none.
-        prefix_out: fp32 `[tokens, Hq, D]`, contiguous.
-        prefix_lse: fp32 `[tokens, Hq]`, contiguous, log2 units.
+        prefix_out: fp32 `[places, Hq, D]`, contiguous.
+        prefix_lse: fp32 `[places, Hq]`, contiguous, log2 units.
     """
 
     skip_lens: torch.Tensor
@@ -94,9 +97,9 @@ def launch_attention(
     cache_factor = 1.0 if spec.kv_dtype == "same" else e4m3_factor(workspace.capability)
     # These stand in for tensors that the compiled form never touches.
     unused, unused_fp32 = workspace.arrivals, workspace.partial_stats
-    gathered, skipped = (unused,) * 3, (unused, unused_fp32, unused_fp32)
+    gathered, skipped = (unused,) * 4, (unused, unused_fp32, unused_fp32)
     if isinstance(role, Prefix):
-        gathered = (role.gather_token, role.gather_pos, role.table_rows)
+        gathered = (role.gather_token, role.gather_pos, role.gather_place, role.table_rows)
     elif isinstance(role, Suffix):
         skipped = (role.skip_lens, role.prefix_out, role.prefix_lse)
     optional = (tensors.lse, tensors.sinks, tensors.alibi_slopes)
@@ -130,6 +133,7 @@ def launch_attention(
             workspace.capability,
             role=role.name,
             packed_rows=workspace.packed_rows,
+            query_len=workspace.max_query_len,
             sinks=tensors.sinks is not None,
             lse=tensors.lse is not None,
         ),
@@ -159,6 +163,7 @@ def attention_constants(
     *,
     role: str,
     packed_rows: int,
+    query_len: int,
     sinks: bool,
     lse: bool,
 ) -> dict[str, Any]:
@@ -174,6 +179,8 @@ def attention_constants(
         "BLOCK_M": config.block_m,
         "BLOCK_N": config.block_n,
         "PACKED_ROWS": packed_rows,
+        # Places of a shared prefix's results; elsewhere nothing shall differ by it.
+        "QUERY_LEN": query_len if role == Suffix.name else 0,
         "WINDOW": spec.sliding_window,
         "SOFT_CAP": spec.soft_cap,
         "SINKS": sinks,

@@ -85,9 +85,9 @@ def merge_prefix(
     acc,
     row_max,
     row_sum,
-    prefix_out,  # [tokens, Hq, HEAD_DIM] fp32, normalised
-    prefix_lse,  # [tokens, Hq] fp32, log2 units
-    rows,  # [M] token times Hq plus head
+    prefix_out,  # [places, Hq, HEAD_DIM] fp32, normalised
+    prefix_lse,  # [places, Hq] fp32, log2 units
+    rows,  # [M] place times Hq plus head
     valid,  # [M], false too where a row has no shared prefix
     HEAD_DIM: tl.constexpr,
 ):

@@ -89,6 +89,7 @@ def attention_variant(
         capability,
         role=role,
         packed_rows=min(config.block_m, max_query_len * spec.group_size),
+        query_len=max_query_len,
         sinks=spec.sinks and role != "prefix",
         lse=lse,
     )

@@ -44,6 +44,7 @@ def gather_kernel(
     table_rows,  # [rows] int32, out: the row whose pages a gathered row reads
     gather_token,  # [rows * SLOTS * QUERY_LEN] int32, out
     gather_pos,  # the same, out: positions of the tokens in their sequences
+    gather_place,  # the same, out: row times QUERY_LEN plus which of its tokens
     num_rows,
     overhead_tokens,
     ROWS_MIN: tl.constexpr,
@@ -86,6 +87,7 @@ def gather_kernel(
         there = j < query_len
         tl.store(gather_token + slot, tl.where(there, start + j, -1), mask=shared)
         tl.store(gather_pos + slot, position + j, mask=shared)
+        tl.store(gather_place + slot, rows * QUERY_LEN + j, mask=shared)
         # A group has ROWS_MIN rows or more, which take turns to empty the slots left over.
         for turn in tl.static_range((SLOTS + ROWS_MIN - 1) // ROWS_MIN):
             left_over = rank + size * (turn + 1)

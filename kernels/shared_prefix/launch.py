@@ -43,6 +43,7 @@ def launch_grouping(
         gathered.table_rows,
         gathered.gather_token,
         gathered.gather_pos,
+        gathered.gather_place,
         rows,
         rules.overhead_tokens,
         **gather_constants(rules, workspace.max_rows, workspace.suffix.max_query_len),

@@ -84,7 +84,7 @@ def allocate_shared_workspace(
     def results(*shape: int) -> torch.Tensor:
         return torch.empty(shape, dtype=torch.float32, device=device)
 
-    tokens = max_rows * max_query_len
+    places = max_rows * max_query_len
     starts = torch.arange(max_rows + 1, dtype=torch.int32, device=device) * slot_tokens
     return SharedPrefixWorkspace(
         rules=rules,
@@ -97,11 +97,12 @@ def allocate_shared_workspace(
         gathered=Prefix(
             gather_token=zeros(max_rows * slot_tokens),
             gather_pos=zeros(max_rows * slot_tokens),
+            gather_place=zeros(max_rows * slot_tokens),
             table_rows=zeros(max_rows),
         ),
         skipped=Suffix(
             skip_lens=zeros(max_rows),
-            prefix_out=results(tokens, spec.num_q_heads, spec.head_dim),
-            prefix_lse=results(tokens, spec.num_q_heads),
+            prefix_out=results(places, spec.num_q_heads, spec.head_dim),
+            prefix_lse=results(places, spec.num_q_heads),
         ),
     )
