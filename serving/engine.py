@@ -43,6 +43,7 @@ class EngineInfo:
     served_names: Sequence[str]
     """The names a request may use; the first is the one to show."""
     attention_backend: str
+    """Its name, with a version where it is this project's."""
     max_model_len: int
     """Tokens of prompt and output together."""
     vocab_size: int

@@ -19,6 +19,9 @@ SPILLWAY_ATTENTION = "spillway"
 ATTENTION_VARIABLE = "SPILLWAY_ATTENTION"
 """Set to 1 for the processes of an engine that shall use it: the kernels' plugin looks for it."""
 
+SHARED_PREFIX_VARIABLE = "SPILLWAY_SHARED_PREFIX"
+"""1 beside it lets decode rows that share leading pages read them once."""
+
 SOCKETS_VARIABLE = "VLLM_RPC_BASE_PATH"
 """Where the sockets between vLLM's processes lie: its default is the common folder."""
 
@@ -129,6 +132,7 @@ def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[s
         environment.setdefault(name, value)
     if settings.vllm.attention_backend == SPILLWAY_ATTENTION:
         environment[ATTENTION_VARIABLE] = "1"
+        environment[SHARED_PREFIX_VARIABLE] = str(int(settings.vllm.shared_prefix))
         if _is_cpu_build():
             # Without a GPU, Triton interprets kernels. It looks as soon as vLLM imports it.
             environment["TRITON_INTERPRET"] = "1"
@@ -153,10 +157,20 @@ def engine_version(engine: str, attention: str) -> str:
     """
     if attention != SPILLWAY_ATTENTION:
         return engine
+    return f"{engine}{'.' if '+' in engine else '+'}{'.'.join(_own_attention())}"
+
+
+def attention_name(attention: str) -> str:
+    """How a load report names the attention backend: ours with its version, `spillway 0.1.0`."""
+    return attention if attention != SPILLWAY_ATTENTION else " ".join(_own_attention())
+
+
+def _own_attention() -> list[str]:
+    """The name of our attention, and its version where it is installed."""
     own = [SPILLWAY_ATTENTION]
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # run from a bare checkout
         own.append(importlib.metadata.version("spillway"))
-    return f"{engine}{'.' if '+' in engine else '+'}{'.'.join(own)}"
+    return own
 
 
 def _is_cpu_build() -> bool:

@@ -34,10 +34,18 @@ class VllmSettings(BaseModel):
     kv_cache_memory_bytes: int | None = Field(default=None, gt=0)
     attention_backend: str | None = None
     """A name in vLLM's registry, or "spillway" for the kernels of this project."""
+    shared_prefix: bool = False
+    """Whether decode rows that share leading pages read them once; needs "spillway" above."""
     loras: dict[str, str] = Field(default_factory=dict)
     """Adapters by the name that requests use: where each lies."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Any other argument of vLLM's AsyncEngineArgs; it goes before a default of ours."""
+
+    @model_validator(mode="after")
+    def _sharing_is_ours(self) -> Self:
+        if self.shared_prefix and self.attention_backend != "spillway":
+            raise ValueError("shared_prefix needs attention_backend: spillway")
+        return self
 
     @model_validator(mode="after")
     def _no_argument_twice(self) -> Self:

@@ -17,6 +17,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 from serving.engine import EngineInfo, Parallelism
 from serving.engine_arguments import (
     SPILLWAY_ATTENTION,
+    attention_name,
     engine_arguments,
     engine_version,
     prepare_cpu_environment,
@@ -98,7 +99,7 @@ def read_info(config: Any, settings: ReplicaSettings) -> EngineInfo:
         version=version,
         model_id=settings.model,
         served_names=settings.names,
-        attention_backend=attention,
+        attention_backend=attention_name(attention),
         max_model_len=model.max_model_len,
         vocab_size=vocab_size,
         eos_token_id=_eos_token_id(model.hf_text_config),

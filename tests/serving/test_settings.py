@@ -3,6 +3,7 @@
 import pytest
 
 from serving.engine_arguments import (
+    attention_name,
     engine_arguments,
     engine_version,
     prepare_cpu_environment,
@@ -141,6 +142,25 @@ def test_the_engines_version_tells_of_our_attention(monkeypatch, engine, attenti
     """GetServerInfo has no other place for it; it stays a version that tools can compare."""
     monkeypatch.setattr("importlib.metadata.version", lambda _name: "1.2")
     assert engine_version(engine, attention) == shown
+
+
+def test_a_load_report_names_our_attention_with_its_version(monkeypatch):
+    """Others' have the version of vLLM."""
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: "1.2")
+    assert attention_name("spillway") == "spillway 1.2"
+    assert attention_name("CPU_ATTN") == "CPU_ATTN"
+
+
+def test_shared_prefixes_reach_our_attention_and_no_other():
+    """Asked of another backend it would be ignored, so it is refused."""
+    attention = {"model": "m", "vllm.attention_backend": "spillway"}
+    for shared, value in ((False, "0"), (True, "1")):
+        environment = {}
+        settings = read_settings(attention | {"vllm.shared_prefix": shared})
+        prepare_environment(settings, environment)
+        assert environment["SPILLWAY_SHARED_PREFIX"] == value
+    with pytest.raises(SettingsError, match="shared_prefix"):
+        read_settings({"model": "m", "vllm.shared_prefix": True})
 
 
 def test_our_attention_on_a_cpu_is_interpreted(monkeypatch):

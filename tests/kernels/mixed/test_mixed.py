@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kernels.mixed import StepShape, mixed_attention, plan_mixed
 from kernels.mixed.reference import reference_paged_attention
 from kernels.paged_decode import allocate_workspace
+from kernels.shared_prefix import allocate_shared_workspace
 from kernels.spec import AttentionSpec, UnsupportedAttentionError
 from kernels.testing import assert_within_budget, make_case, poisoned_like
 
@@ -81,6 +82,19 @@ def test_random_steps(rows, limit, features, seed):
     lengths = [query + before for query, before in rows]
     case = make_case(replace(SMALL, **features), queries, lengths, seed=seed)
     assert_right(case, plan_of(case, limit=limit))
+
+
+def test_decode_rows_share_a_prefix_beside_prompts():
+    """Their tokens stand anywhere in the step; prompts with the same pages are no part of it."""
+    queries = [1, 40, *(1 for _ in range(8)), 17, 0]
+    lengths = [280, 310, *(260 + row for row in range(8)), 273, 0]
+    case = make_case(SMALL, queries, lengths, shared_blocks=16)
+    workspace = allocate_shared_workspace(SMALL, 16, overhead_bytes=0, device="cpu", workers=3)
+    shape = StepShape(sum(queries), len(queries), 1, max(queries), max(lengths))
+    plan = plan_mixed(workspace, *case.tensors[2:], shape)
+    skipped = workspace.skipped.skip_lens[: len(queries)].tolist()
+    assert [skip > 0 for skip in skipped] == [query == 1 for query in queries]
+    assert_right(case, plan)
 
 
 def test_a_step_of_one_kind_launches_one_kernel():
