@@ -31,9 +31,9 @@ def decode_e4m3_scaled(x, native: tl.constexpr):
     if native:
         half = x.to(tl.float8e4nv, bitcast=True).to(tl.float16)
     else:
-        wide = x.to(tl.uint16)
-        bits = ((wide & 0x80) << 8) | ((wide & 0x7F) << 7)
-        half = bits.to(tl.float16, bitcast=True)
+        # The sign, extended over the upper byte, arrives in its place; bit 14 is the one to clear.
+        wide = x.to(tl.int8, bitcast=True).to(tl.int16)
+        half = ((wide << 7) & -0x4080).to(tl.float16, bitcast=True)
     return half
 
 

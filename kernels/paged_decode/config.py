@@ -18,8 +18,11 @@ ROWS_MAX = 4096
 TILE_ELEMENTS = 16 * 1024
 #: Bytes on their way to an SM that cover the memory's latency: 3 MB over the 132 of an H200.
 BYTES_AHEAD_MIN = 23 * 1024
-#: Tokens of a tile at most where more would spill: e4m3, decoded in registers, and 64 packed rows.
+#: Tokens of a tile at most where more would spill: e4m3, decoded in registers, and 64 packed rows...
 CROWDED_TILE_TOKENS_MAX = 64
+#: ...and e4m3 of a padded head dimension of 128 or more whose scores are also masked by a window,
+#: capped, or biased.
+CROWDED_SCORES_TILE_TOKENS_MAX = 32
 #: Registers of a thread at most. Two programs of 4 warps, or one of 8, leave each thread as many as
 #: the instruction set can name; by itself ptxas aims lower and spills.
 REGISTERS_MAX = 255
@@ -97,9 +100,7 @@ def choose_config(
     packed = max_query_len * spec.group_size
     block_m = next((m for m in (16, 32) if packed <= m), 64)
     block_m = min(block_m, OUTPUT_ELEMENTS_MAX // spec.padded_head_dim)
-    block_n = TILE_ELEMENTS // (2 * spec.padded_head_dim)
-    if spec.kv_dtype == "fp8_e4m3" or block_m == 64:
-        block_n = min(block_n, CROWDED_TILE_TOKENS_MAX)
+    block_n = _tile_tokens(spec, block_m)
     tile_bytes = block_n * 2 * spec.padded_head_dim * spec.cache_dtype.itemsize
     num_warps = 8 if block_m == 64 else 4
     num_stages, ctas_per_sm = _pipeline(
@@ -117,6 +118,17 @@ def choose_config(
         # As many as fit 64 fp32 registers of a thread beside the accumulator itself.
         merge_unroll=max(1, 8 * 1024 // (block_m * spec.padded_head_dim)),
     )
+
+
+def _tile_tokens(spec: AttentionSpec, block_m: int) -> int:
+    """KV tokens of a tile: the most that neither shared memory nor registers run out of."""
+    tokens = TILE_ELEMENTS // (2 * spec.padded_head_dim)
+    fp8 = spec.kv_dtype == "fp8_e4m3"
+    if fp8 or block_m == 64:
+        tokens = min(tokens, CROWDED_TILE_TOKENS_MAX)
+    if fp8 and spec.padded_head_dim >= 128 and (spec.sliding_window or spec.soft_cap or spec.alibi):
+        tokens = min(tokens, CROWDED_SCORES_TILE_TOKENS_MAX)
+    return tokens
 
 
 def _pipeline(

@@ -15,6 +15,9 @@ from kernels.variant import Variant, pointer
 
 LLAMA = AttentionSpec(32, 8, 128, 128**-0.5, 16, torch.bfloat16)
 
+#: Every feature at once, which leaves a thread the fewest registers.
+CROWDED = replace(LLAMA, sliding_window=1024, soft_cap=50.0, sinks=True, alibi=True)
+
 #: What layers ask for: name, spec, query tokens of a row at most, whether batch-invariant.
 CASES: tuple[tuple[str, AttentionSpec, int, bool], ...] = (
     *((f"d{dim}", replace(LLAMA, head_dim=dim), 1, False) for dim in HEAD_DIMS),
@@ -33,6 +36,11 @@ CASES: tuple[tuple[str, AttentionSpec, int, bool], ...] = (
     ("d64-window-sinks", replace(LLAMA, head_dim=64, sliding_window=128, sinks=True), 1, False),
     ("d256-softcap", replace(LLAMA, head_dim=256, soft_cap=50.0), 1, False),
     ("d128-alibi", replace(LLAMA, alibi=True), 1, False),
+    ("d128-crowded-fp8", replace(CROWDED, kv_dtype="fp8_e4m3"), 1, False),
+    ("d128-query8-crowded-fp8", replace(CROWDED, kv_dtype="fp8_e4m3"), 8, False),
+    ("d64-crowded-fp8", replace(CROWDED, head_dim=64, kv_dtype="fp8_e4m3"), 1, False),
+    ("d256-crowded", replace(CROWDED, head_dim=256), 1, False),
+    ("d256-crowded-fp8", replace(CROWDED, head_dim=256, kv_dtype="fp8_e4m3"), 1, False),
     ("d128-invariant", LLAMA, 1, True),
 )
 
