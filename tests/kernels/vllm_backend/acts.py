@@ -1,8 +1,19 @@
-"""What the engine is asked: prompts whose right answers are known without an engine."""
+"""What the engine is asked: prompts whose right answers are known without an engine.
+
+The built-in model looks back 16 tokens, but for a note, which it finds anywhere in its context. So
+most prompts ask for one that stands at their beginning, pages away: attention that read a wrong
+page there, or none, would count from somewhere else.
+"""
 
 from dataclasses import dataclass
 
-from serving.models.answers import answer, count_prompt, recite_prompt
+from serving.models.answers import (
+    answer,
+    count_prompt,
+    note_of,
+    recall_prompt,
+    recite_prompt,
+)
 
 BLOCK_SIZE = 32
 """Tokens of a page: what vLLM's own CPU attention takes least."""
@@ -30,16 +41,22 @@ def prompt_of(tokens: int, start: int) -> str:
     return count_prompt(start, f"{start} {FILLER}"[: tokens - 1 - len(question)])
 
 
+def recall_of(tokens: int, number: int) -> str:
+    """A prompt of so many tokens to count from a note at its beginning."""
+    question = recall_prompt("")
+    return recall_prompt(f"{note_of(number)} {FILLER}"[: tokens - 1 - len(question)])
+
+
 EDGES = tuple(BLOCK_SIZE * pages + off for pages in (1, 2) for off in (-1, 0, 1))
 
 ACTS = (
     # Prompts around page edges, and their answers over the edges; four run, the others follow, so
     # that prompts and decode rows share steps.
-    Act("page edges", tuple(prompt_of(length, 100 + length) for length in EDGES), 6),
+    Act("page edges", tuple(recall_of(length, 100 + length) for length in EDGES), 6),
     # Longer than a step's budget, twice, while a short one is decoded.
-    Act("chunked prefill", (prompt_of(30, 7), prompt_of(200, 431)), 8),
+    Act("chunked prefill", (prompt_of(30, 7), recall_of(200, 431)), 8),
     # The same pages again, and another ending after them.
-    Act("prefix hits", (prompt_of(200, 431), prompt_of(200, 431) + "2", recite_prompt()), 8),
+    Act("prefix hits", (recall_of(200, 431), recall_of(200, 431) + " 4", recite_prompt()), 8),
     # Four of 3 pages that grow to 4: 16 where there are 13.
-    Act("preemption", tuple(prompt_of(92, 800 + row) for row in range(4)), 16),
+    Act("preemption", tuple(recall_of(92, 800 + row) for row in range(4)), 16),
 )
