@@ -25,6 +25,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = commands.add_parser("time", help="how fast the kernels are", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[""], help="parts of names of problems")
     parser.add_argument("--fa3", type=_file, help="FlashAttention-3: _vllm_fa3_C.abi3.so")
+    parser.add_argument("--vllm", type=_folder, help="folder `vllm` of an unpacked wheel")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--picture", type=Path, help="where to draw the roofline, a .png")
     parser.set_defaults(run=run)
@@ -33,8 +34,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def run(args: argparse.Namespace) -> int:
     """Print the table; 1 if a check of ours failed, the worker died, or no problem was chosen."""
     command = [sys.executable, "-m", "benchmarks.kernels.timing_worker", "--only", *args.only]
-    if args.fa3:
-        command += ["--fa3", str(args.fa3)]
+    for rival in ("fa3", "vllm"):
+        if path := getattr(args, rival):
+            command += [f"--{rival}", str(path)]
     done = subprocess.run(
         command, env=worker_environment(), stdout=subprocess.PIPE, text=True, check=False
     )
@@ -82,4 +84,11 @@ def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"{path} is no file")
+    return path.resolve()
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is no folder")
     return path.resolve()

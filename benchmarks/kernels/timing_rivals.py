@@ -35,19 +35,20 @@ class Rival:
     launch: Callable[[Problem, torch.Tensor], Launch | None]
 
 
-def find_rivals(device: str, fa3: Path | None) -> list[Rival]:
+def find_rivals(device: str, fa3: Path | None, vllm: Path | None) -> list[Rival]:
     """All rivals, in the order of the table's columns.
 
     Args:
         device: "cuda", or "cpu", where none can be timed.
         fa3: FlashAttention-3's library, `_vllm_fa3_C.abi3.so` of vLLM's wheel, or None.
+        vllm: the folder `vllm` of an unpacked wheel, or None for the installed one.
     """
     no_gpu = "" if device == "cuda" else "needs a GPU"
     return [
         Rival("cuDNN", no_gpu, lambda p, _out: _sdpa(p, SDPBackend.CUDNN_ATTENTION)),
         Rival("flash", no_gpu, lambda p, _out: _sdpa(p, SDPBackend.FLASH_ATTENTION)),
         Rival("flex", no_gpu, lambda p, _out: _flex(p)),
-        _unified(no_gpu),
+        _unified(no_gpu, vllm),
         Rival("FA3", _load_fa3(fa3) or no_gpu, _fa3),
     ]
 
@@ -100,9 +101,9 @@ def _halves(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
     return keys, values
 
 
-def _unified(no_gpu: str) -> Rival:
+def _unified(no_gpu: str, vllm: Path | None) -> Rival:
     try:
-        attention = load_unified_attention().unified_attention
+        attention = load_unified_attention(vllm).unified_attention
     except UnifiedKernelMissingError as error:
         return Rival("vLLM Triton", str(error), lambda _p, _out: None)
 

@@ -37,9 +37,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[""])
     parser.add_argument("--fa3", type=Path)
+    parser.add_argument("--vllm", type=Path)
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    rivals = find_rivals(device, args.fa3)
+    rivals = find_rivals(device, args.fa3, args.vllm)
     machine: dict[str, Any] = {"missing": {r.name: r.missing for r in rivals if r.missing}}
     if device == "cuda":
         machine["device"] = torch.cuda.get_device_name()

@@ -36,16 +36,16 @@ class _KVQuantMode(enum.IntEnum):
     INT4_PER_TOKEN_HEAD = 4
 
 
-def load_unified_attention() -> ModuleType:
+def load_unified_attention(package: Path | None = None) -> ModuleType:
     """Load vLLM's module `triton_unified_attention` with real Triton inside.
+
+    Args:
+        package: the folder `vllm` of an unpacked wheel; None for the installed one.
 
     Raises:
         UnifiedKernelMissingError: with the reason, where it cannot be loaded.
     """
-    spec = importlib.util.find_spec("vllm")
-    if spec is None or not spec.submodule_search_locations:
-        raise UnifiedKernelMissingError("vllm is not installed")
-    folder = Path(spec.submodule_search_locations[0]) / "v1" / "attention" / "ops"
+    folder = (package or _installed()) / "v1" / "attention" / "ops"
     with _stubs():
         try:
             for name in (_HELPERS, _UNIFIED):
@@ -53,6 +53,13 @@ def load_unified_attention() -> ModuleType:
         except (OSError, ImportError, AttributeError) as error:
             raise UnifiedKernelMissingError(f"vllm's kernel does not load: {error}") from error
     return module
+
+
+def _installed() -> Path:
+    spec = importlib.util.find_spec("vllm")
+    if spec is None or not spec.submodule_search_locations:
+        raise UnifiedKernelMissingError("vllm is not installed: --vllm FOLDER of an unpacked wheel")
+    return Path(spec.submodule_search_locations[0])
 
 
 def _load(name: str, path: Path) -> ModuleType:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.kernels.__main__ import main
 from benchmarks.kernels.aot import compile_all
 from benchmarks.kernels.expectations import faults
-from benchmarks.kernels.vllm_unified import load_unified_attention
+from benchmarks.kernels.vllm_unified import UnifiedKernelMissingError, load_unified_attention
 
 
 @pytest.mark.slow
@@ -45,6 +45,12 @@ def test_the_command_prints_writes_and_compares(tmp_path, capsys):
     written = json.loads(path.read_text())
     assert written["faults"] == []
     assert {kernel["operation"] for kernel in written["kernels"]} == {"paged_prefill", "vllm"}
+
+
+def test_a_folder_without_the_rival_is_told(tmp_path):
+    """On a machine without vLLM its two files come in a folder; another folder is a mistake."""
+    with pytest.raises(UnifiedKernelMissingError, match="does not load"):
+        load_unified_attention(tmp_path)
 
 
 def test_loading_the_rival_leaves_no_trace():

@@ -78,7 +78,8 @@ def test_rows_that_share_a_prefix_share_its_pages():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["time", "--fa3", "nowhere.so"], ["time", "--only"], ["tiem"]]
+    "arguments",
+    [["time", "--fa3", "nowhere.so"], ["time", "--vllm", "nowhere"], ["time", "--only"], ["tiem"]],
 )
 def test_bad_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit):
