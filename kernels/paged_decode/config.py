@@ -18,10 +18,9 @@ ROWS_MAX = 4096
 TILE_ELEMENTS = 16 * 1024
 #: Bytes on their way to an SM that cover the memory's latency: 3 MB over the 132 of an H200.
 BYTES_AHEAD_MIN = 23 * 1024
-#: Tokens of a tile at most where more would spill: e4m3, decoded in registers, and 64 packed rows...
+#: Tokens of a tile at most where more would spill: e4m3, decoded in registers, or 64 packed rows...
 CROWDED_TILE_TOKENS_MAX = 64
-#: ...and e4m3 of a padded head dimension of 128 or more whose scores are also masked by a window,
-#: capped, or biased.
+#: ...and e4m3 of a padded head dimension of 128 or more with a window, a cap, or ALiBi.
 CROWDED_SCORES_TILE_TOKENS_MAX = 32
 #: Registers of a thread at most. Two programs of 4 warps, or one of 8, leave each thread as many as
 #: the instruction set can name; by itself ptxas aims lower and spills.
