@@ -7,7 +7,7 @@ from router.live.endpoint import LiveEndpoint
 from router.live.roster import Roster
 from router.observe.site_latency import Percentiles
 from router.policy.candidate import Candidate
-from router.policy.decision import Decision, Refuse
+from router.policy.decision import Decision, Refuse, Wait
 from router.policy.fleet import SiteKind
 from router.policy.request import Request
 from router.policy.snapshot import EndpointSnapshot, FleetSnapshot, Health, SiteSnapshot
@@ -51,6 +51,9 @@ def decision_message(decision: Decision, request: Request) -> pb.Decision:
     if isinstance(decision, Refuse):
         message.action = pb.Decision.REFUSE
         message.retry_after_s = seconds(decision.retry_after_ns)
+    elif isinstance(decision, Wait):
+        message.action = pb.Decision.WAIT
+        message.wait_s = seconds(decision.expected_ns)
     else:
         message.action = pb.Decision.SEND
         message.site = decision.site

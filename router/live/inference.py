@@ -103,6 +103,7 @@ class Inference:
         if turn is None:
             return
         try:
+            await turn.begin()
             while (attempt := turn.attempt) is not None:
                 await self._stream(turn, attempt, context)
             turn.tell_client(context)
@@ -118,6 +119,7 @@ class Inference:
         if turn is None:
             return response
         try:
+            await turn.begin()
             while (attempt := turn.attempt) is not None:
                 response = await self._once(turn, attempt, raw)
             turn.tell_client(context)
@@ -179,7 +181,7 @@ class Inference:
             return message
 
     def _begin(self, method: str, raw: bytes, context: Any) -> Turn | None:
-        """The turn of a call with its first decision made; None for one refused at once."""
+        """The turn of a call; None for one that may not come in."""
         try:
             incoming = self._admit(raw, context, streams=method == "GenerateStream")
         except CallError as error:
@@ -191,7 +193,6 @@ class Inference:
             transcript = Transcript(raw, self._memory, incoming.start)
         turn = Turn(self._core, incoming, transcript, len(raw))
         self._requests_bytes += len(raw)
-        turn.begin()
         self.turns.add(turn)
         self.idle.clear()
         if incoming.client_id:

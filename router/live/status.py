@@ -12,6 +12,7 @@ _CODE_OF: Final = {
     Rule.UNKNOWN_MODEL: grpc.StatusCode.NOT_FOUND,
     Rule.UNKNOWN_SLO: grpc.StatusCode.INVALID_ARGUMENT,
     Rule.OVERLOAD: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Rule.RATE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Rule.DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 """UNAVAILABLE for every other rule."""

@@ -1,16 +1,27 @@
 """The core in real time: the one clock, one source of randomness, and an event for each call."""
 
+import asyncio
 import random
 import time
 
-from router.observe.event import Event, Happening, Sink, Started
+from router.observe.event import (
+    Event,
+    Happening,
+    OutcomeSeen,
+    RequestWithdrawn,
+    Sink,
+    Started,
+    Ticked,
+)
 from router.observe.tell import tell
 from router.policy.core import RouterCore
-from router.policy.decision import Decision
+from router.policy.decision import Decision, Send
 from router.policy.fleet import Fleet
+from router.policy.outcome import End, Ended
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
 from router.policy.snapshot import FleetSnapshot
+from router.policy.units import seconds
 from router.policy.vigil import Beat
 
 
@@ -29,19 +40,48 @@ class TimedCore:
         self._sink = sink
         self._sequence = 0
         self._started = Started(router, time.time_ns(), seed, fleet)
+        self._waiting: dict[str, asyncio.Future[Decision]] = {}
+        self._look: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Writes the first event; before anything else is told."""
         self.tell(self._started)
 
     def tell(self, happening: Happening) -> Decision | None:
-        """Tells the core and the sink; returns what the core decides."""
+        """Tells the core and the sink; returns what the core decides.
+
+        Whatever happens may make room: those who wait are released in the same breath.
+        """
         now = now_ns()
         decision = tell(self._core, happening, now, self._rng)
-        event = Event(self._sequence, now, happening, decision)
+        released = self._core.release(now, self._rng)
+        event = Event(self._sequence, now, happening, decision, released)
         self._sequence += 1
         self._sink.on_event(event)
+        for answer in released:
+            waiting = self._waiting.pop(answer.request, None)
+            if waiting is None:  # the one that is being told of
+                decision = answer
+            elif waiting.done():
+                self._drop(answer)
+            else:
+                waiting.set_result(answer)
+        if self._look is None:
+            self._look_again(now)
         return decision
+
+    async def released(self, request: str) -> Decision:
+        """What becomes of a request that was told to wait. Cancelled, it waits no more."""
+        waiting: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self._waiting[request] = waiting
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if self._waiting.pop(request, None) is not None:
+                self.tell(RequestWithdrawn(request))
+            elif not waiting.cancelled():
+                self._drop(waiting.result())
+            raise
 
     def explain(self, request: Request) -> Decision:
         """The decision that this request would get now, without any effect."""
@@ -72,3 +112,19 @@ class TimedCore:
     def snapshot(self) -> FleetSnapshot:
         """The state of the fleet now."""
         return self._core.snapshot(now_ns())
+
+    def _drop(self, answer: Decision) -> None:
+        """Ends what was released to a client that has just gone."""
+        if isinstance(answer, Send):
+            self.tell(OutcomeSeen(Ended(answer.request, answer.endpoint, End.CANCELLED)))
+
+    def _look_again(self, now: int) -> None:
+        """Sees to those who wait by the time that the core names, even if nothing happens."""
+        at = self._core.release_ns
+        if at is not None:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(max(0.001, seconds(at - now)), self._on_look)
+
+    def _on_look(self) -> None:
+        self._look = None
+        self.tell(Ticked())

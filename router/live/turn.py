@@ -12,7 +12,7 @@ from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
 from router.observe.event import RequestArrived
-from router.policy.decision import Decision, Refuse, Send
+from router.policy.decision import Decision, Refuse, Send, Wait
 from router.policy.outcome import End
 from router.policy.rule import Rule
 from router.policy.units import NS_PER_MS, seconds
@@ -68,8 +68,8 @@ class Turn:
         """The status of a turn that is over."""
         return grpc.StatusCode.OK if self._error is None else self._error.code
 
-    def begin(self) -> None:
-        """Asks the core for the first attempt."""
+    async def begin(self) -> None:
+        """Asks the core for the first attempt, and waits for it where the core says so."""
         request, start = self.incoming.request, self.incoming.start
         if start is not None and self.transcript is not None:
             point = replace(self.transcript.point(), identity=start.identity)
@@ -81,7 +81,10 @@ class Turn:
                 resume=point,
             )
         self.incoming = self.incoming.without_prompt()
-        self._follow(self._core.tell(RequestArrived(request)))
+        decision = self._core.tell(RequestArrived(request))
+        if isinstance(decision, Wait):
+            decision = await self._core.released(request.id)
+        self._follow(decision)
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
         """The attempt ended well, with these trailers of the endpoint."""
@@ -101,11 +104,12 @@ class Turn:
             self._follow(decision)
             return
         self.attempt = None
+        refuse = decision if isinstance(decision, Refuse) else None
         if self._messages and self.transcript is not None:
-            reason = f"{decision.reason}: {failed.details}" if decision else failed.details
+            reason = f"{refuse.reason}: {failed.details}" if refuse else failed.details
             self._error = broken_off(reason, self._messages, self.transcript.delivered.tokens)
         else:
-            self._error = _status_of(failed, decision)
+            self._error = _status_of(failed, refuse)
 
     def lose(self, attempt: Attempt) -> None:
         """The endpoint went between the decision and the sending."""
@@ -114,10 +118,11 @@ class Turn:
 
     def abandon(self) -> None:
         """Nobody waits for an answer any more: the client went, or its deadline passed."""
-        if self.attempt is not None:
+        waits = self._sent is None and self._error is None
+        if self.attempt is not None or waits:
             late = now_ns() + _DEADLINE_SLACK_NS >= self.incoming.deadline_ns
-            end = End.TIMED_OUT if late else End.CANCELLED
-            self.attempt.end(end)
+            if self.attempt is not None:
+                self.attempt.end(End.TIMED_OUT if late else End.CANCELLED)
             self.attempt = None
             self._error = CallError(
                 grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED,
@@ -149,7 +154,7 @@ class Turn:
         if isinstance(decision, Send):
             self._sent = decision
             self.attempt = Attempt(self._core, decision)
-        elif decision is not None:
+        elif isinstance(decision, Refuse):
             self.attempt = None
             self._error = refused(decision)
 

@@ -45,8 +45,9 @@ class Attempts:
                 self._on_first_token(outcome, event.now_ns)
             else:
                 self._on_ended(outcome, event.now_ns)
-        if isinstance(event.decision, Send):
-            self._open[event.decision.request] = _Open(event.decision.site)
+        for decision in (event.decision, *event.released):
+            if isinstance(decision, Send):
+                self._open[decision.request] = _Open(decision.site)
 
     def _on_first_token(self, first: FirstToken, now_ns: int) -> None:
         attempt = self._open.get(first.request)

@@ -1,9 +1,9 @@
 """The one event type: everything that the core was told, and what it answered.
 
-An event is a call of `RouterCore` written down: its argument, the time that was passed with it and
-the decision that came back. Together with the `Started` before them, which holds the fleet and the
-seed of the randomness, the events of a router can be told to a new core, which must answer the
-same (see `router.observe.replay`).
+An event is a call of `RouterCore` written down: its argument, the time that was passed with it, the
+decision that came back, and what became of those who waited. Together with the `Started` before
+them, which holds the fleet and the seed of the randomness, the events of a router can be told to a
+new core, which must answer the same (see `router.observe.replay`).
 """
 
 from dataclasses import dataclass
@@ -80,6 +80,13 @@ class RequestArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestWithdrawn:
+    """The client of a request that waits in the router has gone."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeSeen:
     """An attempt gave its first token or ended; a decision says what follows a failed one."""
 
@@ -100,6 +107,7 @@ Happening = (
     | LoadHeard
     | DrainChanged
     | RequestArrived
+    | RequestWithdrawn
     | OutcomeSeen
     | Ticked
 )
@@ -113,6 +121,7 @@ class Event:
     now_ns: int  # the router's monotonic clock
     happening: Happening
     decision: Decision | None = None
+    released: tuple[Decision, ...] = ()  # of requests that waited
 
 
 class Sink(Protocol):

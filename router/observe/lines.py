@@ -19,6 +19,7 @@ from router.observe.event import (
     LoadHeard,
     OutcomeSeen,
     RequestArrived,
+    RequestWithdrawn,
     RoundTripMeasured,
     Started,
     Ticked,
@@ -34,6 +35,7 @@ _KINDS: Final[dict[str, type[Happening]]] = {
     "load": LoadHeard,
     "drain": DrainChanged,
     "request": RequestArrived,
+    "withdrawn": RequestWithdrawn,
     "outcome": OutcomeSeen,
     "tick": Ticked,
 }
@@ -59,6 +61,8 @@ def to_line(event: Event) -> bytes:
     }
     if event.decision is not None:
         body["decision"] = _decision_fields(event.decision)
+    if event.released:
+        body["released"] = [_decision_fields(one) for one in event.released]
     return json.dumps(body, separators=(",", ":")).encode() + b"\n"
 
 
@@ -72,6 +76,7 @@ def from_line(line: bytes) -> Event:
             now_ns=body["now_ns"],
             happening=_ADAPTERS[body["kind"]].validate_python(body["what"]),
             decision=None if decision is None else _DECISION.validate_python(decision),
+            released=tuple(map(_DECISION.validate_python, body.get("released", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise LineError(f"no event: {line[:80]!r} ({error})") from error

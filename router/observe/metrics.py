@@ -79,14 +79,11 @@ class Metrics:
     def on_event(self, event: Event) -> None:
         """See Sink."""
         decision = event.decision
-        if decision is None:
-            return
-        if isinstance(decision, Send):
-            self._decided[decision.rule, decision.site].inc()
-            if not isinstance(event.happening, RequestArrived):
-                self._count_again(event, decision)
-        else:
-            self._decided[decision.rule, ""].inc()
+        if isinstance(decision, Send) and not isinstance(event.happening, RequestArrived):
+            self._count_again(event, decision)
+        for one in (decision, *event.released):
+            if one is not None:
+                self._decided[one.rule, one.site if isinstance(one, Send) else ""].inc()
 
     def _count_again(self, event: Event, decision: Send) -> None:
         """What follows a failed attempt is a retry, or the rest of what it had begun."""

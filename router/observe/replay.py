@@ -20,6 +20,7 @@ class Divergence:
 
     event: Event
     decided: Decision | None
+    released: tuple[Decision, ...]
 
 
 def replay(events: Iterable[Event]) -> Iterator[Divergence]:
@@ -39,5 +40,6 @@ def replay(events: Iterable[Event]) -> Iterator[Divergence]:
             raise ReplayError(f"events are missing between {previous} and {event.sequence}")
         previous = event.sequence
         decided = tell(core, event.happening, event.now_ns, rng)
-        if decided != event.decision:
-            yield Divergence(event, decided)
+        released = core.release(event.now_ns, rng)
+        if decided != event.decision or released != event.released:
+            yield Divergence(event, decided, released)

@@ -12,6 +12,7 @@ from router.observe.event import (
     LoadHeard,
     OutcomeSeen,
     RequestArrived,
+    RequestWithdrawn,
     RoundTripMeasured,
     Started,
     Ticked,
@@ -30,6 +31,8 @@ def tell(  # noqa: C901 - one case for each method of the core
     match happening:
         case RequestArrived(request):
             return core.on_request(request, now_ns, rng)
+        case RequestWithdrawn(request):
+            core.on_withdrawn(request, now_ns)
         case OutcomeSeen(outcome):
             return core.on_outcome(outcome, now_ns, rng)
         case LoadHeard(report):

@@ -7,8 +7,9 @@ randomness. The same calls give the same decisions.
 
 import random
 
+from router.policy.admission import RELEASED_MAX, Admission
 from router.policy.decider import Decider, Verdict
-from router.policy.decision import Decision, Send
+from router.policy.decision import Decision, Refuse, Send
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
 from router.policy.flight import Flight
@@ -36,6 +37,8 @@ class RouterCore:
         self._registry = Registry(fleet)
         self._sessions = Sessions(fleet.limits)
         self._decider = Decider(fleet, self._registry, self._sessions)
+        self._admission = Admission(fleet)
+        self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
         self._flights: dict[str, Flight] = {}
         self._decided = 0
@@ -51,6 +54,7 @@ class RouterCore:
         """
         _ = now
         self._registry.up(endpoint)
+        self._stirred = True
 
     def on_endpoint_gone(self, name: str, now: int) -> None:
         """An endpoint is no longer listed: no new requests; its streams may still end."""
@@ -65,6 +69,7 @@ class RouterCore:
         tracked = self._registry.by_name.get(endpoint)
         if tracked is not None:
             tracked.on_connection(connected, now)
+            self._stirred = True
 
     def on_rtt(self, endpoint: str, rtt_ns: int, now: int) -> None:
         """A round trip to an endpoint was measured."""
@@ -78,18 +83,20 @@ class RouterCore:
         tracked = self._registry.by_name.get(report.endpoint)
         if tracked is not None:
             tracked.hear(report, now)
+            self._stirred = True
 
     def on_drain(self, site: str, draining: bool, now: int) -> None:
         """A site stops or resumes taking new turns. KeyError for an unknown site."""
         _ = now
         self._registry.sites[site].draining = draining
+        self._stirred = True
 
     def on_request(self, request: Request, now: int, rng: random.Random) -> Decision:
         """Decide where a request goes; a `Send` counts as in flight at once.
 
         ValueError if a request with this id is in flight.
         """
-        if request.id in self._flights:
+        if request.id in self._flights or request.id in self._admission:
             raise ValueError(f"a request with the id {request.id!r} is in flight")
         self._decided += 1
         self._recovery.on_request()
@@ -97,7 +104,40 @@ class RouterCore:
         if verdict.candidates:
             margin = self._limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)
-        return self._commit(verdict, now)
+        return self._admit(verdict, now, rng)
+
+    def on_withdrawn(self, request: str, now: int) -> None:
+        """The client of a request that waits has gone. No effect if it does not wait."""
+        self._admission.withdraw(request, now)
+
+    def release(self, now: int, rng: random.Random) -> tuple[Decision, ...]:
+        """What becomes of requests that were told to wait: each is sent, or refused, once.
+
+        Call it after every other call, and at `release_ns` if nothing happens until then.
+        """
+        admission = self._admission
+        answers: list[Decision] = list(admission.expired(now, rng))
+        self._refused += len(answers)
+        if not len(admission) or not (self._stirred or admission.is_look_due(now)):
+            return tuple(answers)
+        self._stirred = False
+        for lane in admission.lanes(now):
+            while (entry := lane.next()) is not None:
+                if len(answers) >= RELEASED_MAX:
+                    self._stirred = True
+                    return tuple(answers)
+                waited_ns = now - entry.arrived_ns
+                verdict = self._decider.decide(entry.request, (), now, rng, waited_ns=waited_ns)
+                if not verdict.room:
+                    break
+                admission.send(entry, now)
+                answers.append(self._commit(verdict, now))
+        return tuple(answers)
+
+    @property
+    def release_ns(self) -> int | None:
+        """By when `release` must be called at the latest; None while nothing waits."""
+        return self._admission.next_ns
 
     def on_outcome(self, outcome: Outcome, now: int, rng: random.Random) -> Decision | None:
         """Learn from an outcome; a failed attempt gets its next action.
@@ -107,6 +147,7 @@ class RouterCore:
         flight = self._flights.get(outcome.request)
         if flight is None or flight.endpoint != outcome.endpoint:
             return None
+        self._stirred = True
         tracked = self._registry.by_name[outcome.endpoint]
         if isinstance(outcome, FirstToken):
             flight.ttft_ns = outcome.ttft_ns
@@ -122,7 +163,10 @@ class RouterCore:
 
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
         """The decision that this request would get, without any effect."""
-        return self._decider.decide(request, (), now, rng).decision
+        verdict = self._decider.decide(request, (), now, rng)
+        if self._admission.must_wait(verdict):
+            return self._admission.explain(verdict, now, rng)
+        return verdict.decision
 
     def is_silent(self, endpoint: str, now: int) -> bool:
         """Whether an endpoint's load reports fail to come: it should be asked whether it lives."""
@@ -160,6 +204,7 @@ class RouterCore:
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""
         self._sessions.expire(now)
+        self._stirred = True
 
     def snapshot(self, now: int) -> FleetSnapshot:
         """The state of the fleet as frozen values."""
@@ -178,6 +223,19 @@ class RouterCore:
             retried=self._retried,
             resumed=self._resumed,
         )
+
+    def _admit(self, verdict: Verdict, now: int, rng: random.Random) -> Decision:
+        """What a request that just came is told: under overload not all may go at once."""
+        waits = self._admission.must_wait(verdict)
+        if not waits and verdict.chosen is None:
+            return self._commit(verdict, now)
+        answer: Decision | None = self._admission.over_rate(verdict, now)
+        if answer is None and waits:
+            answer = self._admission.arrive(verdict, now, rng)
+        if answer is None:
+            return self._commit(verdict, now)
+        self._refused += isinstance(answer, Refuse)
+        return answer
 
     def _commit(self, verdict: Verdict, now: int, resumes: int = 0) -> Decision:
         decision, need, chosen = verdict.decision, verdict.need, verdict.chosen
@@ -207,6 +265,7 @@ class RouterCore:
         )
         tracked.on_send(flight, need.request.id)
         self._flights[need.request.id] = flight
+        self._admission.on_send(need, chosen.uncached_tokens, now)
         self._count(decision, need, tracked, now)
         return decision
 
@@ -233,6 +292,7 @@ class RouterCore:
         idle = not tracked.in_flight
         site.spend.on_end(flight.price_usd, ended.egress_bytes, now, idle=idle)
         site.output_tokens += ended.output_tokens
+        self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
         self._registry.forget_if_done(tracked)
         if ended.end is End.OK:
             if ended.output_tokens:

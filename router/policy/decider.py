@@ -9,7 +9,7 @@ from router.policy.explanation import span
 from router.policy.fleet import Fleet, SloClass
 from router.policy.hot_prefix import HotPrefix
 from router.policy.judge import judge
-from router.policy.need import Need
+from router.policy.need import LaneKey, Need
 from router.policy.output_length import OutputLength
 from router.policy.placement import choose
 from router.policy.pool import Pool
@@ -34,6 +34,7 @@ class Verdict(NamedTuple):
     need: Need | None = None
     candidates: tuple[Candidate, ...] = ()
     chosen: Candidate | None = None  # with a Send
+    room: bool = True  # False: it would wait at an endpoint, where it should wait in the router
 
 
 class Decider:
@@ -46,6 +47,7 @@ class Decider:
         self._confidence = {c: index for index, c in enumerate(registry.confidences)}
         self._registry = registry
         self._sessions = sessions
+        self._room_ns = fleet.endpoint_queue_ns
         self.output = {slo.name: OutputLength() for slo in fleet.slo_classes}
         self.hot = HotPrefix(fleet.limits.hot_prefix_share)
         self.owners = PrefixOwners(fleet.limits.prefix_blocks_max)
@@ -58,8 +60,12 @@ class Decider:
         now: int,
         rng: random.Random,
         attempt: int = 1,
+        waited_ns: int = 0,
     ) -> Verdict:
-        """Where the request goes; `tried` are the endpoints that have failed it."""
+        """Where the request goes; `tried` are the endpoints that have failed it.
+
+        What it has waited in the router is gone from its objective.
+        """
         slo = self._classes.get(request.slo)
         if slo is None:
             names = ", ".join(sorted(name for name in self._classes if name))
@@ -74,6 +80,7 @@ class Decider:
         if pool is None or not pool.members:
             return Verdict(no_endpoint(request, (), 0, self._limits))
         need = self._need(request, slo, pool, tried, now)
+        need.objective_ns -= waited_ns
         judged = pool.members
         if pool.is_large:
             judged = pool.shortlist((need.placed, self._owner(need)), rng)
@@ -83,7 +90,8 @@ class Decider:
             able = [candidate for candidate in candidates if candidate.excluded == BEING_PROBED]
         if not able:
             wait_ns = min(tracked.breaker.closes_in_ns(now) for tracked in judged)
-            return Verdict(no_endpoint(request, candidates, wait_ns, self._limits), need)
+            refusal = no_endpoint(request, candidates, wait_ns, self._limits)
+            return Verdict(refusal, need, room=False)
         if request.resume is not None:
             able = self._best_to_resume(request.resume, able)
         return self._choose(need, able, candidates, attempt, now, rng)
@@ -102,7 +110,7 @@ class Decider:
         if chosen.ttft_ns > limits.queue_horizon_ns:
             best = min(able, key=lambda candidate: candidate.ttft_ns)
             decision: Decision = overload(request, best, need.objective_ns, candidates, limits, rng)
-            return Verdict(decision, need, candidates)
+            return Verdict(decision, need, candidates, room=False)
         if request.deadline_ns is not None and now + chosen.ttft_ns > request.deadline_ns:
             first_ns = min(self._expected_ns(candidate, need, now) for candidate in able)
             if now + first_ns > request.deadline_ns:
@@ -122,7 +130,21 @@ class Decider:
             attempt,
             self._mode(request, chosen),
         )
-        return Verdict(decision, need, candidates, chosen)
+        return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able))
+
+    def _has_room(self, chosen: Candidate, able: list[Candidate]) -> bool:
+        """Whether some endpoint has little enough waiting that no order is lost by sending there.
+
+        Where none of this router's requests is, one may go whatever is said of the queue: reports
+        may be wrong, and only an answer tells.
+        """
+        most_ns, by_name = self._room_ns, self._registry.by_name
+        if chosen.queue_ns <= most_ns + chosen.network_ns:
+            return True
+        return any(
+            one.queue_ns <= most_ns + one.network_ns or not by_name[one.endpoint].in_flight
+            for one in able
+        )
 
     def _need(
         self, request: Request, slo: SloClass, pool: Pool, tried: tuple[str, ...], now: int
@@ -156,6 +178,7 @@ class Decider:
             or slo.home_only
             or 0 < pool.context_min < request.prompt_tokens,
             expected_tokens * _EGRESS_BYTES_PER_TOKEN,
+            LaneKey(pool.members[0].endpoint.model, slo.home_only),
         )
 
     def _best_to_resume(self, point: ResumePoint, able: list[Candidate]) -> list[Candidate]:

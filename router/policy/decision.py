@@ -7,7 +7,11 @@ from router.policy.explanation import sentence
 from router.policy.resume import Mode
 from router.policy.rule import Rule
 
+<<<<<<< HEAD
 __all__ = ["Candidate", "Decision", "Mode", "Refuse", "Rule", "Send"]
+=======
+__all__ = ["Candidate", "Decision", "Refuse", "Rule", "Send", "Wait"]
+>>>>>>> 1f743c9 (Queue in the router under overload: fair between tenants, by priority, in time or refused early)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +51,17 @@ class Refuse:
     retry_after_ns: int  # when asking again may help; 0 where it will not
 
 
-Decision = Send | Refuse
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Keep the request until `RouterCore.release` says where it goes, or that it is refused."""
+
+    request: str
+    rule: Rule
+    reason: str
+    slo: str
+    tenant: str
+    candidates: tuple[Candidate, ...]
+    expected_ns: int  # that it will wait; 0 where nothing is known of that
+
+
+Decision = Send | Wait | Refuse

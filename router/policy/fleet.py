@@ -57,10 +57,28 @@ class SloClass:
     ttft_ns_per_prompt_token: int = 0
     confidence: float = 0.9
     home_only: bool = False
+    priority: int = 1  # 1 goes first under overload; each level has an eighth of the one before
 
     def ttft_objective_ns(self, prompt_tokens: int) -> int:
         """The time to first token that a prompt of this length is allowed."""
         return self.ttft_ns + self.ttft_ns_per_prompt_token * prompt_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Somebody whose requests share the capacity with others' in the ratio of the weights.
+
+    The bound on its rate is each router's own: tokens of prompts and answers, with a quarter of a
+    minute's at once.
+    """
+
+    name: str
+    weight: int = 1
+    tokens_per_minute: int | None = None
+
+
+DEFAULT_TENANT = "default"
+"""Whose the requests are that name no tenant, or one that the fleet does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,9 @@ class Limits:
     home_reserve: float = 0.3  # of the objective, held back under pressure for warm sessions
     hot_prefix_share: float = 0.5  # a prefix in so many of the requests carries no weight
     queue_horizon_ns: int = 30 * NS_PER_S  # an endpoint predicted later than this is full
+    endpoint_queue_share: float = 0.25  # of the tightest objective, queued at an endpoint; see lane
+    queue_max: int = 10_000  # requests that wait in the router: 2 KB each, and the call's own
+    patience_ns: int = 5 * NS_PER_S  # overload shorter than this is waited out, not refused
     retry_after_min_ns: int = 100 * NS_PER_MS
     retry_after_max_ns: int = 10 * NS_PER_S
 
@@ -97,6 +118,13 @@ class Fleet:
     slo_classes: tuple[SloClass, ...]
     default_slo: str
     limits: Limits = Limits()
+    tenants: tuple[Tenant, ...] = ()
+
+    @property
+    def endpoint_queue_ns(self) -> int:
+        """The most that may wait at an endpoint that still has room."""
+        tightest_ns = min(slo.ttft_ns for slo in self.slo_classes)
+        return int(self.limits.endpoint_queue_share * tightest_ns)
 
     def site(self, name: str) -> Site:
         """The site of this name; KeyError where there is none."""

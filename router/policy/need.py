@@ -1,11 +1,19 @@
 """What one request asks of an endpoint, worked out once and then held against each."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from router.policy.fleet import SloClass
 from router.policy.request import Request
 from router.policy.sessions import Session
 from router.policy.tracked import Tracked
+
+
+class LaneKey(NamedTuple):
+    """Requests that can go to the same endpoints wait in one lane."""
+
+    model: str
+    home_only: bool
 
 
 @dataclass(slots=True)
@@ -27,3 +35,4 @@ class Need:
     tried: tuple[str, ...]  # endpoints that have failed this request
     is_bounded: bool  # whether the class, the context or earlier attempts exclude endpoints
     egress_bytes: float  # expected
+    lane: LaneKey

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from router.policy.candidate import Candidate
 from router.policy.decision import Refuse
 from router.policy.explanation import exclusions, span
-from router.policy.fleet import Limits
+from router.policy.fleet import Limits, Tenant
 from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.tracked import FULL
+from router.policy.waiting import Waiting
 
 
 def refuse(
@@ -57,6 +58,20 @@ def overload(
     )
     wait_ns = int((best.ttft_ns - objective_ns) * (1.0 + rng.random() / 2))
     return refuse(request, Rule.OVERLOAD, reason, candidates, retry_after_ns(wait_ns, limits))
+
+
+def too_late(entry: Waiting, wait_ns: int, now: int, limits: Limits) -> Refuse:
+    """A request that would have to wait for longer than its objective or its deadline allows."""
+    waited_ns = now - entry.arrived_ns
+    waited = f" after waiting for {span(waited_ns)}" if waited_ns else ""
+    reason = f"no endpoint has room in time for the objective{waited}: too many wait already"
+    return refuse(entry.request, Rule.OVERLOAD, reason, (), retry_after_ns(wait_ns, limits))
+
+
+def rate_exceeded(request: Request, tenant: Tenant, wait_ns: int, limits: Limits) -> Refuse:
+    """The tenant has used the tokens of the last while."""
+    reason = f"tenant {tenant.name} has used its {tenant.tokens_per_minute} tokens a minute"
+    return refuse(request, Rule.RATE, reason, (), retry_after_ns(wait_ns, limits))
 
 
 def retry_after_ns(wait_ns: int, limits: Limits) -> int:

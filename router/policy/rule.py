@@ -12,8 +12,10 @@ class Rule(Enum):
     OVERFLOW = "overflow"  # home is predicted to miss; a rented site is predicted to meet
     SPILL_BACK = "spill_back"  # an overflowed session returns home
     LEAST_BAD = "least_bad"  # nobody meets the objective; the earliest first token wins
+    QUEUED = "queued"  # no endpoint has room: the request waits in the router for its turn
     NO_ENDPOINT = "no_endpoint"  # nobody can serve: none is up, or all that are up are excluded
     OVERLOAD = "overload"  # nobody could serve within the horizon, or somebody is full
+    RATE = "rate"  # the tenant has used the tokens that its rate allows
     UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
     UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
     DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token

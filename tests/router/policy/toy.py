@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from router.policy.core import RouterCore
-from router.policy.decision import Refuse, Rule, Send
+from router.policy.decision import Decision, Refuse, Rule, Send
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.load import LoadReport
@@ -55,6 +55,7 @@ class Turn:
     end: End | None = None
     cached_tokens: int = 0
     uncached_tokens: int = 0
+    refused: Refuse | None = None
 
 
 @dataclass
@@ -152,6 +153,18 @@ class Replica:
         self._wake()
 
 
+@dataclass
+class _Open:
+    """A turn that is not over."""
+
+    core: RouterCore
+    request: Request
+    seen: Turn
+    output: int
+    then: Callable[[], None] | None
+    refused: Callable[[Refuse], None] | None
+
+
 class World:
     """Virtual time, the replicas, the routers in front of them and what their clients saw."""
 
@@ -166,7 +179,8 @@ class World:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._requests = 0
-        self._open: dict[str, tuple[RouterCore, Turn, int, Callable[[], None] | None]] = {}
+        self._watched: list[RouterCore] = []
+        self._open: dict[str, _Open] = {}
 
     @property
     def core(self) -> RouterCore:
@@ -198,6 +212,7 @@ class World:
         def heard(report: LoadReport) -> None:
             for core in self.cores:
                 core.on_load(report, self.now)
+                self._release(core)
 
         def report() -> None:
             if replica.alive and replica.reports and not replica.stalled:
@@ -218,9 +233,10 @@ class World:
         prompt: int = 200,
         output: int = 50,
         then: Callable[[], None] | None = None,
+        refused: Callable[[Refuse], None] | None = None,
         **request,
     ) -> Turn | Refuse:
-        """Send one turn of a session now."""
+        """Send one turn of a session now. It may wait in the router, and be refused there."""
         self._requests += 1
         asked = Request(
             f"{session}.{number}.{self._requests}",
@@ -233,28 +249,49 @@ class World:
         core = self.cores[zlib.crc32(session.encode()) % len(self.cores)]
         decision = core.on_request(asked, self.now, self.rng)
         if isinstance(decision, Refuse):
+            self._release(core)
             return decision
-        seen = Turn(
-            self.now,
-            session,
-            number,
-            decision.site,
-            decision.endpoint,
-            decision.rule,
-            1,
-            decision.objective_ns,
-            decision.chosen.ttft_ns,
-            None,
-        )
+        seen = Turn(self.now, session, number, "", "", decision.rule, 0, 0, 0, None)
         self.turns.append(seen)
-        self._open[asked.id] = (core, seen, output, then)
-        self._deliver(asked, decision)
+        self._open[asked.id] = _Open(core, asked, seen, output, then, refused)
+        if isinstance(decision, Send):
+            self._deliver(asked, decision)
+        self._release(core)
         return seen
 
+    def _release(self, core: RouterCore) -> None:
+        """Perform what the core says of those who wait."""
+        for decision in core.release(self.now, self.rng):
+            self._perform(self._open[decision.request], decision)
+        if core.release_ns is not None and core not in self._watched:
+            self._watched.append(core)
+            self.after(max(1, core.release_ns - self.now), lambda: self._look(core))
+
+    def _look(self, core: RouterCore) -> None:
+        self._watched.remove(core)
+        self._release(core)
+
+    def _perform(self, turn: _Open, decision: Decision | None) -> None:
+        if isinstance(decision, Send):
+            self._deliver(turn.request, decision)
+            return
+        del self._open[turn.request.id]
+        if isinstance(decision, Refuse) and turn.seen.end is None:
+            turn.seen.refused = decision
+            if turn.refused is not None:
+                turn.refused(decision)
+        elif turn.then is not None:
+            turn.then()
+
     def _deliver(self, request: Request, decision: Send) -> None:
-        core, seen, output, _ = self._open[request.id]
+        turn = self._open[request.id]
+        core, seen, output = turn.core, turn.seen, turn.output
         seen.site, seen.endpoint, seen.rule = decision.site, decision.endpoint, decision.rule
         seen.attempts = decision.attempt
+        if decision.attempt == 1:
+            waited_ns = self.now - seen.sent_ns
+            seen.objective_ns = decision.objective_ns + waited_ns
+            seen.promised_ns = decision.chosen.ttft_ns + waited_ns
         replica = self.replicas[decision.endpoint]
         sent_ns = self.now
 
@@ -262,6 +299,7 @@ class World:
             ttft_ns = self.now - sent_ns
             seen.ttft_ns = self.now - seen.sent_ns
             core.on_outcome(FirstToken(request.id, replica.name, ttft_ns), self.now, self.rng)
+            self._release(core)
 
         def arrive() -> None:
             if not replica.alive:
@@ -284,24 +322,20 @@ class World:
         self.after(replica.rtt_ns // 2, arrive)
 
     def _end(self, request: Request, end: End) -> None:
-        core, seen, output, then = self._open[request.id]
+        turn = self._open[request.id]
+        core, seen = turn.core, turn.seen
         seen.end = end
         started = seen.ttft_ns is not None
         ended = Ended(
             request.id,
             seen.endpoint,
             end,
-            output_tokens=output if end is End.OK else 0,
+            output_tokens=turn.output if end is End.OK else 0,
             messages=1 if started else 0,
             duration_ns=self.now - seen.sent_ns,
         )
-        decision = core.on_outcome(ended, self.now, self.rng)
-        if isinstance(decision, Send):
-            self._deliver(request, decision)
-            return
-        del self._open[request.id]
-        if then is not None:
-            then()
+        self._perform(turn, core.on_outcome(ended, self.now, self.rng))
+        self._release(core)
 
     def chat(
         self, session: str, turns: int, think_ns: int, prompt: int, output: int, grow: int = 50
@@ -313,15 +347,20 @@ class World:
                 return
             length = prompt + number * (grow + output)
             pause = int(think_ns * self.workload.expovariate(1.0))
+
+            def again(refused: Refuse) -> None:
+                self.after(refused.retry_after_ns, lambda: say(number))
+
             answer = self.turn(
                 session,
                 number,
                 length,
                 output,
                 then=lambda: self.after(pause, lambda: say(number + 1)),
+                refused=again,
             )
             if isinstance(answer, Refuse):
-                self.after(answer.retry_after_ns, lambda: say(number))
+                again(answer)
 
         say(0)
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from wire.vllm import inference_pb2 as wire_dot_vllm_dot_inference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwire/spillway/v1/fleet.proto\x12\x0bspillway.v1\x1a\x19wire/vllm/inference.proto\"8\n\x0e\x45xplainRequest\x12&\n\x07request\x18\x01 \x01(\x0b\x32\x15.vllm.GenerateRequest\"\x8f\x02\n\x08\x44\x65\x63ision\x12,\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1c.spillway.v1.Decision.Action\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12*\n\ncandidates\x18\x06 \x03(\x0b\x32\x16.spillway.v1.Candidate\x12\x15\n\rretry_after_s\x18\x07 \x01(\x01\x12\x0f\n\x07session\x18\x08 \x01(\t\x12\x0b\n\x03slo\x18\t \x01(\t\"6\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x08\n\x04SEND\x10\x01\x12\n\n\x06REFUSE\x10\x02\"\xf6\x01\n\tCandidate\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\x0e\n\x06ttft_s\x18\x03 \x01(\x01\x12\x11\n\tnetwork_s\x18\x04 \x01(\x01\x12\x0f\n\x07queue_s\x18\x05 \x01(\x01\x12\x11\n\tprefill_s\x18\x06 \x01(\x01\x12\x17\n\x0funcached_tokens\x18\x07 \x01(\r\x12\x15\n\rcached_tokens\x18\x08 \x01(\r\x12\x11\n\tprice_usd\x18\t \x01(\x01\x12\x17\n\x0fmeets_objective\x18\n \x01(\x08\x12\x10\n\x08\x65xcluded\x18\x0b \x01(\t\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\"(\n\x11WatchFleetRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\"\x98\x01\n\nFleetState\x12\x11\n\trouter_id\x18\x01 \x01(\t\x12\x17\n\x0fsampled_unix_ns\x18\x02 \x01(\x06\x12%\n\x05sites\x18\x03 \x03(\x0b\x32\x16.spillway.v1.SiteState\x12\x10\n\x08sessions\x18\x04 \x01(\r\x12\x14\n\x0copen_streams\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\x04\"\xc2\x03\n\tSiteState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.spillway.v1.SiteState.Kind\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12-\n\tendpoints\x18\x04 \x03(\x0b\x32\x1a.spillway.v1.EndpointState\x12\x10\n\x08sessions\x18\x05 \x01(\r\x12\x14\n\x0copen_streams\x18\x06 \x01(\r\x12\r\n\x05turns\x18\x07 \x01(\x04\x12\x0e\n\x06tokens\x18\x08 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\t \x01(\x04\x12\x10\n\x08\x63ost_usd\x18\n \x01(\x01\x12\x19\n\x11prefix_hit_tokens\x18\x0b \x01(\x04\x12\x1b\n\x13prefix_query_tokens\x18\x0c \x01(\x04\x12\x12\n\nttft_s_p50\x18\r \x01(\x01\x12\x12\n\nttft_s_p99\x18\x0e \x01(\x01\x12\x11\n\titl_s_p50\x18\x0f \x01(\x01\x12\x11\n\titl_s_p99\x18\x10 \x01(\x01\x12\x16\n\x0eoverflow_turns\x18\x11 \x01(\x04\"2\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04HOME\x10\x01\x12\n\n\x06RENTED\x10\x02\"\xdf\x03\n\rEndpointState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\x12\x31\n\x06health\x18\x04 \x01(\x0e\x32!.spillway.v1.EndpointState.Health\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x18\n\x10running_requests\x18\x07 \x01(\r\x12\x18\n\x10waiting_requests\x18\x08 \x01(\r\x12\x1d\n\x15queued_prefill_tokens\x18\t \x01(\x04\x12\x10\n\x08kv_usage\x18\n \x01(\x01\x12\r\n\x05rtt_s\x18\x0b \x01(\x01\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\x12\r\n\x05model\x18\r \x01(\t\x12\x19\n\x11\x61ttention_backend\x18\x0e \x01(\t\x12\x18\n\x10generated_tokens\x18\x0f \x01(\x04\x12\x14\n\x0ctokens_per_s\x18\x10 \x01(\x01\x12\r\n\x05itl_s\x18\x11 \x01(\x01\x12\x0e\n\x06ttft_s\x18\x12 \x01(\x01\"?\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\"\x1c\n\x0c\x44rainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"%\n\rDrainResponse\x12\x14\n\x0copen_streams\x18\x01 \x01(\r\"\x1e\n\x0eUndrainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"\x11\n\x0fUndrainResponse2\x90\x02\n\x05\x46leet\x12=\n\x07\x45xplain\x12\x1b.spillway.v1.ExplainRequest\x1a\x15.spillway.v1.Decision\x12\x42\n\x05Watch\x12\x1e.spillway.v1.WatchFleetRequest\x1a\x17.spillway.v1.FleetState0\x01\x12>\n\x05\x44rain\x12\x19.spillway.v1.DrainRequest\x1a\x1a.spillway.v1.DrainResponse\x12\x44\n\x07Undrain\x12\x1b.spillway.v1.UndrainRequest\x1a\x1c.spillway.v1.UndrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwire/spillway/v1/fleet.proto\x12\x0bspillway.v1\x1a\x19wire/vllm/inference.proto\"8\n\x0e\x45xplainRequest\x12&\n\x07request\x18\x01 \x01(\x0b\x32\x15.vllm.GenerateRequest\"\xa9\x02\n\x08\x44\x65\x63ision\x12,\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1c.spillway.v1.Decision.Action\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12*\n\ncandidates\x18\x06 \x03(\x0b\x32\x16.spillway.v1.Candidate\x12\x15\n\rretry_after_s\x18\x07 \x01(\x01\x12\x0f\n\x07session\x18\x08 \x01(\t\x12\x0b\n\x03slo\x18\t \x01(\t\x12\x0e\n\x06wait_s\x18\n \x01(\x01\"@\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x08\n\x04SEND\x10\x01\x12\n\n\x06REFUSE\x10\x02\x12\x08\n\x04WAIT\x10\x03\"\xf6\x01\n\tCandidate\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\x0e\n\x06ttft_s\x18\x03 \x01(\x01\x12\x11\n\tnetwork_s\x18\x04 \x01(\x01\x12\x0f\n\x07queue_s\x18\x05 \x01(\x01\x12\x11\n\tprefill_s\x18\x06 \x01(\x01\x12\x17\n\x0funcached_tokens\x18\x07 \x01(\r\x12\x15\n\rcached_tokens\x18\x08 \x01(\r\x12\x11\n\tprice_usd\x18\t \x01(\x01\x12\x17\n\x0fmeets_objective\x18\n \x01(\x08\x12\x10\n\x08\x65xcluded\x18\x0b \x01(\t\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\"(\n\x11WatchFleetRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\"\x98\x01\n\nFleetState\x12\x11\n\trouter_id\x18\x01 \x01(\t\x12\x17\n\x0fsampled_unix_ns\x18\x02 \x01(\x06\x12%\n\x05sites\x18\x03 \x03(\x0b\x32\x16.spillway.v1.SiteState\x12\x10\n\x08sessions\x18\x04 \x01(\r\x12\x14\n\x0copen_streams\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\x04\"\xc2\x03\n\tSiteState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.spillway.v1.SiteState.Kind\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12-\n\tendpoints\x18\x04 \x03(\x0b\x32\x1a.spillway.v1.EndpointState\x12\x10\n\x08sessions\x18\x05 \x01(\r\x12\x14\n\x0copen_streams\x18\x06 \x01(\r\x12\r\n\x05turns\x18\x07 \x01(\x04\x12\x0e\n\x06tokens\x18\x08 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\t \x01(\x04\x12\x10\n\x08\x63ost_usd\x18\n \x01(\x01\x12\x19\n\x11prefix_hit_tokens\x18\x0b \x01(\x04\x12\x1b\n\x13prefix_query_tokens\x18\x0c \x01(\x04\x12\x12\n\nttft_s_p50\x18\r \x01(\x01\x12\x12\n\nttft_s_p99\x18\x0e \x01(\x01\x12\x11\n\titl_s_p50\x18\x0f \x01(\x01\x12\x11\n\titl_s_p99\x18\x10 \x01(\x01\x12\x16\n\x0eoverflow_turns\x18\x11 \x01(\x04\"2\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04HOME\x10\x01\x12\n\n\x06RENTED\x10\x02\"\xdf\x03\n\rEndpointState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\x12\x31\n\x06health\x18\x04 \x01(\x0e\x32!.spillway.v1.EndpointState.Health\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x18\n\x10running_requests\x18\x07 \x01(\r\x12\x18\n\x10waiting_requests\x18\x08 \x01(\r\x12\x1d\n\x15queued_prefill_tokens\x18\t \x01(\x04\x12\x10\n\x08kv_usage\x18\n \x01(\x01\x12\r\n\x05rtt_s\x18\x0b \x01(\x01\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\x12\r\n\x05model\x18\r \x01(\t\x12\x19\n\x11\x61ttention_backend\x18\x0e \x01(\t\x12\x18\n\x10generated_tokens\x18\x0f \x01(\x04\x12\x14\n\x0ctokens_per_s\x18\x10 \x01(\x01\x12\r\n\x05itl_s\x18\x11 \x01(\x01\x12\x0e\n\x06ttft_s\x18\x12 \x01(\x01\"?\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\"\x1c\n\x0c\x44rainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"%\n\rDrainResponse\x12\x14\n\x0copen_streams\x18\x01 \x01(\r\"\x1e\n\x0eUndrainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"\x11\n\x0fUndrainResponse2\x90\x02\n\x05\x46leet\x12=\n\x07\x45xplain\x12\x1b.spillway.v1.ExplainRequest\x1a\x15.spillway.v1.Decision\x12\x42\n\x05Watch\x12\x1e.spillway.v1.WatchFleetRequest\x1a\x17.spillway.v1.FleetState0\x01\x12>\n\x05\x44rain\x12\x19.spillway.v1.DrainRequest\x1a\x1a.spillway.v1.DrainResponse\x12\x44\n\x07Undrain\x12\x1b.spillway.v1.UndrainRequest\x1a\x1c.spillway.v1.UndrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,31 +35,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINREQUEST']._serialized_start=72
   _globals['_EXPLAINREQUEST']._serialized_end=128
   _globals['_DECISION']._serialized_start=131
-  _globals['_DECISION']._serialized_end=402
-  _globals['_DECISION_ACTION']._serialized_start=348
-  _globals['_DECISION_ACTION']._serialized_end=402
-  _globals['_CANDIDATE']._serialized_start=405
-  _globals['_CANDIDATE']._serialized_end=651
-  _globals['_WATCHFLEETREQUEST']._serialized_start=653
-  _globals['_WATCHFLEETREQUEST']._serialized_end=693
-  _globals['_FLEETSTATE']._serialized_start=696
-  _globals['_FLEETSTATE']._serialized_end=848
-  _globals['_SITESTATE']._serialized_start=851
-  _globals['_SITESTATE']._serialized_end=1301
-  _globals['_SITESTATE_KIND']._serialized_start=1251
-  _globals['_SITESTATE_KIND']._serialized_end=1301
-  _globals['_ENDPOINTSTATE']._serialized_start=1304
-  _globals['_ENDPOINTSTATE']._serialized_end=1783
-  _globals['_ENDPOINTSTATE_HEALTH']._serialized_start=1720
-  _globals['_ENDPOINTSTATE_HEALTH']._serialized_end=1783
-  _globals['_DRAINREQUEST']._serialized_start=1785
-  _globals['_DRAINREQUEST']._serialized_end=1813
-  _globals['_DRAINRESPONSE']._serialized_start=1815
-  _globals['_DRAINRESPONSE']._serialized_end=1852
-  _globals['_UNDRAINREQUEST']._serialized_start=1854
-  _globals['_UNDRAINREQUEST']._serialized_end=1884
-  _globals['_UNDRAINRESPONSE']._serialized_start=1886
-  _globals['_UNDRAINRESPONSE']._serialized_end=1903
-  _globals['_FLEET']._serialized_start=1906
-  _globals['_FLEET']._serialized_end=2178
+  _globals['_DECISION']._serialized_end=428
+  _globals['_DECISION_ACTION']._serialized_start=364
+  _globals['_DECISION_ACTION']._serialized_end=428
+  _globals['_CANDIDATE']._serialized_start=431
+  _globals['_CANDIDATE']._serialized_end=677
+  _globals['_WATCHFLEETREQUEST']._serialized_start=679
+  _globals['_WATCHFLEETREQUEST']._serialized_end=719
+  _globals['_FLEETSTATE']._serialized_start=722
+  _globals['_FLEETSTATE']._serialized_end=874
+  _globals['_SITESTATE']._serialized_start=877
+  _globals['_SITESTATE']._serialized_end=1327
+  _globals['_SITESTATE_KIND']._serialized_start=1277
+  _globals['_SITESTATE_KIND']._serialized_end=1327
+  _globals['_ENDPOINTSTATE']._serialized_start=1330
+  _globals['_ENDPOINTSTATE']._serialized_end=1809
+  _globals['_ENDPOINTSTATE_HEALTH']._serialized_start=1746
+  _globals['_ENDPOINTSTATE_HEALTH']._serialized_end=1809
+  _globals['_DRAINREQUEST']._serialized_start=1811
+  _globals['_DRAINREQUEST']._serialized_end=1839
+  _globals['_DRAINRESPONSE']._serialized_start=1841
+  _globals['_DRAINRESPONSE']._serialized_end=1878
+  _globals['_UNDRAINREQUEST']._serialized_start=1880
+  _globals['_UNDRAINREQUEST']._serialized_end=1910
+  _globals['_UNDRAINRESPONSE']._serialized_start=1912
+  _globals['_UNDRAINRESPONSE']._serialized_end=1929
+  _globals['_FLEET']._serialized_start=1932
+  _globals['_FLEET']._serialized_end=2204
 # @@protoc_insertion_point(module_scope)

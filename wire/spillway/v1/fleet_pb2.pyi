@@ -15,15 +15,17 @@ class ExplainRequest(_message.Message):
     def __init__(self, request: _Optional[_Union[_inference_pb2.GenerateRequest, _Mapping]] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("action", "site", "endpoint", "rule", "reason", "candidates", "retry_after_s", "session", "slo")
+    __slots__ = ("action", "site", "endpoint", "rule", "reason", "candidates", "retry_after_s", "session", "slo", "wait_s")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[Decision.Action]
         SEND: _ClassVar[Decision.Action]
         REFUSE: _ClassVar[Decision.Action]
+        WAIT: _ClassVar[Decision.Action]
     ACTION_UNSPECIFIED: Decision.Action
     SEND: Decision.Action
     REFUSE: Decision.Action
+    WAIT: Decision.Action
     ACTION_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +35,7 @@ class Decision(_message.Message):
     RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SLO_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
     action: Decision.Action
     site: str
     endpoint: str
@@ -42,7 +45,8 @@ class Decision(_message.Message):
     retry_after_s: float
     session: str
     slo: str
-    def __init__(self, action: _Optional[_Union[Decision.Action, str]] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., retry_after_s: _Optional[float] = ..., session: _Optional[str] = ..., slo: _Optional[str] = ...) -> None: ...
+    wait_s: float
+    def __init__(self, action: _Optional[_Union[Decision.Action, str]] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., retry_after_s: _Optional[float] = ..., session: _Optional[str] = ..., slo: _Optional[str] = ..., wait_s: _Optional[float] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("site", "endpoint", "ttft_s", "network_s", "queue_s", "prefill_s", "uncached_tokens", "cached_tokens", "price_usd", "meets_objective", "excluded", "report_age_s")

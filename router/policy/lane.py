@@ -1,0 +1,87 @@
+"""The queue of requests that want the same endpoints, and how fast it moves.
+
+Levels of priority share as tenants do, each with an eighth of the weight of the one before it: the
+first has nearly all that it asks for, and the last never nothing. Strict priority was rejected: one
+level's flood would starve all below it for as long as it lasts.
+"""
+
+from collections.abc import Mapping
+
+from router.policy.backlog import Backlog
+from router.policy.fair_share import FairShare
+from router.policy.waiting import Waiting
+from router.policy.work_rate import WorkRate
+
+_LEVEL_RATIO = 8.0
+
+
+class Lane:
+    """One lane. Its queue is empty most of the time."""
+
+    __slots__ = ("_count", "_levels", "_shares", "_weights", "calm_ns", "rate")
+
+    def __init__(self, weights: Mapping[str, float], levels: Mapping[int, float], now: int) -> None:
+        self._weights = weights
+        self._levels: dict[int, Backlog] = {}
+        self._shares: FairShare[int] = FairShare(levels)
+        self._count = 0
+        self.rate = WorkRate()
+        self.calm_ns = now  # when nothing waited, the last time
+
+    def __len__(self) -> int:
+        return self._count
+
+    def push(self, entry: Waiting, now: int) -> None:
+        """A request joins the queue."""
+        if not self._count:
+            self.rate.resume(now)
+        self._level(entry.level).push(entry)
+        self._count += 1
+
+    def leave(self, entry: Waiting, now: int) -> None:
+        """A request leaves the queue, sent or not."""
+        self._level(entry.level).leave(entry)
+        self._count -= 1
+        if not self._count:
+            self.rate.pause(now)
+            self.calm_ns = now
+
+    def next(self) -> Waiting | None:
+        """Who is next; None if nobody waits."""
+        waiting = [level for level, backlog in self._levels.items() if len(backlog)]
+        return self._levels[self._shares.next(waiting)].next() if waiting else None
+
+    def served(self, level: int, tenant: str, work: float) -> None:
+        """A request was sent, whether it waited or not."""
+        self._shares.served(level, work)
+        self._level(level).shares.served(tenant, work)
+
+    def correct(self, level: int, tenant: str, more: float) -> None:
+        """A request that was sent came to so much more work than was taken."""
+        self._shares.correct(level, more)
+        self._level(level).shares.correct(tenant, more)
+
+    def wait_ns(self, level: int, tenant: str, work: float, now: int) -> int:
+        """How long a new request would wait; 0 while nothing is known of that."""
+        rate = self.rate.per_ns_at(now)
+        if rate is None:
+            return 0
+        ahead = self._level(level).ahead(tenant, work)
+        waiting = {other: backlog.work for other, backlog in self._levels.items() if len(backlog)}
+        return int(self._shares.ahead(level, ahead, waiting) / rate)
+
+    def longest(self) -> Waiting | None:
+        """Of the last level that waits, the last request of who has most waiting for its weight."""
+        waiting = [level for level, backlog in self._levels.items() if len(backlog)]
+        return self._levels[max(waiting)].longest() if waiting else None
+
+    def _level(self, level: int) -> Backlog:
+        backlog = self._levels.get(level)
+        if backlog is None:
+            backlog = self._levels[level] = Backlog(self._weights)
+        return backlog
+
+
+def level_weights(levels: set[int]) -> dict[int, float]:
+    """The weights of priority levels."""
+    return {level: _LEVEL_RATIO ** (1 - level) for level in levels}
