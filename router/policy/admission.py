@@ -98,7 +98,7 @@ class Admission:
         entry, wait_ns = self._weigh(need, verdict.decision.candidates, lane, now)
         lane.rate.add_asked(entry.work, now)
         if now + wait_ns > entry.until_ns or not self._make_place(entry, lane, now, rng):
-            return self._refuse(entry, lane, wait_ns, now, rng)
+            return self._refuse(entry, lane, wait_ns, now, rng, verdict)
         self._push(entry, lane, now)
         return _wait(need, verdict.decision.candidates, entry, wait_ns, len(lane) - 1)
 
@@ -108,7 +108,7 @@ class Admission:
         lane = self._lanes.get(need.lane) or Lane(self._tenants.weights, self._levels, now)
         entry, wait_ns = self._weigh(need, verdict.decision.candidates, lane, now)
         if now + wait_ns > entry.until_ns:
-            return self._refuse(entry, lane, wait_ns, now, rng)
+            return self._refuse(entry, lane, wait_ns, now, rng, verdict)
         return _wait(need, verdict.decision.candidates, entry, wait_ns, len(lane))
 
     def withdraw(self, request: str, now: int) -> None:
@@ -184,7 +184,9 @@ class Admission:
         soon = [c for c in candidates if not c.excluded or c.excluded == FULL]
         entry = self._entry(need, soon, now)
         wait_ns = lane.wait_ns(entry.level, entry.tenant, entry.work, now)
-        wait_ns += max(0, min(c.queue_ns - c.network_ns for c in soon) - self._room_ns)
+        if wait_ns is None:  # what is predicted of endpoints is rough: only a long wait counts
+            wait_ns = min(c.queue_ns for c in soon)
+            wait_ns = wait_ns if wait_ns > self._limits.patience_ns else 0
         if now + wait_ns > entry.until_ns:
             entry = self._late(entry, lane)
         return entry, wait_ns
@@ -223,11 +225,18 @@ class Admission:
         return True
 
     def _refuse(
-        self, entry: Waiting, lane: Lane, wait_ns: int, now: int, rng: random.Random
+        self,
+        entry: Waiting,
+        lane: Lane,
+        wait_ns: int,
+        now: int,
+        rng: random.Random,
+        verdict: Verdict | None = None,
     ) -> Refuse:
         """The refused come back once what is asked for has been served, and not all together."""
         back_ns = int(wait_ns * lane.rate.overload() * (1.0 + rng.random() / 2))
-        return too_late(entry, back_ns, now, self._limits)
+        candidates = verdict.decision.candidates if verdict is not None else ()
+        return too_late(entry, candidates, back_ns, now, self._limits)
 
     def _push(self, entry: Waiting, lane: Lane, now: int) -> None:
         lane.push(entry, now)

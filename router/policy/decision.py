@@ -7,11 +7,7 @@ from router.policy.explanation import sentence
 from router.policy.resume import Mode
 from router.policy.rule import Rule
 
-<<<<<<< HEAD
-__all__ = ["Candidate", "Decision", "Mode", "Refuse", "Rule", "Send"]
-=======
-__all__ = ["Candidate", "Decision", "Refuse", "Rule", "Send", "Wait"]
->>>>>>> 1f743c9 (Queue in the router under overload: fair between tenants, by priority, in time or refused early)
+__all__ = ["Candidate", "Decision", "Mode", "Refuse", "Rule", "Send", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)

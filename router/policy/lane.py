@@ -61,11 +61,11 @@ class Lane:
         self._shares.correct(level, more)
         self._level(level).shares.correct(tenant, more)
 
-    def wait_ns(self, level: int, tenant: str, work: float, now: int) -> int:
-        """How long a new request would wait; 0 while nothing is known of that."""
+    def wait_ns(self, level: int, tenant: str, work: float, now: int) -> int | None:
+        """How long a new request would wait; None while too little is known of that."""
         rate = self.rate.per_ns_at(now)
         if rate is None:
-            return 0
+            return None
         ahead = self._level(level).ahead(tenant, work)
         waiting = {other: backlog.work for other, backlog in self._levels.items() if len(backlog)}
         return int(self._shares.ahead(level, ahead, waiting) / rate)

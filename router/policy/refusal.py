@@ -60,12 +60,15 @@ def overload(
     return refuse(request, Rule.OVERLOAD, reason, candidates, retry_after_ns(wait_ns, limits))
 
 
-def too_late(entry: Waiting, wait_ns: int, now: int, limits: Limits) -> Refuse:
-    """A request that would have to wait for longer than its objective or its deadline allows."""
+def too_late(
+    entry: Waiting, candidates: Sequence[Candidate], wait_ns: int, now: int, limits: Limits
+) -> Refuse:
+    """A request that would wait for longer than its objective, or its deadline, allows."""
     waited_ns = now - entry.arrived_ns
-    waited = f" after waiting for {span(waited_ns)}" if waited_ns else ""
-    reason = f"no endpoint has room in time for the objective{waited}: too many wait already"
-    return refuse(entry.request, Rule.OVERLOAD, reason, (), retry_after_ns(wait_ns, limits))
+    waited = f", and has waited for {span(waited_ns)}" if waited_ns else ""
+    reason = f"it would find no endpoint with room in time for its objective{waited}"
+    after_ns = retry_after_ns(wait_ns, limits)
+    return refuse(entry.request, Rule.OVERLOAD, reason, candidates, after_ns)
 
 
 def rate_exceeded(request: Request, tenant: Tenant, wait_ns: int, limits: Limits) -> Refuse:

@@ -57,3 +57,12 @@ class Policy(Protocol):
     def on_tick(self, now: int) -> None:
         """About a second has passed."""
         ...
+
+    def release(self, now: int, rng: random.Random) -> tuple[Decision, ...]:
+        """What becomes of requests that were told to wait; asked after every other call."""
+        ...
+
+    @property
+    def release_ns(self) -> int | None:
+        """By when it must be asked at the latest; None while nothing waits."""
+        ...

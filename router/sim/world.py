@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from router.policy.decision import Decision, Refuse
+from router.policy.decision import Decision, Refuse, Wait
 from router.policy.endpoint import Endpoint
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
@@ -63,6 +63,8 @@ class World:
         self._rng = random.Random(scenario.seed)
         self._network = Network(scenario.links, self.clock, self._rng)
         self._attempts: dict[int, _Attempt] = {}
+        self._waiting: dict[str, tuple[Request, TurnRecord, SimSession, int]] = {}
+        self._watched: set[int] = set()  # routers that will be asked about those who wait
         self._jobs = 0
         self._open = 0  # turns not over, and sessions that think
         self._more = True  # sessions still to arrive
@@ -140,6 +142,7 @@ class World:
     def _ask(self, request: Request, record: TurnRecord, session: SimSession, router: int) -> None:
         decision = self._policies[router].on_request(request, self.clock.now, self._rng)
         self._act(decision, request, record, session, router)
+        self._release(router)
 
     def _over(self, record: TurnRecord, session: SimSession) -> None:
         """A turn is over: the next one follows, unless this one failed."""
@@ -164,6 +167,9 @@ class World:
         if isinstance(decision, Hold):
             self.clock.at(decision.until_ns, self._ask, request, record, session, router)
             return
+        if isinstance(decision, Wait):
+            self._waiting[request.id] = (request, record, session, router)
+            return
         if decision is None or isinstance(decision, Refuse):
             record.refused = decision.rule.value if decision else "failed"
             self._over(record, session)
@@ -182,6 +188,20 @@ class World:
         sent_bytes = turn.prompt_tokens * self._scenario.prompt_bytes_per_token
         reached_ns = now + self._network.way_ns(replica.site, sent_bytes)
         self._network.deliver(replica.site, reached_ns, self._reach, attempt)
+
+    def _release(self, router: int) -> None:
+        """Perform what a router says of those who wait; see Policy.release."""
+        policy = self._policies[router]
+        for answer in policy.release(self.clock.now, self._rng):
+            self._act(answer, *self._waiting.pop(answer.request))
+        at_ns = policy.release_ns
+        if at_ns is not None and router not in self._watched:
+            self._watched.add(router)
+            self.clock.at(max(at_ns, self.clock.now + 1), self._look, router)
+
+    def _look(self, router: int) -> None:
+        self._watched.discard(router)
+        self._release(router)
 
     def _reach(self, attempt: _Attempt) -> None:
         """The request is at its replica, if that lives."""
@@ -216,6 +236,7 @@ class World:
         attempt.record.ttft_ns = now - attempt.record.sent_ns
         outcome = FirstToken(attempt.request.id, attempt.replica.name, now - attempt.sent_ns)
         self._policies[attempt.router].on_outcome(outcome, now, self._rng)
+        self._release(attempt.router)
 
     def _end(self, attempt: _Attempt, end: End) -> None:
         if attempt.over:
@@ -248,6 +269,7 @@ class World:
             self._over(record, attempt.session)
         else:
             self._act(decision, attempt.request, record, attempt.session, attempt.router)
+        self._release(attempt.router)
 
     # -- replicas --------------------------------------------------------------------------------
 
@@ -277,8 +299,9 @@ class World:
         self.clock.at(self.clock.now + interval_ns, self._report, replica)
 
     def _hear_report(self, report: LoadReport) -> None:
-        for policy in self._policies:
+        for router, policy in enumerate(self._policies):
             policy.on_load(report, self.clock.now)
+            self._release(router)
 
     def _break_off(self, replica: Replica, heard_ns: int, end: End) -> None:
         """All attempts at a replica end; its routers hear of it at `heard_ns`."""
@@ -287,8 +310,9 @@ class World:
                 self.clock.at(heard_ns, self._end, attempt, end)
 
     def _tick(self) -> None:
-        for policy in self._policies:
+        for router, policy in enumerate(self._policies):
             policy.on_tick(self.clock.now)
+            self._release(router)
         if self._busy():
             self.clock.at(self.clock.now + NS_PER_S, self._tick)
 

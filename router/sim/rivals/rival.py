@@ -83,6 +83,16 @@ class Rival(ABC):
         _ = now
         (self._draining.add if draining else self._draining.discard)(site)
 
+    def release(self, now: int, rng: random.Random) -> tuple[Decision, ...]:
+        """Nothing: what a rival keeps waiting it is asked about again."""
+        _ = now, rng
+        return ()
+
+    @property
+    def release_ns(self) -> int | None:
+        """Never."""
+        return None
+
     def on_request(self, request: Request, now: int, rng: random.Random) -> Decision | Hold:
         """Where a request goes."""
         return self._send(request, 1, (), now, rng)
