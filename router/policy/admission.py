@@ -34,7 +34,7 @@ from router.policy.need import LaneKey, Need
 from router.policy.refusal import rate_exceeded, too_late
 from router.policy.rule import Rule
 from router.policy.tenants import Tenants
-from router.policy.tracked import FULL
+from router.policy.tracked import BEING_PROBED, FULL
 from router.policy.units import NS_PER_MS
 from router.policy.waiting import Waiting
 
@@ -47,6 +47,7 @@ RELEASED_MAX = 64
 _OUTPUT_WORK = 2.0  # a token that is generated holds an engine about as long as two of a prompt
 _WAIT_SHARE_MIN = 0.25  # of its objective that a request may wait, however long its own prefill is
 _EVER = 1 << 62
+_SOON = frozenset({"", FULL, BEING_PROBED})  # what excludes those who may serve a waiting request
 
 
 class Admission:
@@ -181,7 +182,7 @@ class Admission:
         self, need: Need, candidates: Sequence[Candidate], lane: Lane, now: int
     ) -> tuple[Waiting, int]:
         """A request as it would wait, and for how long."""
-        soon = [c for c in candidates if not c.excluded or c.excluded == FULL]
+        soon = [c for c in candidates if c.excluded in _SOON]
         entry = self._entry(need, soon, now)
         wait_ns = lane.wait_ns(entry.level, entry.tenant, entry.work, now)
         if wait_ns is None:  # what is predicted of endpoints is rough: only a long wait counts

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from router.policy.core import RouterCore
-from router.policy.decision import Decision, Mode, Send
+from router.policy.decision import Decision, Mode, Send, Wait
 from router.policy.endpoint import Endpoint
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
@@ -107,6 +107,7 @@ class StormRouter:
         if ask.cancelled_after_ns is not None:
             self.clock.at(now + ask.cancelled_after_ns, self._leave, turn, End.CANCELLED, CANCELLED)
         self._follow(turn, self.core.on_request(request, now, self._rng))
+        self._release()
 
     def hear(self, name: str, epoch: int, spoken: Iterable[Spoken]) -> None:
         """Tokens come over a connection."""
@@ -118,12 +119,19 @@ class StormRouter:
                 self.late_tokens += 1
             else:
                 self._hear(turn, one)
+        self._release()
 
     def answer(self, attempt: Attempt, end: End) -> None:
         """An endpoint answered with a status instead of tokens."""
         turn = self.turns[attempt.ask.id]
         if turn.attempt is attempt:
             self._fail(turn, attempt, end)
+        self._release()
+
+    def _release(self) -> None:
+        """What becomes of those who wait in the core's queue."""
+        for decision in self.core.release(self.clock.now, self._rng):
+            self._follow(self._open[decision.request], decision)
 
     def _hear(self, turn: Turn, spoken: Spoken) -> None:
         attempt, now = spoken.attempt, self.clock.now
@@ -158,6 +166,9 @@ class StormRouter:
         return ResumePoint(len(turn.given), ask.prompt_tokens, ask.features, ask.repeatable)
 
     def _follow(self, turn: Turn, decision: Decision) -> None:
+        if isinstance(decision, Wait):
+            self._say("%s waits", turn.ask.id)
+            return
         if not isinstance(decision, Send):
             self._end(turn, decision.reason)
             return
@@ -224,6 +235,7 @@ class StormRouter:
             return
         if turn.attempt is not None:
             self._end_attempt(turn.attempt, end, None)
+        self.core.on_withdrawn(turn.ask.id, self.clock.now)
         self._end(turn, status)
 
     def _end(self, turn: Turn, status: str) -> None:
@@ -240,6 +252,7 @@ class StormRouter:
     def look(self) -> None:
         """Look for streams that have fallen silent, as router.live.vigil does."""
         now = self.clock.now
+        self._release()
         late_ns = now - self._looked_ns - LOOK_NS
         self._looked_ns = now
         attempts = [turn.attempt for turn in self._open.values() if turn.attempt is not None]
