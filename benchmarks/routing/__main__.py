@@ -11,11 +11,9 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.report import write_json
-from benchmarks.routing import aims, table
+from benchmarks.routing import aims, stored, table
 from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result, run_all
 from benchmarks.routing.picture import draw
@@ -25,6 +23,7 @@ from benchmarks.workloads.traces import TraceError
 from router.sim.rivals.registry import POLICIES
 
 EXIT_USAGE = 2
+RUNNABLE = (BOUND, *POLICIES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     options = Options(asked.traces, asked.seed, asked.quick)
     scenarios = asked.scenario or list(SCENARIOS)
-    policies = asked.policies or [BOUND, *POLICIES]
+    policies = asked.policies or list(RUNNABLE)
     ready: dict[str, list[Result]] = defaultdict(list)
     try:
         for result in run_all(scenarios, policies, options, asked.processes):
@@ -40,8 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             done.append(result)
             _tell(result, sum(map(len, ready.values())), len(scenarios) * len(policies))
             if len(done) == len(policies):
-                done.sort(key=lambda one: policies.index(one.policy))
-                _write(SCENARIOS[result.scenario](options), done, asked.out)
+                setup = SCENARIOS[result.scenario](options)
+                if asked.keep:
+                    kept = stored.read(asked.out / f"{setup.name}.json", setup, options)
+                    done += [one for one in kept if one.policy not in policies]
+                done.sort(key=lambda one: list(RUNNABLE).index(one.policy))
+                _write(setup, options, done, asked.out)
     except (TraceError, OSError) as error:
         print(f"benchmarks.routing: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -60,27 +63,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="where tables and pictures go")
     parser.add_argument("--scenario", nargs="+", choices=list(SCENARIOS), help="absent: all")
-    parser.add_argument("--policies", nargs="+", choices=[BOUND, *POLICIES], help="absent: all")
+    parser.add_argument("--policies", nargs="+", choices=RUNNABLE, help="absent: all")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="take the other policies' results from OUT, where they are of the same setup",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a few hundred sessions of each")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     return parser
 
 
-def _write(setup: Setup, results: list[Result], out: Path) -> None:
+def _write(setup: Setup, options: Options, results: list[Result], out: Path) -> None:
     bounds = [one.summary.attainment for one in results if one.policy == BOUND]
     bound = bounds[0] if bounds else None
     table.show(setup, results, bound)
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{setup.name}.md").write_text(table.page(setup, results, bound), encoding="utf-8")
-    write_json(
-        out / f"{setup.name}.json",
-        {
-            "scenario": setup.name,
-            "title": setup.title,
-            "policies": {result.policy: asdict(result) for result in results},
-        },
-    )
+    stored.write(out / f"{setup.name}.json", setup, options, results)
     draw(setup, results, out / f"{setup.name}.png")
 
 
@@ -88,7 +89,7 @@ def _tell(result: Result, done: int, of: int) -> None:
     if sys.stderr.isatty():
         print(
             f"[{done}/{of}] {result.scenario} {result.policy}: {result.summary.turns} turns "
-            f"in {result.wall_s:.1f} s",
+            f"in {result.cpu_s:.1f} s of processor time",
             file=sys.stderr,
         )
 

@@ -20,11 +20,11 @@ from router.policy.units import NS_PER_MS, ns
 from router.sim.hardware import H100_TP8
 from router.sim.plan import Link, ReplicaFault, Scenario, SimSession
 
-PEAK_PER_S = 3.6  # new conversations
+PEAK_PER_S = 3.4  # new conversations
 LEAST_SHARE = 1 / 3
 DURATION_S = 2_400.0
 DIES_S, DOWN_S = 1_750.0, 600.0
-EACH = 2
+EACH = 4
 SHAPE = Shape(
     turns_mean=5,
     turns_max=20,

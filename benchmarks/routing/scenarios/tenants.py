@@ -17,7 +17,7 @@ from router.sim.plan import SimSession
 
 TRACE = "servegen_deepseek_r1/deepseek-r1.tar.xz"
 BEGIN_S, END_S = 76_200.0, 83_400.0  # the two hours in which the clients ask the most
-RATE_SHARE = 0.06
+RATE_SHARE = 0.075
 RUNS_WILD_S, TAMED_S = 2_700.0, 4_500.0
 WILD = 10.0
 
@@ -40,7 +40,7 @@ def build(options: Options) -> Setup:
     return Setup(
         name="tenants",
         title=(
-            f"ServeGen DeepSeek-R1, two hours at {RATE_SHARE:.0%} of the rate, the largest of 73 "
+            f"ServeGen DeepSeek-R1, two hours at {RATE_SHARE:.1%} of the rate, the largest of 73 "
             "tenants tenfold for half an hour; home 2 H100, near 2 A100, far 2 H100"
         ),
         fleet=FLEET,

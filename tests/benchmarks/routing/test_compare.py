@@ -75,3 +75,16 @@ def test_missing_traces_end_the_command_with_a_sentence(tmp_path, capsys):
     arguments = ["--traces", str(tmp_path), "--out", str(tmp_path), "--scenario", "burst"]
     assert main([*arguments, "--processes", "1"]) == 2
     assert "AzureLLMInferenceTrace_code" in capsys.readouterr().err
+
+
+def test_results_are_kept_for_policies_that_did_not_run_again(traces, tmp_path, capsys):
+    """Of the same setup; with another seed they are left out."""
+    arguments = ["--traces", str(traces), "--out", str(tmp_path), "--scenario", "burst", "--quick"]
+    arguments += ["--processes", "1", "--keep"]
+    main([*arguments, "--policies", "round-robin"])
+    main([*arguments, "--policies", OURS])
+    assert "round-robin" in (tmp_path / "burst.md").read_text()
+    assert "round-robin" in (tmp_path / "aims.md").read_text()
+    main([*arguments, "--policies", OURS, "--seed", "2"])
+    assert "round-robin" not in (tmp_path / "burst.md").read_text()
+    capsys.readouterr()
