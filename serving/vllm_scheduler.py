@@ -32,6 +32,9 @@ class _Resuming(Scheduler):
         delivered = delivered_tokens(request.sampling_params)
         if delivered:
             request.append_output_token_ids(list(delivered))
+            # Its client waits in the middle of a sentence: it goes before requests of the same
+            # priority that have not begun, which vLLM orders by their arrival.
+            request.arrival_time = 0.0
             # vLLM asserts that no more than the prompt was cached when it fills them in.
             request.prefill_stats = None
         super().add_request(request)

@@ -3,11 +3,14 @@
 import pytest
 
 from serving.engine_arguments import (
+    FOLDER_PREFIX,
+    SOCKETS_VARIABLE,
     attention_name,
     engine_arguments,
     engine_version,
     prepare_cpu_environment,
     prepare_environment,
+    prepare_sockets,
 )
 from serving.settings import SettingsError, read_settings
 
@@ -177,3 +180,17 @@ def test_a_model_from_the_hub_may_be_fetched():
     environment = {}
     prepare_environment(read_settings({"model": "some-org/some-model"}), environment)
     assert "HF_HUB_OFFLINE" not in environment
+
+
+def test_each_engine_has_its_sockets_in_a_folder_of_its_own():
+    """The next engine of a process leaves that of the one before, which is gone."""
+    environment = {}
+    for folder in (f"/t/{FOLDER_PREFIX}a", f"/t/{FOLDER_PREFIX}b"):
+        prepare_sockets(folder, environment)
+        assert environment == {SOCKETS_VARIABLE: folder}
+
+
+def test_a_folder_that_a_site_chose_for_sockets_is_kept():
+    environment = {SOCKETS_VARIABLE: "/chosen"}
+    prepare_sockets(f"/t/{FOLDER_PREFIX}a", environment)
+    assert environment == {SOCKETS_VARIABLE: "/chosen"}

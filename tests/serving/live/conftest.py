@@ -25,6 +25,8 @@ STOP_GRACE_S = 20.0
 POLL_S = 0.2
 STEP_TOKENS = 128
 """Longer prompts are computed in several steps."""
+RUNNING_MAX = 16
+"""More requests wait."""
 
 
 @dataclass
@@ -85,6 +87,7 @@ def engine_address(checkpoint, tmp_path_factory):
         *(f"model={checkpoint}", "served_names=[tiny]", f"vllm.loras.poet={adapter}"),
         f"vllm.arguments.max_lora_rank={LORA_RANK}",
         f"vllm.arguments.max_num_batched_tokens={STEP_TOKENS}",
+        f"vllm.arguments.max_num_seqs={RUNNING_MAX}",
     ]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
     folder = tmp_path_factory.mktemp("engine") / "run"

@@ -94,6 +94,15 @@ async def test_a_huge_message_is_refused(served):
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+async def test_a_compressed_message_is_refused(served):
+    """Serve's server has the bounds of ours."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await served.inference.Generate(
+            inference_pb2.GenerateRequest(text="7"), compression=grpc.Compression.Gzip
+        )
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
 async def test_a_cancelled_stream_leaves_the_engine(served):
     """The client's cancel crosses Serve and reaches the engine."""
     call = served.inference.GenerateStream(endless())

@@ -4,11 +4,13 @@ A real engine of random weights says something of its own; what it says is cut a
 of tokens, and the rest is asked for as a router does.
 """
 
+import asyncio
+
 import grpc
 import pytest
 
 from tests.serving.live.checkpoint import BOS, EOS, byte_tokenizer
-from tests.serving.live.conftest import STEP_TOKENS
+from tests.serving.live.conftest import RUNNING_MAX, STEP_TOKENS
 from tests.serving.resuming import asked, cuts, go_on, read
 from wire.spillway.v1.resume import FEATURES, RESTORABLE, RESUME_KEY, Way
 from wire.vllm.inference_pb2 import GenerateRequest
@@ -193,3 +195,27 @@ async def test_streams_that_go_on_disturb_no_other(live):
     for cut, rest in enumerate(again[:-1], start=1):
         assert read([*chunks[:cut], *rest]).token_ids == read(chunks).token_ids
     assert read(again[-1]).token_ids == read(chunks).token_ids
+
+
+async def test_a_stream_that_goes_on_waits_for_no_new_one(live):
+    """Where the engine is full, it gets the first place that becomes free."""
+    request = asked(text=PROMPT)
+    chunks = await live.call(request)
+    began = []
+
+    async def run(name, request, metadata=()):
+        call = live.inference.GenerateStream(request, metadata=metadata)
+        async for _ in call:
+            if name not in began:
+                began.append(name)
+
+    async with asyncio.TaskGroup() as streams:
+        for n in range(RUNNING_MAX):
+            limit = {"max_new_tokens": 100 + 10 * n, "ignore_eos": True}
+            streams.create_task(run("running", asked(text=f"{n} {PROMPT}", stopping=limit)))
+        await live.report_where(lambda report: report.running_requests == RUNNING_MAX)
+        for n in range(4):
+            streams.create_task(run("new", asked(text=f"{n} {PROMPT}")))
+        await live.report_where(lambda report: report.waiting_requests == 4)
+        streams.create_task(run("resumed", *go_on(request, chunks[:5])))
+    assert began == ["running", "resumed", "new"]
