@@ -34,10 +34,11 @@ class TraceError(ValueError):
     """A trace that cannot be read; the message names file and line."""
 
 
-def read_trace(path: Path, *, rng: random.Random) -> Iterator[Session]:
+def read_trace(path: Path, *, rng: random.Random | None) -> Iterator[Session]:
     """The sessions of a trace file, its format told from its first line.
 
-    `rng` jitters the timestamps of the Mooncake format. Raises TraceError.
+    `rng` jitters the timestamps of the Mooncake format; without one they stay as quantised as they
+    are. Raises TraceError.
     """
     with _lines(path) as lines:
         first = next(lines, "")
@@ -110,7 +111,9 @@ def _lines(path: Path) -> Iterator[Iterator[str]]:
         yield lines()
 
 
-def _reader_for(path: Path, first: str) -> Callable[[Path, random.Random], Iterator[Session]]:
+def _reader_for(
+    path: Path, first: str
+) -> Callable[[Path, random.Random | None], Iterator[Session]]:
     if first.startswith("TIMESTAMP,"):
         return _azure
     try:
@@ -127,7 +130,7 @@ def _reader_for(path: Path, first: str) -> Callable[[Path, random.Random], Itera
     )
 
 
-def _azure(path: Path, _rng: random.Random) -> Iterator[Session]:
+def _azure(path: Path, _rng: random.Random | None) -> Iterator[Session]:
     with _lines(path) as lines:
         rows = csv.DictReader(lines)
         start: datetime | None = None
@@ -143,10 +146,13 @@ def _azure(path: Path, _rng: random.Random) -> Iterator[Session]:
             yield Session(id=f"azure-{index}", at_s=at_s, turns=(turn,))
 
 
-def _mooncake(path: Path, rng: random.Random) -> Iterator[Session]:
+def _mooncake(path: Path, rng: random.Random | None) -> Iterator[Session]:
     """Rows of one quantum are jittered and sorted together, so that order in time is kept."""
     with _lines(path) as lines:
         rows = _json_rows(path, lines, _mooncake_session)
+        if rng is None:
+            yield from rows
+            return
         for _at_s, group in itertools.groupby(rows, key=lambda session: session.at_s):
             sessions = list(group)
             offsets = sorted(rng.uniform(0, MOONCAKE_QUANTUM_S) for _ in sessions)
@@ -168,7 +174,7 @@ def _mooncake_session(index: int, row: dict[str, Any]) -> Session:
     )
 
 
-def _ours(path: Path, _rng: random.Random) -> Iterator[Session]:
+def _ours(path: Path, _rng: random.Random | None) -> Iterator[Session]:
     with _lines(path) as lines:
         rows = _json_rows(path, lines, _own_turn)
         for id_, group in itertools.groupby(rows, key=lambda row: row.id):

@@ -15,6 +15,7 @@ Stochastic gradient descent needs no covariance but a step size for each feature
 """
 
 from collections.abc import Sequence
+from operator import mul
 
 _CLIP = 3.0  # surprises beyond three times the usual size are outliers until they repeat
 _SCALE_GAIN = 0.1
@@ -41,28 +42,30 @@ class LeastSquares:
 
     def predict(self, features: Sequence[float]) -> float:
         """The model's value."""
-        return sum(c * x for c, x in zip(self.coefficients, features, strict=True))
+        value: float = sum(map(mul, self.coefficients, features))
+        return value
 
     def add(self, features: Sequence[float], target: float) -> None:
         """Observe one target."""
-        projected = [
-            sum(p * x for p, x in zip(row, features, strict=True)) for row in self._covariance
-        ]
-        spread = sum(p * x for p, x in zip(projected, features, strict=True))
-        gain = [p / (self._forgetting + spread) for p in projected]
+        projected = [sum(map(mul, row, features)) for row in self._covariance]
+        least = self._forgetting + sum(map(mul, projected, features))
+        gain = [p / least for p in projected]
         bound = _CLIP * self._scale
         surprise = max(-bound, min(bound, target - self.predict(features)))
         self._scale = max(1e-3, self._scale + _SCALE_GAIN * (abs(surprise) - self._scale))
         self.coefficients = [c + g * surprise for c, g in zip(self.coefficients, gain, strict=True)]
+        grow = self._growth(gain, projected)
         self._covariance = [
-            [p - g * q for p, q in zip(row, projected, strict=True)]
+            [(p - g * q) * grow for p, q in zip(row, projected, strict=True)]
             for row, g in zip(self._covariance, gain, strict=True)
         ]
-        self._forget()
         self.count += 1
 
-    def _forget(self) -> None:
+    def _growth(self, gain: list[float], projected: list[float]) -> float:
+        """By how much forgetting lifts the covariance: not at all where that is too much."""
         grow = 1.0 / self._forgetting
-        diagonal = (self._covariance[i][i] for i in range(len(self._variance_max)))
-        if all(v * grow <= most for v, most in zip(diagonal, self._variance_max, strict=True)):
-            self._covariance = [[p * grow for p in row] for row in self._covariance]
+        for index, most in enumerate(self._variance_max):
+            variance = self._covariance[index][index] - gain[index] * projected[index]
+            if variance * grow > most:
+                return 1.0
+        return grow

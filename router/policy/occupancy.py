@@ -57,7 +57,7 @@ class Occupancy:
         self.report: LoadReport | None = None
         self.heard_ns = 0
         self.others = 0  # requests of others, running or waiting
-        self.others_tokens: float = 0  # their prompt tokens still to be prefilled
+        self.others_tokens = 0.0  # their prompt tokens still to be prefilled
         self.mean = 0.0
         self.change_per_ns = 0.0  # how fast `others` changes
         self.slots = 0  # requests that run at once; 0: unknown, taken as no limit

@@ -98,7 +98,7 @@ class Tracked:
         self.is_clear = True  # nothing speaks against sending to it
         self.in_flight = 0
         self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
-        self.tokens_ahead: float = 0  # prompt tokens to be prefilled, own and reported
+        self.tokens_ahead = 0.0  # prompt tokens to be prefilled, own and reported
         self.fresh_until_ns = _EVER  # without any report, own counts are all there is to know
         self.running: dict[str, Flight] = {}  # with one, in the order of their first tokens
         self.expected_tokens = 0.0  # of output, over all in flight
@@ -106,7 +106,7 @@ class Tracked:
         self._usual_tokens = float(_TYPICAL_PROMPT)  # uncached, of a request that is sent here
         self.doubt_per_ns = 0.0
         self.doubt_max_ns = 0.0
-        self.busyness: float = 0  # requests here, own and reported
+        self.busyness = 0.0  # requests here, own and reported
 
     def standing_at(self, now: int) -> tuple[float, float, float]:
         """What is at the endpoint: requests, prompt tokens to be prefilled, and a penalty factor.
@@ -143,8 +143,8 @@ class Tracked:
         hold_ns = self.hold_ns(expected_tokens)
         oldest_ns, newest_ns = hold_ns - hold_ns / slots, 0.0
         if 2 * len(self.running) >= slots:
-            oldest_ns = now - next(iter(self.running.values())).first_ns
-            newest_ns = now - self.last_first_ns
+            oldest_ns = float(now - next(iter(self.running.values())).first_ns)
+            newest_ns = float(now - self.last_first_ns)
         return slot_wait_ns(streams - slots + 1.0, slots, hold_ns, oldest_ns, newest_ns)
 
     def hold_ns(self, expected_tokens: float) -> float:
@@ -186,7 +186,7 @@ class Tracked:
             self.prefix.clear()
         self.prefix.add(report.prefix_added, now)
         self.prefix.remove(report.prefix_removed)
-        self.busyness = self.in_flight + self.occupancy.others
+        self.busyness = float(self.in_flight + self.occupancy.others)
         self.tokens_ahead = self.tokens_ahead - others_tokens + self.occupancy.others_tokens
         self.fresh_until_ns = now + self.occupancy.fresh_ns
         self.settle()

@@ -16,6 +16,7 @@ amount each time, and the time of many steps is a polynomial of the third degree
 every step to a nanosecond; here a run of steps is rounded once, to a picosecond.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,25 +43,23 @@ class MockerRun(Run):
 
     def steps_until(self, duration_ps: int) -> int:
         """The fewest steps that last at least `duration_ps`, and at least one."""
-        low, high = 0, self.steps
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.duration_ps(middle) < duration_ps:
-                low = middle
-            else:
-                high = middle
-        return high
+        # Steps grow longer, so their share of the time is a low guess of their share of the steps.
+        steps = max(1, self.steps * duration_ps // (self.end_ps - self.begun_ps))
+        while (missing_ps := duration_ps - self.duration_ps(steps)) > 0:
+            steps += max(1, missing_ps // self._step_ps(self.steps - 1))
+        return steps
 
     def slow_steps(self, slow_ps: int) -> int:
         """How many of the steps last longer than `slow_ps`; each is as long as the last or more."""
-        low, high = 0, self.steps + 1  # the first slow step is among (low, high]
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.duration_ps(middle) - self.duration_ps(middle - 1) > slow_ps:
-                high = middle
-            else:
-                low = middle
-        return self.steps + 1 - high
+        if self._step_ps(self.steps - 1) <= slow_ps:
+            return 0
+        return self.steps - bisect_right(range(self.steps), slow_ps, key=self._step_ps)
+
+    def _step_ps(self, index: int) -> int:
+        """How long the step after `index` others lasts."""
+        return decode_ps(
+            self.sequences, self.context_tokens + self.sequences * index, self.capacity, 1
+        )
 
 
 @dataclass(frozen=True, slots=True)
