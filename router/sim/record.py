@@ -22,12 +22,12 @@ class TurnRecord:
     end_to_end_ns: int = -1
     cached_tokens: int = 0
     slow_gaps: int = 0  # gaps between tokens above Scenario.slow_gap_ns
-    previous: str = ""  # the endpoint that answered the session's previous turn
+    previous: str = ""  # the endpoint that last answered the session
     usd: float = 0.0  # of metered capacity and egress, over all attempts
     egress_bytes: int = 0  # out of rented sites
     refused: str = ""  # the rule that refused, or what cut the answer off; empty: complete
 
     @property
     def moved(self) -> bool:
-        """Whether the session's previous turn was answered by another endpoint."""
+        """Whether another endpoint had answered the session before."""
         return bool(self.previous) and not self.refused and self.endpoint != self.previous

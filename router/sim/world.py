@@ -145,14 +145,18 @@ class World:
         self._release(router)
 
     def _over(self, record: TurnRecord, session: SimSession) -> None:
-        """A turn is over: the next one follows, unless this one failed."""
+        """A turn is over: the next one follows, also where this one failed, as users go on.
+
+        So every policy is asked the same, and none does better by driving users away.
+        """
         self._on_record(record)
         index = record.turn + 1
-        if record.refused or index == len(session.turns):
+        if index == len(session.turns):
             self._open -= 1
             return
         at_ns = self.clock.now + session.turns[index].think_ns
-        self.clock.at(at_ns, self._turn, session, index, record.endpoint)
+        answered_by = record.previous if record.refused else record.endpoint
+        self.clock.at(at_ns, self._turn, session, index, answered_by)
 
     # -- attempts --------------------------------------------------------------------------------
 

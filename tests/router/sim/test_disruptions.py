@@ -9,7 +9,7 @@ from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
 from router.sim.clock import Clock
 from router.sim.network import Network
-from router.sim.plan import Lend, Link, Partition, Scenario, SimSession, SimTurn
+from router.sim.plan import Lend, Link, Partition, ReplicaFault, Scenario, SimSession, SimTurn
 from router.sim.profile import PS_PER_MS, Profile
 from router.sim.rivals.simple import RoundRobin
 from router.sim.world import World
@@ -92,3 +92,14 @@ def test_bandwidth_and_tail_lengthen_the_way():
     ways = [network.way_ns("far") for _ in range(100)]
     assert min(ways) >= 0
     assert len(set(ways)) > 50
+
+
+def test_a_session_goes_on_after_a_turn_that_failed():
+    """Every policy is asked for the same turns, also by users whom it failed."""
+    lost = ReplicaFault("far/0", 2 * NS_PER_S, 2 * NS_PER_S)
+    turns = (SimTurn(200, 100), SimTurn(400, 20, think_ns=5 * NS_PER_S))
+    records = []
+    world = World(Scenario(LINKS, 16, faults=(lost,)), REPLICAS[2:], [RoundRobin()], records.append)
+    world.run([SimSession("s", NS_PER_S, turns)])
+    assert [bool(record.refused) for record in records] == [True, False]
+    assert records[1].previous == ""
