@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.chaos import overload, table
 from benchmarks.chaos.faults import COUNTING_ONLY, MATRIX, QUICK, Fault
@@ -16,6 +17,7 @@ from benchmarks.chaos.leftovers import baseline, leftovers
 from benchmarks.chaos.load import Size
 from benchmarks.chaos.measure import Result, measure
 from benchmarks.chaos.opening import engine_scene, ray_scene
+from benchmarks.chaos.rivals.contest import contest, show
 from benchmarks.chaos.scene import Scene
 from benchmarks.chaos.stream import Question, Seen, listen
 from benchmarks.report import write_json
@@ -51,8 +53,13 @@ def main() -> int:
         f"{sum(one.streams for one in results)} streams and"
         f" {sum(one.probes for one in results)} probes in {time.monotonic() - started_s:.0f} s"
     )
+    found: dict[str, Any] = {"faults": [asdict(one) for one in results], "missed": missed}
+    if options.rivals is not None:
+        rows, missing = asyncio.run(contest(options.rivals))
+        show(rows, missing)
+        found |= {"rivals": [asdict(row) for row in rows], "missing": missing}
     if options.out is not None:
-        write_json(options.out, {"faults": [asdict(one) for one in results], "missed": missed})
+        write_json(options.out, found)
     return 1 if missed else 0
 
 
@@ -111,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plain", action="store_true", help="engines that count, without Ray")
     parser.add_argument("--quick", action="store_true", help="two minutes: --plain, fewer faults")
     parser.add_argument("--only", nargs="*", default=[], help="faults whose names have these words")
+    parser.add_argument(
+        "--rivals", type=Path, metavar="DIR", help="afterwards the rivals, whose programs are here"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seeds prompts and lengths")
     parser.add_argument("--out", type=Path, help="write the result as JSON here")
     return parser

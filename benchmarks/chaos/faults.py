@@ -5,14 +5,11 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-import grpc.aio
-
 from benchmarks.chaos.clients import misbehave
 from benchmarks.chaos.liar import Lie
 from benchmarks.chaos.poison import send_poison
 from benchmarks.chaos.relay import Link
 from benchmarks.chaos.scene import FAR, Scene, signal_all
-from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 
 Act = Callable[[Scene], Awaitable[None]]
 
@@ -34,6 +31,7 @@ class Fault:
     prepare: Act = nothing  # before there is any load
     clean: Act = nothing  # when there is none any more
     hold_s: float = 3.0
+    fill: bool = False  # the streams that are struck begin at the far site
     is_dead: bool = False  # no new request should go to the struck site between strike and heal
     pause_p99_max_s: float | None = None  # what is aimed at for resumed streams
 
@@ -108,13 +106,11 @@ async def _perfect_link(scene: Scene) -> None:
 
 async def _drain(scene: Scene) -> None:
     scene.struck = scene.far
-    async with grpc.aio.insecure_channel(scene.router.address) as channel:
-        await fleet_pb2_grpc.FleetStub(channel).Drain(fleet_pb2.DrainRequest(site=FAR))
+    await scene.set_drained(FAR, drained=True)
 
 
 async def _undrain(scene: Scene) -> None:
-    async with grpc.aio.insecure_channel(scene.router.address) as channel:
-        await fleet_pb2_grpc.FleetStub(channel).Undrain(fleet_pb2.UndrainRequest(site=FAR))
+    await scene.set_drained(FAR, drained=False)
 
 
 async def _end_lies(scene: Scene) -> None:
@@ -174,15 +170,16 @@ LINK_STALLS = Fault(
     hold_s=5.0,
     is_dead=True,
     pause_p99_max_s=STALLED_PAUSE_MAX_S,
+    fill=True,
 )
 LINK_HALF_OPEN = Fault(
-    "link half open", _half_open_link, pause_p99_max_s=STALLED_PAUSE_MAX_S, hold_s=5.0
+    "link half open", _half_open_link, pause_p99_max_s=STALLED_PAUSE_MAX_S, hold_s=5.0, fill=True
 )
-LINK_RESET = Fault("link reset", _reset_link, pause_p99_max_s=KILLED_PAUSE_MAX_S)
-LINK_CUT = Fault("link cut (FIN)", _cut_link, pause_p99_max_s=KILLED_PAUSE_MAX_S)
-LINK_SLOW = Fault("link slow", _slow_link, _perfect_link)
-LINK_LOSSY = Fault("link lossy", _lossy_link, _perfect_link)
-DRAIN = Fault("site drained", _drain, _undrain, is_dead=True)
+LINK_RESET = Fault("link reset", _reset_link, pause_p99_max_s=KILLED_PAUSE_MAX_S, fill=True)
+LINK_CUT = Fault("link cut (FIN)", _cut_link, pause_p99_max_s=KILLED_PAUSE_MAX_S, fill=True)
+LINK_SLOW = Fault("link slow", _slow_link, _perfect_link, fill=True)
+LINK_LOSSY = Fault("link lossy", _lossy_link, _perfect_link, fill=True)
+DRAIN = Fault("site drained", _drain, _undrain, is_dead=True, fill=True)
 ROUTER_TERMINATED = Fault("router replaced (SIGTERM)", _terminate_router)
 ROUTER_KILLED = Fault("router killed (SIGKILL)", _kill_router)
 POISON = Fault("poison request", send_poison, _mend_all)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.load import Ask, Size, load
-from benchmarks.chaos.scene import Scene
+from benchmarks.chaos.scene import NEAR, Scene
 from benchmarks.chaos.stream import Seen
 from benchmarks.serving.summary import quantile
 
@@ -50,8 +50,10 @@ async def measure(fault: Fault, scene: Scene, ask: Ask, size: Size, rng: random.
     """Prepare, load, strike, hold, heal, and hear every stream out."""
     await fault.prepare(scene)
     await scene.until_healthy()
+    if fault.fill:
+        await scene.set_drained(NEAR, drained=True)
     async with load(ask, size, rng, recites=scene.recites) as heard:
-        await asyncio.sleep(WARM_S)
+        await _warm(fault, scene)
         struck_s = time.monotonic()
         await fault.strike(scene)
         await asyncio.sleep(fault.hold_s)
@@ -67,6 +69,16 @@ async def measure(fault: Fault, scene: Scene, ask: Ask, size: Size, rng: random.
     scene.notes.clear()
     scene.broken.clear()
     return found
+
+
+async def _warm(fault: Fault, scene: Scene) -> None:
+    """Until streams are well under way, where they are to be struck."""
+    if fault.fill:
+        await asyncio.sleep(WARM_S / 2)
+        await scene.set_drained(NEAR, drained=False)
+        await asyncio.sleep(WARM_S / 2)
+    else:
+        await asyncio.sleep(WARM_S)
 
 
 def _result(

@@ -127,6 +127,15 @@ class Scene:
         site = max((self.near, self.far), key=lambda one: sum(places[one.name]))
         return site, places[site.name].index(max(places[site.name]))
 
+    async def set_drained(self, site: str, *, drained: bool) -> None:
+        """Drain a site, or let it serve again."""
+        async with grpc.aio.insecure_channel(self.router.address) as channel:
+            fleet = fleet_pb2_grpc.FleetStub(channel)
+            if drained:
+                await fleet.Drain(fleet_pb2.DrainRequest(site=site))
+            else:
+                await fleet.Undrain(fleet_pb2.UndrainRequest(site=site))
+
     async def mend(self, site: ChaosSite) -> None:
         """Have a site serve again, and the relays lead to it."""
         await asyncio.to_thread(site.mend)

@@ -1,0 +1,1 @@
+"""The same kill and the same hang behind other routers, in the same run, for the record."""
