@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import itertools
 import random
 import sys
 import time
@@ -19,14 +18,12 @@ from benchmarks.chaos.measure import Result, measure
 from benchmarks.chaos.opening import engine_scene, ray_scene
 from benchmarks.chaos.rivals.contest import contest, show
 from benchmarks.chaos.scene import Scene
-from benchmarks.chaos.stream import Question, Seen, listen
 from benchmarks.report import write_json
 from spillway.local.errors import LocalError
 from spillway.local.foreground import sigterm_as_interrupt
 from spillway.local.reporter import reporter_for_terminal
 from spillway.local.two_sites import built_in_model, fake_engine
 
-DEADLINE_S = 60.0  # of one stream
 ITL_S = 0.01  # of engines that count
 FULL = Size()
 SHORT = Size(streams=16, tokens_min=100, tokens_max=250)
@@ -96,16 +93,11 @@ async def _all(
     faults: Sequence[Fault], scene: Scene, size: Size, rng: random.Random
 ) -> list[Result]:
     """One fault after the other, each on a scene that is whole."""
-    channels = itertools.cycle(scene.channels)
-
-    async def ask(question: Question) -> Seen:
-        return await listen(next(channels), question, DEADLINE_S)
-
     results: list[Result] = []
     before = baseline(scene)
     for fault in faults:
         _say(f"{fault.name}")
-        result = await measure(fault, scene, ask, size, rng)
+        result = await measure(fault, scene, size, rng)
         results.append(replace(result, left=await leftovers(scene, before)))
         if scene.router.runs and scene.router.pid != before.pid:
             before = baseline(scene)

@@ -127,6 +127,17 @@ def _lying(lie: Lie) -> Fault:
     return Fault(f"load reports {lie.value}", nothing, prepare=prepare, clean=_end_lies)
 
 
+async def _open_spare(scene: Scene) -> None:
+    scene.spare = await asyncio.to_thread(scene.open_router, "spare")
+    await asyncio.to_thread(scene.spare.wait_until_listening)
+
+
+async def _close_spare(scene: Scene) -> None:
+    if scene.spare is not None:
+        await asyncio.to_thread(scene.spare.stop)
+        scene.spare = None
+
+
 async def _replace_router(scene: Scene, number: signal.Signals) -> None:
     scene.router.end(number)
     await asyncio.to_thread(scene.router.wait_until_ended)
@@ -180,8 +191,14 @@ LINK_CUT = Fault("link cut (FIN)", _cut_link, pause_p99_max_s=KILLED_PAUSE_MAX_S
 LINK_SLOW = Fault("link slow", _slow_link, _perfect_link, fill=True)
 LINK_LOSSY = Fault("link lossy", _lossy_link, _perfect_link, fill=True)
 DRAIN = Fault("site drained", _drain, _undrain, is_dead=True, fill=True)
-ROUTER_TERMINATED = Fault("router replaced (SIGTERM)", _terminate_router)
-ROUTER_KILLED = Fault("router killed (SIGKILL)", _kill_router)
+ROUTER_TERMINATED = Fault(
+    "router replaced (SIGTERM)",
+    _terminate_router,
+    prepare=_open_spare,
+    clean=_close_spare,
+    pause_p99_max_s=KILLED_PAUSE_MAX_S,
+)
+ROUTER_KILLED = replace(ROUTER_TERMINATED, name="router killed (SIGKILL)", strike=_kill_router)
 POISON = Fault("poison request", send_poison, _mend_all)
 CLIENTS = Fault("clients slow, leaving, vanished", misbehave, hold_s=1.0)
 REPORTS = tuple(_lying(lie) for lie in Lie)

@@ -43,6 +43,7 @@ class Liar(grpc.GenericRpcHandler):
         self._server.add_generic_rpc_handlers((self,))
         self._history: deque[tuple[float, load_pb2.LoadReport]] = deque(maxlen=HISTORY_MAX)
         self._frozen = load_pb2.LoadReport()
+        self._identity = load_pb2.Identity()
         self._sequence = itertools.count(1)
         self._hearing: asyncio.Task[None] | None = None
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -87,6 +88,8 @@ class Liar(grpc.GenericRpcHandler):
             call = load_pb2_grpc.LoadStub(self._channel).Watch(load_pb2.WatchLoadRequest())
             with contextlib.suppress(grpc.aio.AioRpcError):
                 async for report in call:
+                    if report.HasField("identity"):  # in the first report alone
+                        self._identity = report.identity
                     self._history.append((time.monotonic(), report))
             await asyncio.sleep(INTERVAL_S)
 
@@ -96,6 +99,7 @@ class Liar(grpc.GenericRpcHandler):
                 told = load_pb2.LoadReport()
                 told.CopyFrom(self._told())
                 told.ClearField("prefix")
+                told.identity.CopyFrom(self._identity)
                 told.sequence = next(self._sequence)
                 yield told.SerializeToString()
             await asyncio.sleep(INTERVAL_S)

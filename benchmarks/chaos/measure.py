@@ -1,18 +1,22 @@
 """One fault under load, from a healthy scene to a clean one: what the clients saw of it."""
 
 import asyncio
+import contextlib
+import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.load import Ask, Size, load
 from benchmarks.chaos.scene import NEAR, Scene
-from benchmarks.chaos.stream import Seen
+from benchmarks.chaos.stream import Seen, listen, listen_with
 from benchmarks.serving.summary import quantile
+from spillway.client import Client
 
+DEADLINE_S = 60.0  # of one stream
 WARM_S = 2.0  # streams are well under way on both sites
 AFTER_S = 1.5  # load goes on for so long after the heal
 
@@ -46,13 +50,27 @@ class Result:
         return not (self.lost or self.repeated or self.wrong)
 
 
-async def measure(fault: Fault, scene: Scene, ask: Ask, size: Size, rng: random.Random) -> Result:
+@contextlib.asynccontextmanager
+async def _asking(scene: Scene) -> AsyncIterator[Ask]:
+    """How questions are asked: plainly, or with the client library where there are two routers."""
+    if scene.spare is None:
+        channels = itertools.cycle(scene.channels)
+        yield lambda question: listen(next(channels), question, DEADLINE_S)
+        return
+    async with Client((scene.router.address, scene.spare.address)) as client:
+        yield lambda question: listen_with(client, question, DEADLINE_S)
+
+
+async def measure(fault: Fault, scene: Scene, size: Size, rng: random.Random) -> Result:
     """Prepare, load, strike, hold, heal, and hear every stream out."""
     await fault.prepare(scene)
     await scene.until_healthy()
     if fault.fill:
         await scene.set_drained(NEAR, drained=True)
-    async with load(ask, size, rng, recites=scene.recites) as heard:
+    async with (
+        _asking(scene) as ask,
+        load(ask, size, rng, recites=scene.recites) as heard,
+    ):
         await _warm(fault, scene)
         struck_s = time.monotonic()
         await fault.strike(scene)

@@ -92,7 +92,11 @@ async def _scene(
         relay = await stack.enter_async_context(Relay(far.addresses()[0]))
         liar = await stack.enter_async_context(Liar(far.addresses()[0]))
         access = (near_access, SiteAccess(FAR, endpoints=(relay.address,)))
-        router = RouterProcess(fleet, access, folder / "router")
+
+        def open_router(name: str) -> RouterProcess:
+            return RouterProcess(fleet, access, folder / name)
+
+        router = open_router("router")
         stack.push_async_callback(asyncio.to_thread, router.stop)
         channels = [
             await stack.enter_async_context(
@@ -100,7 +104,17 @@ async def _scene(
             )
             for _ in range(CONNECTIONS)
         ]
-        replicas = len(near.addresses()) + len(far.addresses())
-        scene = Scene(near, far, relay, door, liar, router, channels, recites, replicas)
+        scene = Scene(
+            near=near,
+            far=far,
+            relay=relay,
+            door=door,
+            liar=liar,
+            router=router,
+            open_router=open_router,
+            channels=channels,
+            recites=recites,
+            replicas=len(near.addresses()) + len(far.addresses()),
+        )
         await scene.until_healthy()
         yield scene

@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+import grpc
+
 from benchmarks.dataplane.process import resident_bytes
 from router.live.settings import RouterSettings, SiteAccess
 from router.policy.fleet import Fleet
@@ -16,6 +18,7 @@ from spillway.local.ports import take_block
 from spillway.local.ray_head import HOST
 from spillway.local.router import FLEET_FILE_NAME, METRICS_PORT, ROUTER_PORT
 
+START_DEADLINE_S = 60.0  # 2 s on an idle machine
 GRACE_S = 20.0  # SIGTERM lets open streams finish; see drain_timeout_s
 DRAIN_TIMEOUT_S = 2.0  # short, so that streams of a router that is replaced have to move
 
@@ -50,6 +53,11 @@ class RouterProcess:
     def output(self) -> str:
         """The last of what it printed."""
         return self._kept.output
+
+    def wait_until_listening(self) -> None:
+        """Wait until it can be asked. Raises grpc.FutureTimeoutError where it never can."""
+        with grpc.insecure_channel(self.address) as channel:
+            grpc.channel_ready_future(channel).result(START_DEADLINE_S)
 
     def files_open(self) -> int:
         """File descriptors it has open."""

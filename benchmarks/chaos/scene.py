@@ -77,9 +77,11 @@ class Scene:
     door: Relay | None  # in front of near's dashboard, whose port changes with its cluster
     liar: Liar
     router: RouterProcess
+    open_router: Callable[[str], RouterProcess]  # another one, by its name
     channels: Sequence[grpc.aio.Channel]
     recites: bool  # the engines know the passage
     replicas: int
+    spare: RouterProcess | None = None  # a second router, where a fault wants one
     struck: ChaosSite | None = None  # by what is going on
     notes: list[str] = field(default_factory=list)  # what a fault has to say of itself
     broken: list[str] = field(default_factory=list)  # what it found that must not be

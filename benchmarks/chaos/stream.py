@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 
 from benchmarks.chaos.difference import Difference, difference
+from spillway.client import Client, SpillwayError
 from spillway.client.errors import error_of
 from wire.vllm import inference_pb2 as pb
 
@@ -77,12 +78,17 @@ class Seen:
     def hear(self, raw: bytes) -> None:
         """One message of the answer."""
         outputs = pb.GenerateResponse.FromString(raw).outputs
-        if outputs.num_tokens or outputs.text:
-            self.arrived_s.append(time.monotonic())
-        self.token_ids += outputs.token_ids
-        self.text += outputs.text
+        self.take(outputs.token_ids, outputs.text)
         if outputs.HasField("finish_info"):
             self.counted = outputs.finish_info.num_output_tokens
+
+    def take(self, token_ids: Iterable[int], text: str) -> None:
+        """Tokens came."""
+        before = len(self.token_ids)
+        self.token_ids += token_ids
+        self.text += text
+        if text or len(self.token_ids) > before:
+            self.arrived_s.append(time.monotonic())
 
     def end(self, code: grpc.StatusCode, detail: str, trailers: Iterable[Any]) -> None:
         """The status and the trailers came."""
@@ -106,6 +112,34 @@ def request_for(question: Question) -> bytes:
         response=pb.ResponseOptions(output_text=True, output_token_ids=True),
         session_id=uuid.uuid4().hex,
     ).SerializeToString()
+
+
+async def listen_with(client: Client, question: Question, deadline_s: float) -> Seen:
+    """The same through the client library, which goes on when a router dies."""
+    seen = Seen(question, time.monotonic())
+    stream = client.stream(
+        question.prompt,
+        temperature=0.0,
+        max_new_tokens=len(question.wanted),
+        ignore_eos=True,
+        output_token_ids=True,
+        session=uuid.uuid4().hex,
+        deadline_s=deadline_s,
+    )
+    try:
+        async with stream:
+            async for chunk in stream:
+                seen.take(chunk.token_ids, chunk.text)
+                if chunk.finish is not None:
+                    seen.counted = chunk.finish.num_output_tokens
+        ending = stream.ending
+    except SpillwayError as error:
+        seen.status, seen.detail, ending = error.code.name, str(error)[:300], error.ending
+    seen.ended_s = time.monotonic()
+    if ending is not None:
+        seen.endpoint, seen.attempts = ending.site, ending.attempts
+        seen.resumed = ending.resumed
+    return seen
 
 
 async def listen(channel: grpc.aio.Channel, question: Question, deadline_s: float) -> Seen:

@@ -1,0 +1,73 @@
+"""A replica behind a liar serves as before; only its load reports are not true."""
+
+import asyncio
+import contextlib
+
+import grpc
+import pytest
+
+from benchmarks.chaos.liar import Liar, Lie
+from tests.router.live.conftest import address, ask, engine
+from wire.spillway.v1 import load_pb2, load_pb2_grpc
+from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2_grpc
+
+
+@contextlib.asynccontextmanager
+async def lied_about(**settings):
+    async with (
+        engine(**settings) as server,
+        Liar(address(server)) as liar,
+        grpc.aio.insecure_channel(liar.address) as channel,
+    ):
+        yield liar, channel
+
+
+async def report_where(channel, condition):
+    """The first report for which a condition holds."""
+    call = load_pb2_grpc.LoadStub(channel).Watch(load_pb2.WatchLoadRequest())
+    try:
+        async with asyncio.timeout(5):
+            async for report in call:
+                if condition(report):
+                    return report
+    finally:
+        call.cancel()
+
+
+@pytest.fixture
+async def busy():
+    """A liar in front of an engine with one request in it."""
+    async with lied_about(itl_s=0.05) as (liar, channel):
+        call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(ask(max_new_tokens=500))
+        await call.read()
+        yield liar, channel
+        call.cancel()
+
+
+async def test_answers_and_statuses_pass_through():
+    """Streams, single answers, and refusals with their details."""
+    async with lied_about(itl_s=0) as (_, channel):
+        inference = inference_pb2_grpc.InferenceStub(channel)
+        texts = [chunk.outputs.text async for chunk in inference.GenerateStream(ask())]
+        assert "".join(texts) == " 8 9 "
+        control = control_pb2_grpc.ControlStub(channel)
+        assert (await control.GetModelInfo(control_pb2.GetModelInfoRequest())).model_id == "fake"
+        with pytest.raises(grpc.aio.AioRpcError, match="max_new_tokens"):
+            await inference.Generate(ask(max_new_tokens=10**6))
+
+
+async def test_an_empty_report_hides_what_runs(busy):
+    """Nothing runs, it says; its numbers grow as if it were fresh."""
+    liar, channel = busy
+    liar.tell(Lie.EMPTY)
+    first = await report_where(channel, lambda report: report.generated_tokens > 0)
+    second = await report_where(channel, lambda report: report.sequence > first.sequence)
+    assert first.running_requests == second.running_requests == 0
+    assert first.identity.weights_digest == second.identity.weights_digest != ""
+
+
+async def test_a_late_report_is_of_another_time(busy):
+    """What was true at the start, when nothing ran yet."""
+    liar, channel = busy
+    liar.tell(Lie.LATE)
+    assert (await report_where(channel, lambda _: True)).running_requests == 0
