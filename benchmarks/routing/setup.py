@@ -34,7 +34,6 @@ class Setup:
     world: Scenario
     sessions: Callable[[], Iterator[SimSession]]
     routers: int = 1
-    usd_scale: float = 1.0  # dollars of the demand as it was, for a dollar of the scaled load
 
 
 def simulated(sessions: Iterable[Session]) -> Iterator[SimSession]:

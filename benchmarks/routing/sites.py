@@ -24,19 +24,12 @@ EGRESS_USD_PER_GIB = 0.05
 HOME = Site("home", SiteKind.HOME)
 
 
-def rented(
-    name: str,
-    usd_per_hour: float,
-    *,
-    committed: int = 0,
-    budget_usd_per_hour: float | None = None,
-) -> Site:
+def rented(name: str, usd_per_hour: float, *, committed: int = 0) -> Site:
     """A rented site; of its replicas so many are committed, the others are paid while they work."""
     price = Price(
         committed_replicas=committed,
         metered_usd_per_replica_hour=usd_per_hour,
         egress_usd_per_gib=EGRESS_USD_PER_GIB,
-        budget_usd_per_hour=budget_usd_per_hour,
     )
     return Site(name, SiteKind.RENTED, price=price)
 

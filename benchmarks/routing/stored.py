@@ -46,7 +46,7 @@ def read(path: Path, setup: Setup, options: Options) -> list[Result]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    if found["setup"] != fingerprint(setup, options):
+    if found.get("setup") != fingerprint(setup, options):
         return []
     return [_result(one) for one in found["policies"].values()]
 
