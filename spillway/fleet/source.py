@@ -87,6 +87,10 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that a parser of YAML 1.1, or this one, would take for something else."""
+
+
 for _tag, _pattern, _first in (
     (_NULL, r"(?:null|~|)", ["n", "~", ""]),
     (_BOOL, r"(?:true|false)", ["t", "f"]),
@@ -99,6 +103,13 @@ for _tag, _pattern, _first in (
     (_FLOAT, r"[-+]?\.(?:inf|nan)", list("-+.")),
 ):
     _Loader.add_implicit_resolver(_tag, re.compile(rf"^{_pattern}$"), _first)
+    _Dumper.add_implicit_resolver(_tag, re.compile(rf"^{_pattern}$"), _first)
+
+
+def dump(value: Any) -> str:
+    """The YAML text that `parse` reads as this value of mappings, lists and scalars."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _compose(text: str, file: str) -> Node:

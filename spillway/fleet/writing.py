@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from router.live.settings import SiteAccess
 from router.policy.fleet import Price, Site
 from spillway.fleet.quantity import USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH
 from spillway.fleet.section import written
+from spillway.fleet.source import dump
 from spillway.fleet.values import APPLICATION, Deployment, FleetFile
 
 
@@ -30,7 +29,7 @@ def write(file: FleetFile) -> str:
         "limits": written(file.fleet.limits),
         "router": written(file.router),
     }
-    return yaml.safe_dump(_filled(**content), sort_keys=False, allow_unicode=True)
+    return dump(_filled(**content))
 
 
 def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from router.live.settings import DecisionLog, RouterSettings, SiteAccess
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from spillway.fleet import Deployment, FleetError, FleetFile, Model, Problem, read, write
+from spillway.fleet.source import dump, parse
 
 EXAMPLE = (Path(__file__).parents[3] / "deploy" / "fleet.example.yaml").read_bytes()
 WORDS = sorted({word.strip(":#-,.") for word in EXAMPLE.decode().split()} | {"", "null", "!!int"})
@@ -113,6 +114,13 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
     router = RouterSettings("h:1", draw(st.none() | st.just("h:2")), log, draw(seconds))
     fleet = Fleet(tuple(sites), slo_classes, draw(st.sampled_from(classes)), limits)
     return FleetFile(fleet, tuple(access), router, models, tuple(deployments))
+
+
+@given(st.sampled_from(["08", "1e5", "0o7", "yes", "null", "~", "1_0", ".5", "-"]) | st.text())
+def test_text_stays_text(text):
+    """Whatever a parser of YAML 1.1 or 1.2 might take it for."""
+    printable = "".join(character for character in text if character.isprintable())
+    assert parse(dump({"key": printable}).encode(), "fleet.yaml").value == {"key": printable}
 
 
 @settings(max_examples=25)
