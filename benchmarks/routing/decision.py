@@ -1,10 +1,13 @@
 """What one decision costs in time, and an idle session in memory.
 
     python -m benchmarks.routing.decision [--decisions N] [--out FILE]
+    python -m benchmarks.compiled benchmarks.routing.decision ...
 
 The core is driven through its own entry points: each request is decided, gets its first token and
 ends. Sessions return, prompts have hashed prefixes, endpoints hold four requests of this router and
-two of others, which come and go, and report every 100 ms; a tenth of them has no free slot.
+two of others, which come and go, and report every 100 ms; a tenth of them has no free slot. 4,096
+endpoints are arranged as sites of replicas: one router over 16 gateways, each over 256; a decision
+is then both routers' together.
 """
 
 import argparse
@@ -27,6 +30,8 @@ from router.policy.request import Request
 from router.policy.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
 _ENDPOINTS = (8, 64, 256)
+_SITES, _REPLICAS = 16, 256
+AIMS_US = {8: 30, 256: 150, _SITES * _REPLICAS: 300}  # of one decision, in the median
 _SESSIONS = 1_000
 _IN_FLIGHT = 4  # per endpoint
 _SLOTS = 8
@@ -136,6 +141,39 @@ def _time(endpoints: int, decisions: int) -> list[Timing]:
     return [_timing(what, endpoints, values) for what, values in spans.items()]
 
 
+def _time_two_levels(decisions: int) -> Timing:
+    """A request is decided by the fleet's router, and again by the gateway it chose."""
+    rng, now = random.Random(1), NS_PER_S
+    top, gateways = _core(_SITES), [_core(_REPLICAS) for _ in range(_SITES)]
+    site_of = {f"endpoint-{index}": index for index in range(_SITES)}
+    own = [{f"endpoint-{index}": 0 for index in range(_REPLICAS)} for _ in range(_SITES)]
+    open_requests: list[tuple[Send, Send]] = []
+    spans = []
+    for number in range(decisions + _SESSIONS):
+        now += NS_PER_MS
+        if number % 100 == 0:
+            for gateway, counts in zip(gateways, own, strict=True):
+                _report(gateway, number // 100, counts, now)
+        request = _request(number)
+        start = time.perf_counter_ns()
+        chosen = top.on_request(request, now, rng)
+        if not isinstance(chosen, Send):
+            continue
+        site = site_of[chosen.endpoint]
+        placed = gateways[site].on_request(request, now, rng)
+        spans.append(time.perf_counter_ns() - start)
+        if isinstance(placed, Send):
+            own[site][placed.endpoint] += 1
+            open_requests.append((chosen, placed))
+        if len(open_requests) > _IN_FLIGHT * _SITES * 2:
+            ending, inner = open_requests.pop(0)
+            site = site_of[ending.endpoint]
+            _finish(top, ending, now, rng)
+            _finish(gateways[site], inner, now, rng)
+            own[site][inner.endpoint] -= 1
+    return _timing("on_request, both", _SITES * _REPLICAS, spans[_SESSIONS:])
+
+
 def _timing(what: str, endpoints: int, spans: list[int]) -> Timing:
     ordered = sorted(spans)
 
@@ -168,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
     options = parser.parse_args(arguments)
     timings = [timing for count in _ENDPOINTS for timing in _time(count, options.decisions)]
+    timings.append(_time_two_levels(options.decisions))
     held = _bytes_of_idle_sessions()
     report.print_table(
         "What the core costs, in microseconds",
@@ -176,7 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             (t.what, str(t.endpoints), f"{t.least_us:.1f}", f"{t.p50_us:.1f}", f"{t.p99_us:.1f}")
             for t in timings
         ],
-        note=f"{_SESSIONS} idle sessions and their prefixes hold {held / 1e6:.2f} MB",
+        note=f"{_SESSIONS} idle sessions and their prefixes hold {held / 1e6:.2f} MB; aims: "
+        + ", ".join(f"{aim} us at {count:,}" for count, aim in AIMS_US.items()),
     )
     if options.out:
         figures = {
