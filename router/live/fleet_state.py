@@ -11,6 +11,7 @@ from router.policy.decision import Decision, Refuse, Wait
 from router.policy.fleet import SiteKind
 from router.policy.request import Request
 from router.policy.snapshot import EndpointSnapshot, FleetSnapshot, Health, SiteSnapshot
+from router.policy.trouble import Trouble
 from router.policy.units import seconds
 from wire.spillway.v1 import fleet_pb2 as pb
 
@@ -19,6 +20,12 @@ _HEALTH = {
     Health.UP: pb.EndpointState.UP,
     Health.SUSPECT: pb.EndpointState.SUSPECT,
     Health.DOWN: pb.EndpointState.DOWN,
+}
+_TROUBLE = {
+    Trouble.NONE: pb.SiteState.TROUBLE_NONE,
+    Trouble.ENDPOINTS: pb.SiteState.ENDPOINTS,
+    Trouble.LINK: pb.SiteState.LINK,
+    Trouble.SITE: pb.SiteState.SITE,
 }
 
 
@@ -36,6 +43,7 @@ def fleet_state(
         sessions=snapshot.sessions,
         open_streams=snapshot.open_streams,
         refused=snapshot.refused,
+        resumed=snapshot.resumed,
     )
 
 
@@ -87,6 +95,7 @@ def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles) -> pb.SiteSt
         itl_s_p50=seconds(latency.itl_ns_p50),
         itl_s_p99=seconds(latency.itl_ns_p99),
         overflow_turns=site.overflow_turns,
+        trouble=_TROUBLE[site.trouble],
     )
 
 

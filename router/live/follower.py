@@ -184,7 +184,8 @@ class Follower:
         connected = self._known.is_set() and self._serving and self._unanswered < _UNANSWERED_MAX
         if connected != self.connected:
             self.connected = connected
-            self._tell(ConnectionChanged(self._name, connected))
+            silent = not connected and self._known.is_set() and self._serving
+            self._tell(ConnectionChanged(self._name, connected, silent))
 
     def _tell(self, happening: Happening) -> None:
         # A task that is being cancelled may take one more step, and an endpoint that was gone

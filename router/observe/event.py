@@ -47,6 +47,7 @@ class ConnectionChanged:
 
     endpoint: str
     connected: bool
+    silent: bool = False  # lost because nothing came any more
 
 
 @dataclass(frozen=True, slots=True)

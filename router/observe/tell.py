@@ -39,8 +39,8 @@ def tell(  # noqa: C901 - one case for each method of the core
             core.on_load(report, now_ns)
         case RoundTripMeasured(endpoint, rtt_ns):
             core.on_rtt(endpoint, rtt_ns, now_ns)
-        case ConnectionChanged(endpoint, connected):
-            core.on_connection(endpoint, connected, now_ns)
+        case ConnectionChanged(endpoint, connected, silent):
+            core.on_connection(endpoint, connected, now_ns, silent=silent)
         case EndpointUp(listed):
             core.on_endpoint_up(listed, now_ns)
         case EndpointGone(name):

@@ -61,14 +61,17 @@ class RouterCore:
         _ = now
         self._registry.down(name)
 
-    def on_connection(self, endpoint: str, connected: bool, now: int) -> None:
+    def on_connection(
+        self, endpoint: str, connected: bool, now: int, *, silent: bool = False
+    ) -> None:
         """The connection to an endpoint was lost or made.
 
         Without one it gets no requests; back after a loss, it is probed by one before the rest.
+        `silent` tells that it was lost by silence, and not by anybody's doing.
         """
         tracked = self._registry.by_name.get(endpoint)
         if tracked is not None:
-            tracked.on_connection(connected, now)
+            tracked.on_connection(connected, now, silent=silent)
             self._stirred = True
 
     def on_rtt(self, endpoint: str, rtt_ns: int, now: int) -> None:

@@ -1,6 +1,6 @@
 """The state of the fleet as frozen values: what Fleet.Watch, the metrics and `status` show."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -9,6 +9,7 @@ from router.policy.load import LoadReport
 from router.policy.sessions import Sessions
 from router.policy.site_state import SiteState
 from router.policy.tracked import Tracked
+from router.policy.trouble import Trouble, trouble_of
 
 
 class Health(Enum):
@@ -53,6 +54,7 @@ class SiteSnapshot:
     turns: int  # requests sent, retries included
     output_tokens: int
     failures: int
+    trouble: Trouble
     overflow_turns: int  # turns that came here because home was predicted to miss
     spend_usd: float  # on metered capacity and egress
 
@@ -71,7 +73,7 @@ class FleetSnapshot:
 
 
 def snapshot_site(
-    site: SiteState, endpoints: Iterable[Tracked], sessions: Sessions, now: int
+    site: SiteState, endpoints: Sequence[Tracked], sessions: Sessions, now: int
 ) -> SiteSnapshot:
     """The state of one site with these endpoints."""
     states = tuple(_snapshot_endpoint(tracked, now) for tracked in endpoints)
@@ -85,6 +87,7 @@ def snapshot_site(
         turns=site.turns,
         output_tokens=site.output_tokens,
         failures=site.failures,
+        trouble=trouble_of(endpoints),
         overflow_turns=site.overflow_turns,
         spend_usd=site.spend.spent_usd(now),
     )

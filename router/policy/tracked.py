@@ -62,6 +62,7 @@ class Tracked:
         "is_clear",
         "last_first_ns",
         "liveness",
+        "lost_silently",
         "name",
         "occupancy",
         "pending",
@@ -85,6 +86,7 @@ class Tracked:
         self.endpoint = endpoint
         self.site = site
         self.connected = True
+        self.lost_silently = False  # no answer, where others are refused or reset
         self._was_connected = False
         self._full_pause_ns = limits.retry_after_min_ns
         self.gone = False
@@ -258,7 +260,7 @@ class Tracked:
         self._tell_breaker(flight, ended, now)
         self.settle()
 
-    def on_connection(self, connected: bool, now: int) -> None:
+    def on_connection(self, connected: bool, now: int, *, silent: bool = False) -> None:
         """The connection was lost or made; only a connection that was made before can be lost."""
         if connected:
             if self._was_connected and not self.connected:
@@ -267,6 +269,7 @@ class Tracked:
         else:
             self.liveness.on_lost()
         self.connected = connected
+        self.lost_silently = silent and not connected
         self.settle()
 
     @property

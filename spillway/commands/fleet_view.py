@@ -31,7 +31,7 @@ def _site_row(site: "SiteState") -> tuple[str, ...]:
     return (
         site.name,
         site.Kind.Name(site.kind).lower(),
-        "draining" if site.draining else "up" if up else "down",
+        "draining" if site.draining else "up" if up else _trouble(site),
         f"{up}/{len(site.endpoints)}",
         str(site.sessions),
         str(site.open_streams),
@@ -46,6 +46,11 @@ def _site_row(site: "SiteState") -> tuple[str, ...]:
         f"{site.prefix_hit_tokens / queried:.0%}" if queried else "-",
         f"{site.cost_usd:.4f} USD",
     )
+
+
+def _trouble(site: "SiteState") -> str:
+    """Why no endpoint of a site takes requests, in a word."""
+    return "unreachable" if site.trouble == site.LINK else "down"
 
 
 def _endpoint_row(endpoint: "EndpointState") -> tuple[str, ...]:

@@ -69,7 +69,7 @@ async def test_when_a_link_carries_again_nothing_is_left_behind():
         running = asyncio.create_task(answers(routed, 3, 200))
         await until(lambda: far.replica.in_flight == 3)
         relay.stall()
-        await routed.until_up(1)
+        await routed.state_where(lambda state: state.sites[0].trouble == state.sites[0].LINK)
         begun_s = time.monotonic()
         ((text, resumed),) = await answers(routed, 1, 20)
         assert (text, resumed) == (counted_on("0", 20), 0)

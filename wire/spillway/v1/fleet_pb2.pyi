@@ -83,23 +83,25 @@ class WatchFleetRequest(_message.Message):
     def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
 
 class FleetState(_message.Message):
-    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused")
+    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed")
     ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     SITES_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    RESUMED_FIELD_NUMBER: _ClassVar[int]
     router_id: str
     sampled_unix_ns: int
     sites: _containers.RepeatedCompositeFieldContainer[SiteState]
     sessions: int
     open_streams: int
     refused: int
-    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ...) -> None: ...
+    resumed: int
+    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ...) -> None: ...
 
 class SiteState(_message.Message):
-    __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns")
+    __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns", "trouble")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[SiteState.Kind]
@@ -108,6 +110,16 @@ class SiteState(_message.Message):
     KIND_UNSPECIFIED: SiteState.Kind
     HOME: SiteState.Kind
     RENTED: SiteState.Kind
+    class Trouble(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        TROUBLE_NONE: _ClassVar[SiteState.Trouble]
+        ENDPOINTS: _ClassVar[SiteState.Trouble]
+        LINK: _ClassVar[SiteState.Trouble]
+        SITE: _ClassVar[SiteState.Trouble]
+    TROUBLE_NONE: SiteState.Trouble
+    ENDPOINTS: SiteState.Trouble
+    LINK: SiteState.Trouble
+    SITE: SiteState.Trouble
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +137,7 @@ class SiteState(_message.Message):
     ITL_S_P50_FIELD_NUMBER: _ClassVar[int]
     ITL_S_P99_FIELD_NUMBER: _ClassVar[int]
     OVERFLOW_TURNS_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: SiteState.Kind
     draining: bool
@@ -142,7 +155,8 @@ class SiteState(_message.Message):
     itl_s_p50: float
     itl_s_p99: float
     overflow_turns: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ...) -> None: ...
+    trouble: SiteState.Trouble
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ..., trouble: _Optional[_Union[SiteState.Trouble, str]] = ...) -> None: ...
 
 class EndpointState(_message.Message):
     __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s")
