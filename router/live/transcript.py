@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
@@ -12,6 +13,7 @@ from router.policy.identity import UNKNOWN
 from router.policy.resume import Mode, ResumePoint
 from wire.spillway.v1.prefix import salt_of, token_blocks
 from wire.spillway.v1.resume import (
+    FEATURES,
     IDENTITY_KEY,
     RESUME_KEY,
     RESUME_TEXT_KEY,
@@ -23,7 +25,6 @@ from wire.spillway.v1.rewriting import (
     continued_request,
     first_request,
     has_text,
-    hide_ids,
     is_whole,
     length_reached,
     plain_request,
@@ -31,6 +32,9 @@ from wire.spillway.v1.rewriting import (
 )
 from wire.status import Metadata
 from wire.vllm.inference_pb2 import GenerateRequest, GenerateResponse
+
+_REFUSED: Final = tuple(feature for feature in FEATURES if feature.way is Way.REFUSE)
+_parsed: Final = GenerateResponse.FromString
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Transcript:
         self.identity = self._start.identity  # of where the first token came from
         self._adapter = message.lora_name
         self.delivered = Delivered(memory)
-        refused = next((f for f in features_of(message) if f.way is Way.REFUSE), None)
+        refused = next((feature for feature in _REFUSED if feature.used(message)), None)
         if refused is not None:
             self.delivered.lose(f"the request has {refused.name}")
         self._hides_ids = not (refused or message.response.output_token_ids)
@@ -119,10 +123,15 @@ class Transcript:
         if not (self._hides_ids or self._hides_prompt_ids):
             return message
         try:
-            response = GenerateResponse.FromString(message)
+            response = _parsed(message)
         except DecodeError:
             return message
-        hide_ids(response, output=self._hides_ids, prompt=self._hides_prompt_ids)
+        if self._hides_ids:
+            response.outputs.ClearField("token_ids")
+        if self._hides_prompt_ids:
+            self._hides_prompt_ids = False  # the first message is the only one that has them
+            if response.HasField("prompt_info"):
+                response.prompt_info.ClearField("token_ids")
         return response.SerializeToString()
 
     def progress(self) -> Progress:
