@@ -19,6 +19,7 @@ from spillway.commands import (
     explain,
     fleet,
     generate,
+    replay,
     route,
     site,
     status,
@@ -44,6 +45,7 @@ app.command("generate")(generate.generate)
 app.command("status")(status.status)
 app.command("top")(top.top)
 app.command("explain")(explain.explain)
+app.command("replay")(replay.replay)
 app.command("drain")(drain.drain)
 app.command("undrain")(drain.undrain)
 app.command("bench", context_settings=bench.PASS_ON)(bench.bench)
