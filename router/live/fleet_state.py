@@ -10,7 +10,13 @@ from router.policy.candidate import Candidate
 from router.policy.decision import Decision, Refuse, Wait
 from router.policy.fleet import SiteKind
 from router.policy.request import Request
-from router.policy.snapshot import EndpointSnapshot, FleetSnapshot, Health, SiteSnapshot
+from router.policy.snapshot import (
+    EndpointSnapshot,
+    FleetSnapshot,
+    Health,
+    SiteSnapshot,
+    TenantSnapshot,
+)
 from router.policy.trouble import Trouble
 from router.policy.units import seconds
 from wire.spillway.v1 import fleet_pb2 as pb
@@ -44,6 +50,7 @@ def fleet_state(
         open_streams=snapshot.open_streams,
         refused=snapshot.refused,
         resumed=snapshot.resumed,
+        tenants=[_tenant(tenant) for tenant in snapshot.tenants],
     )
 
 
@@ -67,6 +74,17 @@ def decision_message(decision: Decision, request: Request) -> pb.Decision:
         message.site = decision.site
         message.endpoint = decision.endpoint
     return message
+
+
+def _tenant(tenant: TenantSnapshot) -> pb.TenantState:
+    return pb.TenantState(
+        name=tenant.name,
+        weight=tenant.weight,
+        waiting=tenant.waiting,
+        admitted=tenant.admitted,
+        refused=tenant.refused,
+        work_tokens=tenant.work_tokens,
+    )
 
 
 def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles) -> pb.SiteState:

@@ -6,7 +6,13 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from router.policy.snapshot import EndpointSnapshot, FleetSnapshot, Health, SiteSnapshot
+from router.policy.snapshot import (
+    EndpointSnapshot,
+    FleetSnapshot,
+    Health,
+    SiteSnapshot,
+    TenantSnapshot,
+)
 from router.policy.units import seconds
 
 _SITE_GAUGES: Final[dict[str, tuple[str, Callable[[SiteSnapshot], float]]]] = {
@@ -22,6 +28,13 @@ _SITE_COUNTERS: Final[dict[str, tuple[str, Callable[[SiteSnapshot], float]]]] = 
         lambda s: s.overflow_turns,
     ),
     "spillway_spend_usd": ("Spent on metered capacity and egress", lambda s: s.spend_usd),
+}
+_TENANT_COUNTERS: Final[dict[str, tuple[str, Callable[[TenantSnapshot], float]]]] = {
+    "spillway_tenant_attempts": ("Attempts sent for a tenant", lambda t: t.admitted),
+    "spillway_tenant_refused": (
+        "Requests of a tenant refused for overload or over its rate",
+        lambda t: t.refused,
+    ),
 }
 _ENDPOINT_GAUGES: Final[dict[str, tuple[str, Callable[[EndpointSnapshot], float]]]] = {
     "spillway_endpoint_in_flight": ("This router's requests there", lambda e: e.in_flight),
@@ -48,7 +61,8 @@ class FleetCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, made anew."""
-        sites = self._snapshot().sites
+        snapshot = self._snapshot()
+        sites = snapshot.sites
         endpoints = [endpoint for site in sites for endpoint in site.endpoints]
         for name, (text, site_value) in _SITE_GAUGES.items():
             gauge = GaugeMetricFamily(name, text, labels=("site",))
@@ -61,11 +75,26 @@ class FleetCollector(Collector):
                 counter.add_metric((site.name,), site_value(site))
             yield counter
         yield _by_health(sites)
+        yield from _of_tenants(snapshot.tenants)
         for name, (text, endpoint_value) in _ENDPOINT_GAUGES.items():
             gauge = GaugeMetricFamily(name, text, labels=("site", "endpoint"))
             for endpoint in endpoints:
                 gauge.add_metric((endpoint.site, endpoint.name), endpoint_value(endpoint))
             yield gauge
+
+
+def _of_tenants(tenants: tuple[TenantSnapshot, ...]) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "spillway_waiting", "Requests that wait in the router for room", labels=("tenant",)
+    )
+    for tenant in tenants:
+        waiting.add_metric((tenant.name,), tenant.waiting)
+    yield waiting
+    for name, (text, value) in _TENANT_COUNTERS.items():
+        counter = CounterMetricFamily(name, text, labels=("tenant",))
+        for tenant in tenants:
+            counter.add_metric((tenant.name,), value(tenant))
+        yield counter
 
 
 def _by_health(sites: tuple[SiteSnapshot, ...]) -> Metric:

@@ -10,8 +10,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from router.observe.event import Event, OutcomeSeen, RequestArrived
-from router.policy.decision import Mode, Rule, Send
+from router.observe.event import Event, OutcomeSeen, RequestArrived, RequestWithdrawn
+from router.policy.decision import Mode, Rule, Send, Wait
 from router.policy.outcome import End, Ended
 from router.policy.units import seconds
 
@@ -65,6 +65,13 @@ class Metrics:
         self._calls = counter(
             "calls", "Calls of vllm.Inference that ended, by status", "method", "code"
         )
+        self._waits = Histogram(
+            "spillway_wait_seconds",
+            "What a request waited in the router before it was sent or refused",
+            buckets=_TTFT_BUCKETS_S,
+            registry=registry,
+        )
+        self._since: dict[str, int] = {}  # those who wait
         self._discovery = Gauge(
             "spillway_discovery_failing",
             "1 while the site's dashboard cannot be asked",
@@ -79,11 +86,22 @@ class Metrics:
     def on_event(self, event: Event) -> None:
         """See Sink."""
         decision = event.decision
+        self._count_waits(event)
         if isinstance(decision, Send) and not isinstance(event.happening, RequestArrived):
             self._count_again(event, decision)
         for one in (decision, *event.released):
             if one is not None:
                 self._decided[one.rule, one.site if isinstance(one, Send) else ""].inc()
+
+    def _count_waits(self, event: Event) -> None:
+        if isinstance(event.happening, RequestWithdrawn):
+            self._since.pop(event.happening.request, None)
+        if isinstance(event.decision, Wait):
+            self._since[event.decision.request] = event.now_ns
+        for answer in event.released:
+            since_ns = self._since.pop(answer.request, None)
+            if since_ns is not None:
+                self._waits.observe(seconds(event.now_ns - since_ns))
 
     def _count_again(self, event: Event, decision: Send) -> None:
         """What follows a failed attempt is a retry, or the rest of what it had begun."""

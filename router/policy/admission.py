@@ -33,6 +33,7 @@ from router.policy.lazy_heap import LazyHeap
 from router.policy.need import LaneKey, Need
 from router.policy.refusal import rate_exceeded, too_late
 from router.policy.rule import Rule
+from router.policy.snapshot import TenantSnapshot
 from router.policy.tenants import Tenants
 from router.policy.tracked import BEING_PROBED, FULL
 from router.policy.units import NS_PER_MS
@@ -76,13 +77,13 @@ class Admission:
         """A refusal if the tenant has used what its rate allows; else it has used more of it."""
         need = _need(verdict)
         tenant = self._tenants.of(need.request.tenant)
-        bound = self._tenants.bounds.get(tenant.name)
-        if bound is None:
+        if tenant.bound is None:
             return None
-        wait_ns = bound.wait_ns(now)
+        wait_ns = tenant.bound.wait_ns(now)
         if wait_ns:
-            return rate_exceeded(need.request, tenant, wait_ns, self._limits)
-        bound.take(need.request.prompt_tokens + need.expected_tokens, now)
+            tenant.refused += 1
+            return rate_exceeded(need.request, tenant.tenant, wait_ns, self._limits)
+        tenant.bound.take(need.request.prompt_tokens + need.expected_tokens, now)
         return None
 
     def must_wait(self, verdict: Verdict) -> bool:
@@ -99,6 +100,7 @@ class Admission:
         entry, wait_ns = self._weigh(need, verdict.decision.candidates, lane, now)
         lane.rate.add_asked(entry.work, now)
         if now + wait_ns > entry.until_ns or not self._make_place(entry, lane, now, rng):
+            self._tenants.of(entry.tenant).refused += 1
             return self._refuse(entry, lane, wait_ns, now, rng, verdict)
         self._push(entry, lane, now)
         return _wait(need, verdict.decision.candidates, entry, wait_ns, len(lane) - 1)
@@ -130,6 +132,7 @@ class Admission:
             if late.until_ns > now:
                 self._push(late, lane, now)
             else:
+                self._tenants.of(entry.tenant).refused += 1
                 yield self._refuse(entry, lane, now - entry.arrived_ns, now, rng)
 
     def lanes(self, now: int) -> list[Lane]:
@@ -161,18 +164,34 @@ class Admission:
         """A request is sent, whether it waited or not: that counts against its tenant's share."""
         tenant = self._tenants.of(need.request.tenant)
         work = _work(uncached_tokens, need.expected_tokens)
+        tenant.admitted += 1
+        tenant.work_tokens += work
         self._lane(need.lane, now).served(need.slo.priority, tenant.name, work)
 
     def on_end(self, flight: Flight, model: str, output_tokens: int, now: int) -> None:
         """An attempt at an endpoint of this model is over: what it really was is settled."""
-        slo, tenant = self._classes[flight.slo], self._tenants.of(flight.request.tenant).name
+        slo, tenant = self._classes[flight.slo], self._tenants.of(flight.request.tenant)
         more = output_tokens - flight.expected_tokens
+        tenant.work_tokens += _work(0, more)
         lane = self._lanes.get(LaneKey(model, slo.home_only))
         if lane is not None:
-            lane.correct(slo.priority, tenant, _work(0, more))
-        bound = self._tenants.bounds.get(tenant)
-        if bound is not None:
-            bound.take(more, now)
+            lane.correct(slo.priority, tenant.name, _work(0, more))
+        if tenant.bound is not None:
+            tenant.bound.take(more, now)
+
+    def snapshot(self) -> tuple[TenantSnapshot, ...]:
+        """The tenants as frozen values."""
+        return tuple(
+            TenantSnapshot(
+                one.name,
+                one.tenant.weight,
+                one.waiting,
+                one.admitted,
+                one.refused,
+                max(0.0, one.work_tokens),
+            )
+            for one in self._tenants.by_name.values()
+        )
 
     def _someone_waits(self, key: LaneKey) -> bool:
         lane = self._lanes.get(key)
@@ -222,6 +241,7 @@ class Admission:
         if other is None or other.tenant == entry.tenant or other.level < entry.level:
             return False
         self._leave(other, now)
+        self._tenants.of(other.tenant).refused += 1
         self._displaced.append(self._refuse(other, lane, now - other.arrived_ns, now, rng))
         return True
 
@@ -241,12 +261,14 @@ class Admission:
 
     def _push(self, entry: Waiting, lane: Lane, now: int) -> None:
         lane.push(entry, now)
+        self._tenants.of(entry.tenant).waiting += 1
         self._waiting[entry.request.id] = entry
         self._times.push(entry.until_ns, entry)
 
     def _leave(self, entry: Waiting, now: int) -> None:
         del self._waiting[entry.request.id]
         self._lanes[entry.lane].leave(entry, now)
+        self._tenants.of(entry.tenant).waiting -= 1
         self._times.left()
 
     def _lane(self, key: LaneKey, now: int) -> Lane:

@@ -225,6 +225,7 @@ class RouterCore:
             refused=self._refused,
             retried=self._retried,
             resumed=self._resumed,
+            tenants=self._admission.snapshot(),
         )
 
     def _admit(self, verdict: Verdict, now: int, rng: random.Random) -> Decision:

@@ -60,6 +60,18 @@ class SiteSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantSnapshot:
+    """One tenant: what of it waits in this router, and what became of its requests."""
+
+    name: str
+    weight: int
+    waiting: int
+    admitted: int  # requests sent, retries included
+    refused: int  # for overload, or over its rate
+    work_tokens: float  # of what was sent; an output token counts as two
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSnapshot:
     """Every site, and the totals of this router."""
 
@@ -70,6 +82,7 @@ class FleetSnapshot:
     refused: int
     retried: int
     resumed: int  # times that a stream went on elsewhere
+    tenants: tuple[TenantSnapshot, ...]
 
 
 def snapshot_site(

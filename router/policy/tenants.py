@@ -41,19 +41,30 @@ class RateBound:
         return min(self._most, self._level + max(0, now - self._at) * self._per_ns)
 
 
+class TenantState:
+    """One tenant's bound, and its counts."""
+
+    __slots__ = ("admitted", "bound", "name", "refused", "tenant", "waiting", "work_tokens")
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self.name = tenant.name
+        per_minute = tenant.tokens_per_minute
+        self.bound = None if per_minute is None else RateBound(per_minute)
+        self.waiting = 0
+        self.admitted = 0
+        self.refused = 0
+        self.work_tokens = 0.0
+
+
 class Tenants:
     """The fleet's tenants by name, the default one among them."""
 
     def __init__(self, fleet: Fleet) -> None:
-        self._by_name = {tenant.name: tenant for tenant in fleet.tenants}
-        self._default = self._by_name.setdefault(DEFAULT_TENANT, Tenant(DEFAULT_TENANT))
-        self.weights = {name: float(tenant.weight) for name, tenant in self._by_name.items()}
-        self.bounds = {
-            name: RateBound(tenant.tokens_per_minute)
-            for name, tenant in self._by_name.items()
-            if tenant.tokens_per_minute is not None
-        }
+        self.by_name = {tenant.name: TenantState(tenant) for tenant in fleet.tenants}
+        self._default = self.by_name.setdefault(DEFAULT_TENANT, TenantState(Tenant(DEFAULT_TENANT)))
+        self.weights = {name: float(one.tenant.weight) for name, one in self.by_name.items()}
 
-    def of(self, name: str) -> Tenant:
+    def of(self, name: str) -> TenantState:
         """The tenant that this name of a client's stands for."""
-        return self._by_name.get(name, self._default)
+        return self.by_name.get(name, self._default)

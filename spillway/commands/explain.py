@@ -49,6 +49,8 @@ def explain(
         return
     if decision.action == decision.SEND:
         write(f"Goes to {decision.endpoint} at {decision.site} ({decision.rule}).")
+    elif decision.action == decision.WAIT:
+        write(f"Waits in the router ({decision.rule}), for {seconds(decision.wait_s)}.")
     else:
         write(f"Is refused ({decision.rule}).")
     write(decision.reason)

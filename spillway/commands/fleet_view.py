@@ -14,6 +14,8 @@ ENDPOINT_COLUMNS = (
     "tokens/s", "rtt", "report age",
 )  # fmt: skip
 
+TENANT_COLUMNS = ("tenant", "weight", "waiting", "sent", "refused", "work")
+
 
 def site_rows(state: "FleetState") -> list[tuple[str, ...]]:
     """A row for each site, in the fleet file's order."""
@@ -23,6 +25,23 @@ def site_rows(state: "FleetState") -> list[tuple[str, ...]]:
 def endpoint_rows(state: "FleetState") -> list[tuple[str, ...]]:
     """A row for each endpoint of each site."""
     return [_endpoint_row(one) for site in state.sites for one in site.endpoints]
+
+
+def tenant_rows(state: "FleetState") -> list[tuple[str, ...]]:
+    """A row for each tenant, in the fleet file's order; none where there is only the default."""
+    if len(state.tenants) == 1:
+        return []
+    return [
+        (
+            one.name,
+            str(one.weight),
+            str(one.waiting),
+            str(one.admitted),
+            str(one.refused),
+            f"{one.work_tokens:.0f} tokens",
+        )
+        for one in state.tenants
+    ]
 
 
 def _site_row(site: "SiteState") -> tuple[str, ...]:

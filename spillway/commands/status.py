@@ -2,7 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from spillway.commands.fleet_view import ENDPOINT_COLUMNS, SITE_COLUMNS, endpoint_rows, site_rows
+from spillway.commands.fleet_view import (
+    ENDPOINT_COLUMNS,
+    SITE_COLUMNS,
+    TENANT_COLUMNS,
+    endpoint_rows,
+    site_rows,
+    tenant_rows,
+)
 from spillway.commands.parameters import ADDRESS, Address, Json
 from spillway.commands.terminal import write, write_json, write_table
 
@@ -25,6 +32,9 @@ def status(*, address: Address = ADDRESS, json: Json = False) -> None:
     write_table(SITE_COLUMNS, site_rows(state))
     write("")
     write_table(ENDPOINT_COLUMNS, endpoint_rows(state))
+    if tenants := tenant_rows(state):
+        write("")
+        write_table(TENANT_COLUMNS, tenants)
 
 
 def _first_state(address: str) -> "FleetState":

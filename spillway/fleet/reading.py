@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from router.live.settings import RouterSettings, SiteAccess
-from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
+from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass, Tenant
 from spillway.fleet.contradictions import contradictions
 from spillway.fleet.problem import FleetError, Problem
 from spillway.fleet.refusal import problems
@@ -61,6 +61,7 @@ def _fleet_file(section: FileSection) -> FleetFile:
             slo_classes=classes,
             default_slo=section.default_slo or classes[0].name,
             limits=built(Limits, section.limits),
+            tenants=tuple(built(Tenant, one, name=name) for name, one in section.tenants.items()),
         ),
         access=tuple(_access(name, one) for name, one in section.sites.items()),
         router=built(RouterSettings, section.router),

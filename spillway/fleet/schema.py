@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from router.live.settings import RouterSettings
-from router.policy.fleet import Limits, SloClass
+from router.policy.fleet import Limits, SloClass, Tenant
 from spillway.fleet.kinds import (
     Count,
     DashboardUrl,
@@ -27,6 +27,7 @@ NAMES_MAX = 1_000  # models, classes, aliases
 ENDPOINTS_MAX = 1_000  # of one site; more are better discovered
 
 SloSection = section(SloClass, without=("name",))
+TenantSection = section(Tenant, without=("name",))
 LimitsSection = section(Limits)
 RouterSection = section(RouterSettings)
 
@@ -95,5 +96,6 @@ class FileSection(BaseModel):
     models: dict[ModelName, ModelSection] = Field(default_factory=dict, max_length=NAMES_MAX)
     slo_classes: dict[Name, SloSection] = Field(min_length=1, max_length=NAMES_MAX)  # type: ignore[valid-type]
     default_slo: Name | None = None
+    tenants: dict[Name, TenantSection] = Field(default_factory=dict, max_length=NAMES_MAX)  # type: ignore[valid-type]
     limits: LimitsSection | None = None  # type: ignore[valid-type]
     router: RouterSection | None = None  # type: ignore[valid-type]

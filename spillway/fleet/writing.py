@@ -26,6 +26,7 @@ def write(file: FleetFile) -> str:
             slo.name: written(slo, without=("name",)) for slo in file.fleet.slo_classes
         },
         "default_slo": file.fleet.default_slo,
+        "tenants": {one.name: written(one, without=("name",)) for one in file.fleet.tenants},
         "limits": written(file.fleet.limits),
         "router": written(file.router),
     }

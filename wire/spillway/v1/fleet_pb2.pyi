@@ -83,7 +83,7 @@ class WatchFleetRequest(_message.Message):
     def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
 
 class FleetState(_message.Message):
-    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed")
+    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed", "tenants")
     ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     SITES_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,7 @@ class FleetState(_message.Message):
     OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
+    TENANTS_FIELD_NUMBER: _ClassVar[int]
     router_id: str
     sampled_unix_ns: int
     sites: _containers.RepeatedCompositeFieldContainer[SiteState]
@@ -98,7 +99,24 @@ class FleetState(_message.Message):
     open_streams: int
     refused: int
     resumed: int
-    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ...) -> None: ...
+    tenants: _containers.RepeatedCompositeFieldContainer[TenantState]
+    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantState, _Mapping]]] = ...) -> None: ...
+
+class TenantState(_message.Message):
+    __slots__ = ("name", "weight", "waiting", "admitted", "refused", "work_tokens")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    WORK_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    weight: int
+    waiting: int
+    admitted: int
+    refused: int
+    work_tokens: float
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., waiting: _Optional[int] = ..., admitted: _Optional[int] = ..., refused: _Optional[int] = ..., work_tokens: _Optional[float] = ...) -> None: ...
 
 class SiteState(_message.Message):
     __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns", "trouble")
@@ -227,5 +245,45 @@ class UndrainRequest(_message.Message):
     def __init__(self, site: _Optional[str] = ...) -> None: ...
 
 class UndrainResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListQuarantineRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListQuarantineResponse(_message.Message):
+    __slots__ = ("quarantined",)
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    quarantined: _containers.RepeatedCompositeFieldContainer[Quarantined]
+    def __init__(self, quarantined: _Optional[_Iterable[_Union[Quarantined, _Mapping]]] = ...) -> None: ...
+
+class Quarantined(_message.Message):
+    __slots__ = ("fingerprint", "model", "tenant", "endpoints", "age_s", "left_s", "refused", "prompt_tokens")
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    AGE_S_FIELD_NUMBER: _ClassVar[int]
+    LEFT_S_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    fingerprint: str
+    model: str
+    tenant: str
+    endpoints: _containers.RepeatedScalarFieldContainer[str]
+    age_s: float
+    left_s: float
+    refused: int
+    prompt_tokens: int
+    def __init__(self, fingerprint: _Optional[str] = ..., model: _Optional[str] = ..., tenant: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ..., age_s: _Optional[float] = ..., left_s: _Optional[float] = ..., refused: _Optional[int] = ..., prompt_tokens: _Optional[int] = ...) -> None: ...
+
+class ReleaseQuarantineRequest(_message.Message):
+    __slots__ = ("fingerprint",)
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    fingerprint: str
+    def __init__(self, fingerprint: _Optional[str] = ...) -> None: ...
+
+class ReleaseQuarantineResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -55,6 +55,16 @@ class FleetStub:
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainRequest.SerializeToString,
                 response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainResponse.FromString,
                 _registered_method=True)
+        self.ListQuarantine = channel.unary_unary(
+                '/spillway.v1.Fleet/ListQuarantine',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineResponse.FromString,
+                _registered_method=True)
+        self.ReleaseQuarantine = channel.unary_unary(
+                '/spillway.v1.Fleet/ReleaseQuarantine',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReleaseQuarantineRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReleaseQuarantineResponse.FromString,
+                _registered_method=True)
 
 
 class FleetServicer:
@@ -89,6 +99,20 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantine(self, request, context):
+        """The prompts that are refused because engines crashed under them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseQuarantine(self, request, context):
+        """Let a prompt in again. NOT_FOUND for one that is not in quarantine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FleetServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +135,16 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Undrain,
                     request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainRequest.FromString,
                     response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainResponse.SerializeToString,
+            ),
+            'ListQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantine,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineResponse.SerializeToString,
+            ),
+            'ReleaseQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseQuarantine,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReleaseQuarantineRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReleaseQuarantineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +256,60 @@ class Fleet:
             '/spillway.v1.Fleet/Undrain',
             wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainRequest.SerializeToString,
             wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/ListQuarantine',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/ReleaseQuarantine',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReleaseQuarantineRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReleaseQuarantineResponse.FromString,
             options,
             channel_credentials,
             insecure,
