@@ -2,8 +2,9 @@
 
 An engine serves first come, first served. What waits there can be neither reordered nor taken back,
 so under overload the queue has to be here. A request is sent while some endpoint has room, that is
-while what waits there is a fraction of the tightest objective: enough that no engine ever idles for
-want of the next request, and little enough that order is made here. With no room anywhere a request
+while what waits there is a fraction of the tightest objective, enough that no engine ever idles for
+want of the next request and little enough that order is made here, and while one more stream leaves
+the gaps between tokens within the objective. With no room anywhere a request
 waits in its lane (`router.policy.lane`), by priority level and the tenants' weights.
 
 Waiting is bounded by what it is for. A request is *in time* as long as it may still meet its
@@ -216,7 +217,10 @@ class Admission:
         served_ns = self._room_ns + min(c.network_ns + c.prefill_ns for c in soon)
         objective_ns, deadline_ns = need.objective_ns, need.request.deadline_ns
         last_ns = _EVER if deadline_ns is None else deadline_ns - served_ns
-        wait_ns = max(int(_WAIT_SHARE_MIN * objective_ns), objective_ns - served_ns)
+        # What a long prompt is allowed beyond the others is for its prefill. Were it used to wait,
+        # a standing queue would be one of long prompts only.
+        wait_ns = min(objective_ns - served_ns, need.slo.ttft_ns - self._room_ns)
+        wait_ns = max(int(_WAIT_SHARE_MIN * need.slo.ttft_ns), wait_ns)
         return Waiting(
             request=need.request,
             lane=need.lane,

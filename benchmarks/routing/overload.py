@@ -1,0 +1,192 @@
+"""What is served in time when ten times as much is asked for as can be served.
+
+    python -m benchmarks.routing.overload [--factors F ...] [--seconds S] [--out FILE]
+
+Four simulated H100 replicas at home, driven by the router's own core in virtual time. Two tenants
+of equal weight ask: `quiet` always for a fifth of what the replicas can do, `loud` for the rest of
+the load factor. Goodput is what is answered within its objectives (TTFT and gaps), per second after
+the first ten. The same load is run without the router's queue, where requests wait at the replicas.
+"""
+
+import argparse
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.routing.measures import keeps
+from benchmarks.routing.sites import HOME, fleet_of, replicas_of
+from benchmarks.serving.summary import quantile
+from router.policy.core import RouterCore
+from router.policy.fleet import Fleet, Limits, Tenant
+from router.policy.units import NS_PER_MS, NS_PER_S, seconds
+from router.sim.hardware import H100_TP8
+from router.sim.plan import Link, Scenario, SimSession, SimTurn
+from router.sim.record import TurnRecord
+from router.sim.world import World
+
+FACTORS = (0.5, 0.8, 1.0, 1.2, 2.0, 5.0, 10.0)
+CAPACITY_PER_S = 20.0  # requests of this load that the four replicas answer, about
+QUIET_SHARE = 0.2
+WARM_UP_S = 10
+GOODPUT_SHARE_MIN = 0.9  # of its peak, at every factor above the peak's
+
+_UNQUEUED = Limits(
+    endpoint_queue_share=1e6, endpoint_itl_share=1e6
+)  # every endpoint always has room
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run. Rates are per second."""
+
+    queue: bool
+    factor: float
+    offered_per_s: float
+    answered_per_s: float
+    goodput_per_s: float
+    quiet_in_time: float  # share of the quiet tenant's requests
+    refused: float  # share of all requests
+    ttft_s_p50: float  # of the answered
+    ttft_s_p99: float
+    waiting_max: int  # requests in the router's queue
+    open_max: int  # requests that the core held anything of
+
+
+class Watched(RouterCore):
+    """The core, with the most that it ever held."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(fleet)
+        self.waiting_max = 0
+        self.open_max = 0
+
+    def on_tick(self, now: int) -> None:
+        """See RouterCore."""
+        super().on_tick(now)
+        state = self.snapshot(now)
+        waiting = sum(tenant.waiting for tenant in state.tenants)
+        self.waiting_max = max(self.waiting_max, waiting)
+        self.open_max = max(self.open_max, waiting + state.open_streams)
+
+
+def sessions(factor: float, duration_s: int, seed: int) -> Iterator[SimSession]:
+    """Single turns at random moments: prompts of 100 to 2,000 tokens, answers of 20 to 400."""
+    rng = random.Random(seed)
+    at, number, per_s = 0.0, 0, factor * CAPACITY_PER_S
+    quiet = min(1.0, QUIET_SHARE / factor)
+    while (at := at + rng.expovariate(per_s)) < duration_s:
+        number += 1
+        turn = SimTurn(
+            prompt_tokens=int(min(2000, max(100, rng.lognormvariate(6.2, 0.7)))),
+            output_tokens=int(min(400, max(20, rng.lognormvariate(5.0, 0.6)))),
+        )
+        tenant = "quiet" if rng.random() < quiet else "loud"
+        yield SimSession(f"s{number}", int(at * NS_PER_S), (turn,), tenant=tenant)
+
+
+def run(job: tuple[bool, float], duration_s: int, seed: int) -> Outcome:
+    """Run one load factor, with the router's queue or without it."""
+    queue, factor = job
+    fleet = replace(
+        fleet_of(HOME),
+        tenants=(Tenant("loud"), Tenant("quiet")),
+        limits=Limits() if queue else _UNQUEUED,
+    )
+    core = Watched(fleet)
+    counts: Counter[str] = Counter()
+    ttft_s: list[float] = []
+
+    def take(record: TurnRecord) -> None:
+        if record.sent_ns < WARM_UP_S * NS_PER_S:
+            return
+        kept = keeps(record, fleet)
+        counts["asked"] += 1
+        counts["kept"] += kept
+        counts["answered"] += not record.refused
+        counts[record.tenant] += 1
+        counts[f"{record.tenant} kept"] += kept
+        if not record.refused:
+            ttft_s.append(seconds(record.ttft_ns))
+
+    world = Scenario({"home": Link(NS_PER_MS)}, block_tokens=64, seed=seed)
+    load = sessions(factor, duration_s, seed)
+    World(world, replicas_of("home", 4, H100_TP8), [core], take).run(load)
+    span_s = duration_s - WARM_UP_S
+    return Outcome(
+        queue=queue,
+        factor=factor,
+        offered_per_s=counts["asked"] / span_s,
+        answered_per_s=counts["answered"] / span_s,
+        goodput_per_s=counts["kept"] / span_s,
+        quiet_in_time=counts["quiet kept"] / max(1, counts["quiet"]),
+        refused=1 - counts["answered"] / max(1, counts["asked"]),
+        ttft_s_p50=quantile(ttft_s, 0.5),
+        ttft_s_p99=quantile(ttft_s, 0.99),
+        waiting_max=core.waiting_max,
+        open_max=core.open_max,
+    )
+
+
+def main() -> int:
+    """Run the command; 1 if goodput falls too far below its peak."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.routing.overload")
+    parser.add_argument("--factors", type=float, nargs="+", default=list(FACTORS))
+    parser.add_argument("--seconds", type=int, default=60, help="of load, in virtual time")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, help="write the result as JSON here")
+    asked = parser.parse_args()
+    jobs = [(queue, factor) for queue in (True, False) for factor in asked.factors]
+    work = partial(run, duration_s=asked.seconds, seed=asked.seed)
+    with ProcessPoolExecutor(asked.processes) as pool:
+        outcomes = list(pool.map(work, jobs))
+    for queue, title in ((True, "With the router's queue"), (False, "Without it")):
+        _show(title, [one for one in outcomes if one.queue is queue])
+    least = _least_share([one for one in outcomes if one.queue])
+    print(f"Beyond its peak, goodput stays at {least:.0%} of it or more.")
+    if asked.out is not None:
+        body = {"outcomes": [asdict(one) for one in outcomes], "least_share_of_peak": least}
+        report.write_json(asked.out, body)
+    return 0 if least >= GOODPUT_SHARE_MIN else 1
+
+
+def _least_share(outcomes: list[Outcome]) -> float:
+    """The least goodput from the peak on, as a share of the peak."""
+    peak = max(outcomes, key=lambda one: one.goodput_per_s)
+    beyond = [one.goodput_per_s for one in outcomes if one.factor >= peak.factor]
+    return min(beyond) / peak.goodput_per_s
+
+
+def _show(title: str, outcomes: list[Outcome]) -> None:
+    peak = max(one.goodput_per_s for one in outcomes)
+    report.print_table(
+        title,
+        ("load", "asked/s", "answered/s", "in time/s", "of peak", "quiet in time", "refused",
+         "ttft p50", "ttft p99", "waiting max", "open max"),
+        [
+            (
+                f"{one.factor:g}x",
+                f"{one.offered_per_s:.1f}",
+                f"{one.answered_per_s:.1f}",
+                f"{one.goodput_per_s:.1f}",
+                f"{one.goodput_per_s / peak:.0%}",
+                f"{one.quiet_in_time:.0%}",
+                f"{one.refused:.0%}",
+                f"{one.ttft_s_p50:.2f} s",
+                f"{one.ttft_s_p99:.2f} s",
+                str(one.waiting_max),
+                str(one.open_max),
+            )
+            for one in outcomes
+        ],
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

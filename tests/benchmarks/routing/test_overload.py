@@ -1,0 +1,17 @@
+"""The overload benchmark, on a small load."""
+
+from benchmarks.routing.overload import run
+
+
+def test_four_times_the_load_is_served_as_well_as_one_and_a_half_times():
+    """With the queue; a tenant that asks for its share gets it."""
+    calm, flood = (run((True, factor), 20, 1) for factor in (1.5, 4.0))
+    assert flood.goodput_per_s >= 0.85 * calm.goodput_per_s
+    assert flood.quiet_in_time > 0.97
+    assert flood.waiting_max < 400
+
+
+def test_without_the_queue_it_is_not():
+    """Which is what the queue is for."""
+    flood = run((False, 4.0), 20, 1)
+    assert flood.goodput_per_s < 5.0
