@@ -82,9 +82,10 @@ class Attempt:
         "send",
     )
 
-    def __init__(self, core: TimedCore, send: Send) -> None:
+    def __init__(self, core: TimedCore, send: Send, number: int) -> None:
+        """The turn's so-and-so-many-th."""
         self.send = send
-        self.id = f"{send.request}.{send.attempt}"  # by which the endpoint knows it
+        self.id = f"{send.request}.{number}"  # by which the endpoint knows it
         self.call: Any = None  # gRPC's, while it runs
         self.given_up: Failure | None = None
         self.messages = 0  # that reached the client

@@ -48,6 +48,7 @@ class Inference:
         default_deadline_s: float,
         memory: ResumeMemory,
         requests_bytes_max: int,
+        resume_wait_s: float,
         on_call: OnCall,
     ) -> None:
         self._core = core
@@ -57,6 +58,7 @@ class Inference:
         self._default_deadline_ns = ns(default_deadline_s)
         self._memory = memory
         self._requests_bytes_max = requests_bytes_max
+        self._resume_wait_s = resume_wait_s
         self._requests_bytes = 0  # of open calls
         self._on_call = on_call
         self._count = 0
@@ -82,8 +84,7 @@ class Inference:
     async def cut(self, within_s: float) -> None:
         """Ends every call now: answers that have begun with what it takes to get the rest."""
         for turn in self.turns:
-            if turn.attempt is not None:
-                turn.attempt.give_up(CUT)
+            turn.cut()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.idle.wait(), within_s)
 
@@ -104,7 +105,7 @@ class Inference:
             return
         try:
             await turn.begin()
-            while (attempt := turn.attempt) is not None:
+            while (attempt := turn.attempt or await turn.again()) is not None:
                 await self._stream(turn, attempt, context)
             turn.tell_client(context)
         except grpc.aio.BaseError:
@@ -191,7 +192,7 @@ class Inference:
         transcript = None
         if incoming.request.streams:
             transcript = Transcript(raw, self._memory, incoming.start)
-        turn = Turn(self._core, incoming, transcript, len(raw))
+        turn = Turn(self._core, incoming, transcript, len(raw), self._resume_wait_s)
         self._requests_bytes += len(raw)
         self.turns.add(turn)
         self.idle.clear()

@@ -78,6 +78,7 @@ class Router:
             settings.default_deadline_s,
             ResumeMemory(settings.resume_stream_bytes_max, settings.resume_bytes_max),
             settings.requests_bytes_max,
+            settings.resume_wait_s,
             self._sinks.metrics.on_call,
         )
         self._metrics_server = MetricsServer(self._sinks.registry, self._serves)

@@ -100,6 +100,11 @@ class Transcript:
         return request, metadata
 
     @property
+    def tokens_max(self) -> int:
+        """How many tokens of output the request asks for at most."""
+        return tokens_max(GenerateRequest.FromString(self._raw))
+
+    @property
     def is_begun(self) -> bool:
         """Whether anything was passed on."""
         return self.delivered.messages > 0

@@ -1,12 +1,14 @@
 """A client's call of vllm.Inference on its way through the router, attempt by attempt."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
 import grpc
 
-from router.live.attempt import Attempt, Failure
+from router.live.attempt import CUT, Attempt, Failure
 from router.live.incoming import REQUEST_ID_KEY, Incoming
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
@@ -14,8 +16,9 @@ from router.live.transcript import Transcript
 from router.observe.event import RequestArrived
 from router.policy.decision import Decision, Refuse, Send, Wait
 from router.policy.outcome import End
+from router.policy.request import Request
 from router.policy.rule import Rule
-from router.policy.units import NS_PER_MS, seconds
+from router.policy.units import NS_PER_MS, ns, seconds
 from wire.spillway.v1.resume import RESUME_TOKEN_KEY
 from wire.status import DETAILS_KEY, CallError, Metadata, failure
 
@@ -23,17 +26,26 @@ _OWN_PREFIX: Final = "x-spillway-"
 _DEADLINE_SLACK_NS: Final = 5 * NS_PER_MS
 """A cancel this close to the deadline is the deadline's: two timers never ring together."""
 
+_PASSING: Final = frozenset({Rule.NO_ENDPOINT, Rule.OVERLOAD})
+"""Refusals that may be another thing in a moment: an endpoint comes back, or has room again."""
+
+_ASK_AGAIN_S: Final = 0.2
+
 
 class Turn:
     """Knows the attempt that is under way, and what the client is told in the end."""
 
     __slots__ = (
+        "_attempts",
         "_core",
+        "_cut",
         "_error",
         "_messages",
         "_resumed",
         "_sent",
         "_trailers",
+        "_unplaced",
+        "_wait_ns",
         "attempt",
         "incoming",
         "request_bytes",
@@ -46,6 +58,7 @@ class Turn:
         incoming: Incoming,
         transcript: Transcript | None,
         request_bytes: int,
+        resume_wait_s: float,
     ) -> None:
         self.incoming = incoming
         self.transcript = transcript  # of a stream
@@ -57,6 +70,10 @@ class Turn:
         self._trailers: Metadata = ()
         self._messages = 0  # that reached the client in attempts that are over
         self._resumed = 0
+        self._attempts = 0
+        self._wait_ns = ns(resume_wait_s)
+        self._unplaced: tuple[Failure, Refuse, int] | None = None  # since when it has no endpoint
+        self._cut = asyncio.Event()
 
     @property
     def remaining_s(self) -> float:
@@ -70,16 +87,7 @@ class Turn:
 
     async def begin(self) -> None:
         """Asks the core for the first attempt, and waits for it where the core says so."""
-        request, start = self.incoming.request, self.incoming.start
-        if start is not None and self.transcript is not None:
-            point = replace(self.transcript.point(), identity=start.identity)
-            request = replace(
-                request,
-                prompt_tokens=point.prompt_tokens + point.tokens,
-                max_new_tokens=max(1, request.max_new_tokens - point.tokens + start.uncounted),
-                prefix=point.prefix,
-                resume=point,
-            )
+        request = self.incoming.request if self.incoming.start is None else self._rest()
         self.incoming = self.incoming.without_prompt()
         decision = self._core.tell(RequestArrived(request))
         if isinstance(decision, Wait):
@@ -105,6 +113,57 @@ class Turn:
             return
         self.attempt = None
         refuse = decision if isinstance(decision, Refuse) else None
+        if refuse is not None and self._messages and refuse.rule in _PASSING:
+            self._unplaced = (failed, refuse, now_ns())
+        else:
+            self._end(failed, refuse)
+
+    async def again(self) -> Attempt | None:
+        """Waits for an endpoint that may go on with what none could go on with at once.
+
+        Only a stream that has begun is waited for: any other can as well be asked for again.
+        """
+        while self._unplaced is not None:
+            failed, refuse, since_ns = self._unplaced
+            over = now_ns() - since_ns >= self._wait_ns or self._cut.is_set()
+            if over or self.transcript is None:
+                self._unplaced = None
+                self._end(failed, refuse)
+                return None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._cut.wait(), _ASK_AGAIN_S)
+            decision = self._core.tell(RequestArrived(self._rest()))
+            if isinstance(decision, Wait):
+                decision = await self._core.released(decision.request)
+            if isinstance(decision, Send):
+                self._unplaced = None
+                self._resumed += 1
+                self._follow(decision)
+            elif isinstance(decision, Refuse):
+                self._unplaced = (failed, decision, since_ns)
+        return self.attempt
+
+    def cut(self) -> None:
+        """This router stops: whatever is under way ends now."""
+        self._cut.set()
+        if self.attempt is not None:
+            self.attempt.give_up(CUT)
+
+    def _rest(self) -> Request:
+        """The request for what the client does not have yet."""
+        request = self.incoming.request
+        if self.transcript is None:
+            return request
+        point = replace(self.transcript.point(), identity=self.transcript.identity)
+        return replace(
+            request,
+            prompt_tokens=point.prompt_tokens + point.tokens,
+            max_new_tokens=max(1, self.transcript.tokens_max - point.tokens),
+            prefix=point.prefix,
+            resume=point,
+        )
+
+    def _end(self, failed: Failure, refuse: Refuse | None) -> None:
         if self._messages and self.transcript is not None:
             reason = f"{refuse.reason}: {failed.details}" if refuse else failed.details
             self._error = broken_off(reason, self._messages, self.transcript.delivered.tokens)
@@ -118,7 +177,7 @@ class Turn:
 
     def abandon(self) -> None:
         """Nobody waits for an answer any more: the client went, or its deadline passed."""
-        waits = self._sent is None and self._error is None
+        waits = self._unplaced is not None or (self._sent is None and self._error is None)
         if self.attempt is not None or waits:
             late = now_ns() + _DEADLINE_SLACK_NS >= self.incoming.deadline_ns
             if self.attempt is not None:
@@ -134,7 +193,7 @@ class Turn:
         sent = self._sent
         own: Metadata = (
             (REQUEST_ID_KEY, self.incoming.request.id),
-            ("x-spillway-attempts", str(sent.attempt if sent else 0)),
+            ("x-spillway-attempts", str(self._attempts)),
         )
         if sent is not None:
             own += (("x-spillway-site", sent.site), ("x-spillway-endpoint", sent.endpoint))
@@ -153,7 +212,8 @@ class Turn:
     def _follow(self, decision: Decision | None) -> None:
         if isinstance(decision, Send):
             self._sent = decision
-            self.attempt = Attempt(self._core, decision)
+            self._attempts += 1
+            self.attempt = Attempt(self._core, decision, self._attempts)
         elif isinstance(decision, Refuse):
             self.attempt = None
             self._error = refused(decision)

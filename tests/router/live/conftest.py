@@ -23,6 +23,7 @@ SETTINGS = RouterSettings(
     rtt_interval_s=0.2,
     load_silence_max_s=0.2,
     drain_timeout_s=5.0,
+    resume_wait_s=0.3,
 )
 
 HOME = Site("home", SiteKind.HOME)

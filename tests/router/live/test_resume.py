@@ -1,6 +1,7 @@
 """Streams whose endpoint breaks off in the middle: each token once, or an honest end."""
 
 import asyncio
+import contextlib
 import dataclasses
 
 import grpc
@@ -297,7 +298,7 @@ async def test_a_site_that_drains_keeps_its_streams_for_a_while_and_then_hands_t
         engine(itl_s=0.005) as two,
         route({"home": [address(one)], "cloud": [address(two)]}, settings) as routed,
     ):
-        calls = [routed.inference.GenerateStream(ask(str(n), 400)) for n in range(6)]
+        calls = [routed.inference.GenerateStream(ask(str(n), 1_200)) for n in range(6)]
         reading = [asyncio.create_task(read(call)) for call in calls]
         await until(lambda: one.replica.in_flight == 6)
         short, _ = await read(routed.inference.GenerateStream(ask("7", 20)))
@@ -305,7 +306,7 @@ async def test_a_site_that_drains_keeps_its_streams_for_a_while_and_then_hands_t
         assert len(short) > 1
         await until(lambda: one.replica.in_flight == 0)
         for number, (messages, trailers) in enumerate(await asyncio.gather(*reading)):
-            assert text_of(messages) == counted_on(str(number), 400)
+            assert text_of(messages) == counted_on(str(number), 1_200)
             assert trailers["x-spillway-resumed"] == "1"
         state = await routed.state()
         assert [site.failures for site in state.sites] == [0, 0]
@@ -350,3 +351,20 @@ async def test_a_run_with_broken_streams_replays_identically(tmp_path):
     ]
     assert resumed
     assert list(replay(events)) == []
+
+
+async def test_a_stream_waits_for_its_only_endpoint_to_come_back():
+    """A replica that is restarted is met again by the streams that it broke."""
+    settings = dataclasses.replace(SETTINGS, resume_wait_s=10.0)
+    async with contextlib.AsyncExitStack() as stack:
+        first = await stack.enter_async_context(engine(itl_s=0.005))
+        where = address(first)
+        routed = await stack.enter_async_context(route({"home": [where]}, settings))
+        reading = asyncio.create_task(read(routed.inference.GenerateStream(ask("7", 200))))
+        await until(lambda: any(t.attempt.messages > 20 for t in routed.router._inference.turns))
+        await first.stop()
+        await stack.enter_async_context(engine(port=first.port, itl_s=0.005))
+        messages, trailers = await reading
+        assert text_of(messages) == counted_on("7", 200)
+        assert trailers["x-spillway-resumed"] == "1"
+        assert (await routed.state()).open_streams == 0
