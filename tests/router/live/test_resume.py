@@ -298,15 +298,15 @@ async def test_a_site_that_drains_keeps_its_streams_for_a_while_and_then_hands_t
         engine(itl_s=0.005) as two,
         route({"home": [address(one)], "cloud": [address(two)]}, settings) as routed,
     ):
-        calls = [routed.inference.GenerateStream(ask(str(n), 1_200)) for n in range(6)]
+        calls = [routed.inference.GenerateStream(ask(str(n), 500)) for n in range(3)]
         reading = [asyncio.create_task(read(call)) for call in calls]
-        await until(lambda: one.replica.in_flight == 6)
+        await until(lambda: one.replica.in_flight == 3)
         short, _ = await read(routed.inference.GenerateStream(ask("7", 20)))
         await routed.fleet.Drain(fleet_pb2.DrainRequest(site="home"))
         assert len(short) > 1
         await until(lambda: one.replica.in_flight == 0)
         for number, (messages, trailers) in enumerate(await asyncio.gather(*reading)):
-            assert text_of(messages) == counted_on(str(number), 1_200)
+            assert text_of(messages) == counted_on(str(number), 500)
             assert trailers["x-spillway-resumed"] == "1"
         state = await routed.state()
         assert [site.failures for site in state.sites] == [0, 0]
