@@ -49,6 +49,8 @@ RELEASED_MAX = 64
 _OUTPUT_WORK = 2.0  # a token that is generated holds an engine about as long as two of a prompt
 _WAIT_SHARE_MIN = 0.25  # of its objective that a request may wait, however long its own prefill is
 _EVER = 1 << 62
+_PATIENCE = 30.0  # times its own prefill that a request lets later ones of its tenant go first
+_CLASS_BITS = 64  # nanoseconds: no time outweighs the priority that a tenant gave
 _SOON = frozenset({"", FULL, BEING_PROBED})  # what excludes those who may serve a waiting request
 
 
@@ -171,7 +173,7 @@ class Admission:
 
     def on_end(self, flight: Flight, model: str, output_tokens: int, now: int) -> None:
         """An attempt at an endpoint of this model is over: what it really was is settled."""
-        slo, tenant = self._classes[flight.slo], self._tenants.of(flight.request.tenant)
+        slo, tenant = flight.slo_class, self._tenants.of(flight.request.tenant)
         more = output_tokens - flight.expected_tokens
         tenant.work_tokens += _work(0, more)
         lane = self._lanes.get(LaneKey(model, slo.home_only))
@@ -228,6 +230,7 @@ class Admission:
             tenant=self._tenants.of(need.request.tenant).name,
             work=_work(min(c.uncached_tokens for c in soon), need.expected_tokens),
             arrived_ns=now,
+            due=_due(need, soon, now),
             until_ns=min(now + wait_ns, last_ns),
             last_ns=last_ns,
         )
@@ -305,3 +308,9 @@ def _wait(
 
 def _work(prompt_tokens: int, output_tokens: float) -> float:
     return prompt_tokens + _OUTPUT_WORK * output_tokens
+
+
+def _due(need: Need, soon: Sequence[Candidate], now: int) -> int:
+    """Arrival and patience: short prompts first, but none is overtaken for ever."""
+    patience_ns = int(_PATIENCE * min(candidate.prefill_ns for candidate in soon))
+    return (need.request.priority << _CLASS_BITS) + now + patience_ns

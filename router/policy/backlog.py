@@ -11,8 +11,10 @@ class Backlog:
     """One level's queue.
 
     Tenants are served by their weights; a tenant's own requests by the priority that it gave them,
-    and then in the order of arrival. Those past their objective come after all that are in time:
-    an answer that is late anyway must not make another late.
+    and then short prompts first: in the order of arrival and patience, which grows with the work.
+    While there is more work than capacity, the order of arrival would make everybody late by the
+    same. Those past their objective come after all that are in time: an answer that is late anyway
+    must not make another late.
     """
 
     __slots__ = ("_in_time", "_late", "shares")
@@ -47,7 +49,7 @@ class Backlog:
     def ahead(self, tenant: str, work: float) -> float:
         """What is served, of this level, before a new request of a tenant and with it."""
         waiting = self._in_time.work
-        return self.shares.ahead(tenant, waiting.get(tenant, 0.0) + work, waiting)
+        return self.shares.ahead(tenant, self._in_time.no_larger(tenant, work) + work, waiting)
 
     def longest(self) -> Waiting:
         """The last request of the tenant with the most waiting for its weight; somebody waits."""
@@ -59,10 +61,11 @@ class Backlog:
 class _Queues:
     """A queue for each tenant that has something in it."""
 
-    __slots__ = ("_count", "_queues", "work")
+    __slots__ = ("_count", "_queues", "_sizes", "work")
 
     def __init__(self) -> None:
         self._queues: dict[str, LazyHeap[Waiting]] = {}
+        self._sizes: dict[str, dict[int, float]] = {}  # work by tenant and size, in powers of two
         self._count = 0
         self.work: dict[str, float] = {}  # by tenant; none that has nothing
 
@@ -73,9 +76,12 @@ class _Queues:
         queue = self._queues.get(entry.tenant)
         if queue is None:
             queue = self._queues[entry.tenant] = LazyHeap()
-        queue.push(entry.request.priority, entry)
+            self._sizes[entry.tenant] = {}
+        queue.push(entry.due, entry)
         self._count += 1
         self.work[entry.tenant] = self.work.get(entry.tenant, 0.0) + entry.work
+        sizes, size = self._sizes[entry.tenant], _size(entry.work)
+        sizes[size] = sizes.get(size, 0.0) + entry.work
 
     def leave(self, entry: Waiting) -> None:
         queue = self._queues[entry.tenant]
@@ -83,8 +89,15 @@ class _Queues:
         self._count -= 1
         if len(queue):
             self.work[entry.tenant] -= entry.work
+            self._sizes[entry.tenant][_size(entry.work)] -= entry.work
         else:  # floats drift; an empty queue has no work
-            del self._queues[entry.tenant], self.work[entry.tenant]
+            del self._queues[entry.tenant], self._sizes[entry.tenant], self.work[entry.tenant]
+
+    def no_larger(self, tenant: str, work: float) -> float:
+        """A tenant's work in requests of about this size or less: what goes before such a one."""
+        size = _size(work)
+        sizes = self._sizes.get(tenant, {})
+        return sum(work for other, work in sizes.items() if other <= size)
 
     def first(self, tenant: str) -> Waiting:
         found = self._queues[tenant].first()
@@ -94,3 +107,7 @@ class _Queues:
 
     def last(self, tenant: str) -> Waiting:
         return self._queues[tenant].last()
+
+
+def _size(work: float) -> int:
+    return int(work).bit_length()

@@ -26,3 +26,5 @@ class Candidate(NamedTuple):
     doubt_ns: int  # by how much the age of the load report may have the queue wrong
     report_age_ns: int | None  # None: no load report yet
     excluded: str = ""  # why it could not be chosen; empty where it could
+    expected_ns: int = 0  # until the first token, in the middle of what may happen
+    flows: bool = True  # the gaps between tokens are within the objective

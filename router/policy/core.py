@@ -252,7 +252,7 @@ class RouterCore:
         flight = Flight(
             need.request,
             decision.endpoint,
-            decision.slo,
+            need.slo,
             decision.attempt,
             need.tried,
             resumes,
@@ -300,7 +300,7 @@ class RouterCore:
         self._registry.forget_if_done(tracked)
         if ended.end is End.OK:
             if ended.output_tokens:
-                self._decider.output[flight.slo].add(ended.output_tokens)
+                self._decider.output[flight.slo_class.name].add(ended.output_tokens)
             self._remember_cache(flight, flight.request.prompt_tokens + ended.output_tokens)
         elif ended.end in FAILURES:
             site.failures += 1

@@ -130,32 +130,22 @@ class Decider:
             attempt,
             self._mode(request, chosen),
         )
-        return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able, need))
+        return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able))
 
-    def _has_room(self, chosen: Candidate, able: list[Candidate], need: Need) -> bool:
-        """Whether some endpoint can take one more without a queue there, in time for all."""
-        itl_ns = int(self._limits.endpoint_itl_share * need.slo.itl_ns)
-        if self._is_roomy(chosen, itl_ns):
-            return True
-        return any(self._is_roomy(one, itl_ns) or self._is_moot(one, itl_ns) for one in able)
-
-    def _is_roomy(self, one: Candidate, itl_ns: int) -> bool:
-        """Little enough waits that no order is lost by sending there, and tokens come in time."""
-        return one.queue_ns <= self._room_ns + one.network_ns and one.itl_ns <= itl_ns
-
-    def _is_moot(self, one: Candidate, itl_ns: int) -> bool:
-        """Nothing is gained by keeping a request from there.
+    def _has_room(self, chosen: Candidate, able: list[Candidate]) -> bool:
+        """Whether some endpoint can take one more without a queue there, in time for all.
 
         Where none of this router's requests is, one may go whatever is said of the queue: reports
-        may be wrong, and only an answer tells. And where tokens would not come in time with a
-        quarter of the streams either, the objective is out of reach and no reason to wait.
+        may be wrong, and only an answer tells.
         """
-        tracked = self._registry.by_name[one.endpoint]
-        if not tracked.in_flight:
+        if self._is_roomy(chosen):
             return True
-        if one.queue_ns > self._room_ns + one.network_ns:
-            return False
-        return tracked.decode.itl_ns(tracked.busyness / 4) > itl_ns
+        by_name = self._registry.by_name
+        return any(self._is_roomy(one) or not by_name[one.endpoint].in_flight for one in able)
+
+    def _is_roomy(self, one: Candidate) -> bool:
+        """Little enough waits that no order is lost by sending there, and tokens come in time."""
+        return one.flows and one.queue_ns <= self._room_ns + one.network_ns
 
     def _need(
         self, request: Request, slo: SloClass, pool: Pool, tried: tuple[str, ...], now: int

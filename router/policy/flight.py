@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from router.policy.fleet import SloClass
 from router.policy.identity import EngineIdentity
 from router.policy.predictor import Ahead
 from router.policy.request import Request
@@ -16,7 +17,7 @@ class Flight:
 
     request: Request
     endpoint: str
-    slo: str
+    slo_class: SloClass
     attempt: int
     tried: tuple[str, ...]  # endpoints of attempts since the last one that delivered anything
     resumes: int  # how often the stream has gone on elsewhere

@@ -39,16 +39,25 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
             slot_wait_ns = tracked.slot_wait_ns(streams, expected_tokens, now)
             beside = seen.slots - 1.0
         ttft, decode = tracked.ttft, tracked.decode
-        ratio, base_ns = ttft.stretch_at(slot_wait_ns > 0.0, confidence, now)
-        ratio *= silence
-        token_ns = ratio * ttft.token_ns
-        queue_ns = int(token_ns * tokens_ahead + ratio * ttft.slot_factor * slot_wait_ns)
+        margin, base_ns = ttft.stretch_at(slot_wait_ns > 0.0, confidence, now)
+        token_ns = silence * ttft.token_ns
+        queue_ns = token_ns * tokens_ahead + silence * ttft.slot_factor * slot_wait_ns
         if tracked.pending:
             queue_ns += tracked.overdue_ns(now)
-        prefill_ns = int(ratio * base_ns + token_ns * uncached)
+        prefill_ns = silence * base_ns + token_ns * uncached
         network_ns = tracked.round_trip.expected_ns
+        expected_ns = network_ns + int(queue_ns + prefill_ns)
+        # The middle is what placements are compared by, not the promise: margins are learned for
+        # each endpoint, and their noise would choose. Work put on an endpoint delays what comes
+        # after it as well: it counts twice. What nearly every request shares counts nowhere: every
+        # endpoint has it or is about to.
+        score_ns = expected_ns + int(token_ns * uncached)
+        if hot_tokens > cached:
+            score_ns -= int(2.0 * token_ns * (hot_tokens - cached))
+        queue_ns, prefill_ns = int(margin * queue_ns), int(margin * prefill_ns)
         ttft_ns = network_ns + queue_ns + prefill_ns
         itl_ns = int(decode.base_ns + decode.stream_ns * beside)
+        flows = tracked.gap_tail.flows(itl_ns, decode.base_ns, itl_objective_ns)
 
         site, spend, price_usd = tracked.site, tracked.site.spend, 0.0
         if spend.is_metered:
@@ -58,19 +67,14 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         excluded = ""
         if need.is_bounded or not tracked.is_clear or site.draining or spend.is_budgeted:
             excluded = _excluded(tracked, need, price_usd, now)
-        # Work put on an endpoint delays what comes after it as well: prefill counts twice. What
-        # nearly every request shares counts nowhere: every endpoint has it or is about to.
-        score_ns = ttft_ns + prefill_ns
-        if hot_tokens > cached:
-            score_ns -= int(2.0 * token_ns * (hot_tokens - cached))
-        meets = ttft_ns <= objective_ns and itl_ns <= itl_objective_ns
+        meets = flows and ttft_ns <= objective_ns and itl_ns <= itl_objective_ns
         age_ns = now - seen.heard_ns
         doubt_ns = int(min(tracked.doubt_per_ns * age_ns, tracked.doubt_max_ns))
         # fmt: off
         candidates.append(_new_candidate(Candidate, (
             tracked.name, site.name, site.is_home, ttft_ns, network_ns, queue_ns, prefill_ns,
             itl_ns, cached, uncached, price_usd, meets, score_ns, doubt_ns,
-            None if seen.report is None else age_ns, excluded,
+            None if seen.report is None else age_ns, excluded, expected_ns, flows,
         )))
         # fmt: on
     return tuple(candidates)

@@ -44,6 +44,7 @@ class Ended:
     messages: int = 0  # response messages that reached the client
     duration_ns: int = 0
     egress_bytes: int = 0
+    slow_gaps: int | None = None  # gaps between tokens above the class's objective; None: untold
     resume: ResumePoint | None = None  # of a stream that broke off after `messages`
 
 

@@ -7,8 +7,10 @@
 3. Spill-back. An overflowed session returns when home is predicted to be well within the objective,
    has been calm for a while, the session has not just moved, and when returning saves more over
    the turns to come than prefilling the lost cache again costs.
-4. Overflow. When home would miss, the cheapest rented endpoint that meets the objective.
-5. When nobody meets it, the earliest first token; home if it is nearly as early.
+4. Overflow. When home would miss, the cheapest rented endpoint that meets the objective; but a
+   session with much cached stays as long as home is more likely than not to be in time.
+5. When nobody is sure to meet it, whoever is expected to, by the least of time and work, without
+   slowing the streams that are there beyond their own objective; else the earliest.
 
 Among endpoints that cannot be told apart, given how old their reports are, chance decides: routers
 that share a late view must not all make the same choice.
@@ -27,7 +29,6 @@ from router.policy.units import NS_PER_MS
 _ALIKE_NS = 2 * NS_PER_MS  # differences that no client notices
 _ALIKE_SHARE = 0.05
 _PRICE_ALIKE = 1.05
-_NEARLY_AS_EARLY = 1.1
 _score = attrgetter("score_ns")
 _FREE_LOSS_NS = 50 * NS_PER_MS  # a cache so cheap to make again is no reason to stay away
 
@@ -63,8 +64,20 @@ def choose(
         if best.ttft_ns <= share * need.objective_ns or not rented:
             return best, Rule.STICKY if best is placed else Rule.HOME
     if rented:
-        return _cheapest(rented, rng), Rule.OVERFLOW
+        return _overflow(rented, placed, need.objective_ns, rng)
     return _least_bad(able, placed, need.objective_ns, rng), Rule.LEAST_BAD
+
+
+def _overflow(
+    rented: list[Candidate], placed: Candidate | None, objective_ns: int, rng: random.Random
+) -> tuple[Candidate, Rule]:
+    """The cheapest; but nothing dear is thrown away for a miss that is no more than possible."""
+    other = _cheapest(rented, rng)
+    if placed is not None and placed.flows and placed.expected_ns <= objective_ns:
+        loss_ns = other.prefill_ns - placed.prefill_ns
+        if loss_ns > _FREE_LOSS_NS:
+            return placed, Rule.STICKY
+    return other, Rule.OVERFLOW
 
 
 def _may_return(
@@ -106,7 +119,6 @@ def _cheapest(rented: list[Candidate], rng: random.Random) -> Candidate:
 def _least_bad(
     able: list[Candidate], placed: Candidate | None, objective_ns: int, rng: random.Random
 ) -> Candidate:
-    earliest_ns = min(c.ttft_ns for c in able)
-    enough_ns = max(objective_ns, int(_NEARLY_AS_EARLY * earliest_ns))
-    home = [c for c in able if c.home and c.ttft_ns <= enough_ns]
-    return _pick(home or [c for c in able if c.ttft_ns <= enough_ns], placed, rng)
+    timely = [c for c in able if c.expected_ns <= objective_ns]
+    flowing = [c for c in timely if c.flows]
+    return _pick(flowing or timely or able, placed, rng)

@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from router.policy.tracked import Tracked
 
-CANDIDATES_MAX = 12  # judged by one decision
+CANDIDATES_MAX = 24  # judged by one decision
 _DRAWN = 4  # at random, on each side
 _SCANNED_MAX = 256  # looked over for the least busy, on each side
 

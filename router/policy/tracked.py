@@ -7,6 +7,7 @@ from router.policy.decode_speed import DecodeSpeed
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
 from router.policy.flight import Flight
+from router.policy.gap_tail import GapTail
 from router.policy.liveness import Liveness
 from router.policy.load import LoadReport
 from router.policy.occupancy import Occupancy
@@ -57,6 +58,7 @@ class Tracked:
         "endpoint",
         "expected_tokens",
         "fresh_until_ns",
+        "gap_tail",
         "gone",
         "in_flight",
         "is_clear",
@@ -95,6 +97,7 @@ class Tracked:
         self.occupancy = Occupancy(limits)
         self.ttft = TtftPredictor(confidences, prior.costs)
         self.decode = DecodeSpeed(prior.itl_base_ns, prior.itl_stream_ns)
+        self.gap_tail = GapTail(1.0 / limits.endpoint_itl_share)
         self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
         self.liveness = Liveness()
         self.is_clear = True  # nothing speaks against sending to it
@@ -254,6 +257,10 @@ class Tracked:
                 gap_ns = max(0, decoded_ns) / (ended.output_tokens - 1)
                 slots = self.occupancy.slots
                 self.decode.add(gap_ns, min(streams, slots - 1) if slots else streams)
+                if ended.slow_gaps is not None:
+                    slow_share = ended.slow_gaps / (ended.output_tokens - 1)
+                    slo = flight.slo_class
+                    self.gap_tail.add(gap_ns, slow_share, slo.itl_ns, slo.confidence)
         self.expected_tokens -= flight.expected_tokens
         if not self.in_flight:
             self.expected_tokens = 0.0  # sums of floats drift

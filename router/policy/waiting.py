@@ -16,6 +16,7 @@ class Waiting:
     tenant: str
     work: float  # in tokens; see router.policy.fair_share
     arrived_ns: int
+    due: int  # its place among the requests of its tenant; lower goes first
     until_ns: int  # what is not sent by then is late, or refused
     last_ns: int  # sent after that, it would miss the client's deadline
     late: bool = False  # its objective is missed: it goes after those who are in time

@@ -265,6 +265,7 @@ class World:
             messages=attempt.messages,
             duration_ns=now - attempt.sent_ns,
             egress_bytes=egress_bytes,
+            slow_gaps=job.slow_gaps,
         )
         decision = self._policies[attempt.router].on_outcome(outcome, now, self._rng)
         if end is End.OK:

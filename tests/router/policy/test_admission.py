@@ -48,7 +48,8 @@ class Bench:
     def ask(self, **request) -> Send | Wait | Refuse:
         """A request comes."""
         self.number += 1
-        asked = Request(f"r{self.number}", "m", prompt_tokens=20, max_new_tokens=10, **request)
+        request = {"prompt_tokens": 20, "max_new_tokens": 10, **request}
+        asked = Request(f"r{self.number}", "m", **request)
         self.tenant_of[asked.id] = asked.tenant
         answer = self.core.on_request(asked, self.now, self.rng)
         self._hear(answer)
@@ -108,6 +109,16 @@ def test_what_finds_no_room_waits_and_goes_when_there_is_some(rng):
     assert [int(one[1:]) for one in bench.sent][-4:] == waiting
     assert len(bench.core._admission) == 0
     assert not bench.refused
+
+
+def test_short_prompts_go_before_long_ones_that_came_a_little_earlier(rng):
+    """In one tenant's queue; a long one is not overtaken by what comes after its patience."""
+    bench = Bench(rng)
+    bench.fill()
+    long = bench.ask(prompt_tokens=2_000).request
+    short = bench.ask(prompt_tokens=20).request
+    bench.run(2 * NS_PER_S)
+    assert bench.sent.index(short) < bench.sent.index(long)
 
 
 def test_a_late_comer_does_not_pass_those_who_wait(rng):

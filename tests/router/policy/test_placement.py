@@ -167,3 +167,22 @@ def test_chance_decides_among_those_that_cannot_be_told_apart():
     need, rng = _need(), random.Random(1)
     chosen = {choose(need, able, Strain(0.3), Limits(), _NOW, rng)[0].endpoint for _ in range(200)}
     assert chosen == {"home-0", "home-1", "home-2"}
+
+
+def test_a_session_with_much_cached_stays_for_a_miss_that_is_only_possible():
+    """Home is not sure to be in time but expected to; 300 ms of prefill would be lost."""
+    home = _candidate("home-0", 1200, expected_ns=900 * NS_PER_MS)
+    rented = _candidate("rented-0", 400, prefill_ms=310)
+    assert _choose(_need("home-0"), home, rented) == ("home-0", Rule.STICKY)
+    assert _choose(_need(), home, rented) == ("rented-0", Rule.OVERFLOW)
+    late = home._replace(expected_ns=1100 * NS_PER_MS)
+    assert _choose(_need("home-0"), late, rented) == ("rented-0", Rule.OVERFLOW)
+
+
+def test_where_nobody_is_sure_streams_are_not_slowed_beyond_their_objective():
+    """An endpoint whose gaps are at their limit is taken only if no other is in time."""
+    full = _candidate("home-0", 1100, expected_ns=500 * NS_PER_MS, flows=False)
+    slower = _candidate("rented-0", 1300, expected_ns=900 * NS_PER_MS)
+    assert _choose(_need(), full, slower) == ("rented-0", Rule.LEAST_BAD)
+    late = slower._replace(expected_ns=1200 * NS_PER_MS)
+    assert _choose(_need(), full, late) == ("home-0", Rule.LEAST_BAD)
