@@ -1,8 +1,8 @@
 """Results on disk: a policy that has not changed need not run again beside one that has.
 
-A file holds results of one setup, named by a fingerprint of all that the policies met: fleet,
-replicas, world, load and seed. Results of another setup are not read. What the fingerprint cannot
-see is a change of the simulator or of a policy: run those again.
+A file holds results of one setup, named by a fingerprint of all that the policies met: sites and
+objectives, replicas, world, load and seed. Results of another setup are not read. What it does not
+see is a change of the simulator, of a policy or of our own limits: run what they touch again.
 """
 
 import hashlib
@@ -21,7 +21,8 @@ from benchmarks.routing.setup import Options, Setup
 
 def fingerprint(setup: Setup, options: Options) -> str:
     """What a scenario was, in short."""
-    parts = (setup.title, setup.fleet, setup.replicas, setup.world, setup.routers)
+    fleet = (setup.fleet.sites, setup.fleet.slo_classes)
+    parts = (setup.title, fleet, setup.replicas, setup.world, setup.routers)
     text = repr((parts, options.seed, options.quick))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
