@@ -22,19 +22,20 @@ from router.live.backoff import Backoff
 from router.live.identity import Identity, NotVllmError, identify
 from router.live.load_watch import LoadWatch
 from router.live.probe import Answer, probe
-from router.live.timed_core import TimedCore
+from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import ConnectionChanged, EndpointUp, Happening, RoundTripMeasured
 from router.policy.endpoint import Endpoint
 from router.policy.identity import UNKNOWN, EngineIdentity
-from router.policy.units import seconds
+from router.policy.silence import LongestSilence
+from router.policy.units import NS_PER_S
 
 _READY: Final = grpc.ChannelConnectivity.READY
 _IDENTIFY_TIMEOUT_S: Final = 5.0
 _UNANSWERED_MAX: Final = 2
 _DEAF_AFTER: Final = 4
 _DOUBT_S: Final = 0.25
-_DOUBT_RTTS: Final = 4
-"""How long a silent endpoint has to answer: a moment, and some round trips."""
+_DOUBT_ANSWERS: Final = 2
+"""How long a silent endpoint has to answer: a moment, and twice its longest answer of late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Follower:
         self._pace = pace
         self._check = HealthStub(channel).Check
         self._unanswered = 0
-        self._rtt_ns = 0
+        self._answers = LongestSilence(0)  # before answers to probes
         self._silent = asyncio.Event()
         self._serving = True
         self._ready = asyncio.Event()
@@ -131,7 +132,7 @@ class Follower:
     def _meet(self, identity: Identity) -> None:
         self._list(identity)
         self._tell(RoundTripMeasured(self._name, identity.rtt_ns))
-        self._rtt_ns = identity.rtt_ns
+        self._answers.add(identity.rtt_ns, now_ns())
         self._unanswered, self._serving = 0, True
         self._known.set()
         self._settle()
@@ -160,7 +161,8 @@ class Follower:
         while True:
             await self._known.wait()
             in_doubt = self._silent.is_set()
-            wait_s = min(interval_s, _DOUBT_S + _DOUBT_RTTS * seconds(self._rtt_ns))
+            longest_s = self._answers.value_at(now_ns()) / NS_PER_S
+            wait_s = min(interval_s, _DOUBT_S + _DOUBT_ANSWERS * longest_s)
             answer = await probe(self._check, wait_s if in_doubt else interval_s)
             self._judge(answer, in_doubt=in_doubt)
             await asyncio.sleep(min(_DOUBT_S, interval_s))  # at most so often, whatever is asked
@@ -175,7 +177,7 @@ class Follower:
         else:
             self._unanswered = 0
             self._serving = answer.serving
-            self._rtt_ns = answer.rtt_ns
+            self._answers.add(answer.rtt_ns, now_ns())
             self._tell(RoundTripMeasured(self._name, answer.rtt_ns))
         self._settle()
 

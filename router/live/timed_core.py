@@ -93,9 +93,9 @@ class TimedCore:
         rng.setstate(self._rng.getstate())
         return rng
 
-    def is_silent(self, endpoint: str) -> bool:
-        """Whether an endpoint's load reports fail to come."""
-        return self._core.is_silent(endpoint, now_ns())
+    def should_ask(self, beat: Beat) -> bool:
+        """Whether an endpoint is to be asked whether it lives."""
+        return self._core.should_ask(beat, now_ns())
 
     def given_up(self, beat: Beat) -> tuple[str, ...]:
         """The requests of a beat that will give nothing more, to be ended as STALLED."""

@@ -61,13 +61,13 @@ class Vigil:
         for turn in self._turns:
             if turn.attempt is not None:
                 by_endpoint[turn.attempt.send.endpoint].append(turn.attempt)
-        for name, attempts in by_endpoint.items():
-            self._look_at(name, attempts, now)
+        beats = {name: self._look_at(name, of_it, now) for name, of_it in by_endpoint.items()}
         for endpoint in self._roster:
-            if endpoint.follower.connected and self._core.is_silent(endpoint.name):
+            beat = beats.get(endpoint.name) or Beat(endpoint.name, 0, 0, ())
+            if endpoint.follower.connected and self._core.should_ask(beat):
                 endpoint.follower.doubt()
 
-    def _look_at(self, name: str, attempts: list[Attempt], now: int) -> None:
+    def _look_at(self, name: str, attempts: list[Attempt], now: int) -> Beat:
         ended_ns, latest_ns, silent = 0, 0, []
         for attempt in attempts:
             if attempt.seen != attempt.read or attempt.is_writing:
@@ -80,13 +80,15 @@ class Vigil:
                 latest_ns = max(latest_ns, attempt.moved_ns)
         if ended_ns < _TELLING_NS:
             ended_ns = 0
-        if not (silent or ended_ns):
-            return
         silences = tuple((a.send.request, now - a.moved_ns) for a in silent)
-        gone = set(self._core.given_up(Beat(name, now - latest_ns, ended_ns, silences)))
+        beat = Beat(name, now - latest_ns, ended_ns, silences, begun=latest_ns > 0)
+        if not (silent or ended_ns):
+            return beat
+        gone = set(self._core.given_up(beat))
         for attempt in silent:
             if attempt.send.request in gone:
                 attempt.give_up(_stalled(attempt, now))
+        return beat
 
 
 def _stalled(attempt: Attempt, now: int) -> Failure:

@@ -25,7 +25,7 @@ from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, snapshot_site
 from router.policy.tracked import Tracked
-from router.policy.vigil import Beat, given_up
+from router.policy.vigil import Beat, given_up, should_ask
 
 
 class RouterCore:
@@ -171,10 +171,10 @@ class RouterCore:
             return self._admission.explain(verdict, now, rng)
         return verdict.decision
 
-    def is_silent(self, endpoint: str, now: int) -> bool:
-        """Whether an endpoint's load reports fail to come: it should be asked whether it lives."""
-        tracked = self._registry.by_name.get(endpoint)
-        return tracked is not None and tracked.liveness.is_silent(now)
+    def should_ask(self, beat: Beat, now: int) -> bool:
+        """Whether an endpoint has been silent for so long that it is asked whether it lives."""
+        tracked = self._registry.by_name.get(beat.endpoint)
+        return tracked is not None and should_ask(tracked, beat, now)
 
     def given_up(self, beat: Beat, now: int) -> tuple[str, ...]:
         """The requests among an endpoint's silent ones that will give nothing more.

@@ -8,6 +8,7 @@ from router.policy.stall import Signs, is_stalled, patience_ns
 from router.policy.tracked import Tracked
 
 _STEP_TOKENS_MAX = 2_048  # of prompts that an engine prefills between two tokens of a stream
+_ROUND_TRIPS = 2
 _PATIENCES = 4  # for a first token that is overdue where reports come
 
 
@@ -18,6 +19,7 @@ class Beat(NamedTuple):
     quiet_ns: int  # since any of them went on
     ended_ns: int  # the longest silence that has ended since the last beat; 0: none worth telling
     silent: tuple[tuple[str, int], ...]  # those that are silent, by request, and for how long
+    begun: bool = False  # whether any of them has given anything yet
 
 
 def given_up(
@@ -39,6 +41,19 @@ def given_up(
             if gone:
                 stalled.append(request)
     return tuple(stalled)
+
+
+def should_ask(tracked: Tracked, beat: Beat, now: int) -> bool:
+    """Whether an endpoint should be asked at once if it lives.
+
+    Because two of its reports are missing, or because no stream of it goes on for longer than any
+    silence that it has survived of late: sooner than anything is given up for it.
+    """
+    liveness = tracked.liveness
+    if liveness.is_silent(now):
+        return True
+    usual_ns = liveness.tokens.value_at(now) + _ROUND_TRIPS * tracked.round_trip.expected_ns
+    return beat.begun and bool(beat.silent) and beat.quiet_ns > usual_ns
 
 
 def signs_of(tracked: Tracked, quiet_ns: int, now: int) -> Signs:

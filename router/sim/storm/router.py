@@ -302,7 +302,8 @@ class StormRouter:
 
     def _doubt(self) -> None:
         """Ask the silent ones at once."""
-        silent = [name for name in self.listed if self.core.is_silent(name, self.clock.now)]
+        now = self.clock.now
+        silent = [n for n in self.listed if self.core.should_ask(Beat(n, 0, 0, ()), now)]
         for name in sorted(silent):
             if not self.engines[name].responds:
                 self._unanswered[name] = _UNANSWERED_MAX - 1

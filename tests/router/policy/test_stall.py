@@ -108,16 +108,29 @@ def test_a_first_token_is_waited_for_as_promised():
     assert core.given_up(beat, waited) == ("q",)
 
 
-def test_an_endpoint_is_silent_when_two_reports_are_missing():
+def test_an_endpoint_is_asked_when_two_reports_are_missing():
     """By the pace at which it has reported before, whatever that is."""
     core, now = RouterCore(fleet()), 0
     core.on_endpoint_up(Endpoint("home-0", "home", MODEL), now)
-    assert not core.is_silent("home-0", 100 * NS_PER_S)
+    nothing = Beat("home-0", 0, 0, ())
+    assert not core.should_ask(nothing, 100 * NS_PER_S)
     for sequence in range(100):
         now += NS_PER_S
         core.on_load(LoadReport("home-0", "1", sequence), now)
-    assert not core.is_silent("home-0", now + 1_900 * NS_PER_MS)
-    assert core.is_silent("home-0", now + 2_100 * NS_PER_MS)
+    assert not core.should_ask(nothing, now + 1_900 * NS_PER_MS)
+    assert core.should_ask(nothing, now + 2_100 * NS_PER_MS)
+
+
+def test_an_endpoint_is_asked_when_all_its_streams_are_unusually_silent():
+    """Before any is given up; one that has been slower of late is asked later."""
+    core = RouterCore(fleet())
+    core.on_endpoint_up(Endpoint("home-0", "home", MODEL), 0)
+    silent = Beat("home-0", 200 * NS_PER_MS, 0, (("q", 200 * NS_PER_MS),), begun=True)
+    assert core.should_ask(silent, 0)
+    assert not core.should_ask(silent._replace(quiet_ns=20 * NS_PER_MS), 0)
+    assert not core.should_ask(silent._replace(begun=False), 0)  # a first token takes its time
+    core.given_up(Beat("home-0", 0, 300 * NS_PER_MS, ()), 0)
+    assert not core.should_ask(silent, 0)
 
 
 def test_patience_is_never_below_a_hiccup():
