@@ -173,5 +173,5 @@ def paged_prefill_kernel(
         acc, total, peak, place, head, first_token, tokens,
         slot, slot * (NUM_Q_HEADS // PACKED) + head_tile,
         out, lse, sinks, partial_out, partial_lse, stride_out_token, stride_out_head, v_scale,
-        NUM_Q_HEADS, HEAD_DIM, SINKS, CUTS, WRITE_LSE,
+        NUM_Q_HEADS, HEAD_DIM, SINKS, CUTS, WRITE_LSE, True,
     )  # fmt: skip

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from kernels import tile
-from kernels.paged_prefill.epilogue import join_sink, store_rows
+from kernels.paged_prefill.epilogue import finish, store_rows
 
 
 @triton.jit
@@ -62,10 +62,8 @@ def merge_kernel(
         acc = acc * decay[:, None] + piece * weight[:, None]
         total = total * decay + weight
         peak = new_peak
-    factor = tl.full([BLOCK_R], 1.0, tl.float32)
-    if SINKS:
-        total, peak, factor = join_sink(total, peak, sinks, head)
+    weight, row_lse = finish(total, peak, sinks, head, SINKS)
     store_rows(
-        acc, total, peak, factor, token, head, valid, out, lse, stride_out_token,
+        acc * weight[:, None], row_lse, token, head, valid, out, lse, stride_out_token,
         stride_out_head, NUM_Q_HEADS, HEAD_DIM, WRITE_LSE,
     )  # fmt: skip

@@ -124,5 +124,5 @@ def specialised_prefill_kernel(
         store_tile(
             acc, total, peak, offs_m, heads, first_token, tokens, slot, slot * NUM_Q_HEADS + head,
             out, lse, sinks, partial_out, partial_lse, stride_out_token, stride_out_head, v_scale,
-            NUM_Q_HEADS, HEAD_DIM, SINKS, CUTS, WRITE_LSE,
+            NUM_Q_HEADS, HEAD_DIM, SINKS, CUTS, WRITE_LSE, False,
         )  # fmt: skip

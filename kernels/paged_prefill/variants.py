@@ -26,6 +26,7 @@ from kernels.spec import HEAD_DIMS, AttentionSpec
 from kernels.variant import Variant, pointer
 
 LLAMA = AttentionSpec(32, 8, 128, 128**-0.5, 16, torch.bfloat16)
+CROWDED = replace(LLAMA, sliding_window=1024, soft_cap=50.0, sinks=True, alibi=True)
 PAGE_128 = replace(LLAMA, block_size=128)
 
 #: One 8k prompt, whose tiles are never cut, and a 2k chunk far into a context, whose tiles may be.
@@ -48,6 +49,12 @@ PLAIN_CASES: tuple[tuple[str, AttentionSpec, PrefillShape], ...] = (
     ("d64-window-sinks", replace(LLAMA, head_dim=64, sliding_window=128, sinks=True), CHUNK),
     ("d256-softcap", replace(LLAMA, head_dim=256, soft_cap=50.0), CHUNK),
     ("d128-alibi", replace(LLAMA, alibi=True), PROMPT),
+    # Every feature at once, and the most heads in a tile: what leaves a thread fewest registers.
+    ("d128-crowded-cuts-fp8", replace(CROWDED, kv_dtype="fp8_e4m3"), CHUNK),
+    ("d256-crowded-cuts", replace(CROWDED, head_dim=256), CHUNK),
+    ("d256-crowded-cuts-fp8", replace(CROWDED, head_dim=256, kv_dtype="fp8_e4m3"), CHUNK),
+    ("d256-mqa-cuts", replace(LLAMA, head_dim=256, num_kv_heads=1), CHUNK),
+    ("d256-mqa-cuts-fp8", replace(LLAMA, head_dim=256, num_kv_heads=1, kv_dtype="fp8_e4m3"), CHUNK),
 )
 SPECIALISED_CASES: tuple[tuple[str, AttentionSpec, PrefillShape], ...] = (
     ("d128", PAGE_128, PROMPT),
