@@ -12,7 +12,7 @@ from kernels.paged_prefill.api import paged_prefill
 from kernels.paged_prefill.config import PrefillConfig, PrefillShape
 from kernels.paged_prefill.planner import plan_prefill
 from kernels.paged_prefill.reference import reference_paged_prefill
-from kernels.spec import INTERPRETER, AttentionSpec, UnsupportedAttentionError
+from kernels.spec import BLOCK_SIZES, INTERPRETER, AttentionSpec, UnsupportedAttentionError
 from kernels.testing import assert_within_budget, make_case, poisoned_like
 
 SMALL = AttentionSpec(4, 2, 64, 0.125, 16, torch.bfloat16)
@@ -89,7 +89,7 @@ def test_group_sizes(heads, kv_heads, build):
     assert_right(build(spec, [9, 3], [40, 33]))
 
 
-@pytest.mark.parametrize("block_size", [16, 32, 64, 256])
+@pytest.mark.parametrize("block_size", BLOCK_SIZES)
 @pytest.mark.parametrize("layout", ["LBHNC", "LBNHC"])
 def test_pages_and_layouts(block_size, layout, build):
     """Tiles gather several pages or lie within one, in both orders of the axes."""
@@ -218,6 +218,7 @@ def test_a_refusal_names_its_argument(argument, build):
     spec=st.builds(
         replace,
         st.just(SMALL),
+        head_dim=st.sampled_from([64, 80, 112, 192]),
         block_size=st.sampled_from([16, 64]),
         sliding_window=st.sampled_from([0, 31]),
         soft_cap=st.sampled_from([0.0, 5.0]),
