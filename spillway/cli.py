@@ -19,6 +19,7 @@ from spillway.commands import (
     explain,
     fleet,
     generate,
+    plan,
     replay,
     route,
     site,
@@ -45,6 +46,7 @@ app.command("generate")(generate.generate)
 app.command("status")(status.status)
 app.command("top")(top.top)
 app.command("explain")(explain.explain)
+app.command("plan")(plan.plan)
 app.command("replay")(replay.replay)
 app.command("drain")(drain.drain)
 app.command("undrain")(drain.undrain)

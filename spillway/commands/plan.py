@@ -1,0 +1,104 @@
+"""`spillway plan`: what to rent."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spillway.commands.failure import Failure, Outcome
+from spillway.commands.parameters import FleetPath, Json
+from spillway.commands.terminal import say, write, write_json, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spillway.fleet import FleetFile
+    from spillway.planning.demand import Demand
+    from spillway.planning.offer import Offer
+    from spillway.planning.search import Plan
+
+Trace = Annotated[Path, typer.Option("--trace", help="The demand: a trace file.", exists=True)]
+Speed = Annotated[float, typer.Option(min=1e-6, help="The trace arrives so many times as fast.")]
+Attainment = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="The share of turns to answer in time.")
+]
+Hardware = Annotated[
+    list[str] | None, typer.Option(help="SITE=h100 or a100: nodes of eight. h100 by default.")
+]
+Replicas = Annotated[
+    list[str] | None, typer.Option(help="SITE=N at most; by default as in the fleet file.")
+]
+Rtt = Annotated[list[str] | None, typer.Option(help="SITE=MS, the round trip. 0.5 home, else 30.")]
+Committed = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="SITE=USD an hour of a committed replica, home's included; by default 0.6 of the"
+        " metered price, and for home of the dearest."
+    ),
+]
+
+
+def plan(
+    path: FleetPath,
+    *,
+    trace: Trace,
+    speed: Speed = 1.0,
+    attainment: Attainment = 0.99,
+    hardware: Hardware = None,
+    replicas: Replicas = None,
+    rtt: Rtt = None,
+    committed: Committed = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw cost against attainment here.")] = None,
+    json: Json = False,
+) -> None:
+    """Find the cheapest replicas, committed and metered, that keep the objectives.
+
+    Plans are tried in the simulator with the router's own decisions.
+    """
+    from spillway.fleet import load
+    from spillway.planning import outcome
+    from spillway.planning.demand import sample
+    from spillway.planning.settings import offers_of
+    from spillway.planning.trace import sessions_of
+
+    file = load(path)
+    try:
+        offers = offers_of(file, hardware or (), replicas or (), rtt or (), committed or ())
+        demand = sample(sessions_of(trace, offers[0].profile.block_tokens, speed))
+    except ValueError as error:
+        raise Failure(str(error), Outcome.USAGE) from error
+    found = _search(file, offers, demand, attainment)
+    if picture:
+        from spillway.planning.picture import draw
+
+        draw(found, picture)
+    if json:
+        write_json(outcome.as_json(found))
+        return
+    write(outcome.sentence(found, offers))
+    write("")
+    write_table(outcome.COLUMNS, outcome.rows(found))
+    days = demand.lasts_s / 86_400
+    share = sum(len(spell.sessions) for spell in demand.spells)
+    say(
+        f"{found.trials} plans tried on {share:,} sessions that stand for {demand.sessions:,} in"
+        f" {days:.1f} days."
+    )
+
+
+def _search(
+    file: "FleetFile", offers: "Sequence[Offer]", demand: "Demand", attainment: float
+) -> "Plan":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from spillway.planning.search import TRIALS_MAX, Planner
+
+    columns = (TextColumn("{task.completed} plans"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=TRIALS_MAX)
+
+        def progress(what: str) -> None:
+            bar.update(task, advance=1, description=what)
+
+        return Planner(file.fleet, offers, demand, progress).plan(attainment)

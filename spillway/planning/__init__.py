@@ -1,0 +1,1 @@
+"""What to rent: the cheapest replicas that meet an objective, found in the simulator."""
