@@ -35,6 +35,7 @@ _UNANSWERED_MAX: Final = 2
 _DEAF_AFTER: Final = 4
 _DOUBT_S: Final = 0.25
 _DOUBT_ANSWERS: Final = 2
+_DOUBT_MAX_S: Final = 0.75
 """How long a silent endpoint has to answer: a moment, and twice its longest answer of late."""
 
 
@@ -162,7 +163,7 @@ class Follower:
             await self._known.wait()
             in_doubt = self._silent.is_set()
             longest_s = self._answers.value_at(now_ns()) / NS_PER_S
-            wait_s = min(interval_s, _DOUBT_S + _DOUBT_ANSWERS * longest_s)
+            wait_s = min(interval_s, _DOUBT_MAX_S, _DOUBT_S + _DOUBT_ANSWERS * longest_s)
             answer = await probe(self._check, wait_s if in_doubt else interval_s)
             self._judge(answer, in_doubt=in_doubt)
             await asyncio.sleep(min(_DOUBT_S, interval_s))  # at most so often, whatever is asked

@@ -19,7 +19,8 @@ and a stream that has been silent for longer is given up, where also
   cache memory, because an engine short of it sets streams aside and takes them up again.
 
 A request without a first token is waited for as promised (`due_ns`) and then like a stream. Where
-the connection is known to be lost, half the patience is enough.
+the connection is known to be lost, half the patience is enough, and no more than 0.6 s: whoever was
+asked and did not answer has had its chance.
 
 A fixed timeout was rejected: one that a saturated engine survives is half a minute, and one that
 notices a dead link within a second takes every long step for a failure. So were the gaps of each
@@ -40,6 +41,7 @@ _LIVES = 1.5
 _OTHERS_GO_ON = 4
 _SET_ASIDE_NS = 30 * NS_PER_S
 _LOST = 0.5
+_LOST_MAX_NS = 600 * NS_PER_MS
 
 
 class Signs(NamedTuple):
@@ -65,7 +67,7 @@ def is_stalled(silent_ns: int, signs: Signs) -> bool:
     """Whether a stream that has been silent for so long is given up."""
     patience = patience_ns(signs)
     if not signs.connected:
-        return silent_ns > _LOST * patience
+        return silent_ns > min(_LOST * patience, _LOST_MAX_NS)
     if signs.quiet_ns < min(silent_ns, patience):
         others_ns = _OTHERS_GO_ON * patience
         return silent_ns > (max(others_ns, _SET_ASIDE_NS) if signs.waiting else others_ns)
