@@ -20,6 +20,7 @@ from spillway.commands import (
     fleet,
     generate,
     plan,
+    quarantine,
     replay,
     route,
     site,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(site.app, name="site")
+app.add_typer(quarantine.app, name="quarantine")
 app.command("up")(up.up)
 app.command("route")(route.route)
 app.command("chat")(chat.chat)

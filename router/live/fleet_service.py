@@ -6,10 +6,10 @@ from typing import Any, Final
 import grpc
 
 from router.live.closing import Closing
-from router.live.fleet_state import decision_message
+from router.live.fleet_state import decision_message, quarantined_message
 from router.live.incoming import read_incoming
 from router.live.timed_core import TimedCore, now_ns
-from router.observe.event import DrainChanged
+from router.observe.event import DrainChanged, QuarantineReleased
 from router.policy.units import ns
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetServicer
@@ -21,7 +21,7 @@ _INTERVAL_MAX_MS: Final = 60_000
 
 
 class FleetService(FleetServicer):
-    """Explain, Watch, Drain and Undrain."""
+    """Explain, Watch, Drain, Undrain, and what is in quarantine."""
 
     def __init__(
         self,
@@ -69,6 +69,26 @@ class FleetService(FleetServicer):
         """The site takes new sessions and turns again."""
         self._set_drain(request.site, context, draining=False)
         return pb.UndrainResponse()
+
+    async def ListQuarantine(  # noqa: N802 - the wire's name
+        self, request: pb.ListQuarantineRequest, context: Any
+    ) -> pb.ListQuarantineResponse:
+        """The prompts that this router keeps away."""
+        _ = request, context
+        kept = self._core.snapshot().quarantined
+        return pb.ListQuarantineResponse(quarantined=[quarantined_message(one) for one in kept])
+
+    async def ReleaseQuarantine(  # noqa: N802 - the wire's name
+        self, request: pb.ReleaseQuarantineRequest, context: Any
+    ) -> pb.ReleaseQuarantineResponse:
+        """The prompt is let in again."""
+        kept = {one.fingerprint for one in self._core.snapshot().quarantined}
+        if request.fingerprint in kept:
+            self._core.tell(QuarantineReleased(request.fingerprint))
+        else:
+            missing = f"no prompt is in quarantine as {request.fingerprint!r}"
+            bad_field("fingerprint", missing, grpc.StatusCode.NOT_FOUND).set_on(context)
+        return pb.ReleaseQuarantineResponse()
 
     def _set_drain(self, name: str, context: Any, *, draining: bool) -> Any:
         sites = {site.name: site for site in self._core.snapshot().sites}

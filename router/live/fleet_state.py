@@ -14,6 +14,7 @@ from router.policy.snapshot import (
     EndpointSnapshot,
     FleetSnapshot,
     Health,
+    QuarantinedSnapshot,
     SiteSnapshot,
     TenantSnapshot,
 )
@@ -74,6 +75,20 @@ def decision_message(decision: Decision, request: Request) -> pb.Decision:
         message.site = decision.site
         message.endpoint = decision.endpoint
     return message
+
+
+def quarantined_message(kept: QuarantinedSnapshot) -> pb.Quarantined:
+    """A prompt in quarantine as ListQuarantine gives it."""
+    return pb.Quarantined(
+        fingerprint=kept.fingerprint,
+        model=kept.model,
+        tenant=kept.tenant,
+        endpoints=kept.endpoints,
+        age_s=seconds(kept.age_ns),
+        left_s=seconds(kept.left_ns),
+        refused=kept.refused,
+        prompt_tokens=kept.prompt_tokens,
+    )
 
 
 def _tenant(tenant: TenantSnapshot) -> pb.TenantState:

@@ -6,6 +6,7 @@ from typing import Final
 
 import grpc
 
+from router.live.fingerprint import fingerprint_of
 from router.live.start import Start, read_start
 from router.policy.request import Request
 from wire.malformed import Malformed, read
@@ -105,6 +106,7 @@ def read_incoming(
             prefix=prefix,
             prefix_block_tokens=BLOCK_TOKENS,
             deadline_ns=deadline_ns,
+            fingerprint=fingerprint_of(message),
         ),
         deadline_ns=deadline_ns,
         client_id=_name("request_id", message.request_id),

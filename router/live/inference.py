@@ -121,7 +121,7 @@ class Inference:
             return response
         try:
             await turn.begin()
-            while (attempt := turn.attempt) is not None:
+            while (attempt := turn.attempt or await turn.again()) is not None:
                 response = await self._once(turn, attempt, raw)
             turn.tell_client(context)
         finally:

@@ -13,6 +13,7 @@ _CODE_OF: Final = {
     Rule.UNKNOWN_SLO: grpc.StatusCode.INVALID_ARGUMENT,
     Rule.OVERLOAD: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Rule.RATE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Rule.QUARANTINED: grpc.StatusCode.FAILED_PRECONDITION,
     Rule.DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 """UNAVAILABLE for every other rule."""
@@ -33,6 +34,8 @@ def refused(refuse: Refuse) -> CallError:
     field = _FIELD_OF.get(refuse.rule)
     if field is not None:
         return bad_field(field, refuse.reason, code)
+    if refuse.rule is Rule.QUARANTINED:
+        return failure(code, refuse.reason, ErrorInfo(reason="QUARANTINED", domain="spillway"))
     if refuse.retry_after_ns:
         return failure(code, refuse.reason, retry_info(refuse.retry_after_ns))
     return failure(code, refuse.reason)

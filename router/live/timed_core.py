@@ -1,6 +1,7 @@
 """The core in real time: the one clock, one source of randomness, and an event for each call."""
 
 import asyncio
+import logging
 import random
 import time
 
@@ -15,7 +16,7 @@ from router.observe.event import (
 )
 from router.observe.tell import tell
 from router.policy.core import RouterCore
-from router.policy.decision import Decision, Send
+from router.policy.decision import Decision, Refuse, Rule, Send
 from router.policy.fleet import Fleet
 from router.policy.outcome import End, Ended
 from router.policy.request import Request
@@ -23,6 +24,8 @@ from router.policy.resume import ResumePoint
 from router.policy.snapshot import FleetSnapshot
 from router.policy.units import seconds
 from router.policy.vigil import Beat
+
+_log = logging.getLogger(__name__)
 
 
 def now_ns() -> int:
@@ -55,6 +58,9 @@ class TimedCore:
         now = now_ns()
         decision = tell(self._core, happening, now, self._rng)
         released = self._core.release(now, self._rng)
+        for answer in (decision, *released):
+            if isinstance(answer, Refuse) and answer.rule is Rule.QUARANTINED:
+                _log.warning("%s is refused: %s", answer.request, answer.reason)
         event = Event(self._sequence, now, happening, decision, released)
         self._sequence += 1
         self._sink.on_event(event)

@@ -46,6 +46,7 @@ class Turn:
         "_trailers",
         "_unplaced",
         "_wait_ns",
+        "_waits",
         "attempt",
         "incoming",
         "request_bytes",
@@ -73,6 +74,7 @@ class Turn:
         self._attempts = 0
         self._wait_ns = ns(resume_wait_s)
         self._unplaced: tuple[Failure, Refuse, int] | None = None  # since when it has no endpoint
+        self._waits = False  # for the core to say what follows
         self._cut = asyncio.Event()
 
     @property
@@ -89,10 +91,8 @@ class Turn:
         """Asks the core for the first attempt, and waits for it where the core says so."""
         request = self.incoming.request if self.incoming.start is None else self._rest()
         self.incoming = self.incoming.without_prompt()
-        decision = self._core.tell(RequestArrived(request))
-        if isinstance(decision, Wait):
-            decision = await self._core.released(request.id)
-        self._follow(decision)
+        self._follow(self._core.tell(RequestArrived(request)))
+        await self._wait()
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
         """The attempt ended well, with these trailers of the endpoint."""
@@ -107,7 +107,7 @@ class Turn:
             point = self.transcript.point()
         self._messages += attempt.messages
         decision = attempt.end(failed.end, point)
-        if isinstance(decision, Send):
+        if isinstance(decision, Send | Wait):
             self._resumed += bool(attempt.messages)
             self._follow(decision)
             return
@@ -119,10 +119,12 @@ class Turn:
             self._end(failed, refuse)
 
     async def again(self) -> Attempt | None:
-        """Waits for an endpoint that may go on with what none could go on with at once.
+        """Waits for the next attempt, where the core said so or the answer has begun.
 
-        Only a stream that has begun is waited for: any other can as well be asked for again.
+        Without the core's word only a stream that has begun is waited for: any other can as well be
+        asked for again.
         """
+        await self._wait()
         while self._unplaced is not None:
             failed, refuse, since_ns = self._unplaced
             over = now_ns() - since_ns >= self._wait_ns or self._cut.is_set()
@@ -142,6 +144,12 @@ class Turn:
             elif isinstance(decision, Refuse):
                 self._unplaced = (failed, decision, since_ns)
         return self.attempt
+
+    async def _wait(self) -> None:
+        if self._waits:
+            decision = await self._core.released(self.incoming.request.id)
+            self._waits = False
+            self._follow(decision)
 
     def cut(self) -> None:
         """This router stops: whatever is under way ends now."""
@@ -177,8 +185,8 @@ class Turn:
 
     def abandon(self) -> None:
         """Nobody waits for an answer any more: the client went, or its deadline passed."""
-        waits = self._unplaced is not None or (self._sent is None and self._error is None)
-        if self.attempt is not None or waits:
+        undecided = self._sent is None and self._error is None
+        if self.attempt is not None or self._waits or self._unplaced is not None or undecided:
             late = now_ns() + _DEADLINE_SLACK_NS >= self.incoming.deadline_ns
             if self.attempt is not None:
                 self.attempt.end(End.TIMED_OUT if late else End.CANCELLED)
@@ -214,9 +222,17 @@ class Turn:
             self._sent = decision
             self._attempts += 1
             self.attempt = Attempt(self._core, decision, self._attempts)
+        elif isinstance(decision, Wait):
+            self.attempt = None
+            self._waits = True
         elif isinstance(decision, Refuse):
             self.attempt = None
-            self._error = refused(decision)
+            self._error = self._refused(decision)
+
+    def _refused(self, refuse: Refuse) -> CallError:
+        if self._messages and self.transcript is not None:
+            return broken_off(refuse.reason, self._messages, self.transcript.delivered.tokens)
+        return refused(refuse)
 
 
 def _status_of(failed: Failure, refuse: Refuse | None) -> CallError:

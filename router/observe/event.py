@@ -88,6 +88,13 @@ class RequestWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineReleased:
+    """An operator let a prompt in again."""
+
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeSeen:
     """An attempt gave its first token or ended; a decision says what follows a failed one."""
 
@@ -109,6 +116,7 @@ Happening = (
     | DrainChanged
     | RequestArrived
     | RequestWithdrawn
+    | QuarantineReleased
     | OutcomeSeen
     | Ticked
 )

@@ -76,6 +76,11 @@ class FleetCollector(Collector):
             yield counter
         yield _by_health(sites)
         yield from _of_tenants(snapshot.tenants)
+        yield GaugeMetricFamily(
+            "spillway_quarantined",
+            "Prompts that are refused because engines crashed under them",
+            value=len(snapshot.quarantined),
+        )
         for name, (text, endpoint_value) in _ENDPOINT_GAUGES.items():
             gauge = GaugeMetricFamily(name, text, labels=("site", "endpoint"))
             for endpoint in endpoints:

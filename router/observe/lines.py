@@ -18,6 +18,7 @@ from router.observe.event import (
     Happening,
     LoadHeard,
     OutcomeSeen,
+    QuarantineReleased,
     RequestArrived,
     RequestWithdrawn,
     RoundTripMeasured,
@@ -36,6 +37,7 @@ _KINDS: Final[dict[str, type[Happening]]] = {
     "drain": DrainChanged,
     "request": RequestArrived,
     "withdrawn": RequestWithdrawn,
+    "quarantine_released": QuarantineReleased,
     "outcome": OutcomeSeen,
     "tick": Ticked,
 }

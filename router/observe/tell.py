@@ -11,6 +11,7 @@ from router.observe.event import (
     Happening,
     LoadHeard,
     OutcomeSeen,
+    QuarantineReleased,
     RequestArrived,
     RequestWithdrawn,
     RoundTripMeasured,
@@ -21,7 +22,7 @@ from router.policy.core import RouterCore
 from router.policy.decision import Decision
 
 
-def tell(  # noqa: C901 - one case for each method of the core
+def tell(  # noqa: C901, PLR0912 - one case for each method of the core
     core: RouterCore, happening: Happening, now_ns: int, rng: random.Random
 ) -> Decision | None:
     """Calls the method of the core that this happening stands for.
@@ -33,6 +34,8 @@ def tell(  # noqa: C901 - one case for each method of the core
             return core.on_request(request, now_ns, rng)
         case RequestWithdrawn(request):
             core.on_withdrawn(request, now_ns)
+        case QuarantineReleased(fingerprint):
+            core.on_quarantine_released(fingerprint, now_ns)
         case OutcomeSeen(outcome):
             return core.on_outcome(outcome, now_ns, rng)
         case LoadHeard(report):

@@ -16,14 +16,16 @@ from router.policy.flight import Flight
 from router.policy.load import LoadReport
 from router.policy.need import Need
 from router.policy.outcome import FAILURES, End, Ended, FirstToken, Outcome
-from router.policy.recovery import Recovery, rest_of
-from router.policy.refusal import refuse
+from router.policy.quarantine import Standing
+from router.policy.recovery import Again, Recovery, rest_of
+from router.policy.refusal import quarantined, refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
-from router.policy.snapshot import FleetSnapshot, snapshot_site
+from router.policy.snapshot import FleetSnapshot, snapshot_quarantine, snapshot_site
+from router.policy.suspicion import Suspicion
 from router.policy.tracked import Tracked
 from router.policy.vigil import Beat, given_up, should_ask
 
@@ -38,6 +40,7 @@ class RouterCore:
         self._sessions = Sessions(fleet.limits)
         self._decider = Decider(fleet, self._registry, self._sessions)
         self._admission = Admission(fleet)
+        self._suspicion = Suspicion(fleet.limits, self._registry, self._decider, self._commit)
         self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
         self._flights: dict[str, Flight] = {}
@@ -59,7 +62,11 @@ class RouterCore:
     def on_endpoint_gone(self, name: str, now: int) -> None:
         """An endpoint is no longer listed: no new requests; its streams may still end."""
         _ = now
-        self._registry.down(name)
+        tracked = self._registry.by_name.get(name)
+        if tracked is not None:
+            self._suspicion.quarantine.on_gone(name, drained=tracked.is_draining)
+            self._registry.down(name)
+            self._stirred = True
 
     def on_connection(
         self, endpoint: str, connected: bool, now: int, *, silent: bool = False
@@ -86,6 +93,7 @@ class RouterCore:
         tracked = self._registry.by_name.get(report.endpoint)
         if tracked is not None:
             tracked.hear(report, now)
+            self._suspicion.quarantine.on_report(report.endpoint, report.instance, now)
             self._stirred = True
 
     def on_drain(self, site: str, draining: bool, now: int) -> None:
@@ -99,10 +107,12 @@ class RouterCore:
 
         ValueError if a request with this id is in flight.
         """
-        if request.id in self._flights or request.id in self._admission:
+        if any(request.id in known for known in (self._flights, self._admission, self._suspicion)):
             raise ValueError(f"a request with the id {request.id!r} is in flight")
         self._decided += 1
         self._recovery.on_request()
+        if self._suspicion.standing(request, now) is not Standing.FREE:
+            return self._count_refusal(self._suspicion.send(Again(request, (), 1, 0), now, rng))
         verdict = self._decider.decide(request, (), now, rng)
         if verdict.candidates:
             margin = self._limits.spill_back_margin
@@ -112,6 +122,12 @@ class RouterCore:
     def on_withdrawn(self, request: str, now: int) -> None:
         """The client of a request that waits has gone. No effect if it does not wait."""
         self._admission.withdraw(request, now)
+        self._suspicion.withdraw(request)
+
+    def on_quarantine_released(self, fingerprint: str, now: int) -> None:
+        """An operator lets a prompt in again. No effect on one that is not in quarantine."""
+        _ = now
+        self._suspicion.quarantine.release(fingerprint)
 
     def release(self, now: int, rng: random.Random) -> tuple[Decision, ...]:
         """What becomes of requests that were told to wait: each is sent, or refused, once.
@@ -119,11 +135,13 @@ class RouterCore:
         Call it after every other call, and at `release_ns` if nothing happens until then.
         """
         admission = self._admission
+        stirred, self._stirred = self._stirred, False
         answers: list[Decision] = list(admission.expired(now, rng))
         self._refused += len(answers)
-        if not len(admission) or not (self._stirred or admission.is_look_due(now)):
+        suspected = self._suspicion.release(now, rng, stirred=stirred)
+        answers.extend(self._count_refusal(answer) for answer in suspected)
+        if not len(admission) or not (stirred or admission.is_look_due(now)):
             return tuple(answers)
-        self._stirred = False
         for lane in admission.lanes(now):
             while (entry := lane.next()) is not None:
                 if len(answers) >= RELEASED_MAX:
@@ -140,7 +158,8 @@ class RouterCore:
     @property
     def release_ns(self) -> int | None:
         """By when `release` must be called at the latest; None while nothing waits."""
-        return self._admission.next_ns
+        times = (self._admission.next_ns, self._suspicion.next_ns)
+        return min((at for at in times if at is not None), default=None)
 
     def on_outcome(self, outcome: Outcome, now: int, rng: random.Random) -> Decision | None:
         """Learn from an outcome; a failed attempt gets its next action.
@@ -166,6 +185,8 @@ class RouterCore:
 
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
         """The decision that this request would get, without any effect."""
+        if self._suspicion.standing(request, now) is Standing.QUARANTINED:
+            return quarantined(request)
         verdict = self._decider.decide(request, (), now, rng)
         if self._admission.must_wait(verdict):
             return self._admission.explain(verdict, now, rng)
@@ -207,6 +228,7 @@ class RouterCore:
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""
         self._sessions.expire(now)
+        self._suspicion.on_tick(now)
         self._stirred = True
 
     def snapshot(self, now: int) -> FleetSnapshot:
@@ -226,7 +248,12 @@ class RouterCore:
             retried=self._retried,
             resumed=self._resumed,
             tenants=self._admission.snapshot(),
+            quarantined=snapshot_quarantine(self._suspicion.quarantine, self._limits, now),
         )
+
+    def _count_refusal(self, decision: Decision) -> Decision:
+        self._refused += isinstance(decision, Refuse) and decision.rule is Rule.QUARANTINED
+        return decision
 
     def _admit(self, verdict: Verdict, now: int, rng: random.Random) -> Decision:
         """What a request that just came is told: under overload not all may go at once."""
@@ -291,6 +318,7 @@ class RouterCore:
 
     def _on_ended(self, ended: Ended, flight: Flight, tracked: Tracked, now: int) -> None:
         del self._flights[ended.request]
+        self._suspicion.on_ended(ended, flight, tracked, now)
         tracked.on_end(flight, ended, now)
         site = tracked.site
         idle = not tracked.in_flight
@@ -323,6 +351,8 @@ class RouterCore:
             self._resumed += 1
         else:
             self._retried += 1
+        if self._suspicion.standing(again.request, now) is not Standing.FREE:
+            return self._count_refusal(self._suspicion.send(again, now, rng))
         verdict = self._decider.decide(again.request, again.tried, now, rng, again.attempt)
         return self._commit(verdict, now, again.resumes)
 

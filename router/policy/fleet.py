@@ -93,6 +93,8 @@ class Limits:
     retry_burst: int = 10  # so that a quiet router may retry at all
     resumes_max: int = 8  # of one stream: beyond it, what breaks it is not the endpoints
     resume_burst: int = 20_000  # as many as a router has streams: a dead site breaks all its own
+    suspects_max: int = 20_000  # prompts in flight at a crash; as many as a router has streams
+    quarantine_ns: int = 600 * NS_PER_S  # a prompt that crashes engines is kept away for that long
     breaker_failures: int = 3  # consecutive failures that open an endpoint's breaker
     breaker_open_ns: int = 1 * NS_PER_S  # first pause; doubles up to the next line
     breaker_open_max_ns: int = 30 * NS_PER_S

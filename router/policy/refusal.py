@@ -71,6 +71,12 @@ def too_late(
     return refuse(entry.request, Rule.OVERLOAD, reason, candidates, after_ns)
 
 
+def quarantined(request: Request) -> Refuse:
+    """Engines crashed under the request's prompt, and it was to blame."""
+    reason = f"engines crashed under this prompt: it is in quarantine as {request.fingerprint}"
+    return refuse(request, Rule.QUARANTINED, reason)
+
+
 def rate_exceeded(request: Request, tenant: Tenant, wait_ns: int, limits: Limits) -> Refuse:
     """The tenant has used the tokens of the last while."""
     reason = f"tenant {tenant.name} has used its {tenant.tokens_per_minute} tokens a minute"

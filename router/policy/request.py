@@ -21,4 +21,5 @@ class Request:
     prefix: tuple[int, ...] = ()  # chained hashes of the prompt's full blocks, longest last
     prefix_block_tokens: int = 16  # tokens, or their estimate, that one hash stands for
     deadline_ns: int | None = None  # when the client stops waiting, on the caller's clock
+    fingerprint: str = ""  # of the model's name and the prompt; empty: never suspected of anything
     resume: ResumePoint | None = None  # where it goes on; None: from the start

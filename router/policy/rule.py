@@ -16,6 +16,8 @@ class Rule(Enum):
     NO_ENDPOINT = "no_endpoint"  # nobody can serve: none is up, or all that are up are excluded
     OVERLOAD = "overload"  # nobody could serve within the horizon, or somebody is full
     RATE = "rate"  # the tenant has used the tokens that its rate allows
+    SUSPECT = "suspect"  # engines crashed under this prompt: it waits to be tried alone
+    QUARANTINED = "quarantined"  # engines crashed under this prompt, and it was to blame
     UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
     UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
     DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from router.policy.fleet import SiteKind
+from router.policy.fleet import Limits, SiteKind
 from router.policy.load import LoadReport
+from router.policy.quarantine import Quarantine
 from router.policy.sessions import Sessions
 from router.policy.site_state import SiteState
 from router.policy.tracked import Tracked
@@ -72,6 +73,20 @@ class TenantSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantinedSnapshot:
+    """A prompt that is kept away."""
+
+    fingerprint: str
+    model: str
+    tenant: str
+    prompt_tokens: int
+    endpoints: tuple[str, ...]  # that crashed under it, the latest last
+    age_ns: int
+    left_ns: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSnapshot:
     """Every site, and the totals of this router."""
 
@@ -83,6 +98,7 @@ class FleetSnapshot:
     retried: int
     resumed: int  # times that a stream went on elsewhere
     tenants: tuple[TenantSnapshot, ...]
+    quarantined: tuple[QuarantinedSnapshot, ...]
 
 
 def snapshot_site(
@@ -103,6 +119,26 @@ def snapshot_site(
         trouble=trouble_of(endpoints),
         overflow_turns=site.overflow_turns,
         spend_usd=site.spend.spent_usd(now),
+    )
+
+
+def snapshot_quarantine(
+    quarantine: Quarantine, limits: Limits, now: int
+) -> tuple[QuarantinedSnapshot, ...]:
+    """The prompts that are kept away."""
+    return tuple(
+        QuarantinedSnapshot(
+            fingerprint=one.fingerprint,
+            model=one.model,
+            tenant=one.tenant,
+            prompt_tokens=one.prompt_tokens,
+            endpoints=tuple(loss.endpoint for loss in one.losses),
+            age_ns=now - since_ns,
+            left_ns=max(0, since_ns + limits.quarantine_ns - now),
+            refused=one.refused,
+        )
+        for one in quarantine.quarantined()
+        if (since_ns := one.quarantined_ns) is not None
     )
 
 

@@ -174,6 +174,17 @@ class Client:
         """Let turns go to a site again."""
         await self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
 
+    async def quarantined(self) -> list[fleet_pb2.Quarantined]:
+        """The prompts that the router keeps away because engines crashed under them."""
+        request = fleet_pb2.ListQuarantineRequest()
+        answer = await self._ask(fleet_pb2_grpc.FleetStub, "ListQuarantine", request)
+        return list(answer.quarantined)
+
+    async def release_quarantine(self, fingerprint: str) -> None:
+        """Let a prompt in again. NotFoundError for one that is not in quarantine."""
+        request = fleet_pb2.ReleaseQuarantineRequest(fingerprint=fingerprint)
+        await self._ask(fleet_pb2_grpc.FleetStub, "ReleaseQuarantine", request)
+
     async def _put(self, given: Given, call: Call) -> None:
         """The text of messages into the request; any other prompt is there already."""
         if isinstance(given, Conversation):

@@ -150,6 +150,17 @@ class SyncClient:
         """Let turns go to a site again."""
         self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
 
+    def quarantined(self) -> list[fleet_pb2.Quarantined]:
+        """The prompts that the router keeps away because engines crashed under them."""
+        request = fleet_pb2.ListQuarantineRequest()
+        answer = self._ask(fleet_pb2_grpc.FleetStub, "ListQuarantine", request)
+        return list(answer.quarantined)
+
+    def release_quarantine(self, fingerprint: str) -> None:
+        """Let a prompt in again. NotFoundError for one that is not in quarantine."""
+        request = fleet_pb2.ReleaseQuarantineRequest(fingerprint=fingerprint)
+        self._ask(fleet_pb2_grpc.FleetStub, "ReleaseQuarantine", request)
+
     def _call(self, given: Given, options: Options, deadline_s: float) -> Call:
         if not isinstance(given, Conversation):
             return call_of(given, options, deadline_s=deadline_s)

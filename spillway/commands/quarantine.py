@@ -1,0 +1,61 @@
+"""`spillway quarantine`: prompts that a router keeps away, as engines crashed under them."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spillway.commands.fleet_view import seconds
+from spillway.commands.parameters import ADDRESS, Address, Json, as_text
+from spillway.commands.terminal import write, write_json, write_table
+
+if TYPE_CHECKING:
+    from wire.spillway.v1.fleet_pb2 import Quarantined
+
+COLUMNS = ("fingerprint", "model", "tenant", "prompt", "age", "left", "refused", "crashed")
+
+app = typer.Typer(help="Prompts under which engines crashed.", no_args_is_help=True)
+
+Fingerprint = Annotated[
+    str,
+    typer.Argument(
+        help="The prompt's fingerprint, as `list` shows it.", show_default=False, callback=as_text
+    ),
+]
+
+
+@app.command("list")
+def list_(*, address: Address = ADDRESS, json: Json = False) -> None:
+    """Show the prompts in quarantine."""
+    from spillway.client import SyncClient
+
+    with SyncClient(address) as client:
+        kept = client.quarantined()
+    if json:
+        from google.protobuf.json_format import MessageToDict
+
+        write_json([MessageToDict(one, preserving_proto_field_name=True) for one in kept])
+        return
+    write_table(COLUMNS, [_row(one) for one in kept])
+
+
+@app.command()
+def release(fingerprint: Fingerprint, *, address: Address = ADDRESS) -> None:
+    """Let a prompt in again."""
+    from spillway.client import SyncClient
+
+    with SyncClient(address) as client:
+        client.release_quarantine(fingerprint)
+    write(f"{fingerprint} is let in again.")
+
+
+def _row(one: "Quarantined") -> tuple[str, ...]:
+    return (
+        one.fingerprint,
+        one.model or "-",
+        one.tenant or "-",
+        f"{one.prompt_tokens} tokens",
+        seconds(one.age_s),
+        seconds(one.left_s),
+        str(one.refused),
+        ", ".join(one.endpoints),
+    )
