@@ -132,7 +132,7 @@ class Transcript:
         except DecodeError:
             return message
         if self._hides_ids:
-            response.outputs.ClearField("token_ids")
+            del response.outputs.token_ids[:]  # faster than by its name
         if self._hides_prompt_ids:
             self._hides_prompt_ids = False  # the first message is the only one that has them
             if response.HasField("prompt_info"):

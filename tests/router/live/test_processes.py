@@ -102,3 +102,18 @@ async def test_streams_of_a_stopped_process_go_on_elsewhere():
             assert dict(await call.trailing_metadata())["x-spillway-resumed"] == "1"
         assert pause_s < 1.5
         await routed.until_up(2)
+
+
+async def test_a_whole_answer_is_asked_for_elsewhere_when_its_process_stops():
+    """Nothing of it was delivered, so that it can be asked for anew."""
+    async with (
+        process() as (child, doomed),
+        engine(itl_s=0) as other,
+        route({"home": [doomed], "cloud": [address(other)]}) as routed,
+    ):
+        asking = routed.inference.Generate(ask("7", 2_000), timeout=20)
+        await until(lambda: any(turn.attempt for turn in routed.router._inference.turns))
+        child.send_signal(signal.SIGSTOP)
+        answer = await asking
+        assert answer.outputs.text == counted_on("7", 2_000)
+        child.send_signal(signal.SIGCONT)

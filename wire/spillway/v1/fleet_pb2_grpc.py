@@ -87,7 +87,8 @@ class FleetServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Drain(self, request, context):
-        """New sessions and turns stay away from a site; running streams finish.
+        """New sessions and turns stay away from a site; streams that run there have the router's
+        drain_timeout to finish, and then go on elsewhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
