@@ -33,17 +33,18 @@ def main() -> int:
     """0 where everything holds that is promised, 1 where something does not, 130 after Ctrl-C."""
     options = _parser().parse_args()
     started_s = time.monotonic()
+    results: list[Result] = []
+    missed: list[str] = []
     try:
         with sigterm_as_interrupt():
-            results = asyncio.run(_run(options))
+            asyncio.run(_run(options, results))
     except LocalError as error:
-        _say(str(error))
-        return 1
+        missed.append(f"the run broke off: {error}")
     except KeyboardInterrupt:
         _say("Interrupted: everything that was started has ended.")
         return 130
     table.show(results)
-    missed = list(table.misses(results))
+    missed += table.misses(results)
     for miss in missed:
         print(f"NO   {miss}")
     print(
@@ -60,29 +61,31 @@ def main() -> int:
     return 1 if missed else 0
 
 
-async def _run(options: argparse.Namespace) -> list[Result]:
-    """What only engines that count can show is shown on plain ones, whatever the rest runs on."""
+async def _run(options: argparse.Namespace, results: list[Result]) -> None:
+    """Add a result for each fault.
+
+    What only engines that count can show is shown on plain ones, whatever the rest runs on.
+    """
     rng = random.Random(options.seed)
     counting = _chosen(COUNTING_ONLY, options.only)
     if options.quick:
         async with engine_scene(ITL_S, say=_say) as scene:
-            return await _all(_chosen(QUICK, options.only), scene, SHORT, rng)
-    results: list[Result] = []
+            await _all(_chosen(QUICK, options.only), scene, SHORT, rng, results)
+        return
     if options.plain:
         counting = (*_chosen(MATRIX, options.only), *counting)
     elif faults := _chosen(MATRIX, options.only):
         serving = fake_engine() if options.fake else built_in_model()
         with reporter_for_terminal() as reporter:
             async with ray_scene(serving, reporter) as scene:
-                results += await _all(faults, scene, FULL, rng)
+                await _all(faults, scene, FULL, rng, results)
     if counting:
         async with engine_scene(ITL_S, say=_say) as scene:
-            results += await _all(counting, scene, FULL, rng)
+            await _all(counting, scene, FULL, rng, results)
     if not options.only or "load" in options.only:
         async with engine_scene(overload.ITL_S, overload.SLOTS, say=_say) as scene:
             _say("ten times the load")
             results.append(await overload.measure_overload(scene, rng))
-    return results
 
 
 def _chosen(faults: Sequence[Fault], words: Sequence[str]) -> tuple[Fault, ...]:
@@ -90,10 +93,9 @@ def _chosen(faults: Sequence[Fault], words: Sequence[str]) -> tuple[Fault, ...]:
 
 
 async def _all(
-    faults: Sequence[Fault], scene: Scene, size: Size, rng: random.Random
-) -> list[Result]:
+    faults: Sequence[Fault], scene: Scene, size: Size, rng: random.Random, results: list[Result]
+) -> None:
     """One fault after the other, each on a scene that is whole."""
-    results: list[Result] = []
     before = baseline(scene)
     for fault in faults:
         _say(f"{fault.name}")
@@ -101,7 +103,6 @@ async def _all(
         results.append(replace(result, left=await leftovers(scene, before)))
         if scene.router.runs and scene.router.pid != before.pid:
             before = baseline(scene)
-    return results
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -223,7 +223,13 @@ MATRIX = (
     ROUTER_KILLED,
     SITE_KILLED,
 )
-QUICK = tuple(
-    replace(fault, hold_s=min(fault.hold_s, 3.0))
-    for fault in (LINK_STALLS, LINK_RESET, LINK_HALF_OPEN, ENGINE_HANGS, ENGINE_KILLED, DRAIN)
+QUICK = (
+    LINK_STALLS,
+    LINK_RESET,
+    LINK_HALF_OPEN,
+    ENGINE_HANGS,
+    ENGINE_KILLED,
+    DRAIN,
+    ROUTER_KILLED,
+    SITE_KILLED,
 )

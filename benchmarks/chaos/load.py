@@ -62,16 +62,16 @@ async def load(ask: Ask, size: Size, rng: random.Random, *, recites: bool) -> As
     """Load for as long as the block lasts; what is under way then is heard out."""
     heard, over = Heard(), asyncio.Event()
     plan = questions(rng, size.tokens_min, size.tokens_max, recites=recites)
-    async with asyncio.TaskGroup() as group:
-        workers = [
-            group.create_task(_work(ask, plan, heard.streams, over)) for _ in range(size.streams)
-        ]
-        probing = group.create_task(_probe(ask, rng, heard.probes, over, size.probe_interval_s))
-        try:
-            yield heard
-        finally:
-            over.set()
-            await asyncio.wait([*workers, probing])
+    # Not a task group: what a fault raises within the block is to be seen as it is.
+    workers = [
+        asyncio.create_task(_work(ask, plan, heard.streams, over)) for _ in range(size.streams)
+    ]
+    probing = asyncio.create_task(_probe(ask, rng, heard.probes, over, size.probe_interval_s))
+    try:
+        yield heard
+    finally:
+        over.set()
+        await asyncio.gather(*workers, probing)
 
 
 async def _work(ask: Ask, plan: Iterator[Question], heard: list[Seen], over: asyncio.Event) -> None:

@@ -1,13 +1,17 @@
 """A site that is a Ray cluster of its own, with engines behind Serve: what a fleet is made of."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from spillway.local.descendants import descendants
+from spillway.local.errors import LocalError
 from spillway.local.fleet import LocalFleet
 from spillway.local.plan import SitePlan
 from spillway.local.site import APPLICATION, APPLICATION_DEADLINE_S, LocalSite, serve_config
+from spillway.ray_serve import RayServeError
 
+POLL_INTERVAL_S = 0.5
 _REPLICA = b"ray::ServeReplica"
 _ENGINE = b"VLLM::EngineCore"
 
@@ -37,9 +41,7 @@ class RaySite:
 
     def engine_pids(self) -> list[int]:
         """The process of each engine: vLLM's own, or the replica's where that is the engine."""
-        pids = self.all_pids()
-        engines = [pid for pid in pids if _command(pid).startswith(_ENGINE)]
-        return engines or [pid for pid in pids if _command(pid).startswith(_REPLICA)]
+        return engine_pids(self._site)
 
     def all_pids(self) -> list[int]:
         """Every process of the cluster."""
@@ -63,7 +65,28 @@ class RaySite:
         if not self._site.kept.running:
             self._site.stop()
             self._fleet.launch_site(self._plan).start(self._say)
-        self._site.serve.wait_until_running(APPLICATION, APPLICATION_DEADLINE_S)
+        give_up = time.monotonic() + APPLICATION_DEADLINE_S
+        while not self._is_whole():
+            if time.monotonic() > give_up:
+                raise LocalError(f"Site {self.name} is not whole again.")
+            time.sleep(POLL_INTERVAL_S)
+
+    def _is_whole(self) -> bool:
+        """Whether Serve has replaced what died; for some seconds it does not know of a death."""
+        wanted = self._plan.replicas
+        try:
+            status = self._site.serve.applications().get(APPLICATION)
+            listed = len(self.addresses())
+        except RayServeError:
+            return False
+        running = status is not None and status.status == "RUNNING"
+        return running and listed == len(engine_pids(self._site)) == wanted
+
+
+def engine_pids(site: LocalSite) -> list[int]:
+    """The process of each engine of a site: vLLM's own, or the replica's where that is it."""
+    name = _REPLICA if site.plan.serving.get("engine") == "fake" else _ENGINE
+    return [pid for pid, _ in descendants(site.kept.pid) if _command(pid).startswith(name)]
 
 
 def _command(pid: int) -> bytes:
