@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import time
@@ -19,6 +20,7 @@ from benchmarks.chaos.opening import engine_scene, ray_scene
 from benchmarks.chaos.rivals.contest import contest, show
 from benchmarks.chaos.scene import Scene
 from benchmarks.report import write_json
+from spillway.local.descendants import descendants
 from spillway.local.errors import LocalError
 from spillway.local.foreground import sigterm_as_interrupt
 from spillway.local.reporter import reporter_for_terminal
@@ -45,6 +47,8 @@ def main() -> int:
         return 130
     table.show(results)
     missed += table.misses(results)
+    if processes := descendants(os.getpid()):
+        missed.append(f"{len(processes)} processes that were started have not ended")
     for miss in missed:
         print(f"NO   {miss}")
     print(

@@ -92,6 +92,11 @@ class Storm:
     strikes: tuple[Strike, ...]
 
     @property
+    def suspended_ns(self) -> int:
+        """For how long the router is not run, all in all."""
+        return sum(one.until_ns - one.at_ns for one in self.strikes if one.kind is Kind.SUSPENDED)
+
+    @property
     def refuge(self) -> Station | None:
         """An endpoint at home that nothing befalls, with room, and all that a stream needs."""
         struck = {strike.target for strike in self.strikes}

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from router.policy.core import RouterCore
-from router.policy.decision import Decision, Mode, Send, Wait
+from router.policy.decision import Decision, Mode, Refuse, Send, Wait
 from router.policy.endpoint import Endpoint
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
@@ -155,11 +155,13 @@ class StormRouter:
     def _fail(self, turn: Turn, attempt: Attempt, end: End) -> None:
         point = self._point(turn) if attempt.messages else None
         decision = self._end_attempt(attempt, end, point)
-        if isinstance(decision, Send):
+        if decision is None:
+            self._end(turn, end.value)
+            return
+        if not isinstance(decision, Refuse):
             turn.resumes += bool(attempt.messages)
-            self._follow(turn, decision)
-        else:
-            self._end(turn, decision.reason if decision is not None else end.value)
+        turn.attempt = None
+        self._follow(turn, decision)
 
     def _point(self, turn: Turn) -> ResumePoint:
         ask = turn.ask

@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from router.policy.units import NS_PER_MS, NS_PER_S
+from router.policy.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from router.sim.storm.clock import JumpingClock
 from router.sim.storm.plan import WEIGHTS, Storm
 from router.sim.storm.router import LOOK_NS, Log, StormRouter
@@ -147,6 +147,10 @@ def _check_budgets(storm: Storm, router: StormRouter, now: int) -> None:
         if turn.attempts > (turn.resumes + 1) * limits.attempts_max:
             raise BrokenError(f"{turn.ask.id} was tried {turn.attempts} times")
     for state in snapshot.sites:
-        cap_usd = storm.fleet.site(state.name).price.budget_usd_per_hour
-        if cap_usd is not None and state.spend_usd > cap_usd:
+        price = storm.fleet.site(state.name).price
+        # What ran while the router was suspended ran on, and nobody could have stopped it.
+        unseen_usd = len(state.endpoints) * storm.suspended_ns * price.metered_usd_per_replica_hour
+        unseen_usd /= NS_PER_HOUR
+        cap_usd = price.budget_usd_per_hour
+        if cap_usd is not None and state.spend_usd > cap_usd + unseen_usd:
             raise BrokenError(f"{state.spend_usd:.2f} $ spent at {state.name}, above {cap_usd:.2f}")
