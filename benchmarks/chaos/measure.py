@@ -81,7 +81,7 @@ async def measure(fault: Fault, scene: Scene, size: Size, rng: random.Random) ->
     await fault.clean(scene)
     dead = scene.struck.name if scene.struck is not None and fault.is_dead else ""
     scene.struck = None
-    found = _result(fault, dead, heard.streams, heard.probes, struck_s, healed_s)
+    found = result_of(fault, dead, heard.streams, heard.probes, struck_s, healed_s)
     found.notes.extend(scene.notes)
     found.broken.extend(scene.broken)
     scene.notes.clear()
@@ -99,7 +99,7 @@ async def _warm(fault: Fault, scene: Scene) -> None:
         await asyncio.sleep(WARM_S)
 
 
-def _result(
+def result_of(
     fault: Fault,
     dead: str,
     streams: Sequence[Seen],
@@ -107,6 +107,7 @@ def _result(
     struck_s: float,
     healed_s: float,
 ) -> Result:
+    """The row that these streams and probes make."""
     everything = [*streams, *probes]
     differences = [seen.difference for seen in everything]
     failed = [seen for seen in everything if seen.status != "OK"]
@@ -128,7 +129,7 @@ def _result(
         pause_p99_max_s=fault.pause_p99_max_s,
         silence_max_s=max((seen.pause_s(struck_s) for seen in everything), default=0.0),
         avoided_after_s=max(met, default=0.0),
-        failed_attempts_max=max((seen.attempts - 1 for seen in new), default=0),
+        failed_attempts_max=max((max(0, seen.attempts - 1) for seen in new), default=0),
     )
 
 
