@@ -43,6 +43,7 @@ def main() -> int:
     except LocalError as error:
         missed.append(f"the run broke off: {error}")
     except KeyboardInterrupt:
+        table.show(results)
         _say("Interrupted: everything that was started has ended.")
         return 130
     table.show(results)
@@ -102,9 +103,10 @@ async def _all(
     """One fault after the other, each on a scene that is whole."""
     before = baseline(scene)
     for fault in faults:
-        _say(f"{fault.name}")
+        _say(fault.name)
         result = await measure(fault, scene, size, rng)
         results.append(replace(result, left=await leftovers(scene, before)))
+        _say(f"  {table.sentence(results[-1])}")
         if scene.router.runs and scene.router.pid != before.pid:
             before = baseline(scene)
 

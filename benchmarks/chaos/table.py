@@ -28,6 +28,15 @@ def show(results: Sequence[Result]) -> None:
             print(f"{one.fault}: {one.error_detail}")
 
 
+def sentence(one: Result) -> str:
+    """A row in a few words, for whoever waits for the table."""
+    return (
+        f"{one.streams} streams, {one.resumed} resumed with a pause p99 of {one.pause_p99_s:.2f} s,"
+        f" {one.lost} tokens lost, {one.repeated} repeated, {one.wrong} wrong,"
+        f" errors: {_errors(one)}"
+    )
+
+
 def misses(results: Iterable[Result]) -> Iterator[str]:
     """What was promised and does not hold, a sentence each."""
     for one in results:
