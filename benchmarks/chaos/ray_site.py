@@ -67,7 +67,7 @@ class RaySite:
             self._fleet.launch_site(self._plan).start(self._say)
         give_up = time.monotonic() + APPLICATION_DEADLINE_S
         while not self._is_whole():
-            if time.monotonic() > give_up:
+            if time.monotonic() > give_up or not self._site.kept.running:
                 raise LocalError(f"Site {self.name} is not whole again.")
             time.sleep(POLL_INTERVAL_S)
 
