@@ -32,13 +32,11 @@ class Fault:
     clean: Act = nothing  # when there is none any more
     hold_s: float = 3.0
     fill: bool = False  # the streams that are struck begin at the far site
-    is_dead: bool = False  # no new request should go to the struck site between strike and heal
     pause_p99_max_s: float | None = None  # what is aimed at for resumed streams
 
 
 async def _kill_engine(scene: Scene) -> None:
-    scene.struck, place = await scene.busiest()
-    signal_all([scene.struck.engine_pids()[place]], signal.SIGKILL)
+    signal_all([await scene.strike_busiest()], signal.SIGKILL)
 
 
 async def _mend_struck(scene: Scene) -> None:
@@ -51,15 +49,14 @@ async def _mend_all(scene: Scene) -> None:
     await scene.mend(scene.far)
 
 
-async def _stop_site(scene: Scene) -> None:
-    scene.struck, _ = await scene.busiest()
-    signal_all(scene.struck.engine_pids(), signal.SIGSTOP)
+async def _stop_engine(scene: Scene) -> None:
+    scene.stopped = [await scene.strike_busiest()]
+    signal_all(scene.stopped, signal.SIGSTOP)
 
 
-async def _continue_site(scene: Scene) -> None:
-    """The engines go on with streams that have long been elsewhere: what they say is too late."""
-    if scene.struck is not None:
-        signal_all(scene.struck.engine_pids(), signal.SIGCONT)
+async def _continue_engine(scene: Scene) -> None:
+    """It goes on with streams that have long been elsewhere: what it says is too late."""
+    signal_all(scene.stopped, signal.SIGCONT)
 
 
 async def _replace_replica(scene: Scene) -> None:
@@ -67,12 +64,14 @@ async def _replace_replica(scene: Scene) -> None:
 
 
 async def _kill_site(scene: Scene) -> None:
-    scene.struck, _ = await scene.busiest()
-    signal_all(scene.struck.all_pids(), signal.SIGKILL)
+    await scene.strike_busiest()
+    if scene.struck is not None:
+        scene.dead = f"{scene.struck.name}/"
+        signal_all(scene.struck.all_pids(), signal.SIGKILL)
 
 
 async def _stall_link(scene: Scene) -> None:
-    scene.struck = scene.far
+    scene.dead = f"{FAR}/"
     scene.relay.stall()
 
 
@@ -105,7 +104,7 @@ async def _perfect_link(scene: Scene) -> None:
 
 
 async def _drain(scene: Scene) -> None:
-    scene.struck = scene.far
+    scene.dead = f"{FAR}/"
     await scene.set_drained(FAR, drained=True)
 
 
@@ -160,10 +159,9 @@ ENGINE_KILLED = Fault(
 )
 ENGINE_HANGS = Fault(
     "engine hangs (SIGSTOP, later SIGCONT)",
-    _stop_site,
-    _continue_site,
+    _stop_engine,
+    _continue_engine,
     hold_s=5.0,
-    is_dead=True,
     pause_p99_max_s=STALLED_PAUSE_MAX_S,
 )
 REPLICA_REPLACED = Fault("replica replaced", _replace_replica)
@@ -171,7 +169,6 @@ SITE_KILLED = Fault(
     "whole site killed",
     _kill_site,
     _mend_struck,
-    is_dead=True,
     pause_p99_max_s=KILLED_PAUSE_MAX_S,
 )
 LINK_STALLS = Fault(
@@ -179,7 +176,6 @@ LINK_STALLS = Fault(
     _stall_link,
     _resume_link,
     hold_s=5.0,
-    is_dead=True,
     pause_p99_max_s=STALLED_PAUSE_MAX_S,
     fill=True,
 )
@@ -190,7 +186,7 @@ LINK_RESET = Fault("link reset", _reset_link, pause_p99_max_s=KILLED_PAUSE_MAX_S
 LINK_CUT = Fault("link cut (FIN)", _cut_link, pause_p99_max_s=KILLED_PAUSE_MAX_S, fill=True)
 LINK_SLOW = Fault("link slow", _slow_link, _perfect_link, fill=True)
 LINK_LOSSY = Fault("link lossy", _lossy_link, _perfect_link, fill=True)
-DRAIN = Fault("site drained", _drain, _undrain, is_dead=True, fill=True)
+DRAIN = Fault("site drained", _drain, _undrain, fill=True)
 ROUTER_TERMINATED = Fault(
     "router replaced (SIGTERM)",
     _terminate_router,

@@ -79,11 +79,10 @@ async def measure(fault: Fault, scene: Scene, size: Size, rng: random.Random) ->
         await fault.heal(scene)
         await asyncio.sleep(AFTER_S)
     await fault.clean(scene)
-    dead = scene.struck.name if scene.struck is not None and fault.is_dead else ""
-    scene.struck = None
-    found = result_of(fault, dead, heard.streams, heard.probes, struck_s, healed_s)
+    found = result_of(fault, scene.dead, heard.streams, heard.probes, struck_s, healed_s)
     found.notes.extend(scene.notes)
     found.broken.extend(scene.broken)
+    scene.dead = ""
     scene.notes.clear()
     scene.broken.clear()
     return found
@@ -135,5 +134,5 @@ def result_of(
 
 def _met(seen: Seen, dead: str) -> bool:
     """Whether a new request met the dead part: it failed there first, or was still sent there."""
-    sent_there = bool(dead) and seen.endpoint.startswith(f"{dead}/")
+    sent_there = bool(dead) and seen.endpoint.startswith(dead)
     return seen.attempts > 1 or seen.status != "OK" or sent_there

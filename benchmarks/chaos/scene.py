@@ -83,6 +83,8 @@ class Scene:
     replicas: int
     spare: RouterProcess | None = None  # a second router, where a fault wants one
     struck: ChaosSite | None = None  # by what is going on
+    stopped: list[int] = field(default_factory=list)  # processes that hang
+    dead: str = ""  # how the names of endpoints begin that no new request should go to
     notes: list[str] = field(default_factory=list)  # what a fault has to say of itself
     broken: list[str] = field(default_factory=list)  # what it found that must not be
 
@@ -119,15 +121,18 @@ class Scene:
 
         await self.until(healthy, f"{self.replicas} replicas are up", HEALTHY_DEADLINE_S)
 
-    async def busiest(self) -> tuple[ChaosSite, int]:
-        """The site that has the most of the load, and which of its engines has, by its place."""
+    async def strike_busiest(self) -> int:
+        """Choose the site that has the most of the load, and its busiest engine: its process."""
         state = await self.state()
         loads = {e.address: e.in_flight for s in state.sites for e in s.endpoints}
         if self.relay.address in loads:
             loads[self.relay.target] = loads[self.relay.address]
         places = {s.name: [loads.get(a, 0) for a in s.addresses()] for s in (self.near, self.far)}
-        site = max((self.near, self.far), key=lambda one: sum(places[one.name]))
-        return site, places[site.name].index(max(places[site.name]))
+        self.struck = site = max((self.near, self.far), key=lambda one: sum(places[one.name]))
+        place = places[site.name].index(max(places[site.name]))
+        address = site.addresses()[place] if site is self.near else self.relay.address
+        self.dead = f"{site.name}/{address}"
+        return site.engine_pids()[place]
 
     async def set_drained(self, site: str, *, drained: bool) -> None:
         """Drain a site, or let it serve again."""

@@ -71,7 +71,7 @@ def test_new_requests_that_meet_the_dead_tell_how_long_it_was_not_avoided():
         seen(12.0, attempts=1, endpoint="near/1.2.3.4:5"),
         seen(14.0, attempts=3),  # after the heal
     ]
-    result = row([seen()], probes, DRAIN, dead="far")
+    result = row([seen()], probes, DRAIN, dead="far/")
     assert round(result.avoided_after_s, 3) == 0.5
     assert result.failed_attempts_max == 1
     assert round(row([seen()], probes).avoided_after_s, 3) == 0.2
