@@ -13,7 +13,7 @@ CHAT = SloClass(
     ttft_ns=NS_PER_S,
     ttft_ns_per_prompt_token=NS_PER_MS // 4,
     itl_ns=100 * NS_PER_MS,
-    confidence=0.9,
+    confidence=0.99,
 )
 """TTFT within 1 s and 0.25 ms for each token of prompt; the p95 of a turn's gaps within 100 ms."""
 

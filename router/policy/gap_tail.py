@@ -8,7 +8,7 @@ edge keep it with the confidence of their class (Robbins and Monro). What is far
 the side where it belongs says nothing.
 
 Only where the batch itself makes steps longer is it the batch that must be kept small: while the
-gap is less than half as long again as that of a stream alone, long gaps come from prefill, and to
+gap is less than a fifth longer than that of a stream alone, long gaps come from prefill, and to
 send streams elsewhere would help nobody.
 """
 
@@ -18,7 +18,7 @@ _LEAST, _MOST = 1.0, 2.5
 _GAIN = 0.1
 _EDGE = 0.8  # of the objective, at which a kept one begins to tell something
 _SLOW_SHARE = 0.05  # of the gaps may be above the objective: its p95 is within
-_ALONE = 1.5  # times the gap of a stream alone, up to which the batch is not what slows it
+_ALONE = 1.2  # times the gap of a stream alone, up to which the batch is not what slows it
 
 
 class GapTail:

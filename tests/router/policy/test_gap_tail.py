@@ -38,7 +38,7 @@ def test_a_stream_keeps_its_objective_with_a_twentieth_of_its_gaps_above():
 
 
 def test_where_the_batch_does_not_slow_streams_none_are_turned_away():
-    """Gaps of 25 ms, 20 of them a stream's own: whatever makes some long, it is not the batch."""
+    """Gaps of 23 ms, 20 of them a stream's own: whatever makes some long, it is not the batch."""
     tail = GapTail(2.5)
-    assert tail.flows(25e6, 20e6, 50e6)
+    assert tail.flows(23e6, 20e6, 50e6)
     assert not tail.flows(35e6, 20e6, 50e6)
