@@ -44,6 +44,7 @@ class Progress:
     prompt_ids: Sequence[int]  # empty where they are not known
     output_ids: Sequence[int]
     text_bytes: int
+    tokens: int  # delivered here; more than there are ids where some were not told
     text_whole: bool  # the text ends where the tokens end
     finished: bool
 
@@ -55,6 +56,7 @@ class Transcript:
         "_adapter",
         "_hides_ids",
         "_hides_prompt_ids",
+        "_progress",
         "_raw",
         "_seam",
         "_start",
@@ -67,6 +69,7 @@ class Transcript:
         self._start = start or Start(raw, (), 0, UNKNOWN)
         message = GenerateRequest.FromString(self._raw)
         self._seam: Seam | None = None
+        self._progress: tuple[int, Progress] | None = None  # as of so many messages
         self.identity = self._start.identity  # of where the first token came from
         self._adapter = message.lora_name
         self.delivered = Delivered(memory)
@@ -84,7 +87,7 @@ class Transcript:
             return plain_request(message, attempt_id), ()
         if mode is Mode.FRESH:
             return first_request(message, attempt_id), ()
-        progress = self.progress()
+        progress, self._progress = self.progress(), None
         count = len(progress.output_ids)
         if mode is Mode.REPLAY or not count:
             uncounted = self._start.uncounted
@@ -140,7 +143,13 @@ class Transcript:
         return response.SerializeToString()
 
     def progress(self) -> Progress:
-        """How far it has come, read from what was delivered."""
+        """How far it has come, read from what was delivered: once for each break."""
+        messages = self.delivered.messages
+        if self._progress is None or self._progress[0] != messages:
+            self._progress = (messages, self._read())
+        return self._progress[1]
+
+    def _read(self) -> Progress:
         request = GenerateRequest.FromString(self._raw)
         messages = self.delivered.read()
         prompt_ids: Sequence[int] = request.token_ids.ids[-request.truncate_prompt_tokens :]
@@ -148,12 +157,17 @@ class Transcript:
         if request.WhichOneof("prompt") == "text":
             known = start.output_ids or not messages
             prompt_ids = start.prompt_ids if known else messages[0].prompt_info.token_ids
-        outputs = [message.outputs for message in messages]
-        last = outputs[-1] if outputs else None
+        output_ids, text_bytes, tokens, last = list(start.output_ids), start.text_bytes, 0, None
+        for message in messages:
+            last = message.outputs
+            output_ids += last.token_ids
+            text_bytes += len(last.text.encode())
+            tokens += last.num_tokens or len(last.token_ids)
         return Progress(
             prompt_ids=prompt_ids,
-            output_ids=[*start.output_ids, *(i for output in outputs for i in output.token_ids)],
-            text_bytes=start.text_bytes + sum(len(output.text.encode()) for output in outputs),
+            output_ids=output_ids,
+            text_bytes=text_bytes,
+            tokens=tokens,
             text_whole=not has_text(request)
             or (is_whole(last.text) if last else not start.output_ids),
             finished=last is not None and last.HasField("finish_info"),
@@ -167,8 +181,8 @@ class Transcript:
         request = GenerateRequest.FromString(self._raw)
         progress = self.progress()
         count, prompt_ids = len(progress.output_ids), progress.prompt_ids
-        if count < len(self._start.output_ids) + delivered.tokens:
-            return ResumePoint(delivered.tokens, 0, impossible="not all of its token ids are known")
+        if count < len(self._start.output_ids) + progress.tokens:
+            return ResumePoint(progress.tokens, 0, impossible="not all of its token ids are known")
         salt = salt_of(request.kv.cache_salt, request.lora_name)
         return ResumePoint(
             tokens=count,

@@ -213,3 +213,13 @@ def test_where_only_the_end_is_missing_it_is_known():
     held.pass_on(whole.SerializeToString())
     assert held.ending() is None
     assert not held.point().prompt_known  # nothing to ask for: it is replayed or given up
+
+
+def test_what_was_looked_at_may_go_on():
+    """A stream that could have moved and did not is seen as it is when it breaks."""
+    kept = transcript()
+    first, *more = (m for m in answer([2] * 30) if not m.outputs.HasField("finish_info"))
+    kept.pass_on(first.SerializeToString())
+    assert kept.point().tokens == 2
+    kept.pass_on(more[0].SerializeToString())
+    assert kept.point().tokens == 4
