@@ -1,6 +1,7 @@
 """From a request to a decision, without any effect: what `on_request` and `explain` share."""
 
 import random
+from dataclasses import replace
 from typing import NamedTuple
 
 from router.policy.candidate import Candidate
@@ -66,6 +67,8 @@ class Decider:
 
         What it has waited in the router is gone from its objective.
         """
+        if request.resume is not None and self._limits.resume_same_numerics:
+            request = replace(request, resume=replace(request.resume, exact=True))
         slo = self._classes.get(request.slo)
         if slo is None:
             names = ", ".join(sorted(name for name in self._classes if name))

@@ -91,6 +91,7 @@ class Limits:
     attempts_max: int = 3  # endpoints tried for one request before its error is the client's
     retry_ratio: float = 0.2  # retries may add a fifth to the load, never multiply it
     retry_burst: int = 10  # so that a quiet router may retry at all
+    resume_same_numerics: bool = False  # whether streams go on only where they stay the very same
     resumes_max: int = 8  # of one stream: beyond it, what breaks it is not the endpoints
     resume_burst: int = 20_000  # as many as a router has streams: a dead site breaks all its own
     suspects_max: int = 20_000  # prompts in flight at a crash; as many as a router has streams

@@ -18,6 +18,7 @@ The rule, for a stream that began at an endpoint of one identity and may go on a
 | same model | not all of it, and it may give the same again | replay |
 | either unknown | nothing that a plain prompt loses | continue |
 | either unknown | something, and it may give the same again | replay |
+| other numerics, or unknown ones | the very same stream (`resume_same_numerics`) | refuse |
 | otherwise | | refuse |
 
 A request may give the same again unless it draws without a seed. Among endpoints that may go on,
@@ -58,6 +59,7 @@ class ResumePoint:
     prefix: tuple[int, ...] = ()  # hashes of prompt and delivered tokens, as in a Request
     identity: EngineIdentity = UNKNOWN  # where the tokens came from
     impossible: str = ""  # why it cannot go on anywhere
+    exact: bool = False  # whether it goes on only where it is the very same stream
 
 
 def mode_at(point: ResumePoint, identity: EngineIdentity) -> Mode | None:
@@ -65,6 +67,8 @@ def mode_at(point: ResumePoint, identity: EngineIdentity) -> Mode | None:
     if point.impossible:
         return None
     origin = point.identity
+    if point.exact and not origin.rounds_like(identity):
+        return None
     if origin.is_known and identity.is_known:
         if not origin.is_like(identity):
             return None

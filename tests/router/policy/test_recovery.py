@@ -130,6 +130,15 @@ def test_the_same_numerics_are_preferred():
     assert breaks(core, send).endpoint == "home-3"
 
 
+def test_a_fleet_may_insist_on_the_very_same_stream():
+    """Then other numerics are no place to go on, though the model is the same."""
+    other = EngineIdentity("w", "t", "m", restores=(TEXT,))
+    core = core_with([HERE], resume_same_numerics=True)
+    send = begun(core)
+    core.on_endpoint_up(Endpoint("home-1", "home", MODEL, identity=other), 0)
+    assert isinstance(breaks(core, send), Refuse)
+
+
 def test_one_that_refuses_to_go_on_is_not_the_last():
     """Another may understand the request; before anything was delivered, it is the request's."""
     core = core_with([HERE, HERE, HERE])

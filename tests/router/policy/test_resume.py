@@ -47,6 +47,9 @@ POINT = ResumePoint(5, 10, features=(TEXT,), repeatable=True, identity=HERE)
             Mode.REPLAY,
         ),
         ("an adapter at a stranger", replace(POINT, adapter="lora"), UNKNOWN, Mode.REPLAY),
+        ("the very same, there", replace(POINT, exact=True), HERE, Mode.CONTINUE),
+        ("the very same, elsewhere", replace(POINT, exact=True), replace(HERE, numerics="m"), None),
+        ("the very same, at a stranger", replace(POINT, exact=True), UNKNOWN, None),
         ("impossible", replace(POINT, impossible="not kept"), HERE, None),
     ],
 )
