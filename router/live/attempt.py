@@ -66,6 +66,7 @@ class Attempt:
     """Counts what comes back, and tells the core of the first token and of the end."""
 
     __slots__ = (
+        "_begun",
         "_core",
         "_ended",
         "_sent_ns",
@@ -97,10 +98,14 @@ class Attempt:
         self.last = b""
         self._core = core
         self._sent_ns = now_ns()
+        self._begun = False
         self._ended = False
 
     def first_token(self) -> None:
-        """The first message of a stream came."""
+        """The first message of a stream came. Only the first call counts."""
+        if self._begun:
+            return
+        self._begun = True
         ttft_ns = now_ns() - self._sent_ns
         self._core.tell(OutcomeSeen(FirstToken(self.send.request, self.send.endpoint, ttft_ns)))
 

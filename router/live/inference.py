@@ -14,7 +14,9 @@ import grpc
 
 from router.live.attempt import CUT, UNFINISHED, Attempt, Failure, failure_of
 from router.live.delivered import ResumeMemory
+from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
+from router.live.race import Opened, Runner, race
 from router.live.roster import Roster
 from router.live.seam import MismatchError
 from router.live.timed_core import TimedCore, now_ns
@@ -133,11 +135,11 @@ class Inference:
         if endpoint is None or transcript is None:
             turn.lose(attempt)
             return
-        request, metadata = transcript.begin(attempt.id, attempt.send.mode)
-        with endpoint.call_open():
-            call = endpoint.generate_stream(
-                request, timeout=turn.remaining_s, metadata=(*turn.incoming.forwarded, *metadata)
-            )
+        with contextlib.ExitStack() as opened:
+            call = self._call(turn, transcript, attempt, endpoint, opened)
+            if attempt.send.hedge_ns:
+                first = Runner(attempt, Opened(call), endpoint)
+                attempt, call, endpoint = await self._race(turn, transcript, first, opened)
             if not transcript.identity.is_known:
                 transcript.identity = endpoint.follower.engine
             failed = await _passed_on(call, attempt, transcript, context)
@@ -151,6 +153,42 @@ class Inference:
                 turn.succeed(attempt)
             else:
                 turn.fail(attempt, failed)
+
+    def _call(
+        self,
+        turn: Turn,
+        transcript: Transcript,
+        attempt: Attempt,
+        endpoint: LiveEndpoint,
+        opened: contextlib.ExitStack,
+    ) -> Any:
+        """Sends an attempt; its endpoint is kept open as long as `opened` is."""
+        request, metadata = transcript.begin(attempt.id, attempt.send.mode)
+        opened.enter_context(endpoint.call_open())
+        return endpoint.generate_stream(
+            request, timeout=turn.remaining_s, metadata=(*turn.incoming.forwarded, *metadata)
+        )
+
+    async def _race(
+        self, turn: Turn, transcript: Transcript, first: Runner, opened: contextlib.ExitStack
+    ) -> tuple[Attempt, Any, LiveEndpoint]:
+        """The attempt that goes on, of this one and a second that may join it."""
+
+        def second() -> Runner | None:
+            hedge = turn.hedge()
+            if hedge is None:
+                return None
+            endpoint = self._roster.get(hedge.send.endpoint)
+            if endpoint is None:
+                hedge.end(End.UNREACHABLE)
+                return None
+            call = self._call(turn, transcript, hedge, endpoint, opened)
+            return Runner(hedge, Opened(call), endpoint)
+
+        first.attempt.call = first.call
+        winner = await race(first, first.attempt.send.hedge_ns / NS_PER_S, second)
+        turn.take(winner.attempt)
+        return winner.attempt, winner.call, winner.endpoint
 
     async def _once(self, turn: Turn, attempt: Attempt, raw: bytes) -> bytes:
         endpoint = self._roster.get(attempt.send.endpoint)

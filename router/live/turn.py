@@ -13,7 +13,7 @@ from router.live.incoming import REQUEST_ID_KEY, Incoming
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
-from router.observe.event import RequestArrived
+from router.observe.event import HedgeDue, RequestArrived
 from router.policy.decision import Decision, Refuse, Send, Wait
 from router.policy.outcome import End
 from router.policy.request import Request
@@ -74,7 +74,7 @@ class Turn:
         self._attempts = 0
         self._wait_ns = ns(resume_wait_s)
         self._unplaced: tuple[Failure, Refuse, int] | None = None  # since when it has no endpoint
-        self._waits = False  # for the core to say what follows
+        self._waits = ""  # the id under which the core says what follows; empty: nothing waits
         self._cut = asyncio.Event()
 
     @property
@@ -93,6 +93,21 @@ class Turn:
         self.incoming = self.incoming.without_prompt()
         self._follow(self._core.tell(RequestArrived(request)))
         await self._wait()
+
+    def hedge(self) -> Attempt | None:
+        """A second attempt beside the one under way, if the core wants one."""
+        if self._sent is None:
+            return None
+        decision = self._core.tell(HedgeDue(self._sent.request))
+        if not isinstance(decision, Send):
+            return None
+        self._attempts += 1
+        return Attempt(self._core, decision, self._attempts)
+
+    def take(self, attempt: Attempt) -> None:
+        """Of two attempts this one goes on."""
+        self.attempt = attempt
+        self._sent = attempt.send
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
         """The attempt ended well, with these trailers of the endpoint."""
@@ -147,8 +162,8 @@ class Turn:
 
     async def _wait(self) -> None:
         if self._waits:
-            decision = await self._core.released(self.incoming.request.id)
-            self._waits = False
+            decision = await self._core.released(self._waits)
+            self._waits = ""
             self._follow(decision)
 
     def cut(self) -> None:
@@ -224,7 +239,7 @@ class Turn:
             self.attempt = Attempt(self._core, decision, self._attempts)
         elif isinstance(decision, Wait):
             self.attempt = None
-            self._waits = True
+            self._waits = decision.request
         elif isinstance(decision, Refuse):
             self.attempt = None
             self._error = self._refused(decision)

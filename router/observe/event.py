@@ -88,6 +88,13 @@ class RequestWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class HedgeDue:
+    """A request has no first token by the time at which it may be sent to a second site."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantineReleased:
     """An operator let a prompt in again."""
 
@@ -116,6 +123,7 @@ Happening = (
     | DrainChanged
     | RequestArrived
     | RequestWithdrawn
+    | HedgeDue
     | QuarantineReleased
     | OutcomeSeen
     | Ticked

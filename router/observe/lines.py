@@ -16,6 +16,7 @@ from router.observe.event import (
     EndpointUp,
     Event,
     Happening,
+    HedgeDue,
     LoadHeard,
     OutcomeSeen,
     QuarantineReleased,
@@ -38,6 +39,7 @@ _KINDS: Final[dict[str, type[Happening]]] = {
     "request": RequestArrived,
     "withdrawn": RequestWithdrawn,
     "quarantine_released": QuarantineReleased,
+    "hedge": HedgeDue,
     "outcome": OutcomeSeen,
     "tick": Ticked,
 }

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from router.observe.event import Event, OutcomeSeen, RequestArrived, RequestWithdrawn
+from router.observe.event import Event, HedgeDue, OutcomeSeen, RequestArrived, RequestWithdrawn
 from router.policy.decision import Mode, Rule, Send, Wait
 from router.policy.outcome import End, Ended
 from router.policy.units import seconds
@@ -50,6 +50,7 @@ class Metrics:
         resumes = counter(
             "resumes", "Streams that went on elsewhere after they had begun", "site", "mode"
         )
+        hedges = counter("hedges", "Second attempts for overdue first tokens", "site")
         tokens = counter("output_tokens", "Tokens generated", "site")
         egress = counter("egress_bytes", "Response bytes from a site", "site")
         ttft = histogram("ttft_seconds", "From an attempt to its first message", _TTFT_BUCKETS_S)
@@ -58,6 +59,7 @@ class Metrics:
         self._attempts = {(s, e): attempts.labels(s, e.value) for s in sites for e in End}
         self._retries = {site: retries.labels(site) for site in sites}
         self._resumes = {(s, m): resumes.labels(s, m.value) for s in sites for m in Mode}
+        self._hedges = {site: hedges.labels(site) for site in sites}
         self._tokens = {site: tokens.labels(site) for site in sites}
         self._egress = {site: egress.labels(site) for site in sites}
         self._ttft = {site: ttft.labels(site) for site in sites}
@@ -105,6 +107,9 @@ class Metrics:
 
     def _count_again(self, event: Event, decision: Send) -> None:
         """What follows a failed attempt is a retry, or the rest of what it had begun."""
+        if isinstance(event.happening, HedgeDue):
+            self._hedges[decision.site].inc()
+            return
         if isinstance(event.happening, OutcomeSeen):
             outcome = event.happening.outcome
             if isinstance(outcome, Ended) and outcome.messages:

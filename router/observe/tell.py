@@ -9,6 +9,7 @@ from router.observe.event import (
     EndpointGone,
     EndpointUp,
     Happening,
+    HedgeDue,
     LoadHeard,
     OutcomeSeen,
     QuarantineReleased,
@@ -34,6 +35,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             return core.on_request(request, now_ns, rng)
         case RequestWithdrawn(request):
             core.on_withdrawn(request, now_ns)
+        case HedgeDue(request):
+            return core.on_hedge_due(request, now_ns, rng)
         case QuarantineReleased(fingerprint):
             core.on_quarantine_released(fingerprint, now_ns)
         case OutcomeSeen(outcome):

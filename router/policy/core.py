@@ -6,6 +6,7 @@ randomness. The same calls give the same decisions.
 """
 
 import random
+from dataclasses import replace
 
 from router.policy.admission import RELEASED_MAX, Admission
 from router.policy.decider import Decider, Verdict
@@ -13,6 +14,7 @@ from router.policy.decision import Decision, Refuse, Send
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
 from router.policy.flight import Flight
+from router.policy.hedge import Hedging
 from router.policy.load import LoadReport
 from router.policy.need import Need
 from router.policy.outcome import FAILURES, End, Ended, FirstToken, Outcome
@@ -41,6 +43,7 @@ class RouterCore:
         self._decider = Decider(fleet, self._registry, self._sessions)
         self._admission = Admission(fleet)
         self._suspicion = Suspicion(fleet.limits, self._registry, self._decider, self._commit)
+        self._hedging = Hedging(fleet, self._registry, self._decider)
         self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
         self._flights: dict[str, Flight] = {}
@@ -173,15 +176,38 @@ class RouterCore:
         tracked = self._registry.by_name[outcome.endpoint]
         if isinstance(outcome, FirstToken):
             flight.ttft_ns = outcome.ttft_ns
+            self._on_race_won(flight, now)
             flight.forget_prefix()
             flight.identity = tracked.endpoint.identity
             tracked.on_first_token(flight, outcome.request, now)
             self._remember_cache(flight, flight.request.prompt_tokens)
             return None
         self._on_ended(outcome, flight, tracked, now)
+        partner = self._flights.get(flight.partner)
+        if partner is not None:
+            partner.partner = ""
+            if not outcome.messages:
+                return None  # the other attempt goes on
         if not self._recovery.may_follow(outcome, flight):
             return None
         return self._try_elsewhere(outcome, flight, now, rng)
+
+    def on_hedge_due(self, request: str, now: int, rng: random.Random) -> Decision | None:
+        """`Send.hedge_ns` has passed without a first token: where it is sent as well, if anywhere.
+
+        The second attempt has an id of its own. Whoever performs it ends the other attempt once one
+        of them has given its first token; a failure is followed by nothing while the other is open.
+        """
+        flight = self._flights.get(request)
+        if flight is None or flight.first_ns or flight.partner:
+            return None
+        verdict = self._hedging.decide(flight, now, rng)
+        if verdict is None:
+            return None
+        decision = self._commit(verdict, now)
+        flight.partner = decision.request
+        self._flights[decision.request].partner = request
+        return decision
 
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
         """The decision that this request would get, without any effect."""
@@ -297,6 +323,8 @@ class RouterCore:
         tracked.on_send(flight, need.request.id)
         self._flights[need.request.id] = flight
         self._admission.on_send(need, chosen.uncached_tokens, now)
+        if decision.attempt == 1:
+            self._hedging.on_request(need.slo)
         self._count(decision, need, tracked, now)
         return decision
 
@@ -315,6 +343,14 @@ class RouterCore:
             session = self._sessions.place(request.session, send.endpoint, now)
             session.blocks = len(request.prefix)
             session.block = request.prefix[-1] if request.prefix else 0
+
+    def _on_race_won(self, flight: Flight, now: int) -> None:
+        """Of a hedged request's two attempts this one goes on, and the session with it."""
+        partner = self._flights.get(flight.partner)
+        if partner is None or flight.request.session or not partner.request.session:
+            return
+        flight.request = replace(flight.request, session=partner.request.session)
+        self._sessions.place(flight.request.session, flight.endpoint, now)
 
     def _on_ended(self, ended: Ended, flight: Flight, tracked: Tracked, now: int) -> None:
         del self._flights[ended.request]

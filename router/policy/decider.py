@@ -25,6 +25,7 @@ from router.policy.sessions import Sessions
 from router.policy.strain import Strain
 from router.policy.tracked import BEING_PROBED, Tracked
 
+_HEDGE_SHARE = 0.25  # of the objective that passes before anything is hedged
 _EGRESS_BYTES_PER_TOKEN = 48  # a streamed message with one token, framing included
 
 
@@ -132,6 +133,7 @@ class Decider:
             candidates,
             attempt,
             self._mode(request, chosen),
+            _hedge_ns(need, chosen, attempt),
         )
         return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able))
 
@@ -207,3 +209,15 @@ class Decider:
         ahead = tracked.ahead_at(need.expected_tokens, now)
         middle_ns = tracked.ttft.middle_ns(ahead, candidate.uncached_tokens)
         return candidate.network_ns + int(middle_ns) + tracked.overdue_ns(now)
+
+
+def _hedge_ns(need: Need, chosen: Candidate, attempt: int) -> int:
+    """After how long a first attempt is hedged: when its promise is broken.
+
+    Not before a part of the objective is gone: where answers take milliseconds, a broken promise
+    endangers nothing.
+    """
+    request = need.request
+    if need.slo.hedge_share > 0.0 and attempt == 1 and request.streams and request.resume is None:
+        return max(chosen.ttft_ns, int(_HEDGE_SHARE * need.objective_ns))
+    return 0

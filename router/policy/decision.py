@@ -23,6 +23,7 @@ class Send:
     candidates: tuple[Candidate, ...]
     attempt: int = 1
     mode: Mode = Mode.FRESH
+    hedge_ns: int = 0  # without a first token for so long, call `on_hedge_due`; 0: never
 
     @property
     def chosen(self) -> Candidate:

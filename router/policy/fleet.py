@@ -57,6 +57,8 @@ class SloClass:
     ttft_ns_per_prompt_token: int = 0
     confidence: float = 0.9
     home_only: bool = False
+    hedge_share: float = 0.0  # of the requests that may be sent to a second site; see hedge
+    hedge_usd_per_hour: float = 0.0  # that hedges may cost on metered capacity
     priority: int = 1  # 1 goes first under overload; each level has an eighth of the one before
 
     def ttft_objective_ns(self, prompt_tokens: int) -> int:

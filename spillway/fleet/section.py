@@ -15,8 +15,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic import Field as Bounds
 
-from spillway.fleet.kinds import Address, FilePath, Share
-from spillway.fleet.quantity import DURATION, SIZE
+from spillway.fleet.kinds import Address, FilePath, Share, UsdPerHour
+from spillway.fleet.quantity import DURATION, SIZE, USD_PER_HOUR
 
 T = TypeVar("T")
 NS_PER_S = 1_000_000_000
@@ -70,6 +70,8 @@ def key_of(field: str) -> str:
     parts = field.split("_")
     if parts[-1] == "s":
         parts.pop()
+    if parts[-3:] == ["usd", "per", "hour"]:
+        parts[-3:] = ["hourly"]
     return "_".join(part for part in parts if part != "ns")
 
 
@@ -93,6 +95,8 @@ def _annotation(one: Field[Any], kind: Any) -> Any:
         return Annotated[int, BeforeValidator(SIZE.read_whole), Bounds(ge=1)]
     if "listen" in parts:
         return Address
+    if "usd" in parts:
+        return UsdPerHour
     by_type = {int: Annotated[int, Bounds(ge=1)], float: Share, Path: FilePath}
     return by_type.get(kind, kind)
 
@@ -117,6 +121,8 @@ def _plain(name: str, content: Any) -> Any:
         return DURATION.write(round(content * NS_PER_S))
     if "bytes" in parts:
         return SIZE.write(content)
+    if "usd" in parts:
+        return USD_PER_HOUR.write(content)
     return str(content) if isinstance(content, Path) else content
 
 
