@@ -35,14 +35,17 @@ class Pool:
         """An endpoint joins."""
         self.members.append(tracked)
         (self._home if tracked.site.is_home else self._rented).append(tracked)
-        self._measure()
+        context = tracked.endpoint.max_model_tokens
+        if context:
+            self.context_min = min(context, self.context_min or context)
 
     def remove(self, tracked: Tracked) -> None:
         """An endpoint leaves; no effect if it is not in the pool."""
         for members in (self.members, self._home, self._rented):
             if tracked in members:
                 members.remove(tracked)
-        self._measure()
+        contexts = (t.endpoint.max_model_tokens for t in self.members)
+        self.context_min = min(filter(None, contexts), default=0)
 
     @property
     def is_large(self) -> bool:
@@ -63,9 +66,3 @@ class Pool:
                 drawn = side[int(rng.random() * count)]
                 chosen[drawn.name] = drawn
         return list(chosen.values())
-
-    def _measure(self) -> None:
-        contexts = [
-            t.endpoint.max_model_tokens for t in self.members if t.endpoint.max_model_tokens
-        ]
-        self.context_min = min(contexts, default=0)

@@ -1,5 +1,7 @@
 """Which endpoints there are, by name and by the models that they serve."""
 
+from itertools import islice
+
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
 from router.policy.pool import Pool
@@ -8,6 +10,7 @@ from router.policy.site_state import SiteState
 from router.policy.tracked import Prior, Tracked
 
 _LEARNED_AFTER = 5  # first tokens before an endpoint is an example to new ones
+_EXAMPLES_MAX = 64  # of a site, the latest listed: a fleet of thousands must list in linear time
 
 
 class Registry:
@@ -18,6 +21,7 @@ class Registry:
         self.confidences = tuple(sorted({slo.confidence for slo in fleet.slo_classes}))
         self.sites = {site.name: SiteState(site) for site in fleet.sites}
         self.by_name: dict[str, Tracked] = {}
+        self._at: dict[str, dict[str, Tracked]] = {name: {} for name in self.sites}
         self._everything = Pool()
         self._pools: dict[str, Pool] = {"": self._everything}
 
@@ -33,6 +37,8 @@ class Registry:
             return
         else:
             self._leave_pools(tracked)
+            self._at[tracked.site.name].pop(tracked.name, None)
+        self._at[site.name][endpoint.name] = tracked
         tracked.endpoint = endpoint
         tracked.site = site
         tracked.gone = False
@@ -53,6 +59,7 @@ class Registry:
         """Forget an endpoint that is gone and has no streams left."""
         if tracked.gone and not tracked.in_flight:
             self.by_name.pop(tracked.name, None)
+            self._at[tracked.site.name].pop(tracked.name, None)
 
     def pool(self, model: str) -> Pool | None:
         """The endpoints of a model; None for one that no endpoint has ever served.
@@ -77,15 +84,13 @@ class Registry:
 
     def _prior(self, endpoint: Endpoint) -> Prior:
         """What endpoints like a new one are like: those of its site if any, else of its model."""
-        learned = [t for t in self.by_name.values() if t.ttft.count >= _LEARNED_AFTER]
-        of_model = [t for t in learned if t.endpoint.model == endpoint.model]
-        of_site = [t for t in of_model if t.endpoint.site == endpoint.site]
-        alike = of_site or of_model
-        near = [
-            t.round_trip.mean_ns
-            for t in self.by_name.values()
-            if t.endpoint.site == endpoint.site and t.round_trip.is_measured
+        beside = self._examples(endpoint.site)
+        alike = _learned(beside, endpoint.model) or [
+            tracked
+            for site in self.sites
+            for tracked in _learned(self._examples(site), endpoint.model)
         ]
+        near = [t.round_trip.mean_ns for t in beside if t.round_trip.is_measured]
         if not alike:
             return Prior(rtt_ns=sum(near) // len(near) if near else 0)
         return Prior(
@@ -94,3 +99,16 @@ class Registry:
             itl_stream_ns=sum(t.decode.stream_ns for t in alike) / len(alike),
             rtt_ns=sum(near) // len(near) if near else 0,
         )
+
+    def _examples(self, site: str) -> list[Tracked]:
+        """Endpoints of a site, which are much alike."""
+        return list(islice(reversed(self._at[site].values()), _EXAMPLES_MAX))
+
+
+def _learned(examples: list[Tracked], model: str) -> list[Tracked]:
+    """Those of a model of which something is known."""
+    return [
+        tracked
+        for tracked in examples
+        if tracked.ttft.count >= _LEARNED_AFTER and tracked.endpoint.model == model
+    ]
