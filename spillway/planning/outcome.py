@@ -28,18 +28,21 @@ def sentence(plan: Plan, offers: Sequence[Offer]) -> str:
     parts = []
     for offer in offers:
         site = plan.best.sites[offer.site.name]
+        if not site.replicas:
+            continue
         metered = site.replicas - site.committed
-        what = f"{site.replicas} at {offer.site.name} ({offer.hardware})"
+        part = f"{site.replicas} at {offer.site.name} ({offer.hardware})"
         if not offer.is_home:
-            what += f", {site.committed} of them committed and up to {metered} metered"
-        parts.append(what)
+            part += f", {site.committed} of them committed and up to {metered} metered"
+        parts.append(part)
+    what = "; ".join(parts) or "no replicas at all"
     share = f"{100 * plan.best.attainment:.2f} % of turns in time"
     cost = f"{plan.best.usd_per_month:,.0f} USD a month"
     if plan.is_met:
-        return f"{'; '.join(parts)}: {share} for {cost}."
+        return f"{what}: {share} for {cost}."
     return (
         f"No plan keeps {100 * plan.objective:g} % of turns in time; "
-        f"{'; '.join(parts)} come nearest: {share} for {cost}."
+        f"{what} come nearest: {share} for {cost}."
     )
 
 
