@@ -145,7 +145,9 @@ class VllmEngine:
             limit = fit_to_context(generation, len(prompt), self._info)
             params = sampling_params(generation, limit, self._defaults)
             if generation.delivered:
-                text = SeamText(self._llm.tokenizer, generation, prompt, params)
+                text = await asyncio.to_thread(
+                    SeamText, self._llm.tokenizer, generation, prompt, params
+                )
                 prompt, params = self._resumed(generation, prompt, params)
             else:
                 text = None

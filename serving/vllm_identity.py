@@ -34,7 +34,12 @@ def read_identity(
             },
         ),
         tokenizer_digest=tokenizer_digest(_folder(model.tokenizer, model.tokenizer_revision)),
-        numerics_digest=settings_digest(_numerics(config, engine_version, device)),
+        numerics_digest=settings_digest(
+            {
+                **_numerics(config, engine_version, device),
+                "shared_prefix": settings.vllm.shared_prefix,
+            }
+        ),
         adapters={name: adapter_digest(Path(place)) for name, place in settings.vllm.loras.items()},
     )
 
@@ -57,6 +62,8 @@ def _numerics(config: Any, engine_version: str, device: str) -> dict[str, object
             parallel.decode_context_parallel_size,
             parallel.enable_expert_parallel,
         ),
+        # How a prompt is cut into steps.
+        "step_tokens": config.scheduler_config.max_num_batched_tokens,
         "enforce_eager": model.enforce_eager,
         "speculative": config.speculative_config is not None,
         "batch_invariant": os.environ.get("VLLM_BATCH_INVARIANT", "0"),
