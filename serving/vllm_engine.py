@@ -32,6 +32,8 @@ from serving.engine import (
     EngineLoad,
     EngineOutput,
     EngineOverloadedError,
+    Finish,
+    FinishReason,
     PrefixBlocks,
 )
 from serving.engine_arguments import (
@@ -65,6 +67,9 @@ SHUTDOWN_S = 5.0
 GUARD_PERIOD_S = 0.5
 """How soon a process that vLLM starts is guarded."""
 
+ABORTED = Finish(FinishReason.ABORTED)
+"""The end of a request that was asked for."""
+
 RESTORED_HERE = ("stop_strings", "text")
 """What a stream that goes on gets from serving.vllm_text, however vLLM is set up."""
 
@@ -92,6 +97,9 @@ class VllmEngine:
         identity = replace(info.identity, restores=tuple(sorted({*restored, *RESTORED_HERE})))
         self._info = replace(info, identity=identity)
         self._takes_output = bool(restored)
+        self._in_flight: set[str] = set()
+        self._aborted: set[str] = set()
+        """Requests in flight whose end was asked for."""
         self._defaults = default_sampling(llm.model_config)
         self._loras = {
             name: LoRARequest(name, number, path)
@@ -140,43 +148,21 @@ class VllmEngine:
         """Deltas, which vLLM merges where the consumer is slower."""
         self.check()
         request_id = generation.request_id
-        with _translated_errors(generation):
-            prompt = list(await self._tokenize(generation))
-            limit = fit_to_context(generation, len(prompt), self._info)
-            params = sampling_params(generation, limit, self._defaults)
-            if generation.delivered:
-                text = await asyncio.to_thread(
-                    SeamText, self._llm.tokenizer, generation, prompt, params
-                )
-                prompt, params = self._resumed(generation, prompt, params)
-            else:
-                text = None
-        reader = OutputReader(generation, self._info.eos_token_id)
-        tokens = len(prompt) + len(generation.delivered)
-        self._tally.arrived(request_id, tokens, generation.sampling.num_sequences)
+        self._in_flight.add(request_id)
         try:
-            outputs = self._llm.generate(
-                _engine_prompt(prompt, generation),
-                params,
-                request_id,
-                lora_request=self._loras.get(generation.lora_name),
-                priority=generation.priority,
-                session_id=generation.session_id or None,
-            )
-            with _translated_errors(generation):
-                async with aclosing(outputs):
-                    async for output in outputs:
-                        for part in reader.read(output):
-                            whole = text.read(part) if text else part
-                            self._count(request_id, whole)
-                            yield whole
-                            if text and whole.finish:
-                                return  # at a stop string, of which the engine does not know
+            async with aclosing(self._outputs(generation)) as outputs:
+                async for output in outputs:
+                    if output.finish == ABORTED and request_id not in self._aborted:
+                        # Nobody asked for it: vLLM was told to stop. It may go on elsewhere.
+                        raise EngineDeadError
+                    yield output
         finally:
-            self._tally.ended(request_id)
+            self._in_flight.discard(request_id)
+            self._aborted.discard(request_id)
 
     async def abort(self, request_ids: Sequence[str]) -> None:
-        """VLLM then puts out a last output for each."""
+        """VLLM then puts out a last output for each; what it has not got yet never reaches it."""
+        self._aborted.update(self._in_flight.intersection(request_ids))
         await self._llm.abort(request_ids)
 
     def load(self) -> EngineLoad:
@@ -202,6 +188,45 @@ class VllmEngine:
             last_first.push_async_callback(asyncio.to_thread, self._guard.close)
             last_first.push_async_callback(asyncio.to_thread, self._llm.shutdown, SHUTDOWN_S)
             last_first.push_async_callback(self._events.stop)
+
+    async def _outputs(self, generation: Generation) -> AsyncGenerator[EngineOutput, None]:
+        """What vLLM puts out for a request, with its text."""
+        request_id, text = generation.request_id, None
+        with _translated_errors(generation):
+            prompt = list(await self._tokenize(generation))
+            limit = fit_to_context(generation, len(prompt), self._info)
+            params = sampling_params(generation, limit, self._defaults)
+            tokens = len(prompt) + len(generation.delivered)
+            if generation.delivered:
+                text = await asyncio.to_thread(
+                    SeamText, self._llm.tokenizer, generation, prompt, params
+                )
+                prompt, params = self._resumed(generation, prompt, params)
+        if request_id in self._aborted:
+            yield EngineOutput(0, "", (), finish=ABORTED)
+            return
+        reader = OutputReader(generation, self._info.eos_token_id)
+        self._tally.arrived(request_id, tokens, generation.sampling.num_sequences)
+        try:
+            outputs = self._llm.generate(
+                _engine_prompt(prompt, generation),
+                params,
+                request_id,
+                lora_request=self._loras.get(generation.lora_name),
+                priority=generation.priority,
+                session_id=generation.session_id or None,
+            )
+            with _translated_errors(generation):
+                async with aclosing(outputs):
+                    async for output in outputs:
+                        for part in reader.read(output):
+                            whole = text.read(part) if text else part
+                            self._count(request_id, whole)
+                            yield whole
+                            if text and whole.finish:
+                                return  # at a stop string, of which the engine does not know
+        finally:
+            self._tally.ended(request_id)
 
     async def _warm_up(self) -> None:
         """The first request of an engine takes seconds: no client should be the one to wait."""

@@ -133,5 +133,5 @@ def site():
 @pytest.fixture
 async def served(site):
     """Stubs of the replica that is there now."""
-    async with grpc.aio.insecure_channel(site.replica_addresses()[0]) as channel:
+    async with grpc.aio.insecure_channel(site.replica_addresses()[-1]) as channel:
         yield Live(channel)

@@ -113,14 +113,15 @@ async def test_a_cancelled_stream_leaves_the_engine(served):
     assert idle.waiting_requests == 0
 
 
-async def test_a_dead_engine_ends_streams_and_is_replaced(site, served):
-    """SIGKILL of the engine's process: UNAVAILABLE at once, then a new replica of a new id."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_dead_engine_ends_streams_and_is_replaced(site, served, number):
+    """UNAVAILABLE at once, though vLLM ends them in order upon SIGTERM, then a new replica."""
     before = await served.report()
     call = served.inference.GenerateStream(endless())
     await call.read()
     (engine,) = processes(site, b"EngineCore")
     killed_s = time.monotonic()
-    os.kill(engine, signal.SIGKILL)
+    os.kill(engine, number)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await rest(call)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE

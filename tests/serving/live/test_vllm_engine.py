@@ -5,7 +5,6 @@ the field.
 """
 
 import asyncio
-import importlib
 import json
 import re
 
@@ -382,27 +381,3 @@ async def test_server_info_is_the_engines(live):
     assert info.max_running_requests > 0
     assert info.max_loras == 1
     assert info.engine_version
-
-
-@pytest.mark.filterwarnings("ignore")  # of what vLLM imports
-async def test_an_engine_ends_whatever_of_it_fails_to():
-    """Where its events cannot be stopped, its process ends all the same, and its guard."""
-    # Not at the top: it imports vLLM.
-    engine_module = importlib.import_module("serving.vllm_engine")
-    ended = []
-
-    class Part:
-        async def stop(self):
-            raise OSError("no")
-
-        def shutdown(self, timeout_s):
-            ended.append("process")
-
-        def close(self):
-            ended.append("guard")
-
-    engine = object.__new__(engine_module.VllmEngine)
-    engine._events = engine._llm = engine._guard = Part()
-    with pytest.raises(OSError, match="no"):
-        await engine.shutdown()
-    assert ended == ["process", "guard"]
