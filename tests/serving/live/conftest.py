@@ -123,11 +123,11 @@ def site():
         # Ray's processes import the tree that is tested, installed or not.
         patch.setenv("PYTHONPATH", str(Path.cwd()))
         site = LocalSite(plan, folder)
-    try:
-        site.start(say=print)
-        yield site
-    finally:
-        site.stop()
+        try:
+            site.start(say=print)
+            yield site
+        finally:
+            site.stop()
 
 
 @pytest.fixture
