@@ -14,6 +14,7 @@ def test_it_writes_a_line_for_each_variant(traces, tmp_path, capsys):
     where = ["--traces", str(traces), "--out", str(tmp_path)]
     assert main([*where, "--quick", "--scenario", "burst", "--only", *only]) == 0
     written = json.loads((tmp_path / "ablation-burst.json").read_text(encoding="utf-8"))
+    written.pop("environment")
     assert set(written) == set(only)
     assert all(summary["turns"] == 40 for summary in written.values())
     assert "no prefix hashes" in capsys.readouterr().out
