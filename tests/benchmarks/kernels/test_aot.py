@@ -7,19 +7,21 @@ import pytest
 
 from benchmarks.kernels.__main__ import main
 from benchmarks.kernels.aot import compile_all
+from benchmarks.kernels.aot_worker import OPERATIONS
 from benchmarks.kernels.expectations import faults
 from benchmarks.kernels.vllm_unified import UnifiedKernelMissingError, load_unified_attention
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("capability", [80, 90])
-def test_every_variant_compiles_as_designed(capability):
+def test_every_variant_compiles_as_designed(capability, operation):
     """No spills, no stack; wgmma in sm_90 prefill; KV multi-buffered; enough bytes in flight."""
-    kernels, errors = compile_all(None, capability, ["paged_", "shared_prefix/", "cache_write/"])
+    kernels, errors = compile_all(None, capability, [f"{operation}/"])
     assert errors == []
     assert faults(kernels) == []
-    assert len({kernel.title for kernel in kernels}) == len(kernels) > 40
+    assert len({kernel.title for kernel in kernels}) == len(kernels) > 20
 
 
 @pytest.mark.slow
