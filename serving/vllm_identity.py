@@ -76,9 +76,8 @@ def _folder(model: str, revision: str | None) -> Path:
         return Path(model)
     # One of vLLM's own dependencies, which starts without it where every model is local.
     from huggingface_hub import snapshot_download  # noqa: PLC0415
-    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
 
     try:
         return Path(snapshot_download(model, revision=revision, local_files_only=True))
-    except LocalEntryNotFoundError:
+    except (OSError, ValueError):  # it came from elsewhere: then it has no digest
         return Path(model)
