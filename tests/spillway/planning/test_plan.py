@@ -27,7 +27,7 @@ def load(count, gap_s):
         yield SimSession(f"s{index}", int(index * gap_s * NS_PER_S), (SimTurn(4000, 40),))
 
 
-def planned(gap_s, objective=0.95):
+def planned(gap_s, objective=0.9):
     """The plan for a hundred turns."""
     return Planner(FLEET, OFFERS, sample(load(100, gap_s)), lambda _: None).plan(objective)
 
@@ -46,8 +46,8 @@ def test_what_home_cannot_carry_is_rented():
     plan = planned(0.15)
     assert plan.is_met
     assert 0 < plan.best.replicas["away"] < 6
-    assert plan.best.attainment >= 0.95
-    assert plan.without["away"].attainment < 0.95
+    assert plan.best.attainment >= 0.9
+    assert plan.without["away"].attainment < 0.9
     costs = [trial.usd_per_month for trial in plan.frontier]
     assert costs == sorted(costs)
     told = [row[0] for row in outcome.rows(plan)]
