@@ -24,6 +24,7 @@ from router.live.transcript import Transcript
 from router.live.turn import Turn
 from router.policy.outcome import End
 from router.policy.units import NS_PER_S, ns
+from wire.spillway.v1.rewriting import overlay
 from wire.status import CallError, bad_field, overloaded, unavailable
 
 _RETRY_AFTER_NS = NS_PER_S
@@ -80,8 +81,7 @@ class Inference:
         turn = self._by_client_id.get(client_id)
         if turn is None or turn.attempt is None:
             return None
-        attempt = turn.attempt
-        return attempt.send.endpoint, client_id if turn.transcript is None else attempt.id
+        return turn.attempt.send.endpoint, turn.attempt.id
 
     async def cut(self, within_s: float) -> None:
         """Ends every call now: answers that have begun with what it takes to get the rest."""
@@ -197,14 +197,19 @@ class Inference:
             return b""
         with endpoint.call_open():
             call = endpoint.generate(
-                raw, timeout=turn.remaining_s, metadata=turn.incoming.forwarded
+                raw + overlay(attempt.id, output_ids=False, prompt_ids=False).SerializeToString(),
+                timeout=turn.remaining_s,
+                metadata=turn.incoming.forwarded,
             )
             attempt.call = call
             try:
                 message: bytes = await call
-                attempt.messages = 1
                 attempt.message_bytes = len(message)
                 attempt.last = message
+                if not attempt.is_finished:
+                    turn.fail(attempt, UNFINISHED)
+                    return b""
+                attempt.messages = 1
                 turn.succeed(attempt, await call.trailing_metadata())
             except grpc.aio.AioRpcError as error:
                 turn.fail(attempt, attempt.given_up or failure_of(error))
@@ -212,6 +217,7 @@ class Inference:
             except asyncio.CancelledError:
                 if attempt.given_up is None or _is_cancelled():
                     raise
+                endpoint.abandoned.add(attempt.id)
                 turn.fail(attempt, attempt.given_up)
                 return b""
             finally:

@@ -23,11 +23,10 @@ from wire.spillway.v1.resume import (
 )
 from wire.spillway.v1.rewriting import (
     continued_request,
-    first_request,
     has_text,
     is_whole,
     length_reached,
-    plain_request,
+    overlay,
     tokens_max,
 )
 from wire.status import Metadata
@@ -60,6 +59,7 @@ class Transcript:
         "_raw",
         "_seam",
         "_start",
+        "_wants_prompt_ids",
         "delivered",
         "identity",
     )
@@ -78,29 +78,33 @@ class Transcript:
             self.delivered.lose(f"the request has {refused.name}")
         self._hides_ids = not (refused or message.response.output_token_ids)
         text = message.WhichOneof("prompt") == "text"
-        self._hides_prompt_ids = text and not (refused or message.response.prompt_token_ids)
+        self._wants_prompt_ids = text and not (refused or message.response.prompt_token_ids)
+        self._hides_prompt_ids = self._wants_prompt_ids
 
     def begin(self, attempt_id: str, mode: Mode) -> tuple[bytes, Metadata]:
         """The request of the next attempt and the metadata beside it."""
-        message = GenerateRequest.FromString(self._raw)
-        if self.delivered.lost:
-            return plain_request(message, attempt_id), ()
-        if mode is Mode.FRESH:
-            return first_request(message, attempt_id), ()
+        if self.delivered.lost or mode is Mode.FRESH:
+            return self._first(attempt_id), ()
         progress, self._progress = self.progress(), None
         count = len(progress.output_ids)
         if mode is Mode.REPLAY or not count:
             uncounted = self._start.uncounted
             self._seam = Replayed(progress.output_ids, progress.text_bytes, uncounted)
-            return first_request(message, attempt_id), ()
+            return self._first(attempt_id), ()
         self._seam = Continued(count - self._start.uncounted)
         metadata: Metadata = (
             (RESUME_KEY, str(count)),
             (RESUME_TEXT_KEY, str(progress.text_bytes)),
             *self.origin(),
         )
+        message = GenerateRequest.FromString(self._raw)
         request = continued_request(message, attempt_id, progress.prompt_ids, progress.output_ids)
         return request, metadata
+
+    def _first(self, attempt_id: str) -> bytes:
+        """The request from its start. It asks for the token ids that nobody asked for but us."""
+        over = overlay(attempt_id, output_ids=self._hides_ids, prompt_ids=self._wants_prompt_ids)
+        return self._raw + over.SerializeToString()
 
     @property
     def tokens_max(self) -> int:

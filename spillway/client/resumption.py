@@ -24,11 +24,11 @@ from wire.spillway.v1.resume import (
 )
 from wire.spillway.v1.rewriting import (
     continued_request,
-    first_request,
     has_text,
     hide_ids,
     is_whole,
     length_reached,
+    overlay,
     tokens_max,
 )
 from wire.vllm import inference_pb2 as pb
@@ -106,7 +106,8 @@ class Resumption:
         attempt_id = request.request_id + (f".{self._attempt}" if self._attempt else "")
         self._attempt += 1
         if not self._offset:
-            first_request(request, attempt_id)
+            text = request.WhichOneof("prompt") == "text"
+            request.MergeFrom(overlay(attempt_id, output_ids=True, prompt_ids=text))
             return request, self._metadata
         continued_request(request, attempt_id, self._prompt_ids, self._output_ids)
         said = ((RESUME_KEY, str(self._offset)), (RESUME_TEXT_KEY, str(self._text_bytes)))

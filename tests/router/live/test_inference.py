@@ -39,7 +39,7 @@ async def test_bytes_that_no_version_knows_come_through():
     unknown_field = b"\xfa\x3f\x03new"
 
     async def script(raw, context):
-        assert raw.endswith(unknown_field)
+        assert unknown_field in GenerateRequest.FromString(raw).SerializeToString()
         await context.write(message("x", 1) + unknown_field)
 
     async with scripted(script) as server, route({"home": [server.address]}) as routed:
@@ -143,6 +143,22 @@ async def test_one_answer_is_tried_elsewhere_too():
     ):
         answer = await routed.inference.Generate(ask("7"))
         assert answer.outputs.text.startswith(" 8")
+
+
+async def test_a_whole_answer_that_is_not_whole_is_asked_for_again():
+    """It has no end, and nothing of it was delivered."""
+
+    async def half(_raw, _context):
+        return message("half")
+
+    async with (
+        scripted(half) as bad,
+        engine(itl_s=0) as good,
+        route({"home": [bad.address], "cloud": [address(good)]}) as routed,
+    ):
+        answer = await routed.inference.Generate(ask("7"))
+        assert answer.outputs.text.startswith(" 8")
+        assert len(bad.calls) == 1
 
 
 async def test_an_answer_that_cannot_go_on_is_aborted():

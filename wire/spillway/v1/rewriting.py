@@ -11,19 +11,18 @@ NEW_TOKENS_DEFAULT = 20
 """What a request without max_new_tokens asks for, by the contract."""
 
 
-def first_request(message: GenerateRequest, attempt_id: str) -> bytes:
-    """The whole request, which asks besides for the token ids that going on elsewhere takes."""
-    message.request_id = attempt_id
-    message.response.output_token_ids = True
-    if message.WhichOneof("prompt") == "text":
-        message.response.prompt_token_ids = True
-    return message.SerializeToString()
+def overlay(attempt_id: str, *, output_ids: bool, prompt_ids: bool) -> GenerateRequest:
+    """What is laid over a request to ask for it from the start: an id, and the wish for token ids.
 
-
-def plain_request(message: GenerateRequest, attempt_id: str) -> bytes:
-    """The request as it came, but for its id."""
-    message.request_id = attempt_id
-    return message.SerializeToString()
+    Merged into it, or written behind its bytes: protocol buffers read the later value of a field,
+    and a message that comes twice as one. So a long prompt is not parsed to be sent.
+    """
+    request = GenerateRequest(request_id=attempt_id)
+    if output_ids:
+        request.response.output_token_ids = True
+    if prompt_ids:
+        request.response.prompt_token_ids = True
+    return request
 
 
 def continued_request(
