@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from spillway.planning.offer import Offer
     from spillway.planning.search import Plan
 
-Trace = Annotated[Path, typer.Option("--trace", help="The demand: a trace file.", exists=True)]
+Trace = Annotated[
+    Path | None, typer.Option("--trace", help="The demand: a trace file.", exists=True)
+]
+Rates = Annotated[
+    Path | None,
+    typer.Option(help="Or the demand's shape: CSV of seconds and turns per second.", exists=True),
+]
+PromptTokens = Annotated[int, typer.Option(min=1, help="Mean length of a prompt, with --rates.")]
+OutputTokens = Annotated[int, typer.Option(min=1, help="Mean length of an answer, with --rates.")]
 Speed = Annotated[float, typer.Option(min=1e-6, help="The trace arrives so many times as fast.")]
 Attainment = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="The share of turns to answer in time.")
@@ -41,7 +49,10 @@ Committed = Annotated[
 def plan(
     path: FleetPath,
     *,
-    trace: Trace,
+    trace: Trace = None,
+    rates: Rates = None,
+    prompt_tokens: PromptTokens = 1000,
+    output_tokens: OutputTokens = 200,
     speed: Speed = 1.0,
     attainment: Attainment = 0.99,
     hardware: Hardware = None,
@@ -59,12 +70,17 @@ def plan(
     from spillway.planning import outcome
     from spillway.planning.demand import sample
     from spillway.planning.settings import offers_of
-    from spillway.planning.trace import sessions_of
+    from spillway.planning.trace import drawn, sessions_of
 
+    if (trace is None) == (rates is None):
+        raise Failure("give the demand as --trace or as --rates", Outcome.USAGE)
     file = load(path)
     try:
         offers = offers_of(file, hardware or (), replicas or (), rtt or (), committed or ())
-        demand = sample(sessions_of(trace, offers[0].profile.block_tokens, speed))
+        if trace is not None:
+            demand = sample(sessions_of(trace, offers[0].profile.block_tokens, speed))
+        elif rates is not None:
+            demand = sample(drawn(rates, prompt_tokens, output_tokens, speed))
     except ValueError as error:
         raise Failure(str(error), Outcome.USAGE) from error
     found = _search(file, offers, demand, attainment)
