@@ -41,12 +41,12 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         ttft, decode = tracked.ttft, tracked.decode
         margin, base_ns = ttft.stretch_at(slot_wait_ns > 0.0, confidence, now)
         token_ns = silence * ttft.token_ns
-        queue_ns = token_ns * tokens_ahead + silence * ttft.slot_factor * slot_wait_ns
+        ahead_ns = token_ns * tokens_ahead + silence * ttft.slot_factor * slot_wait_ns
         if tracked.pending:
-            queue_ns += tracked.overdue_ns(now)
-        prefill_ns = silence * base_ns + token_ns * uncached
+            ahead_ns += tracked.overdue_ns(now)
+        own_ns = silence * base_ns + token_ns * uncached
         network_ns = tracked.round_trip.expected_ns
-        expected_ns = network_ns + int(queue_ns + prefill_ns)
+        expected_ns = network_ns + int(ahead_ns + own_ns)
         # The middle is what placements are compared by, not the promise: margins are learned for
         # each endpoint, and their noise would choose. Work put on an endpoint delays what comes
         # after it as well: it counts twice. What nearly every request shares counts nowhere: every
@@ -54,7 +54,7 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         score_ns = expected_ns + int(token_ns * uncached)
         if hot_tokens > cached:
             score_ns -= int(2.0 * token_ns * (hot_tokens - cached))
-        queue_ns, prefill_ns = int(margin * queue_ns), int(margin * prefill_ns)
+        queue_ns, prefill_ns = int(margin * ahead_ns), int(margin * own_ns)
         ttft_ns = network_ns + queue_ns + prefill_ns
         itl_ns = int(decode.base_ns + decode.stream_ns * beside)
         flows = tracked.gap_tail.flows(itl_ns, decode.base_ns, itl_objective_ns)
