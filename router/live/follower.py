@@ -35,7 +35,7 @@ _UNANSWERED_MAX: Final = 2
 _DEAF_AFTER: Final = 4
 _DOUBT_S: Final = 0.25
 _DOUBT_ANSWERS: Final = 2
-_DOUBT_MAX_S: Final = 0.75
+_DOUBT_MAX_S: Final = 0.5
 """How long a silent endpoint has to answer: a moment, and twice its longest answer of late."""
 
 
@@ -166,8 +166,8 @@ class Follower:
             wait_s = min(interval_s, _DOUBT_MAX_S, _DOUBT_S + _DOUBT_ANSWERS * longest_s)
             answer = await probe(self._check, wait_s if in_doubt else interval_s)
             self._judge(answer, in_doubt=in_doubt)
-            await asyncio.sleep(min(_DOUBT_S, interval_s))  # at most so often, whatever is asked
             self._silent.clear()
+            await asyncio.sleep(min(_DOUBT_S, interval_s))  # at most so often, whatever is asked
             pause_s = interval_s * random.uniform(0.9, 1.1) - _DOUBT_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._silent.wait(), max(0.0, pause_s))

@@ -52,7 +52,7 @@ def should_ask(tracked: Tracked, beat: Beat, now: int) -> bool:
     liveness = tracked.liveness
     if liveness.is_silent(now):
         return True
-    usual_ns = liveness.tokens.value_at(now) + _ROUND_TRIPS * tracked.round_trip.expected_ns
+    usual_ns = liveness.tokens.value_at(now) + _ROUND_TRIPS * tracked.round_trip.mean_ns
     return beat.begun and bool(beat.silent) and beat.quiet_ns > usual_ns
 
 
