@@ -21,8 +21,12 @@ from benchmarks.routing.setup import Options, Setup
 
 def fingerprint(setup: Setup, options: Options) -> str:
     """What a scenario was, in short."""
-    fleet = (setup.fleet.sites, setup.fleet.slo_classes)
-    parts = (setup.title, fleet, setup.replicas, setup.world, setup.routers)
+    sites = [(site.name, site.kind, site.price) for site in setup.fleet.sites]
+    objectives = [
+        (slo.name, slo.ttft_ns, slo.ttft_ns_per_prompt_token, slo.itl_ns)
+        for slo in setup.fleet.slo_classes
+    ]
+    parts = (setup.title, sites, objectives, setup.replicas, setup.world, setup.routers)
     text = repr((parts, options.seed, options.quick))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
