@@ -34,7 +34,7 @@ class _Engine:
     def __init__(self, arguments: Mapping[str, object], folder: Path) -> None:
         self._arguments = arguments
         self._folder = folder
-        self._launches = 0
+        self.launches = 0
         self.port = 0
         self.kept = self._launch()
 
@@ -77,10 +77,10 @@ class _Engine:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def _launch(self) -> Kept:
-        self._launches += 1
+        self.launches += 1
         pairs = [f"{name}={value}" for name, value in self._arguments.items()]
         command = [sys.executable, "-m", "serving.standalone", f"port={self.port}", *pairs]
-        folder = self._folder.with_name(f"{self._folder.name}-{self._launches}")
+        folder = self._folder.with_name(f"{self._folder.name}-{self.launches}")
         return Kept(command, os.environ, folder, grace_s=STOP_GRACE_S)
 
 
@@ -115,9 +115,10 @@ class EngineSite:
         """Every process of the site."""
         return [pid for engine in self._engines for pid, _ in descendants(engine.kept.pid)]
 
-    def alive(self) -> int:
-        """How many engines serve."""
-        return sum(engine.serves() for engine in self._engines)
+    @property
+    def restarts(self) -> int:
+        """How often engines were started again."""
+        return sum(engine.launches - 1 for engine in self._engines)
 
     def replace(self) -> None:
         """Replace one replica in the orderly way."""

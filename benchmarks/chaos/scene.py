@@ -54,8 +54,9 @@ class ChaosSite(Protocol):
         """Every process of the site."""
         ...
 
-    def alive(self) -> int:
-        """How many engines are alive and serve."""
+    @property
+    def restarts(self) -> int:
+        """How often engines were started again by `mend` or `replace`."""
         ...
 
     def replace(self) -> None:

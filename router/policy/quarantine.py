@@ -5,14 +5,16 @@ that was in flight at a second crash, and had got nothing from that attempt yet,
 suspects are a poison's neighbours: retried with it, they died with it again. So
 
 1. while it is not known whether a lost connection was a crash at all, a suspect waits (seconds);
-2. if it is the only suspect of its last crash, it is quarantined;
+2. if nobody at its last crash is to be suspected as much, it is quarantined, and the crashes it was
+   at are held against nobody else. A neighbour that had got tokens before one of them, as the
+   streams of an engine have that go on at the next with the poison, is to be suspected less;
 3. otherwise it goes on alone, that is to an endpoint where no other suspect is. What ends well is
    cleared, and so is every request with the same prompt. If the endpoint crashes, there is one
    suspect in the crash, and 2 applies.
 
-A poison thus costs two engines, or three where it had company at both, and however often clients
-send it again: suspicion is of the prompt (a digest of the model's name and the prompt) and not of
-the call. A prompt that many send clears itself by ending well somewhere.
+A poison thus costs two engines, or three where others had got nothing at both either, and however
+often clients send it again: suspicion is of the prompt (a digest of the model's name and the
+prompt) and not of the call. A prompt that many send clears itself by ending well somewhere.
 
 What counts as a crash: attempts ended because the endpoint failed or could not be reached, and then
 it was listed no more, or came back as another instance, or stayed away after it had refused the
@@ -70,6 +72,7 @@ class Suspect:
     prompt_tokens: int
     losses: list[Loss]
     seen_ns: int
+    silent: int = 0  # losses before which its attempt had given nothing
     quarantined_ns: int | None = None  # since when
     refused: int = 0
 
@@ -105,6 +108,7 @@ class Quarantine:
                 self._suspects.popitem(last=False)
         if loss not in suspect.losses:
             suspect.losses.append(loss)
+            suspect.silent += got_nothing
             loss.prompts.add(suspect.fingerprint)
         suspect.seen_ns = now
         self._suspects.move_to_end(suspect.fingerprint)
@@ -161,6 +165,8 @@ class Quarantine:
         if suspect.quarantined_ns is None:
             suspect.quarantined_ns = now
             self.count += 1
+            for loss in suspect.losses:
+                self._forgive(loss, but=fingerprint)
         suspect.refused += 1
         return suspect
 
@@ -189,21 +195,26 @@ class Quarantine:
             del self._suspects[fingerprint]
 
     def _has_company(self, suspect: Suspect) -> bool:
-        """Whether another suspect was at its last crash."""
-        others = suspect.losses[-1].prompts - {suspect.fingerprint}
-        return any(
-            other in self._suspects and len(self._suspects[other].losses) >= _CRASHES
-            for other in others
-        )
+        """Whether another was at its last crash that is to be suspected as much."""
+        for name in suspect.losses[-1].prompts - {suspect.fingerprint}:
+            other = self._suspects.get(name)
+            if other is None or len(other.losses) < _CRASHES:
+                continue
+            if other.silent >= suspect.silent:
+                return True
+        return False
 
-    def _settle(self, loss: Loss, *, crashed: bool) -> None:
-        del self._open[loss.endpoint]
-        loss.crashed = crashed
-        if crashed:
-            return
-        for fingerprint in loss.prompts:
+    def _forgive(self, loss: Loss, *, but: str = "") -> None:
+        """A loss is no longer held against anybody, but for one that was to blame."""
+        for fingerprint in loss.prompts - {but}:
             suspect = self._suspects.get(fingerprint)
             if suspect is not None and loss in suspect.losses:
                 suspect.losses.remove(loss)
                 if not suspect.losses:
                     del self._suspects[fingerprint]
+
+    def _settle(self, loss: Loss, *, crashed: bool) -> None:
+        del self._open[loss.endpoint]
+        loss.crashed = crashed
+        if not crashed:
+            self._forgive(loss)

@@ -71,6 +71,19 @@ def test_neighbours_at_both_crashes_are_tried_alone_and_cleared():
     assert trial.of("y") is FREE
 
 
+def test_streams_that_had_begun_at_the_first_crash_are_suspected_less():
+    """They go on at the next endpoint together with the poison, and it dies under them, too."""
+    trial = Trial()
+    trial.lose("a", "stream", got_nothing=False)
+    trial.crash("a", "poison")
+    trial.crash("b", "poison", "stream")
+    assert trial.of("poison") is OUT
+    trial.quarantine.refuse("poison", trial.now)
+    assert trial.of("stream") is FREE
+    trial.crash("c", "stream")
+    assert trial.of("stream") is FREE  # the crashes before were not its
+
+
 def test_a_link_that_comes_back_with_the_same_instance_is_held_against_nobody():
     """However many streams it broke, and however often."""
     trial = Trial()
