@@ -1,20 +1,20 @@
 """What each part of ours is worth, and what it bears: one thing taken away or made worse at a time.
 
     python -m benchmarks.routing.ablation --traces DIR --out DIR [--scenario NAME] [--only NAME ...]
+        [--sessions N]
 
-Each line is a run of the whole scenario with the same seed. The first group drops an ingredient,
-the second withholds information, the third makes the world worse.
+Each line is a run of the scenario, or of its first N sessions, with the same seed. The first group
+drops an ingredient, the second withholds information, the third makes the world worse.
 """
 
 import argparse
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.report import print_table, write_json
-from benchmarks.routing.compare import QUICK_SESSIONS
 from benchmarks.routing.hampered import Misled, NoGaps, NoHashes, NoLengths, NoSessions
 from benchmarks.routing.measures import Measures, Summary
 from benchmarks.routing.scenarios import SCENARIOS
@@ -123,22 +123,14 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-def run(setup: Setup, variant: Variant, *, quick: bool) -> Summary:
+def run(setup: Setup, variant: Variant, sessions_max: int | None) -> Summary:
     """One variant in one scenario."""
     setup = variant.change(setup)
-    sessions = setup.sessions()
-    if quick:
-        sessions = itertools.islice(sessions, QUICK_SESSIONS)
+    sessions = itertools.islice(setup.sessions(), sessions_max)
     measures = Measures(setup.fleet)
     policies = [variant.make(setup.fleet) for _ in range(setup.routers)]
     World(setup.world, setup.replicas, policies, measures.add).run(sessions)
     return measures.summary()
-
-
-def run_all(options: Options, scenario: str, names: Sequence[str]) -> Iterator[tuple[str, Summary]]:
-    """All of these variants, one after the other."""
-    for name in names:
-        yield name, run(SCENARIOS[scenario](options), VARIANTS[name], quick=options.quick)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,11 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenario", choices=list(SCENARIOS), default="burst")
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), help="absent: all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="a few hundred sessions of each")
+    parser.add_argument("--sessions", type=int, help="the first so many alone; absent: all")
     asked = parser.parse_args(arguments)
-    options = Options(asked.traces, asked.seed, asked.quick)
-    names = asked.only or list(VARIANTS)
-    found = dict(run_all(options, asked.scenario, names))
+    setup = SCENARIOS[asked.scenario](Options(asked.traces, asked.seed))
+    found = {}
+    for name in asked.only or VARIANTS:
+        found[name] = run(setup, VARIANTS[name], asked.sessions)
+        print(f"{name}: {found[name].attainment:.2%} kept", file=sys.stderr)
     print_table(
         f"{asked.scenario}: ours, changed one thing at a time",
         COLUMNS,

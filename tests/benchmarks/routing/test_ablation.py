@@ -12,7 +12,7 @@ def test_it_writes_a_line_for_each_variant(traces, tmp_path, capsys):
     """Three kinds of change: of ours, of what it is told, of the world."""
     only = ["ours", "without the queue in the router", "no prefix hashes", "2 routers"]
     where = ["--traces", str(traces), "--out", str(tmp_path)]
-    assert main([*where, "--quick", "--scenario", "burst", "--only", *only]) == 0
+    assert main([*where, "--scenario", "burst", "--only", *only]) == 0
     written = json.loads((tmp_path / "ablation-burst.json").read_text(encoding="utf-8"))
     written.pop("environment")
     assert set(written) == set(only)
