@@ -19,13 +19,16 @@ _FADES_NS = 60 * NS_PER_S
 
 
 class LongestSilence:
-    """The longest recent silence that ended by itself, in nanoseconds. Reads do not change it."""
+    """The longest recent silence that ended by itself, in nanoseconds. Reads do not change it.
+
+    Until one has ended, it is what was believed at first.
+    """
 
     __slots__ = ("_at", "_longest_ns")
 
     def __init__(self, prior_ns: int) -> None:
         self._longest_ns = float(prior_ns)
-        self._at = 0
+        self._at: int | None = None
 
     def add(self, silence_ns: int, now: int) -> None:
         """A silence of this length has ended."""
@@ -34,4 +37,6 @@ class LongestSilence:
 
     def value_at(self, now: int) -> float:
         """The longest as of `now`, faded by its age."""
+        if self._at is None:
+            return self._longest_ns
         return self._longest_ns * exp(min(0, self._at - now) / _FADES_NS)
