@@ -1,20 +1,22 @@
 """Which prompt crashes engines: told from those that were only beside it, and kept away.
 
 A request that was in flight at one crash is retried like any other: engines die of many things. One
-that was in flight at a second crash, and had got nothing from that attempt yet, is a suspect. Most
-suspects are a poison's neighbours: retried with it, they died with it again. So
+that was in flight at two crashes, and had got nothing from either attempt, is a suspect. (A stream
+that had got tokens is not held to account for the crash that broke it; it shares the next one with
+the poison that broke it, or with a site of which one engine after the other dies.) Most suspects
+are a poison's neighbours: retried with it, they died with it again. So
 
 1. while it is not known whether a lost connection was a crash at all, a suspect waits (seconds);
-2. if nobody at its last crash is to be suspected as much, it is quarantined, and the crashes it was
-   at are held against nobody else. A neighbour that had got tokens before one of them, as the
-   streams of an engine have that go on at the next with the poison, is to be suspected less;
+2. if it is the only suspect of its last crash, it is quarantined, and the crashes it was at are
+   held against nobody else;
 3. otherwise it goes on alone, that is to an endpoint where no other suspect is. What ends well is
    cleared, and so is every request with the same prompt. If the endpoint crashes, there is one
    suspect in the crash, and 2 applies.
 
-A poison thus costs two engines, or three where others had got nothing at both either, and however
-often clients send it again: suspicion is of the prompt (a digest of the model's name and the
-prompt) and not of the call. A prompt that many send clears itself by ending well somewhere.
+A poison thus costs two engines, three where it had company at both, and one more where it kills in
+the middle of its answer, however often clients send it again: suspicion is of the prompt (a digest
+of the model's name and the prompt) and not of the call. A prompt that many send clears itself by
+ending well somewhere.
 
 What counts as a crash: attempts ended because the endpoint failed or could not be reached, and then
 it was listed no more, or came back as another instance, or stayed away after it had refused the
@@ -72,7 +74,6 @@ class Suspect:
     prompt_tokens: int
     losses: list[Loss]
     seen_ns: int
-    silent: int = 0  # losses before which its attempt had given nothing
     quarantined_ns: int | None = None  # since when
     refused: int = 0
 
@@ -93,9 +94,9 @@ class Quarantine:
         self, request: Request, endpoint: str, instance: str, now: int, *, got_nothing: bool
     ) -> None:
         """An attempt ended because its endpoint failed or could not be reached."""
-        suspect = self._suspects.get(request.fingerprint)
-        if not request.fingerprint or (suspect is not None and not got_nothing):
+        if not (request.fingerprint and got_nothing):
             return
+        suspect = self._suspects.get(request.fingerprint)
         loss = self._open.get(endpoint)
         if loss is None:
             loss = self._open[endpoint] = Loss(endpoint, instance, now)
@@ -108,7 +109,6 @@ class Quarantine:
                 self._suspects.popitem(last=False)
         if loss not in suspect.losses:
             suspect.losses.append(loss)
-            suspect.silent += got_nothing
             loss.prompts.add(suspect.fingerprint)
         suspect.seen_ns = now
         self._suspects.move_to_end(suspect.fingerprint)
@@ -195,14 +195,12 @@ class Quarantine:
             del self._suspects[fingerprint]
 
     def _has_company(self, suspect: Suspect) -> bool:
-        """Whether another was at its last crash that is to be suspected as much."""
-        for name in suspect.losses[-1].prompts - {suspect.fingerprint}:
-            other = self._suspects.get(name)
-            if other is None or len(other.losses) < _CRASHES:
-                continue
-            if other.silent >= suspect.silent:
-                return True
-        return False
+        """Whether another suspect was at its last crash."""
+        others = suspect.losses[-1].prompts - {suspect.fingerprint}
+        return any(
+            other in self._suspects and len(self._suspects[other].losses) >= _CRASHES
+            for other in others
+        )
 
     def _forgive(self, loss: Loss, *, but: str = "") -> None:
         """A loss is no longer held against anybody, but for one that was to blame."""
