@@ -44,7 +44,7 @@ class Standing:
         missed = []
         if self.kept < self.rival_kept:
             missed.append("attainment")
-        if self.misses_ratio > HALF:
+        if self.misses_ratio > HALF + 1e-6:  # shares of whole turns, as floats
             missed.append("half the misses")
         if self.ttft_p95_ratio > LOWER_P95.get(self.scenario, float("inf")):
             missed.append("p95 TTFT")
