@@ -49,7 +49,7 @@ RELEASED_MAX = 64
 _OUTPUT_WORK = 2.0  # a token that is generated holds an engine about as long as two of a prompt
 _WAIT_SHARE_MIN = 0.25  # of its objective that a request may wait, however long its own prefill is
 _EVER = 1 << 62
-_PATIENCE = 30.0  # times its own prefill that a request lets later ones of its tenant go first
+_PATIENCE = 30.0  # times its own prefill that a request lets later ones go first, in a burst
 _CLASS_BITS = 64  # nanoseconds: no time outweighs the priority that a tenant gave
 _SOON = frozenset({"", FULL, BEING_PROBED})  # what excludes those who may serve a waiting request
 
@@ -111,7 +111,7 @@ class Admission:
     def explain(self, verdict: Verdict, now: int, rng: random.Random) -> Wait | Refuse:
         """What `arrive` would answer, without any effect."""
         need = _need(verdict)
-        lane = self._lanes.get(need.lane) or Lane(self._tenants.weights, self._levels, now)
+        lane = self._lanes.get(need.lane) or self._new_lane(now)
         entry, wait_ns = self._weigh(need, verdict.decision.candidates, lane, now)
         if now + wait_ns > entry.until_ns:
             return self._refuse(entry, lane, wait_ns, now, rng, verdict)
@@ -205,7 +205,7 @@ class Admission:
     ) -> tuple[Waiting, int]:
         """A request as it would wait, and for how long."""
         soon = [c for c in candidates if c.excluded in _SOON]
-        entry = self._entry(need, soon, now)
+        entry = self._entry(need, soon, lane, now)
         wait_ns = lane.wait_ns(entry.level, entry.tenant, entry.work, now)
         if wait_ns is None:  # what is predicted of endpoints is rough: only a long wait counts
             wait_ns = min(c.queue_ns for c in soon)
@@ -214,9 +214,9 @@ class Admission:
             entry = self._late(entry, lane)
         return entry, wait_ns
 
-    def _entry(self, need: Need, soon: Sequence[Candidate], now: int) -> Waiting:
+    def _entry(self, need: Need, soon: Sequence[Candidate], lane: Lane, now: int) -> Waiting:
         """A request that waits for one of what can serve it soon."""
-        served_ns = self._room_ns + min(c.network_ns + c.prefill_ns for c in soon)
+        served_ns = self._room_ns + min(map(_served_ns, soon))
         objective_ns, deadline_ns = need.objective_ns, need.request.deadline_ns
         last_ns = _EVER if deadline_ns is None else deadline_ns - served_ns
         # What a long prompt is allowed beyond the others is for its prefill. Were it used to wait,
@@ -230,14 +230,14 @@ class Admission:
             tenant=self._tenants.of(need.request.tenant).name,
             work=_work(min(c.uncached_tokens for c in soon), need.expected_tokens),
             arrived_ns=now,
-            due=_due(need, soon, now),
+            due=_due(need, soon, now, _PATIENCE if lane.may_be_burst(now) else 0.0),
             until_ns=min(now + wait_ns, last_ns),
             last_ns=last_ns,
         )
 
     def _late(self, entry: Waiting, lane: Lane) -> Waiting:
         """The same request once it cannot be in time; it waits on while this may be a burst."""
-        until_ns = min(lane.calm_ns + self._limits.patience_ns, entry.last_ns)
+        until_ns = min(lane.burst_until_ns, entry.last_ns)
         return replace(entry, until_ns=until_ns, late=True, over=False)
 
     def _make_place(self, entry: Waiting, lane: Lane, now: int, rng: random.Random) -> bool:
@@ -281,8 +281,11 @@ class Admission:
     def _lane(self, key: LaneKey, now: int) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(self._tenants.weights, self._levels, now)
+            lane = self._lanes[key] = self._new_lane(now)
         return lane
+
+    def _new_lane(self, now: int) -> Lane:
+        return Lane(self._tenants.weights, self._levels, self._limits.patience_ns, now)
 
 
 def _need(verdict: Verdict) -> Need:
@@ -310,7 +313,14 @@ def _work(prompt_tokens: int, output_tokens: float) -> float:
     return prompt_tokens + _OUTPUT_WORK * output_tokens
 
 
-def _due(need: Need, soon: Sequence[Candidate], now: int) -> int:
+def _due(need: Need, soon: Sequence[Candidate], now: int, patience: float) -> int:
     """Arrival and patience: short prompts first, but none is overtaken for ever."""
-    patience_ns = int(_PATIENCE * min(candidate.prefill_ns for candidate in soon))
+    patience_ns = int(patience * min(candidate.prefill_ns for candidate in soon))
     return (need.request.priority << _CLASS_BITS) + now + patience_ns
+
+
+def _served_ns(candidate: Candidate) -> int:
+    """From sending a request to its first token, in the middle, where nothing waits before it."""
+    promised_ns = candidate.queue_ns + candidate.prefill_ns
+    middle = (candidate.expected_ns - candidate.network_ns) / max(1, promised_ns)
+    return candidate.network_ns + int(middle * candidate.prefill_ns)

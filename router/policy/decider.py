@@ -26,6 +26,7 @@ from router.policy.strain import Strain
 from router.policy.tracked import BEING_PROBED, Tracked
 
 _HEDGE_SHARE = 0.25  # of the objective that passes before anything is hedged
+_GAP_SHARE = 0.67  # of the objective; streams with smaller mean gaps miss it for other reasons
 _EGRESS_BYTES_PER_TOKEN = 48  # a streamed message with one token, framing included
 
 
@@ -135,22 +136,26 @@ class Decider:
             self._mode(request, chosen),
             _hedge_ns(need, chosen, attempt),
         )
-        return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able))
+        return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able, need))
 
-    def _has_room(self, chosen: Candidate, able: list[Candidate]) -> bool:
+    def _has_room(self, chosen: Candidate, able: list[Candidate], need: Need) -> bool:
         """Whether some endpoint can take one more without a queue there, in time for all.
 
         Where none of this router's requests is, one may go whatever is said of the queue: reports
         may be wrong, and only an answer tells.
         """
-        if self._is_roomy(chosen):
+        gap_ns = int(_GAP_SHARE * need.slo.itl_ns)
+        if self._is_roomy(chosen, gap_ns):
             return True
         by_name = self._registry.by_name
-        return any(self._is_roomy(one) or not by_name[one.endpoint].in_flight for one in able)
+        return any(
+            self._is_roomy(one, gap_ns) or not by_name[one.endpoint].in_flight for one in able
+        )
 
-    def _is_roomy(self, one: Candidate) -> bool:
+    def _is_roomy(self, one: Candidate, gap_ns: int) -> bool:
         """Little enough waits that no order is lost by sending there, and tokens come in time."""
-        return one.flows and one.queue_ns <= self._room_ns + one.network_ns
+        flows = one.flows or one.itl_ns <= gap_ns
+        return flows and one.queue_ns <= self._room_ns + one.network_ns
 
     def _need(
         self, request: Request, slo: SloClass, pool: Pool, tried: tuple[str, ...], now: int

@@ -13,20 +13,38 @@ from router.policy.waiting import Waiting
 from router.policy.work_rate import WorkRate
 
 _LEVEL_RATIO = 8.0
+_CALM_SHARE = 0.2  # of the patience that nothing must have waited for a new wait to be a burst
 
 
 class Lane:
     """One lane. Its queue is empty most of the time."""
 
-    __slots__ = ("_count", "_levels", "_shares", "_weights", "calm_ns", "rate")
+    __slots__ = (
+        "_count",
+        "_emptied_ns",
+        "_levels",
+        "_patience_ns",
+        "_shares",
+        "_weights",
+        "burst_until_ns",
+        "rate",
+    )
 
-    def __init__(self, weights: Mapping[str, float], levels: Mapping[int, float], now: int) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        levels: Mapping[int, float],
+        patience_ns: int,
+        now: int,
+    ) -> None:
         self._weights = weights
         self._levels: dict[int, Backlog] = {}
         self._shares: FairShare[int] = FairShare(levels)
         self._count = 0
         self.rate = WorkRate()
-        self.calm_ns = now  # when nothing waited, the last time
+        self._patience_ns = patience_ns
+        self._emptied_ns = now - patience_ns
+        self.burst_until_ns = now + patience_ns  # while something waits: from then on it stands
 
     def __len__(self) -> int:
         return self._count
@@ -35,6 +53,8 @@ class Lane:
         """A request joins the queue."""
         if not self._count:
             self.rate.resume(now)
+            if now - self._emptied_ns >= _CALM_SHARE * self._patience_ns:
+                self.burst_until_ns = now + self._patience_ns
         self._level(entry.level).push(entry)
         self._count += 1
 
@@ -44,7 +64,11 @@ class Lane:
         self._count -= 1
         if not self._count:
             self.rate.pause(now)
-            self.calm_ns = now
+            self._emptied_ns = now
+
+    def may_be_burst(self, now: int) -> bool:
+        """Whether nothing waits, or has waited for long enough to call it standing overload."""
+        return not self._count or now < self.burst_until_ns
 
     def next(self) -> Waiting | None:
         """Who is next; None if nobody waits."""
