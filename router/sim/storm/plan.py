@@ -57,6 +57,7 @@ class Ask:
     features: tuple[str, ...]
     repeatable: bool
     cancelled_after_ns: int | None  # the client goes
+    poison: bool = False  # it kills the engine that prefills it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class Storm:
     def refuge(self) -> Station | None:
         """An endpoint at home that nothing befalls, with room, and all that a stream needs."""
         struck = {strike.target for strike in self.strikes}
-        if any(strike.kind is Kind.SUSPENDED for strike in self.strikes):
+        suspended = any(strike.kind is Kind.SUSPENDED for strike in self.strikes)
+        if suspended or any(ask.poison for ask in self.asks):
             return None
         for station in self.stations:
             whole = station.identity.weights == WEIGHTS and PENALTIES in station.identity.restores
@@ -194,6 +196,7 @@ def _ask(index: int, rng: random.Random) -> Ask:
         features=(TEXT,) if plain else (TEXT, PENALTIES),
         repeatable=rng.random() < 0.8,
         cancelled_after_ns=rng.randrange(3 * NS_PER_S) if rng.random() < 0.1 else None,
+        poison=rng.random() < 0.005,
     )
 
 

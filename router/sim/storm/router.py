@@ -102,6 +102,7 @@ class StormRouter:
             prompt_tokens=ask.prompt_tokens,
             max_new_tokens=ask.output_tokens,
             deadline_ns=now + DEADLINE_NS,
+            fingerprint=ask.id,
         )
         self.clock.at(now + DEADLINE_NS, self._leave, turn, End.TIMED_OUT, LATE)
         if ask.cancelled_after_ns is not None:

@@ -9,6 +9,7 @@ The invariants:
 - no error where a healthy endpoint had room, unless a budget or the number of attempts ran out;
 - budgets are kept: of retries, of resumes, of attempts, of money;
 - tables keep their bounds;
+- a request that kills engines kills few of them;
 - nothing is sent where the core was told that nothing should be (P8), and an endpoint that fails
   every request costs a bounded number of them.
 """
@@ -98,6 +99,9 @@ def _check(storm: Storm, router: StormRouter, weather: Weather, now: int) -> Non
         raise BrokenError(f"{len(storm.asks)} were asked and {len(router.turns)} begun")
     _check_counters(router, weather, now)
     _check_failing(storm, weather)
+    for ask, crashes in weather.poisoned.items():
+        if crashes > storm.fleet.limits.attempts_max:
+            raise BrokenError(f"{ask} killed {crashes} engines")
     _check_budgets(storm, router, now)
 
 

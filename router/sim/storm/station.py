@@ -64,6 +64,7 @@ class Engine:
         way_ns: int,
         clock: Clock,
         hear: Callable[[str, int, list[Spoken]], None],
+        crash: Callable[["Engine", Ask], None],
     ) -> None:
         self.station = station
         self.name = station.name
@@ -81,6 +82,7 @@ class Engine:
         self._way_ns = way_ns
         self._clock = clock
         self._hear = hear
+        self._crash = crash
         self._jobs: dict[int, Attempt] = {}
         self._stepping = False
         self._arrives_ns = 0
@@ -185,6 +187,9 @@ class Engine:
             prompt = attempt.ask.prompt_tokens + (attempt.given if continues else 0)
             if attempt.prefilled < prompt:
                 attempt.prefilled += _PREFILL_TOKENS
+                if attempt.ask.poison:
+                    self._crash(self, attempt.ask)
+                    return
                 continue
             spoken.append(self._say(attempt, attempt.given if continues else 0))
         if spoken:

@@ -1,5 +1,6 @@
 """Does to the stations of a storm what its strikes say, and undoes it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -7,10 +8,11 @@ from router.policy.load import LoadReport
 from router.policy.outcome import End
 from router.policy.units import NS_PER_MS
 from router.sim.storm.clock import JumpingClock
-from router.sim.storm.plan import Kind, Storm, Strike
+from router.sim.storm.plan import Ask, Kind, Storm, Strike
 from router.sim.storm.router import StormRouter
 from router.sim.storm.station import Engine
 
+_RESTART_NS = 3_000 * NS_PER_MS
 _LATE_NS = 3_000 * NS_PER_MS
 
 
@@ -22,8 +24,11 @@ class Weather:
         self._router = router
         self._lies: dict[str, Kind] = {}
         self._frozen: dict[str, LoadReport] = {}
+        self.poisoned: Counter[str] = Counter()  # crashes by the request that made them
         self.engines = {
-            station.name: Engine(station, storm.link_ns[station.site], clock, router.hear)
+            station.name: Engine(
+                station, storm.link_ns[station.site], clock, router.hear, self._poisoned
+            )
             for station in storm.stations
         }
         for strike in storm.strikes:
@@ -122,6 +127,12 @@ class Weather:
                 self._frozen.pop(engine.name, None)
             case _:
                 pass  # over as soon as it began, or found out by probes
+
+    def _poisoned(self, engine: Engine, ask: Ask) -> None:
+        """A request killed the engine that served it; it is started again."""
+        self.poisoned[ask.id] += 1
+        self._hurt(Kind.KILLED, engine)
+        self._clock.at(self._clock.now + _RESTART_NS, self._mend, Kind.KILLED, engine)
 
     def _break(self, engine: Engine) -> None:
         """Both sides know at once that the connection is gone, but for the way there."""
