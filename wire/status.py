@@ -59,7 +59,8 @@ class CallError(Exception):
         """Gives a call this status, and more trailers; its handler then returns."""
         context.set_code(self.code)
         context.set_details(self.message)
-        context.set_trailing_metadata((*self.trailers, *trailers))
+        # A list: Ray Serve's context adds it to a list of its own.
+        context.set_trailing_metadata([*self.trailers, *trailers])
 
 
 def failure(code: grpc.StatusCode, message: str, *details: Message) -> CallError:
