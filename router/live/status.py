@@ -11,6 +11,7 @@ from wire.status import CallError, bad_field, failure, retry_info
 _CODE_OF: Final = {
     Rule.UNKNOWN_MODEL: grpc.StatusCode.NOT_FOUND,
     Rule.UNKNOWN_SLO: grpc.StatusCode.INVALID_ARGUMENT,
+    Rule.TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
     Rule.OVERLOAD: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Rule.RATE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Rule.QUARANTINED: grpc.StatusCode.FAILED_PRECONDITION,
@@ -18,7 +19,11 @@ _CODE_OF: Final = {
 }
 """UNAVAILABLE for every other rule."""
 
-_FIELD_OF: Final = {Rule.UNKNOWN_MODEL: "model", Rule.UNKNOWN_SLO: "x-spillway-slo"}
+_FIELD_OF: Final = {
+    Rule.UNKNOWN_MODEL: "model",
+    Rule.UNKNOWN_SLO: "x-spillway-slo",
+    Rule.TOO_LONG: "prompt",
+}
 
 
 def broken_off(message: str, messages: int, tokens: int) -> CallError:

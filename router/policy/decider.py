@@ -96,7 +96,8 @@ class Decider:
         if not able:
             wait_ns = min(tracked.breaker.closes_in_ns(now) for tracked in judged)
             refusal = no_endpoint(request, candidates, wait_ns, self._limits)
-            return Verdict(refusal, need, room=False)
+            # What fits nowhere waits for nothing.
+            return Verdict(refusal, need, room=refusal.rule is Rule.TOO_LONG)
         if request.resume is not None:
             able = self._best_to_resume(request.resume, able)
         return self._choose(need, able, candidates, attempt, now, rng)

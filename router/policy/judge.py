@@ -10,7 +10,7 @@ from router.policy.candidate import Candidate
 from router.policy.need import Need
 from router.policy.resume import mode_at
 from router.policy.slots import LIKELY_TAKEN
-from router.policy.tracked import BEING_PROBED, FULL, RESTING, Tracked
+from router.policy.tracked import BEING_PROBED, FULL, RESTING, TOO_LONG, Tracked
 
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
@@ -95,7 +95,7 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
         return "unable to go on with this stream"
     context = tracked.endpoint.max_model_tokens
     if context and need.request.prompt_tokens > context:
-        return f"limited to {context} tokens"
+        return TOO_LONG
     if not tracked.site.spend.allows(price_usd, now):
         return "over budget"
     # Last, because where all are being probed one is sent more: one that nothing else excludes.

@@ -9,7 +9,7 @@ from router.policy.explanation import exclusions, span
 from router.policy.fleet import Limits, Tenant
 from router.policy.request import Request
 from router.policy.rule import Rule
-from router.policy.tracked import FULL
+from router.policy.tracked import FULL, TOO_LONG
 from router.policy.waiting import Waiting
 
 
@@ -31,6 +31,9 @@ def no_endpoint(
 
     Where one is reached and only full, that is overload: who asks later is served.
     """
+    if candidates and all(candidate.excluded == TOO_LONG for candidate in candidates):
+        reason = f"{request.prompt_tokens} tokens exceed the context of every endpoint"
+        return refuse(request, Rule.TOO_LONG, reason, candidates)
     reason = f"no endpoint can be chosen: {exclusions(candidates)}"
     if not candidates:
         reason = f"no endpoint of model {request.model!r} is listed"

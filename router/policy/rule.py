@@ -19,6 +19,7 @@ class Rule(Enum):
     SUSPECT = "suspect"  # engines crashed under this prompt: it waits to be tried alone
     QUARANTINED = "quarantined"  # engines crashed under this prompt, and it was to blame
     UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
+    TOO_LONG = "too_long"  # the prompt exceeds the context of every endpoint
     UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
     DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token
     NO_RETRY = "no_retry"  # the attempt failed and may not be tried elsewhere

@@ -21,6 +21,7 @@ from router.policy.units import NS_PER_MS
 
 RESTING = "failing, and left alone for a while"
 FULL = "full, and left alone for a moment"
+TOO_LONG = "shorter in context than the prompt"
 BEING_PROBED = "being probed by one request"
 
 _SILENCE_PENALTY = 0.25  # an endpoint that reports no more is believed this much slower

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 ADDRESS = "127.0.0.1:7070"  # the client's default, which is not imported for it
+PORT_MAX = 65_535
 
 
 def as_text(value: str) -> str:
@@ -17,6 +18,16 @@ def as_text(value: str) -> str:
     return value
 
 
+def as_address(value: str | None) -> str | None:
+    """host:port, as it is; refused where it is something else, such as a URL."""
+    if value is not None:
+        host, _, port = as_text(value).rpartition(":")
+        good = host and "/" not in host and port.isdecimal() and int(port) <= PORT_MAX
+        if not good:
+            raise typer.BadParameter(f"{value!r} is not host:port")
+    return value
+
+
 Address = Annotated[
     str,
     typer.Option(
@@ -24,7 +35,7 @@ Address = Annotated[
         "-a",
         envvar="SPILLWAY_ADDRESS",
         help="Where the router listens (host:port).",
-        callback=as_text,
+        callback=as_address,
     ),
 ]
 FleetPath = Annotated[Path, typer.Argument(help="The fleet file.", show_default=False)]

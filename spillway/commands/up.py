@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spillway.commands.failure import Failure, Outcome
-from spillway.commands.parameters import ADDRESS
+from spillway.commands.parameters import ADDRESS, as_address
 from spillway.commands.site import say_status
 from spillway.commands.terminal import say
 
@@ -30,6 +30,7 @@ def up(
         typer.Option(
             "--listen",
             help=f"With --local: the router's address; otherwise {ADDRESS}, or any if it is taken.",
+            callback=as_address,
         ),
     ] = None,
     fake: Annotated[
@@ -61,6 +62,8 @@ def _up_local(model: str | None, listen: str | None, *, fake: bool) -> None:
 
     settings = fake_engine() if fake else built_in_model()
     if model is not None:
+        if not (Path(model) / "config.json").is_file():
+            raise Failure(f"--model {model}: no folder with a config.json there", Outcome.USAGE)
         settings = settings | {"model": model}
     if listen is None and is_free(int(ADDRESS.rpartition(":")[2])):
         listen = ADDRESS

@@ -114,6 +114,10 @@ def test_a_prompt_goes_only_where_its_length_fits(rng):
     assert _sent(core.on_request(Request("a", MODEL, prompt_tokens=900), 0, rng)).site == "home"
     long = Request("b", MODEL, prompt_tokens=1001)
     assert _sent(core.on_request(long, 0, rng)).site == "rented"
+    endless = Request("c", MODEL, prompt_tokens=8001)
+    refused = _refused(core.on_request(endless, 0, rng))
+    assert (refused.rule, refused.retry_after_ns) == (Rule.TOO_LONG, 0)
+    assert "8001 tokens" in refused.reason
 
 
 def test_a_failed_attempt_goes_elsewhere_at_most_three_times(rng):

@@ -1,0 +1,22 @@
+"""What an argument may be, before a command runs."""
+
+import pytest
+from typer.testing import CliRunner
+
+from spillway.cli import app
+
+
+@pytest.mark.parametrize("address", ["foo", "http://127.0.0.1:7070", "127.0.0.1:99999", ":7070"])
+@pytest.mark.parametrize("command", [["status", "--address"], ["up", "--local", "--listen"]])
+def test_an_address_that_is_none_is_refused_at_once(command, address):
+    """By what it is, and not after half a minute of asking a resolver."""
+    result = CliRunner().invoke(app, [*command, address])
+    assert result.exit_code == 2
+    assert "is not host:port" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_model_that_is_not_there_starts_nothing():
+    """Ray and vLLM would say so a minute later."""
+    result = CliRunner().invoke(app, ["up", "--local", "--model", "/nowhere"])
+    assert result.exit_code != 0
+    assert "/nowhere" in str(result.exception or result.output)
