@@ -1,5 +1,6 @@
 """A plan as rows of a table, as sentences and as JSON."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -61,7 +62,10 @@ def as_json(plan: Plan) -> dict[str, Any]:
 
 
 def _json(trial: Trial | None) -> dict[str, Any] | None:
-    return asdict(trial) | {"usd_per_month": trial.usd_per_month} if trial else None
+    if trial is None:
+        return None
+    p95_s = trial.ttft_p95_s if math.isfinite(trial.ttft_p95_s) else None  # JSON knows no infinity
+    return asdict(trial) | {"usd_per_month": trial.usd_per_month, "ttft_p95_s": p95_s}
 
 
 def _row(name: str, trial: Trial) -> tuple[str, ...]:
@@ -73,5 +77,5 @@ def _row(name: str, trial: Trial) -> tuple[str, ...]:
         str(sum(plan.replicas - plan.committed for plan in sites.values())),
         f"{trial.usd_per_month:,.0f}",
         f"{100 * trial.attainment:.2f} %",
-        f"{trial.ttft_p95_s:.2f} s",
+        f"{trial.ttft_p95_s:.2f} s" if math.isfinite(trial.ttft_p95_s) else "-",
     )

@@ -52,22 +52,27 @@ class Planner:
 
     def plan(self, objective: float) -> Plan:
         """Search; `objective` is the share of turns that must keep their class's objectives."""
-        best = self._descend(objective)
-        frontier = _frontier(self._tried.values())
+        nearest = self._descend(objective)
+        home = [offer for offer in self._offers if offer.is_home]
+        rented = [offer for offer in self._offers if not offer.is_home]
+        home_only = self._alone(home, objective, "home only")
+        rented_only = self._alone(rented, objective, "rented only")
+        offered = [trial for trial in self._tried.values() if self._is_offered(trial)]
+        met = [trial for trial in offered if trial.attainment >= objective]
+        best = min(met, key=_cost) if met else nearest
+        frontier = _frontier(offered)
         lost = {
             name: self._try({**best.replicas, name: 0}, f"without {name}")
             for name, count in best.replicas.items()
             if count
         }
-        home = [offer for offer in self._offers if offer.is_home]
-        rented = [offer for offer in self._offers if not offer.is_home]
         return Plan(
             objective,
             best,
             frontier,
             lost,
-            self._alone(home, objective, "home only"),
-            self._alone(rented, objective, "rented only"),
+            home_only,
+            rented_only,
             len(self._tried),
         )
 
@@ -83,13 +88,15 @@ class Planner:
             if not met:
                 break
             best = min(met, key=_cost)
-        met = [trial for trial in self._tried.values() if trial.attainment >= objective]
-        return min(met, key=_cost) if met else best
+        return best
+
+    def _is_offered(self, trial: Trial) -> bool:
+        return all(trial.replicas[offer.site.name] <= offer.replicas for offer in self._offers)
 
     def _steps_down(self, replicas: Mapping[str, int]) -> Iterable[dict[str, int]]:
         for offer in self._offers:
             name = offer.site.name
-            if replicas[name] and not offer.is_home:
+            if replicas[name]:
                 step = -(-offer.replicas // STEPS)
                 yield {**replicas, name: max(0, replicas[name] - step)}
 
@@ -120,9 +127,10 @@ class Planner:
 
 
 def _frontier(trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """Without those that keep nothing: doing nothing costs nothing."""
     frontier: list[Trial] = []
     for trial in sorted(trials, key=lambda one: (_cost(one), -one.attainment)):
-        if not frontier or trial.attainment > frontier[-1].attainment:
+        if trial.attainment > (frontier[-1].attainment if frontier else 0.0):
             frontier.append(trial)
     return tuple(frontier)
 
