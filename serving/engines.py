@@ -11,7 +11,10 @@ from serving.settings import ReplicaSettings
 
 
 async def start_engine(settings: ReplicaSettings) -> Engine:
-    """An engine that is ready for requests. Raises SettingsError where it cannot be."""
+    """An engine that is ready for requests.
+
+    Raises SettingsError where it cannot be, and EngineDeadError where it died while it started.
+    """
     if settings.engine == "fake":
         return FakeEngine(settings.fake, settings.names)
     prepare_environment(settings, os.environ)

@@ -11,7 +11,7 @@ import sys
 
 import grpc
 
-from serving.engine import Engine
+from serving.engine import Engine, EngineDeadError
 from serving.engines import start_engine
 from serving.replica import REQUESTS_MAX, Replica, add_replica_to_server
 from serving.server_options import SERVER_OPTIONS
@@ -65,7 +65,12 @@ async def run(arguments: dict[str, str]) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    engine = await start_engine(settings)
+    try:
+        engine = await start_engine(settings)
+    except (EngineDeadError, SettingsError):
+        if stopped.is_set():  # a signal to all of the group ended vLLM's process as well
+            return
+        raise
     try:
         server = await serve_standalone(engine, port, host, settings.requests_max)
     except OSError:
@@ -92,6 +97,9 @@ def main() -> int:
         return 2
     except OSError as error:
         sys.stderr.write(f"{error}\n")
+        return 1
+    except EngineDeadError:
+        sys.stderr.write("the engine died while it started; what it said last is above\n")
         return 1
     return 0
 

@@ -8,10 +8,10 @@ import asyncio
 import multiprocessing
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 from vllm.exceptions import (
@@ -61,11 +61,13 @@ from serving.vllm_text import SeamText
 from wire.status import CallError, bad_field, failure
 from wire.vllm import inference_pb2 as pb
 
+T = TypeVar("T")
+
 SHUTDOWN_S = 5.0
 """How long the engine's process may take to end before it is killed."""
 
 GUARD_PERIOD_S = 0.5
-"""How soon a process that vLLM starts is guarded."""
+"""How soon a process that vLLM starts is guarded, and how late its death may be noticed."""
 
 ABORTED = Finish(FinishReason.ABORTED)
 """The end of a request that was asked for."""
@@ -108,7 +110,10 @@ class VllmEngine:
 
     @classmethod
     async def start(cls, settings: ReplicaSettings) -> Self:
-        """Loads the model and waits until it can be used. Raises SettingsError."""
+        """Loads the model and waits until it can be used.
+
+        Raises SettingsError, and EngineDeadError where the engine's process dies meanwhile.
+        """
         folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         tally, events, guard = LoadTally(), KvEventStream(folder), Guard()
         guard.remove(folder)
@@ -126,14 +131,15 @@ class VllmEngine:
             raise
         try:
             info = await asyncio.to_thread(read_info, llm.vllm_config, settings)
-            engine = cls(llm, tally, events, guard, info, await _restored_by(llm), settings)
+            restored = await while_alive(llm, _restored_by(llm))
+            engine = cls(llm, tally, events, guard, info, restored, settings)
         except BaseException:
             await asyncio.to_thread(llm.shutdown, SHUTDOWN_S)
             guard.close()
             raise
         try:
             events.start(engine.info.total_kv_blocks)
-            await engine._warm_up()
+            await while_alive(llm, engine._warm_up())
         except BaseException:
             await engine.shutdown()
             raise
@@ -272,6 +278,22 @@ def _engine_prompt(token_ids: list[int], generation: Generation) -> dict[str, An
     if generation.cache_salt:
         prompt["cache_salt"] = generation.cache_salt
     return prompt
+
+
+async def while_alive(llm: AsyncLLM, asking: Coroutine[Any, Any, T]) -> T:
+    """What comes of something that is asked of vLLM's process. Raises EngineDeadError.
+
+    VLLM does not answer what it was asked before it died, and whoever asked would wait for ever.
+    """
+    answer = asyncio.create_task(asking)
+    try:
+        while not answer.done():
+            await asyncio.wait({answer}, timeout=GUARD_PERIOD_S)
+            if llm.errored and not answer.done():
+                raise EngineDeadError
+        return await answer
+    finally:
+        answer.cancel()
 
 
 async def _restored_by(llm: AsyncLLM) -> set[str]:

@@ -134,3 +134,30 @@ async def test_an_engine_ends_whatever_of_it_fails_to(engine, llm):
         await engine.shutdown()
     assert llm.asked == ["shutdown"]
     assert engine._guard.closed
+
+
+async def test_an_engine_that_dies_while_it_is_asked_is_noticed(llm):
+    """VLLM leaves such a question unanswered for ever."""
+    module = importlib.import_module("serving.vllm_engine")
+    given_up = asyncio.Event()
+
+    async def ask():
+        llm.errored = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    with pytest.raises(EngineDeadError):
+        await asyncio.wait_for(module.while_alive(llm, ask()), 10)
+    await asyncio.wait_for(given_up.wait(), 10)
+
+
+async def test_what_an_engine_answered_before_it_died_counts(llm):
+    module = importlib.import_module("serving.vllm_engine")
+
+    async def ask():
+        llm.errored = True
+        return "answer"
+
+    assert await module.while_alive(llm, ask()) == "answer"
