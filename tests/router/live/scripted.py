@@ -21,6 +21,16 @@ class Call:
     remaining_s: float
 
 
+class Unserved(grpc.GenericRpcHandler):
+    """Serves nothing, and notes what was asked for in vain."""
+
+    def __init__(self):
+        self.methods = []
+
+    def service(self, details):
+        self.methods.append(details.method)
+
+
 @dataclass
 class Scripted:
     """The script is a coroutine function that gets the bytes and the context of each stream."""
@@ -31,6 +41,7 @@ class Scripted:
     open: int = 0
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     aborted: list[str] = field(default_factory=list)
+    unserved: Unserved = field(default_factory=Unserved)
     address: str = ""
     server: grpc.aio.Server | None = None
 
@@ -80,6 +91,7 @@ class Scripted:
         for name, methods in self.services().items():
             handler = grpc.method_handlers_generic_handler(name, methods)
             self.server.add_generic_rpc_handlers((handler,))
+        self.server.add_generic_rpc_handlers((self.unserved,))
         self.address = f"127.0.0.1:{self.server.add_insecure_port(f'127.0.0.1:{port}')}"
         await self.server.start()
 

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from benchmarks.chaos.relay import Relay
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route, up
+from tests.router.live.conftest import address, ask, engine, route, until, up
 from tests.router.live.scripted import Scripted, hangs, says, scripted
 from wire.spillway.v1 import fleet_pb2
 
@@ -34,7 +34,8 @@ async def test_an_endpoint_says_what_it_serves_and_how_it_fares():
 async def test_a_plain_server_works_without_reports():
     """No load reports and no health service: it is routed to all the same."""
     async with scripted(says("x")) as server, route({"home": [server.address]}) as routed:
-        await asyncio.sleep(2 * SETTINGS.rtt_interval_s)  # probes that find no health service
+        probe = "/grpc.health.v1.Health/Check"
+        await until(lambda: server.unserved.methods.count(probe) > 2)
         endpoint = (await routed.endpoints())[server.address]
         assert endpoint.health == fleet_pb2.EndpointState.UP
         assert endpoint.report_age_s == -1
@@ -197,8 +198,11 @@ async def test_a_delisted_endpoint_finishes_its_streams():
 class Babbling(Scripted):
     """A server that answers every question with bytes that are no message."""
 
+    babbled = 0
+
     def services(self):
         async def one(_raw, _context):
+            self.babbled += 1
             return b"\xff\xff"
 
         async def many(_raw, _context):
@@ -220,7 +224,7 @@ async def test_an_endpoint_that_babbles_disturbs_nobody(caplog):
     await mute.start()
     await confused.start()
     async with route({"home": [mute.address, confused.address]}, wait_for=1) as routed:
-        await asyncio.sleep(2 * SETTINGS.rtt_interval_s)  # probes and reports that say nothing
+        await until(lambda: confused.babbled > 2 and mute.babbled > 2)
         assert [endpoint.address for endpoint in up(await routed.state())] == [confused.address]
         following = [endpoint._following for endpoint in routed.router._roster]
         assert not any(task.done() for task in following)
