@@ -36,6 +36,7 @@ from router.observe.event import Ticked
 from router.observe.sinks import Sinks
 from router.policy.fleet import Fleet
 from wire.spillway.v1 import fleet_pb2
+from wire.refusing import RefusingServer
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
 from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
 from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
@@ -165,12 +166,13 @@ class Router:
     def _add_services(self, server: grpc.aio.Server) -> None:
         settings, closing = self._settings, self._closing
         server.add_generic_rpc_handlers((self._inference.handlers(),))
-        add_ControlServicer_to_server(Control(self.id, self._roster, self._inference), server)
+        refusing = RefusingServer(server)
+        add_ControlServicer_to_server(Control(self.id, self._roster, self._inference), refusing)
         fleet = FleetService(self._core, self._state, settings.default_deadline_s, closing)
-        add_FleetServicer_to_server(fleet, server)
+        add_FleetServicer_to_server(fleet, refusing)
         load = LoadService(self.id, self._core, self._roster, self._is_draining, closing)
-        add_LoadServicer_to_server(load, server)
-        add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), server)
+        add_LoadServicer_to_server(load, refusing)
+        add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
         shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, server)
 

@@ -10,6 +10,7 @@ from tests.router.live import http2
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
 from tests.router.live.scripted import hangs, says, scripted
 
+CHECK = "grpc.health.v1.Health/Check"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -31,6 +32,19 @@ async def test_bytes_that_are_no_request_name_the_field(one, method):
     noise = await refusal(one, b"\xff\xff\xff", method=method)
     assert noise.code() is INVALID
     assert noise.details().startswith("request: ")
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["vllm.Control/Abort", "spillway.v1.Fleet/Watch", "spillway.v1.Load/Watch", CHECK],
+)
+async def test_every_service_refuses_bytes_that_are_no_request(one, method):
+    """The sender is told that it is its mistake."""
+    call = one.channel.unary_stream(f"/{method}")(b"\xff\xff\xff")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        [message async for message in call]
+    assert caught.value.code() is INVALID
+    assert caught.value.details().startswith("request: ")
 
 
 async def test_an_empty_request_is_the_endpoints_to_refuse(one):

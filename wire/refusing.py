@@ -1,0 +1,59 @@
+"""Stands before a server while services are added to it, so that they refuse what is no message.
+
+Generated code leaves bytes that cannot be read to gRPC, which answers UNKNOWN with the name of a
+Python class. The sender made the mistake, and is told which: INVALID_ARGUMENT, naming the field.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+
+from wire.malformed import Malformed, read
+from wire.status import CallError, bad_field
+
+
+class RefusingServer:
+    """Takes the services that `add_..._to_server` of generated code adds, and adds them wrapped.
+
+    Their methods take one request each and are coroutine functions or asynchronous generators.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, _handlers: object) -> None:
+        """Does nothing: generated code registers the same methods by name as well."""
+
+    def add_registered_method_handlers(self, service: str, methods: Mapping[str, Any]) -> None:
+        """Adds the methods of one service."""
+        wrapped = {name: _refusing(method) for name, method in methods.items()}
+        handlers = grpc.method_handlers_generic_handler(service, wrapped)
+        self._server.add_generic_rpc_handlers((handlers,))
+
+
+def _refusing(method: Any) -> grpc.RpcMethodHandler:
+    message_type = method.request_deserializer.__self__  # it is the class's FromString
+
+    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        await _refuse_malformed(request, context)
+        return await method.unary_unary(request, context)
+
+    async def stream(
+        request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        await _refuse_malformed(request, context)
+        async for response in method.unary_stream(request, context):
+            yield response
+
+    build = grpc.unary_stream_rpc_method_handler
+    behaviour: Any = stream
+    if method.unary_unary is not None:
+        build, behaviour = grpc.unary_unary_rpc_method_handler, answer
+    return build(behaviour, lambda raw: read(message_type, raw), method.response_serializer)
+
+
+async def _refuse_malformed(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    if isinstance(request, Malformed):
+        error: CallError = bad_field(request.field or "request", request.reason)
+        await context.abort(error.code, error.message, error.trailers)
