@@ -1,6 +1,7 @@
 """Settings of all tests, and what live ones share: one local fleet, started once."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 # Triton reads this when it is first imported, whichever test does so; see tests/kernels/conftest.
@@ -13,6 +14,9 @@ from hypothesis import settings
 from spillway.local.fleet import LocalFleet
 from spillway.local.reporter import Silent
 from spillway.local.two_sites import built_in_model, two_sites
+
+# A shell's background job is born deaf to Ctrl-C, and so would be every process that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes depends on what else the machine does, and says nothing of the code.
 settings.register_profile("any machine", deadline=None)

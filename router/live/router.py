@@ -35,8 +35,8 @@ from router.observe.decision_log import DecisionLog
 from router.observe.event import Ticked
 from router.observe.sinks import Sinks
 from router.policy.fleet import Fleet
-from wire.spillway.v1 import fleet_pb2
 from wire.refusing import RefusingServer
+from wire.spillway.v1 import fleet_pb2
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
 from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
 from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server

@@ -7,6 +7,7 @@ limits, and the identity of the engine that they came from, so that only its lik
 kept is a few bytes for each token.
 """
 
+import logging
 import random
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -35,6 +36,8 @@ from wire.vllm import inference_pb2 as pb
 
 RESUME_S = 30.0
 """For how long a broken answer is tried to be gone on with: a router restarts in less."""
+
+_LOG = logging.getLogger("spillway.client")
 
 _PAUSE_FIRST_S = 0.05
 _PAUSE_MAX_S = 1.0
@@ -175,5 +178,11 @@ class Resumption:
         self._tries += 1
         if self._tries == 1:
             return 0.0
+        if self._tries == 2:  # going on at once did not help, so that there will be a wait
+            _LOG.warning(
+                "the answer broke off (%s); asking for the rest for up to %g s",
+                broke.code.name,
+                self._resume_s,
+            )
         most_s = min(_PAUSE_MAX_S, _PAUSE_FIRST_S * 2.0 ** min(self._tries, 10))
         return most_s * random.uniform(0.5, 1.0)

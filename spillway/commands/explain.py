@@ -1,8 +1,6 @@
 """`spillway explain`: where a request would go, and why."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from spillway.commands.fleet_view import seconds
 from spillway.commands.generate import options_of
@@ -15,6 +13,7 @@ from spillway.commands.parameters import (
     Session,
     Slo,
 )
+from spillway.commands.prompt import Prompt, read_prompt
 from spillway.commands.terminal import write, write_json, write_table
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ COLUMNS = (
 
 
 def explain(
-    prompt: Annotated[str, typer.Argument(help="The prompt.", show_default=False)],
+    prompt: Prompt,
     *,
     address: Address = ADDRESS,
     model: Model = "",
@@ -41,7 +40,7 @@ def explain(
 
     options = options_of(model, session, slo, max_new_tokens, None, None)
     with SyncClient(address) as client:
-        decision = client.explain(prompt, **options)
+        decision = client.explain(read_prompt(prompt), **options)
     if json:
         from google.protobuf.json_format import MessageToDict
 

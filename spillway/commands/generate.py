@@ -1,12 +1,8 @@
 """`spillway generate`: one answer, streamed."""
 
-import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from spillway.commands.failure import Failure, Outcome
 from spillway.commands.parameters import (
     ADDRESS,
     Address,
@@ -19,18 +15,15 @@ from spillway.commands.parameters import (
     Slo,
     Temperature,
 )
+from spillway.commands.prompt import Prompt, read_prompt
 from spillway.commands.terminal import is_terminal, say, write, write_json
 
 if TYPE_CHECKING:
     from spillway.client import Answer, Options
 
-PROMPT_BYTES_MAX = 64 * 1024 * 1024  # more than any server takes
-
 
 def generate(
-    prompt: Annotated[
-        str, typer.Argument(help="The prompt; - reads it from standard input.", show_default=False)
-    ],
+    prompt: Prompt,
     *,
     address: Address = ADDRESS,
     model: Model = "",
@@ -48,7 +41,7 @@ def generate(
 
     options = options_of(model, session, slo, max_new_tokens, temperature, seed)
     options["deadline_s"] = deadline_s
-    text = _read_prompt() if prompt == "-" else prompt
+    text = read_prompt(prompt)
     started = time.monotonic()
     first_s = None
     chunks = []
@@ -118,15 +111,3 @@ def _as_json(answer: "Answer", first_s: float | None, whole_s: float) -> dict[st
         "attempts": answer.ending.attempts,
         "request_id": answer.ending.request_id,
     }
-
-
-def _read_prompt() -> str:
-    content = sys.stdin.buffer.read(PROMPT_BYTES_MAX + 1)
-    if len(content) > PROMPT_BYTES_MAX:
-        raise Failure(
-            f"the prompt has more than {PROMPT_BYTES_MAX // 1024**2} MiB", Outcome.REFUSED
-        )
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise Failure("the prompt on standard input is not UTF-8", Outcome.REFUSED) from error

@@ -7,14 +7,18 @@ import socket
 import sys
 import threading
 
+import grpc
 import pytest
 
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.standalone import serve_standalone
 from spillway import client as sw
 from spillway.client import Client, SyncClient
+from spillway.client.options import Call
+from spillway.client.resumption import Break, Resumption
 from tests.router.live.conftest import address, engine, route
 from tests.router.live.counting import counted_on
+from wire.vllm import inference_pb2
 
 PROGRAM = """
 import asyncio, sys
@@ -80,6 +84,25 @@ async def test_a_stream_outlives_its_router():
         assert chunk.finish.num_output_tokens == 400
         assert chunk.token_ids == ()
         assert stream.ending.resumed == 1
+
+
+def test_a_wait_for_the_rest_is_told(caplog):
+    """Once, when going on at once did not help; who waits is to know for what and how long."""
+    request = inference_pb2.GenerateRequest(text="7")
+    request.stopping.max_new_tokens = 10
+    resumption = Resumption(Call(request, (), 60.0), resume_s=30.0)
+    resumption.begin()
+    first = inference_pb2.GenerateResponse()
+    first.prompt_info.token_ids.append(7)
+    first.outputs.token_ids.append(8)
+    resumption.take(first)
+    broke = Break(grpc.StatusCode.UNAVAILABLE, has_token=False, refused=False, said_so=False)
+    assert resumption.pause_s(broke, 1, 0.0) == 0.0
+    assert not caplog.messages
+    assert resumption.pause_s(broke, 1, 0.1) > 0.0
+    assert resumption.pause_s(broke, 1, 0.2) > 0.0
+    told = "the answer broke off (UNAVAILABLE); asking for the rest for up to 30 s"
+    assert caplog.messages == [told]
 
 
 async def test_another_address_goes_on_at_once():

@@ -36,6 +36,12 @@ def test_generate_reads_its_prompt_from_a_pipe(spillway, router):
     assert spillway("generate", "-", stdin="count 1")[1] == "0 \n"
 
 
+def test_explain_reads_its_prompt_as_generate_does(spillway, router):
+    """The router is asked about what came through the pipe."""
+    assert spillway("explain", "-", stdin="count 1")[0] == Outcome.DONE
+    assert router.requests[-1].text == "count 1"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("drain", "\udcff"), ("undrain", "\udcff"), ("status", "--address", "\udcff")],
