@@ -13,7 +13,7 @@ class WatchLoadRequest(_message.Message):
     def __init__(self, max_silence_ms: _Optional[int] = ...) -> None: ...
 
 class LoadReport(_message.Message):
-    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity")
+    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity", "gateway")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class LoadReport(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ATTENTION_BACKEND_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     sequence: int
     sampled_unix_ns: int
@@ -54,7 +55,35 @@ class LoadReport(_message.Message):
     model: str
     attention_backend: str
     identity: Identity
-    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ...) -> None: ...
+    gateway: Gateway
+    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., gateway: _Optional[_Union[Gateway, _Mapping]] = ...) -> None: ...
+
+class Gateway(_message.Message):
+    __slots__ = ("routers", "endpoints_up", "endpoints", "forecasts")
+    class RoutersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ROUTERS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_UP_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    FORECASTS_FIELD_NUMBER: _ClassVar[int]
+    routers: _containers.ScalarMap[str, int]
+    endpoints_up: int
+    endpoints: int
+    forecasts: _containers.RepeatedCompositeFieldContainer[Forecast]
+    def __init__(self, routers: _Optional[_Mapping[str, int]] = ..., endpoints_up: _Optional[int] = ..., endpoints: _Optional[int] = ..., forecasts: _Optional[_Iterable[_Union[Forecast, _Mapping]]] = ...) -> None: ...
+
+class Forecast(_message.Message):
+    __slots__ = ("uncached_tokens", "ttft_s")
+    UNCACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TTFT_S_FIELD_NUMBER: _ClassVar[int]
+    uncached_tokens: int
+    ttft_s: float
+    def __init__(self, uncached_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ...) -> None: ...
 
 class Identity(_message.Message):
     __slots__ = ("weights_digest", "tokenizer_digest", "numerics_digest", "restores", "adapters")
