@@ -5,11 +5,13 @@ from typing import Any, Final, NamedTuple
 import grpc
 from google.protobuf.message import DecodeError
 
+from router.live.below import NOTHING, Below
+from router.live.descent import descent
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import OutcomeSeen
 from router.policy.decision import Decision, Send
 from router.policy.outcome import End, Ended, FirstToken
-from router.policy.resume import ResumePoint
+from router.policy.resume import Mode, ResumePoint
 from wire.status import Metadata
 from wire.vllm.inference_pb2 import GenerateResponse
 
@@ -66,6 +68,7 @@ class Attempt:
     """Counts what comes back, and tells the core of the first token and of the end."""
 
     __slots__ = (
+        "_allowed",
         "_begun",
         "_core",
         "_ended",
@@ -83,8 +86,8 @@ class Attempt:
         "send",
     )
 
-    def __init__(self, core: TimedCore, send: Send, number: int) -> None:
-        """The turn's so-and-so-many-th."""
+    def __init__(self, core: TimedCore, send: Send, number: int, below: int = 0) -> None:
+        """The turn's so-and-so-many-th; routers below have made `below` attempts beyond these."""
         self.send = send
         self.id = f"{send.request}.{number}"  # by which the endpoint knows it
         self.call: Any = None  # gRPC's, while it runs
@@ -97,6 +100,8 @@ class Attempt:
         self.message_bytes = 0
         self.last = b""
         self._core = core
+        # One is kept back for another endpoint, should a router below use up all that it may make.
+        self._allowed = max(1, send.attempts_left - below - 1)
         self._sent_ns = now_ns()
         self._begun = False
         self._ended = False
@@ -109,6 +114,14 @@ class Attempt:
         ttft_ns = now_ns() - self._sent_ns
         self._core.tell(OutcomeSeen(FirstToken(self.send.request, self.send.endpoint, ttft_ns)))
 
+    def descent(self, arrived_ns: int, waited_ns: int) -> Metadata:
+        """What a router below is told of a request that came here then, having waited so long."""
+        if self.send.mode is not Mode.FRESH:
+            waited_ns = 0  # the objective for the first token has long been met, or missed
+        else:
+            waited_ns += self._sent_ns - arrived_ns
+        return descent(self._allowed, waited_ns)
+
     def give_up(self, failure: Failure) -> None:
         """End it from outside: whatever it still says is not listened to."""
         if self.given_up is None and not self._ended:
@@ -116,7 +129,13 @@ class Attempt:
             if self.call is not None:
                 self.call.cancel()
 
-    def end(self, end: End, resume: ResumePoint | None = None) -> Decision | None:
+    def made(self, below: Below) -> int:
+        """How many attempts this one was, by what the endpoint says and no more than it may say."""
+        return min(below.attempts, self._allowed)
+
+    def end(
+        self, end: End, resume: ResumePoint | None = None, below: Below = NOTHING
+    ) -> Decision | None:
         """The attempt is over; returns what the core says should follow a failed one.
 
         Only the first call counts, so that whoever cleans up may call it in any case.
@@ -133,6 +152,7 @@ class Attempt:
             duration_ns=now_ns() - self._sent_ns,
             egress_bytes=self.message_bytes,
             resume=resume,
+            attempts=self.made(below),
         )
         return self._core.tell(OutcomeSeen(ended))
 

@@ -25,11 +25,13 @@ class FleetService(FleetServicer):
 
     def __init__(
         self,
+        router: str,
         core: TimedCore,
         state: Callable[[], pb.FleetState],
         default_deadline_s: float,
         closing: Closing,
     ) -> None:
+        self._router = router
         self._core = core
         self._state = state
         self._default_deadline_ns = ns(default_deadline_s)
@@ -43,6 +45,7 @@ class FleetService(FleetServicer):
                 context.invocation_metadata() or (),
                 "explain",
                 now_ns() + self._default_deadline_ns,
+                router=self._router,
             )
         except CallError as error:
             error.set_on(context)

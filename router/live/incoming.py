@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import grpc
-
+from router.live.descent import ATTEMPTS_LEFT_KEY, WAITED_KEY, read_descent
 from router.live.fingerprint import fingerprint_of
+from router.live.hops import HOPS_KEY, read_hops
 from router.live.start import Start, read_start
 from router.policy.request import Request
 from wire.malformed import Malformed, read
@@ -22,11 +22,6 @@ from wire.status import Metadata, bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
 
 REQUEST_ID_KEY: Final = "x-spillway-request-id"
-HOPS_KEY: Final = "x-spillway-hops"
-HOPS_MAX: Final = 4
-"""Routers in front of routers: a region, a site, and some to spare."""
-
-_HOPS: Final = frozenset(map(str, range(HOPS_MAX)))
 _SLO_KEY: Final = "x-spillway-slo"
 _TENANT_KEY: Final = "x-spillway-tenant"
 _OURS: Final = "x-spillway-"
@@ -38,6 +33,8 @@ _OWN: Final = frozenset(
     {
         REQUEST_ID_KEY,
         HOPS_KEY,
+        ATTEMPTS_LEFT_KEY,
+        WAITED_KEY,
         RESUME_KEY,
         RESUME_TEXT_KEY,
         RESUME_TOKEN_KEY,
@@ -63,6 +60,7 @@ class Incoming:
     client_id: str  # the request's own id, which Abort names; may be empty
     forwarded: Metadata
     start: Start | None = None  # what the client has already of the answer to a stream
+    hops: tuple[str, ...] = ()  # routers that it has passed before
 
     def without_prompt(self) -> "Incoming":
         """What is needed of it once it is decided where it goes: a stream may last for long."""
@@ -76,9 +74,10 @@ def read_incoming(
     request_id: str,
     deadline_ns: int,
     *,
+    router: str,
     streams: bool = True,
 ) -> Incoming:
-    """Reads a GenerateRequest and what came with it.
+    """Reads a GenerateRequest and what came with it to this router.
 
     Raises CallError (INVALID_ARGUMENT, naming the field or key) for bytes that are no request and
     for metadata that cannot be passed on. Everything else is the endpoint's to judge.
@@ -86,12 +85,15 @@ def read_incoming(
     message = read(GenerateRequest, raw)
     if isinstance(message, Malformed):
         raise bad_field(message.field or "request", message.reason)
+    given = dict(metadata)
+    hops = read_hops(given, router)
+    attempts_left, waited_ns = read_descent(given)
     forwarded = _forwarded(metadata)
     named = dict(forwarded)
     session_key, session = session_of(forwarded)
     session = message.session_id or session
     prompt_tokens, prefix = _prompt(message)
-    start = read_start(message, dict(metadata)) if streams else None
+    start = read_start(message, given) if streams else None
     return Incoming(
         request=Request(
             id=request_id,
@@ -107,11 +109,14 @@ def read_incoming(
             prefix_block_tokens=BLOCK_TOKENS,
             deadline_ns=deadline_ns,
             fingerprint=fingerprint_of(message),
+            attempts_max=attempts_left,
+            waited_ns=waited_ns,
         ),
         deadline_ns=deadline_ns,
         client_id=_name("request_id", message.request_id),
-        forwarded=(*forwarded, (REQUEST_ID_KEY, request_id), (HOPS_KEY, _hops(metadata))),
+        forwarded=(*forwarded, (REQUEST_ID_KEY, request_id), (HOPS_KEY, ",".join((*hops, router)))),
         start=start,
+        hops=hops,
     )
 
 
@@ -125,19 +130,6 @@ def _forwarded(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:
             raise bad_field(key, "metadata must be printable ASCII")
         kept.append((key, value))
     return tuple(kept)
-
-
-def _hops(metadata: Sequence[tuple[str, str | bytes]]) -> str:
-    """How many routers the request has passed, this one included."""
-    value = dict(metadata).get(HOPS_KEY, "0")
-    hops = int(value) if isinstance(value, str) and value in _HOPS else HOPS_MAX
-    if hops >= HOPS_MAX:
-        raise bad_field(
-            HOPS_KEY,
-            f"is {value!r}: a request passes {HOPS_MAX} routers at most, and these may form a ring",
-            grpc.StatusCode.FAILED_PRECONDITION,
-        )
-    return str(hops + 1)
 
 
 def _name(field: str, value: str | bytes) -> str:

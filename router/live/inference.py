@@ -166,7 +166,9 @@ class Inference:
         request, metadata = transcript.begin(attempt.id, attempt.send.mode)
         opened.enter_context(endpoint.call_open())
         return endpoint.generate_stream(
-            request, timeout=turn.remaining_s, metadata=(*turn.incoming.forwarded, *metadata)
+            request,
+            timeout=turn.remaining_s,
+            metadata=(*turn.incoming.forwarded, *turn.descent(attempt), *metadata),
         )
 
     async def _race(
@@ -199,7 +201,7 @@ class Inference:
             call = endpoint.generate(
                 raw + overlay(attempt.id, output_ids=False, prompt_ids=False).SerializeToString(),
                 timeout=turn.remaining_s,
-                metadata=turn.incoming.forwarded,
+                metadata=(*turn.incoming.forwarded, *turn.descent(attempt)),
             )
             attempt.call = call
             try:
@@ -267,6 +269,7 @@ class Inference:
             context.invocation_metadata() or (),
             f"{self._router}-{self._count:x}",
             now_ns() + wait_ns,
+            router=self._router,
             streams=streams,
         )
         if incoming.client_id in self._by_client_id:

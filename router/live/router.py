@@ -168,7 +168,7 @@ class Router:
         server.add_generic_rpc_handlers((self._inference.handlers(),))
         refusing = RefusingServer(server)
         add_ControlServicer_to_server(Control(self.id, self._roster, self._inference), refusing)
-        fleet = FleetService(self._core, self._state, settings.default_deadline_s, closing)
+        fleet = FleetService(self.id, self._core, self._state, settings.default_deadline_s, closing)
         add_FleetServicer_to_server(fleet, refusing)
         load = LoadService(self.id, self._core, self._roster, self._is_draining, closing)
         add_LoadServicer_to_server(load, refusing)

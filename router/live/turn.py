@@ -9,6 +9,15 @@ from typing import Any, Final
 import grpc
 
 from router.live.attempt import CUT, Attempt, Failure
+from router.live.below import (
+    ATTEMPTS_KEY,
+    ENDPOINT_KEY,
+    PATH_KEY,
+    PATH_SEPARATOR,
+    RESUMED_KEY,
+    Below,
+    read_below,
+)
 from router.live.incoming import REQUEST_ID_KEY, Incoming
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
@@ -36,11 +45,15 @@ class Turn:
     """Knows the attempt that is under way, and what the client is told in the end."""
 
     __slots__ = (
+        "_arrived_ns",
         "_attempts",
+        "_below",
         "_core",
         "_cut",
         "_error",
+        "_further",
         "_messages",
+        "_path",
         "_resumed",
         "_sent",
         "_trailers",
@@ -72,7 +85,12 @@ class Turn:
         self._messages = 0  # that reached the client in attempts that are over
         self._resumed = 0
         self._attempts = 0
-        self._wait_ns = ns(resume_wait_s)
+        self._further = 0  # attempts that routers below made beyond one for each of these,
+        self._below = 0  # and those of them since anything was delivered
+        self._path = ""  # from the router below to the engine
+        self._arrived_ns = now_ns()
+        # A router above may know of another site: it is told at once.
+        self._wait_ns = 0 if incoming.hops else ns(resume_wait_s)
         self._unplaced: tuple[Failure, Refuse, int] | None = None  # since when it has no endpoint
         self._waits = ""  # the id under which the core says what follows; empty: nothing waits
         self._cut = asyncio.Event()
@@ -102,7 +120,7 @@ class Turn:
         if not isinstance(decision, Send):
             return None
         self._attempts += 1
-        return Attempt(self._core, decision, self._attempts)
+        return Attempt(self._core, decision, self._attempts, self._below)
 
     def take(self, attempt: Attempt) -> None:
         """Of two attempts this one goes on."""
@@ -111,6 +129,7 @@ class Turn:
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
         """The attempt ended well, with these trailers of the endpoint."""
+        self._add(attempt, read_below(trailers))
         attempt.end(End.OK)
         self.attempt = None
         self._trailers = _foreign(trailers)
@@ -121,7 +140,9 @@ class Turn:
         if attempt.messages and self.transcript is not None:
             point = self.transcript.point()
         self._messages += attempt.messages
-        decision = attempt.end(failed.end, point)
+        below = read_below(failed.trailers)
+        self._add(attempt, below)
+        decision = attempt.end(failed.end, point, below)
         if isinstance(decision, Send | Wait):
             self._resumed += bool(attempt.messages)
             self._follow(decision)
@@ -132,6 +153,19 @@ class Turn:
             self._unplaced = (failed, refuse, now_ns())
         else:
             self._end(failed, refuse)
+
+    def _add(self, attempt: Attempt, below: Below) -> None:
+        """What a router below did for an attempt that is over was done for this turn."""
+        further = attempt.made(below) - 1
+        self._further += further
+        self._below = 0 if attempt.messages else self._below + further
+        self._resumed += below.resumed
+        self._path = below.path
+
+    def descent(self, attempt: Attempt) -> Metadata:
+        """What goes with an attempt, beside what is the same for all of them."""
+        asked = self.incoming
+        return attempt.descent(self._arrived_ns, asked.request.waited_ns)
 
     async def again(self) -> Attempt | None:
         """Waits for the next attempt, where the core said so or the answer has begun.
@@ -216,12 +250,14 @@ class Turn:
         sent = self._sent
         own: Metadata = (
             (REQUEST_ID_KEY, self.incoming.request.id),
-            ("x-spillway-attempts", str(self._attempts)),
+            (ATTEMPTS_KEY, str(self._attempts + self._further)),
         )
         if sent is not None:
-            own += (("x-spillway-site", sent.site), ("x-spillway-endpoint", sent.endpoint))
+            own += (("x-spillway-site", sent.site), (ENDPOINT_KEY, sent.endpoint))
+            if self._path:
+                own += ((PATH_KEY, PATH_SEPARATOR.join((sent.endpoint, self._path))),)
         if self._resumed:
-            own += (("x-spillway-resumed", str(self._resumed)),)
+            own += ((RESUMED_KEY, str(self._resumed)),)
         if self.transcript is not None and self.transcript.delivered.lost:
             own += (("x-spillway-resumable", f"no: {self.transcript.delivered.lost}"),)
         if self._error is not None and self._messages and self.transcript is not None:
@@ -236,7 +272,7 @@ class Turn:
         if isinstance(decision, Send):
             self._sent = decision
             self._attempts += 1
-            self.attempt = Attempt(self._core, decision, self._attempts)
+            self.attempt = Attempt(self._core, decision, self._attempts, self._below)
         elif isinstance(decision, Wait):
             self.attempt = None
             self._waits = decision.request

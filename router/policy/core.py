@@ -294,7 +294,7 @@ class RouterCore:
         self._refused += isinstance(answer, Refuse)
         return answer
 
-    def _commit(self, verdict: Verdict, now: int, resumes: int = 0) -> Decision:
+    def _commit(self, verdict: Verdict, now: int, again: Again | None = None) -> Decision:
         decision, need, chosen = verdict.decision, verdict.need, verdict.chosen
         if need is None or chosen is None or not isinstance(decision, Send):
             self._refused += 1
@@ -308,7 +308,7 @@ class RouterCore:
             need.slo,
             decision.attempt,
             need.tried,
-            resumes,
+            again.resumes if again else 0,
             tracked.endpoint.identity,
             need.request.max_new_tokens + _delivered(need.request),
             sent_ns=now,
@@ -319,6 +319,7 @@ class RouterCore:
             expected_tokens=need.expected_tokens,
             price_usd=chosen.price_usd,
             probe=tracked.breaker.on_send(),
+            below=again.below if again else 0,
         )
         tracked.on_send(flight, need.request.id)
         self._flights[need.request.id] = flight
@@ -390,7 +391,7 @@ class RouterCore:
         if self._suspicion.standing(again.request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(again, now, rng))
         verdict = self._decider.decide(again.request, again.tried, now, rng, again.attempt)
-        return self._commit(verdict, now, again.resumes)
+        return self._commit(verdict, now, again)
 
 
 def _delivered(request: Request) -> int:

@@ -16,6 +16,7 @@ from router.policy.placement import choose
 from router.policy.pool import Pool
 from router.policy.prefix import marks_of
 from router.policy.prefix_owners import PrefixOwners
+from router.policy.recovery import attempts_left
 from router.policy.refusal import no_endpoint, overload, refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
@@ -85,7 +86,7 @@ class Decider:
         if pool is None or not pool.members:
             return Verdict(no_endpoint(request, (), 0, self._limits))
         need = self._need(request, slo, pool, tried, now)
-        need.objective_ns -= waited_ns
+        need.objective_ns -= waited_ns + request.waited_ns
         judged = pool.members
         if pool.is_large:
             judged = pool.shortlist((need.placed, self._owner(need)), rng)
@@ -136,6 +137,7 @@ class Decider:
             attempt,
             self._mode(request, chosen),
             _hedge_ns(need, chosen, attempt),
+            attempts_left(request, len(need.tried), limits),
         )
         return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able, need))
 

@@ -24,6 +24,7 @@ class Send:
     attempt: int = 1
     mode: Mode = Mode.FRESH
     hedge_ns: int = 0  # without a first token for so long, call `on_hedge_due`; 0: never
+    attempts_left: int = 1  # at this endpoint and others, this one included
 
     @property
     def chosen(self) -> Candidate:

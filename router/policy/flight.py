@@ -31,6 +31,7 @@ class Flight:
     expected_tokens: float  # of output
     price_usd: float
     probe: bool  # sent to see whether an endpoint is back
+    below: int = 0  # attempts that routers among `tried` made beyond one each
     partner: str = ""  # the other attempt of a request that is hedged, while both are open
     first_ns: int = 0  # when its first token came, or is taken to have come; 0: not yet
     ttft_ns: int = 0

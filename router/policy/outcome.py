@@ -46,6 +46,7 @@ class Ended:
     egress_bytes: int = 0
     slow_gaps: int | None = None  # gaps between tokens above the class's objective; None: untold
     resume: ResumePoint | None = None  # of a stream that broke off after `messages`
+    attempts: int = 1  # that were made at the endpoint: a router makes several
 
 
 Outcome = FirstToken | Ended

@@ -32,6 +32,7 @@ class Again(NamedTuple):
     tried: tuple[str, ...]
     attempt: int
     resumes: int
+    below: int = 0  # attempts beyond the first that routers among `tried` have made
 
 
 class Recovery:
@@ -64,12 +65,13 @@ class Recovery:
         if ended.messages:
             return self._resume(ended, flight, failed)
         tried = (*flight.tried, ended.endpoint)
-        if len(tried) >= self._limits.attempts_max:
-            return f"{failed}, and no more than {len(tried)} are made"
+        below = flight.below + ended.attempts - 1
+        if attempts_left(flight.request, len(tried) + below, self._limits) < 1:
+            return f"{failed}, and no more than {len(tried) + below} are made"
         budget = self._resumes if lost else self._retries
         if not budget.take():
             return f"{failed}, and the {'resume' if lost else 'retry'} budget is spent"
-        return Again(flight.request, tried, flight.attempt + 1, flight.resumes)
+        return Again(flight.request, tried, flight.attempt + 1, flight.resumes, below)
 
     def _resume(self, ended: Ended, flight: Flight, failed: str) -> Again | str:
         failed = f"{failed} after {ended.messages} messages had reached the client"
@@ -82,6 +84,12 @@ class Recovery:
             return f"{failed}, and the resume budget is spent"
         request = rest_of(flight, point)
         return Again(request, (ended.endpoint,), flight.attempt + 1, flight.resumes + 1)
+
+
+def attempts_left(request: Request, made: int, limits: Limits) -> int:
+    """How many more attempts may be made of a request of which so many have failed."""
+    most = limits.attempts_max
+    return (min(most, request.attempts_max) if request.attempts_max else most) - made
 
 
 def rest_of(flight: Flight, point: ResumePoint) -> Request:

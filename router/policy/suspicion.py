@@ -20,8 +20,8 @@ from router.policy.tracked import Tracked
 
 _CRASHES = frozenset({End.UNREACHABLE, End.FAILED})
 
-Commit = Callable[[Verdict, int, int], Decision]
-"""Makes a verdict at a time, of a request that has been resumed so often, take effect."""
+Commit = Callable[[Verdict, int, Again], Decision]
+"""Makes a verdict at a time, of an attempt that follows others, take effect."""
 
 
 class Suspicion:
@@ -60,7 +60,7 @@ class Suspicion:
             return self._parole.keep(again)
         if verdict.need is not None:
             verdict.need.tried = again.tried
-        decision = self._commit(verdict, now, again.resumes)
+        decision = self._commit(verdict, now, again)
         if isinstance(decision, Send) and standing is Standing.ALONE:
             self._parole.on_send(request.id, decision.endpoint)
         return decision

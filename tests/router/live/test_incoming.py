@@ -12,7 +12,7 @@ from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria, TokenIds
 
 def read(request=None, metadata=(), raw=None):
     raw = request.SerializeToString() if raw is None else raw
-    return read_incoming(raw, metadata, "r-1", 10)
+    return read_incoming(raw, metadata, "r-1", 10, router="r")
 
 
 def outcome(*args, **kwargs):
@@ -42,7 +42,7 @@ def test_what_routing_needs_is_read():
     assert incoming.forwarded == (
         *metadata[:2],
         ("x-spillway-request-id", "r-1"),
-        ("x-spillway-hops", "1"),
+        ("x-spillway-hops", "r"),
     )
 
 

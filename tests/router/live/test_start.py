@@ -101,15 +101,18 @@ async def test_a_router_above_has_its_streams_gone_on_with():
 
 
 async def test_a_ring_of_routers_is_broken():
-    """A request that has passed four routers goes no further; one that counts oddly, neither."""
+    """A request that has passed four routers, or this one, goes no further; nor an odd list."""
+    failed, bad = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT
     async with engine(itl_s=0) as server, route({"home": [address(server)]}) as routed:
-        for hops, passes in (("3", True), ("4", False), ("-1", False), ("many", False)):
+        ring = f"a,{routed.router.id},b"
+        for hops, code in (("a,b,c", None), ("a,b,c,d", failed), (ring, failed), ("a,", bad)):
             call = routed.inference.GenerateStream(ask(), metadata=(("x-spillway-hops", hops),))
-            if passes:
+            if code is None:
                 assert [message async for message in call]
-            else:
-                error, _ = await error_of(call)
-                assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+                continue
+            error, _ = await error_of(call)
+            assert error.code() is code
+            assert hops != ring or f"{routed.router.id} > b > {routed.router.id}" in error.details()
 
 
 @pytest.mark.parametrize(
