@@ -90,7 +90,7 @@ class Attempt:
         """The turn's so-and-so-many-th; routers below have made `below` attempts beyond these."""
         self.send = send
         self.id = f"{send.request}.{number}"  # by which the endpoint knows it
-        self.call: Any = None  # gRPC's, while it runs
+        self.call: Any = None  # to the endpoint, while it runs; of it, only cancel is used here
         self.given_up: Failure | None = None
         self.messages = 0  # that reached the client
         self.read = 0  # that came from the endpoint

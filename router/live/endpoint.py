@@ -12,7 +12,9 @@ from router.live.abandoned import Abandoned
 from router.live.channel import open_channel
 from router.live.follower import Follower, Pace
 from router.live.timed_core import TimedCore
+from router.live.upstream import UpstreamCall
 from router.observe.event import EndpointGone
+from wire.status import Metadata
 from wire.vllm import control_pb2
 from wire.vllm.control_pb2_grpc import ControlStub
 
@@ -32,7 +34,7 @@ class LiveEndpoint:
         self._channel = open_channel(address, message_bytes_max)
         # Bytes in, bytes out: no serialiser on either side.
         self.generate = self._channel.unary_unary("/vllm.Inference/Generate")
-        self.generate_stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
+        self._stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
         self._abort = ControlStub(self._channel).Abort
         self.abandoned = Abandoned(self.abort, self.name)
         self.follower = Follower(core, site, self.name, self._channel, pace)
@@ -52,6 +54,17 @@ class LiveEndpoint:
             self._calls -= 1
             if not self._calls:
                 self._no_calls.set()
+
+    def open_stream(
+        self,
+        request: bytes,
+        *,
+        timeout_s: float,
+        metadata: Metadata,
+    ) -> UpstreamCall:
+        """Sends a request for a stream; what is left until its deadline goes with it."""
+        call: UpstreamCall = self._stream(request, timeout=timeout_s, metadata=metadata)
+        return call
 
     async def abort(self, request_ids: list[str], timeout_s: float) -> bool:
         """Ends requests by the ids they were sent with. False where nobody answers."""

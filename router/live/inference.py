@@ -22,6 +22,7 @@ from router.live.seam import MismatchError
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
 from router.live.turn import Turn
+from router.live.upstream import END, UpstreamCall
 from router.policy.outcome import End
 from router.policy.units import NS_PER_S, ns
 from wire.spillway.v1.rewriting import overlay
@@ -161,19 +162,19 @@ class Inference:
         attempt: Attempt,
         endpoint: LiveEndpoint,
         opened: contextlib.ExitStack,
-    ) -> Any:
+    ) -> UpstreamCall:
         """Sends an attempt; its endpoint is kept open as long as `opened` is."""
         request, metadata = transcript.begin(attempt.id, attempt.send.mode)
         opened.enter_context(endpoint.call_open())
-        return endpoint.generate_stream(
+        return endpoint.open_stream(
             request,
-            timeout=turn.remaining_s,
+            timeout_s=turn.remaining_s,
             metadata=(*turn.incoming.forwarded, *turn.descent(attempt), *metadata),
         )
 
     async def _race(
         self, turn: Turn, transcript: Transcript, first: Runner, opened: contextlib.ExitStack
-    ) -> tuple[Attempt, Any, LiveEndpoint]:
+    ) -> tuple[Attempt, UpstreamCall, LiveEndpoint]:
         """The attempt that goes on, of this one and a second that may join it."""
 
         def second() -> Runner | None:
@@ -296,18 +297,18 @@ class Inference:
 
 
 async def _passed_on(
-    call: Any, attempt: Attempt, transcript: Transcript, context: Any
+    call: UpstreamCall, attempt: Attempt, transcript: Transcript, context: Any
 ) -> Failure | None:
     """Pass an attempt's messages on until it ends; why it did not end well."""
     attempt.call = call
     try:
-        read, write, end, pass_on = call.read, context.write, grpc.aio.EOF, transcript.pass_on
-        message = await read()
-        if message is not end:
+        read, write, pass_on = call.read, context.write, transcript.pass_on
+        message: Any = await read()
+        if message is not END:
             attempt.first_token()
             if not transcript.is_begun and (origin := transcript.origin()):
                 await context.send_initial_metadata(origin)
-        while message is not end and attempt.given_up is None:
+        while message is not END and attempt.given_up is None:
             attempt.last = message
             attempt.message_bytes += len(message)
             attempt.read += 1

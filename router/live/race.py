@@ -12,13 +12,14 @@ import grpc
 
 from router.live.attempt import Attempt, Failure, failure_of
 from router.live.endpoint import LiveEndpoint
+from router.live.upstream import END, UpstreamCall
 from router.policy.outcome import End
 
 
 class Opened:
     """A call to an endpoint whose first message may be read before somebody asks for it."""
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, call: UpstreamCall) -> None:
         self._call = call
         self._first: asyncio.Task[Any] | None = None
         self.cancel = call.cancel
@@ -82,7 +83,7 @@ async def race(first: Runner, delay_s: float, second: Callable[[], Runner | None
 
 def _has_begun(task: asyncio.Task[Any]) -> bool:
     failed = task.cancelled() or task.exception() is not None
-    return not failed and task.result() is not grpc.aio.EOF
+    return not failed and task.result() is not END
 
 
 def _failure(runner: Runner) -> Failure:
