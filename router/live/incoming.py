@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from router.live.descent import ATTEMPTS_LEFT_KEY, WAITED_KEY, read_descent
-from router.live.fingerprint import fingerprint_of
 from router.live.hops import HOPS_KEY, read_hops
 from router.live.start import Start, read_start
 from router.policy.request import Request
 from wire.malformed import Malformed, read
 from wire.metadata import SESSION_KEYS, session_of
+from wire.spillway.v1.fingerprint import fingerprint_of
 from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, salt_of, text_blocks, token_blocks
 from wire.spillway.v1.resume import (
     IDENTITY_KEY,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from wire.vllm import inference_pb2 as wire_dot_vllm_dot_inference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwire/spillway/v1/fleet.proto\x12\x0bspillway.v1\x1a\x19wire/vllm/inference.proto\"8\n\x0e\x45xplainRequest\x12&\n\x07request\x18\x01 \x01(\x0b\x32\x15.vllm.GenerateRequest\"\xa9\x02\n\x08\x44\x65\x63ision\x12,\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1c.spillway.v1.Decision.Action\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12*\n\ncandidates\x18\x06 \x03(\x0b\x32\x16.spillway.v1.Candidate\x12\x15\n\rretry_after_s\x18\x07 \x01(\x01\x12\x0f\n\x07session\x18\x08 \x01(\t\x12\x0b\n\x03slo\x18\t \x01(\t\x12\x0e\n\x06wait_s\x18\n \x01(\x01\"@\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x08\n\x04SEND\x10\x01\x12\n\n\x06REFUSE\x10\x02\x12\x08\n\x04WAIT\x10\x03\"\xf6\x01\n\tCandidate\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\x0e\n\x06ttft_s\x18\x03 \x01(\x01\x12\x11\n\tnetwork_s\x18\x04 \x01(\x01\x12\x0f\n\x07queue_s\x18\x05 \x01(\x01\x12\x11\n\tprefill_s\x18\x06 \x01(\x01\x12\x17\n\x0funcached_tokens\x18\x07 \x01(\r\x12\x15\n\rcached_tokens\x18\x08 \x01(\r\x12\x11\n\tprice_usd\x18\t \x01(\x01\x12\x17\n\x0fmeets_objective\x18\n \x01(\x08\x12\x10\n\x08\x65xcluded\x18\x0b \x01(\t\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\"(\n\x11WatchFleetRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\"\xd4\x01\n\nFleetState\x12\x11\n\trouter_id\x18\x01 \x01(\t\x12\x17\n\x0fsampled_unix_ns\x18\x02 \x01(\x06\x12%\n\x05sites\x18\x03 \x03(\x0b\x32\x16.spillway.v1.SiteState\x12\x10\n\x08sessions\x18\x04 \x01(\r\x12\x14\n\x0copen_streams\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\x04\x12\x0f\n\x07resumed\x18\x07 \x01(\x04\x12)\n\x07tenants\x18\x08 \x03(\x0b\x32\x18.spillway.v1.TenantState\"t\n\x0bTenantState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\r\x12\x0f\n\x07waiting\x18\x03 \x01(\r\x12\x10\n\x08\x61\x64mitted\x18\x04 \x01(\x04\x12\x0f\n\x07refused\x18\x05 \x01(\x04\x12\x13\n\x0bwork_tokens\x18\x06 \x01(\x01\"\xb3\x04\n\tSiteState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.spillway.v1.SiteState.Kind\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12-\n\tendpoints\x18\x04 \x03(\x0b\x32\x1a.spillway.v1.EndpointState\x12\x10\n\x08sessions\x18\x05 \x01(\r\x12\x14\n\x0copen_streams\x18\x06 \x01(\r\x12\r\n\x05turns\x18\x07 \x01(\x04\x12\x0e\n\x06tokens\x18\x08 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\t \x01(\x04\x12\x10\n\x08\x63ost_usd\x18\n \x01(\x01\x12\x19\n\x11prefix_hit_tokens\x18\x0b \x01(\x04\x12\x1b\n\x13prefix_query_tokens\x18\x0c \x01(\x04\x12\x12\n\nttft_s_p50\x18\r \x01(\x01\x12\x12\n\nttft_s_p99\x18\x0e \x01(\x01\x12\x11\n\titl_s_p50\x18\x0f \x01(\x01\x12\x11\n\titl_s_p99\x18\x10 \x01(\x01\x12\x16\n\x0eoverflow_turns\x18\x11 \x01(\x04\x12/\n\x07trouble\x18\x12 \x01(\x0e\x32\x1e.spillway.v1.SiteState.Trouble\"2\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04HOME\x10\x01\x12\n\n\x06RENTED\x10\x02\">\n\x07Trouble\x12\x10\n\x0cTROUBLE_NONE\x10\x00\x12\r\n\tENDPOINTS\x10\x01\x12\x08\n\x04LINK\x10\x02\x12\x08\n\x04SITE\x10\x03\"\xdf\x03\n\rEndpointState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\x12\x31\n\x06health\x18\x04 \x01(\x0e\x32!.spillway.v1.EndpointState.Health\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x18\n\x10running_requests\x18\x07 \x01(\r\x12\x18\n\x10waiting_requests\x18\x08 \x01(\r\x12\x1d\n\x15queued_prefill_tokens\x18\t \x01(\x04\x12\x10\n\x08kv_usage\x18\n \x01(\x01\x12\r\n\x05rtt_s\x18\x0b \x01(\x01\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\x12\r\n\x05model\x18\r \x01(\t\x12\x19\n\x11\x61ttention_backend\x18\x0e \x01(\t\x12\x18\n\x10generated_tokens\x18\x0f \x01(\x04\x12\x14\n\x0ctokens_per_s\x18\x10 \x01(\x01\x12\r\n\x05itl_s\x18\x11 \x01(\x01\x12\x0e\n\x06ttft_s\x18\x12 \x01(\x01\"?\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\"\x1c\n\x0c\x44rainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"%\n\rDrainResponse\x12\x14\n\x0copen_streams\x18\x01 \x01(\r\"\x1e\n\x0eUndrainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"\x11\n\x0fUndrainResponse\"\x17\n\x15ListQuarantineRequest\"G\n\x16ListQuarantineResponse\x12-\n\x0bquarantined\x18\x01 \x03(\x0b\x32\x18.spillway.v1.Quarantined\"\x9b\x01\n\x0bQuarantined\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x11\n\tendpoints\x18\x04 \x03(\t\x12\r\n\x05\x61ge_s\x18\x05 \x01(\x01\x12\x0e\n\x06left_s\x18\x06 \x01(\x01\x12\x0f\n\x07refused\x18\x07 \x01(\x04\x12\x15\n\rprompt_tokens\x18\x08 \x01(\r\"/\n\x18ReleaseQuarantineRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\"\x1b\n\x19ReleaseQuarantineResponse2\xcf\x03\n\x05\x46leet\x12=\n\x07\x45xplain\x12\x1b.spillway.v1.ExplainRequest\x1a\x15.spillway.v1.Decision\x12\x42\n\x05Watch\x12\x1e.spillway.v1.WatchFleetRequest\x1a\x17.spillway.v1.FleetState0\x01\x12>\n\x05\x44rain\x12\x19.spillway.v1.DrainRequest\x1a\x1a.spillway.v1.DrainResponse\x12\x44\n\x07Undrain\x12\x1b.spillway.v1.UndrainRequest\x1a\x1c.spillway.v1.UndrainResponse\x12Y\n\x0eListQuarantine\x12\".spillway.v1.ListQuarantineRequest\x1a#.spillway.v1.ListQuarantineResponse\x12\x62\n\x11ReleaseQuarantine\x12%.spillway.v1.ReleaseQuarantineRequest\x1a&.spillway.v1.ReleaseQuarantineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwire/spillway/v1/fleet.proto\x12\x0bspillway.v1\x1a\x19wire/vllm/inference.proto\"8\n\x0e\x45xplainRequest\x12&\n\x07request\x18\x01 \x01(\x0b\x32\x15.vllm.GenerateRequest\"\xa9\x02\n\x08\x44\x65\x63ision\x12,\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1c.spillway.v1.Decision.Action\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12*\n\ncandidates\x18\x06 \x03(\x0b\x32\x16.spillway.v1.Candidate\x12\x15\n\rretry_after_s\x18\x07 \x01(\x01\x12\x0f\n\x07session\x18\x08 \x01(\t\x12\x0b\n\x03slo\x18\t \x01(\t\x12\x0e\n\x06wait_s\x18\n \x01(\x01\"@\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x08\n\x04SEND\x10\x01\x12\n\n\x06REFUSE\x10\x02\x12\x08\n\x04WAIT\x10\x03\"\xf6\x01\n\tCandidate\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\x0e\n\x06ttft_s\x18\x03 \x01(\x01\x12\x11\n\tnetwork_s\x18\x04 \x01(\x01\x12\x0f\n\x07queue_s\x18\x05 \x01(\x01\x12\x11\n\tprefill_s\x18\x06 \x01(\x01\x12\x17\n\x0funcached_tokens\x18\x07 \x01(\r\x12\x15\n\rcached_tokens\x18\x08 \x01(\r\x12\x11\n\tprice_usd\x18\t \x01(\x01\x12\x17\n\x0fmeets_objective\x18\n \x01(\x08\x12\x10\n\x08\x65xcluded\x18\x0b \x01(\t\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\"J\n\x0cPlaceRequest\x12&\n\x07request\x18\x01 \x01(\x0b\x32\x15.vllm.GenerateRequest\x12\x12\n\ndeadline_s\x18\x02 \x01(\x01\"\xc3\x01\n\tPlacement\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x16\n\x0ethrough_router\x18\x02 \x01(\t\x12\r\n\x05lease\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06life_s\x18\x05 \x01(\x01\x12\x0c\n\x04site\x18\x06 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x07 \x01(\t\x12\x10\n\x08identity\x18\x08 \x01(\t\x12\x15\n\rfirst_token_s\x18\t \x01(\x01\x12\x11\n\tsilence_s\x18\n \x01(\x01\"8\n\rReportRequest\x12\'\n\x06\x63laims\x18\x01 \x03(\x0b\x32\x17.spillway.v1.LeaseClaim\"\x10\n\x0eReportResponse\"\xf8\x01\n\nLeaseClaim\x12\r\n\x05lease\x18\x01 \x01(\t\x12(\n\x03\x65nd\x18\x02 \x01(\x0e\x32\x1b.spillway.v1.LeaseClaim.End\x12\x10\n\x08messages\x18\x03 \x01(\r\x12\x15\n\routput_tokens\x18\x04 \x01(\r\x12\x0e\n\x06ttft_s\x18\x05 \x01(\x01\x12\x12\n\nduration_s\x18\x06 \x01(\x01\"d\n\x03\x45nd\x12\x13\n\x0f\x45ND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43OMPLETE\x10\x01\x12\r\n\tCANCELLED\x10\x02\x12\x0f\n\x0bUNREACHABLE\x10\x03\x12\x0b\n\x07REFUSED\x10\x04\x12\r\n\tBROKE_OFF\x10\x05\"(\n\x11WatchFleetRequest\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\"\xd4\x01\n\nFleetState\x12\x11\n\trouter_id\x18\x01 \x01(\t\x12\x17\n\x0fsampled_unix_ns\x18\x02 \x01(\x06\x12%\n\x05sites\x18\x03 \x03(\x0b\x32\x16.spillway.v1.SiteState\x12\x10\n\x08sessions\x18\x04 \x01(\r\x12\x14\n\x0copen_streams\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\x04\x12\x0f\n\x07resumed\x18\x07 \x01(\x04\x12)\n\x07tenants\x18\x08 \x03(\x0b\x32\x18.spillway.v1.TenantState\"t\n\x0bTenantState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\r\x12\x0f\n\x07waiting\x18\x03 \x01(\r\x12\x10\n\x08\x61\x64mitted\x18\x04 \x01(\x04\x12\x0f\n\x07refused\x18\x05 \x01(\x04\x12\x13\n\x0bwork_tokens\x18\x06 \x01(\x01\"\xb3\x04\n\tSiteState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.spillway.v1.SiteState.Kind\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12-\n\tendpoints\x18\x04 \x03(\x0b\x32\x1a.spillway.v1.EndpointState\x12\x10\n\x08sessions\x18\x05 \x01(\r\x12\x14\n\x0copen_streams\x18\x06 \x01(\r\x12\r\n\x05turns\x18\x07 \x01(\x04\x12\x0e\n\x06tokens\x18\x08 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\t \x01(\x04\x12\x10\n\x08\x63ost_usd\x18\n \x01(\x01\x12\x19\n\x11prefix_hit_tokens\x18\x0b \x01(\x04\x12\x1b\n\x13prefix_query_tokens\x18\x0c \x01(\x04\x12\x12\n\nttft_s_p50\x18\r \x01(\x01\x12\x12\n\nttft_s_p99\x18\x0e \x01(\x01\x12\x11\n\titl_s_p50\x18\x0f \x01(\x01\x12\x11\n\titl_s_p99\x18\x10 \x01(\x01\x12\x16\n\x0eoverflow_turns\x18\x11 \x01(\x04\x12/\n\x07trouble\x18\x12 \x01(\x0e\x32\x1e.spillway.v1.SiteState.Trouble\"2\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04HOME\x10\x01\x12\n\n\x06RENTED\x10\x02\">\n\x07Trouble\x12\x10\n\x0cTROUBLE_NONE\x10\x00\x12\r\n\tENDPOINTS\x10\x01\x12\x08\n\x04LINK\x10\x02\x12\x08\n\x04SITE\x10\x03\"\xdf\x03\n\rEndpointState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x13\n\x0binstance_id\x18\x03 \x01(\t\x12\x31\n\x06health\x18\x04 \x01(\x0e\x32!.spillway.v1.EndpointState.Health\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x18\n\x10running_requests\x18\x07 \x01(\r\x12\x18\n\x10waiting_requests\x18\x08 \x01(\r\x12\x1d\n\x15queued_prefill_tokens\x18\t \x01(\x04\x12\x10\n\x08kv_usage\x18\n \x01(\x01\x12\r\n\x05rtt_s\x18\x0b \x01(\x01\x12\x14\n\x0creport_age_s\x18\x0c \x01(\x01\x12\r\n\x05model\x18\r \x01(\t\x12\x19\n\x11\x61ttention_backend\x18\x0e \x01(\t\x12\x18\n\x10generated_tokens\x18\x0f \x01(\x04\x12\x14\n\x0ctokens_per_s\x18\x10 \x01(\x01\x12\r\n\x05itl_s\x18\x11 \x01(\x01\x12\x0e\n\x06ttft_s\x18\x12 \x01(\x01\"?\n\x06Health\x12\x16\n\x12HEALTH_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\"\x1c\n\x0c\x44rainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"%\n\rDrainResponse\x12\x14\n\x0copen_streams\x18\x01 \x01(\r\"\x1e\n\x0eUndrainRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\"\x11\n\x0fUndrainResponse\"\x17\n\x15ListQuarantineRequest\"G\n\x16ListQuarantineResponse\x12-\n\x0bquarantined\x18\x01 \x03(\x0b\x32\x18.spillway.v1.Quarantined\"\x9b\x01\n\x0bQuarantined\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\x11\n\tendpoints\x18\x04 \x03(\t\x12\r\n\x05\x61ge_s\x18\x05 \x01(\x01\x12\x0e\n\x06left_s\x18\x06 \x01(\x01\x12\x0f\n\x07refused\x18\x07 \x01(\x04\x12\x15\n\rprompt_tokens\x18\x08 \x01(\r\"/\n\x18ReleaseQuarantineRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\"\x1b\n\x19ReleaseQuarantineResponse2\xce\x04\n\x05\x46leet\x12=\n\x07\x45xplain\x12\x1b.spillway.v1.ExplainRequest\x1a\x15.spillway.v1.Decision\x12:\n\x05Place\x12\x19.spillway.v1.PlaceRequest\x1a\x16.spillway.v1.Placement\x12\x41\n\x06Report\x12\x1a.spillway.v1.ReportRequest\x1a\x1b.spillway.v1.ReportResponse\x12\x42\n\x05Watch\x12\x1e.spillway.v1.WatchFleetRequest\x1a\x17.spillway.v1.FleetState0\x01\x12>\n\x05\x44rain\x12\x19.spillway.v1.DrainRequest\x1a\x1a.spillway.v1.DrainResponse\x12\x44\n\x07Undrain\x12\x1b.spillway.v1.UndrainRequest\x1a\x1c.spillway.v1.UndrainResponse\x12Y\n\x0eListQuarantine\x12\".spillway.v1.ListQuarantineRequest\x1a#.spillway.v1.ListQuarantineResponse\x12\x62\n\x11ReleaseQuarantine\x12%.spillway.v1.ReleaseQuarantineRequest\x1a&.spillway.v1.ReleaseQuarantineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,40 +40,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECISION_ACTION']._serialized_end=428
   _globals['_CANDIDATE']._serialized_start=431
   _globals['_CANDIDATE']._serialized_end=677
-  _globals['_WATCHFLEETREQUEST']._serialized_start=679
-  _globals['_WATCHFLEETREQUEST']._serialized_end=719
-  _globals['_FLEETSTATE']._serialized_start=722
-  _globals['_FLEETSTATE']._serialized_end=934
-  _globals['_TENANTSTATE']._serialized_start=936
-  _globals['_TENANTSTATE']._serialized_end=1052
-  _globals['_SITESTATE']._serialized_start=1055
-  _globals['_SITESTATE']._serialized_end=1618
-  _globals['_SITESTATE_KIND']._serialized_start=1504
-  _globals['_SITESTATE_KIND']._serialized_end=1554
-  _globals['_SITESTATE_TROUBLE']._serialized_start=1556
-  _globals['_SITESTATE_TROUBLE']._serialized_end=1618
-  _globals['_ENDPOINTSTATE']._serialized_start=1621
-  _globals['_ENDPOINTSTATE']._serialized_end=2100
-  _globals['_ENDPOINTSTATE_HEALTH']._serialized_start=2037
-  _globals['_ENDPOINTSTATE_HEALTH']._serialized_end=2100
-  _globals['_DRAINREQUEST']._serialized_start=2102
-  _globals['_DRAINREQUEST']._serialized_end=2130
-  _globals['_DRAINRESPONSE']._serialized_start=2132
-  _globals['_DRAINRESPONSE']._serialized_end=2169
-  _globals['_UNDRAINREQUEST']._serialized_start=2171
-  _globals['_UNDRAINREQUEST']._serialized_end=2201
-  _globals['_UNDRAINRESPONSE']._serialized_start=2203
-  _globals['_UNDRAINRESPONSE']._serialized_end=2220
-  _globals['_LISTQUARANTINEREQUEST']._serialized_start=2222
-  _globals['_LISTQUARANTINEREQUEST']._serialized_end=2245
-  _globals['_LISTQUARANTINERESPONSE']._serialized_start=2247
-  _globals['_LISTQUARANTINERESPONSE']._serialized_end=2318
-  _globals['_QUARANTINED']._serialized_start=2321
-  _globals['_QUARANTINED']._serialized_end=2476
-  _globals['_RELEASEQUARANTINEREQUEST']._serialized_start=2478
-  _globals['_RELEASEQUARANTINEREQUEST']._serialized_end=2525
-  _globals['_RELEASEQUARANTINERESPONSE']._serialized_start=2527
-  _globals['_RELEASEQUARANTINERESPONSE']._serialized_end=2554
-  _globals['_FLEET']._serialized_start=2557
-  _globals['_FLEET']._serialized_end=3020
+  _globals['_PLACEREQUEST']._serialized_start=679
+  _globals['_PLACEREQUEST']._serialized_end=753
+  _globals['_PLACEMENT']._serialized_start=756
+  _globals['_PLACEMENT']._serialized_end=951
+  _globals['_REPORTREQUEST']._serialized_start=953
+  _globals['_REPORTREQUEST']._serialized_end=1009
+  _globals['_REPORTRESPONSE']._serialized_start=1011
+  _globals['_REPORTRESPONSE']._serialized_end=1027
+  _globals['_LEASECLAIM']._serialized_start=1030
+  _globals['_LEASECLAIM']._serialized_end=1278
+  _globals['_LEASECLAIM_END']._serialized_start=1178
+  _globals['_LEASECLAIM_END']._serialized_end=1278
+  _globals['_WATCHFLEETREQUEST']._serialized_start=1280
+  _globals['_WATCHFLEETREQUEST']._serialized_end=1320
+  _globals['_FLEETSTATE']._serialized_start=1323
+  _globals['_FLEETSTATE']._serialized_end=1535
+  _globals['_TENANTSTATE']._serialized_start=1537
+  _globals['_TENANTSTATE']._serialized_end=1653
+  _globals['_SITESTATE']._serialized_start=1656
+  _globals['_SITESTATE']._serialized_end=2219
+  _globals['_SITESTATE_KIND']._serialized_start=2105
+  _globals['_SITESTATE_KIND']._serialized_end=2155
+  _globals['_SITESTATE_TROUBLE']._serialized_start=2157
+  _globals['_SITESTATE_TROUBLE']._serialized_end=2219
+  _globals['_ENDPOINTSTATE']._serialized_start=2222
+  _globals['_ENDPOINTSTATE']._serialized_end=2701
+  _globals['_ENDPOINTSTATE_HEALTH']._serialized_start=2638
+  _globals['_ENDPOINTSTATE_HEALTH']._serialized_end=2701
+  _globals['_DRAINREQUEST']._serialized_start=2703
+  _globals['_DRAINREQUEST']._serialized_end=2731
+  _globals['_DRAINRESPONSE']._serialized_start=2733
+  _globals['_DRAINRESPONSE']._serialized_end=2770
+  _globals['_UNDRAINREQUEST']._serialized_start=2772
+  _globals['_UNDRAINREQUEST']._serialized_end=2802
+  _globals['_UNDRAINRESPONSE']._serialized_start=2804
+  _globals['_UNDRAINRESPONSE']._serialized_end=2821
+  _globals['_LISTQUARANTINEREQUEST']._serialized_start=2823
+  _globals['_LISTQUARANTINEREQUEST']._serialized_end=2846
+  _globals['_LISTQUARANTINERESPONSE']._serialized_start=2848
+  _globals['_LISTQUARANTINERESPONSE']._serialized_end=2919
+  _globals['_QUARANTINED']._serialized_start=2922
+  _globals['_QUARANTINED']._serialized_end=3077
+  _globals['_RELEASEQUARANTINEREQUEST']._serialized_start=3079
+  _globals['_RELEASEQUARANTINEREQUEST']._serialized_end=3126
+  _globals['_RELEASEQUARANTINERESPONSE']._serialized_start=3128
+  _globals['_RELEASEQUARANTINERESPONSE']._serialized_end=3155
+  _globals['_FLEET']._serialized_start=3158
+  _globals['_FLEET']._serialized_end=3748
 # @@protoc_insertion_point(module_scope)

@@ -76,6 +76,78 @@ class Candidate(_message.Message):
     report_age_s: float
     def __init__(self, site: _Optional[str] = ..., endpoint: _Optional[str] = ..., ttft_s: _Optional[float] = ..., network_s: _Optional[float] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., uncached_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., price_usd: _Optional[float] = ..., meets_objective: _Optional[bool] = ..., excluded: _Optional[str] = ..., report_age_s: _Optional[float] = ...) -> None: ...
 
+class PlaceRequest(_message.Message):
+    __slots__ = ("request", "deadline_s")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
+    request: _inference_pb2.GenerateRequest
+    deadline_s: float
+    def __init__(self, request: _Optional[_Union[_inference_pb2.GenerateRequest, _Mapping]] = ..., deadline_s: _Optional[float] = ...) -> None: ...
+
+class Placement(_message.Message):
+    __slots__ = ("address", "through_router", "lease", "request_id", "life_s", "site", "endpoint", "identity", "first_token_s", "silence_s")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    THROUGH_ROUTER_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LIFE_S_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKEN_S_FIELD_NUMBER: _ClassVar[int]
+    SILENCE_S_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    through_router: str
+    lease: str
+    request_id: str
+    life_s: float
+    site: str
+    endpoint: str
+    identity: str
+    first_token_s: float
+    silence_s: float
+    def __init__(self, address: _Optional[str] = ..., through_router: _Optional[str] = ..., lease: _Optional[str] = ..., request_id: _Optional[str] = ..., life_s: _Optional[float] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., identity: _Optional[str] = ..., first_token_s: _Optional[float] = ..., silence_s: _Optional[float] = ...) -> None: ...
+
+class ReportRequest(_message.Message):
+    __slots__ = ("claims",)
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    claims: _containers.RepeatedCompositeFieldContainer[LeaseClaim]
+    def __init__(self, claims: _Optional[_Iterable[_Union[LeaseClaim, _Mapping]]] = ...) -> None: ...
+
+class ReportResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LeaseClaim(_message.Message):
+    __slots__ = ("lease", "end", "messages", "output_tokens", "ttft_s", "duration_s")
+    class End(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        END_UNSPECIFIED: _ClassVar[LeaseClaim.End]
+        COMPLETE: _ClassVar[LeaseClaim.End]
+        CANCELLED: _ClassVar[LeaseClaim.End]
+        UNREACHABLE: _ClassVar[LeaseClaim.End]
+        REFUSED: _ClassVar[LeaseClaim.End]
+        BROKE_OFF: _ClassVar[LeaseClaim.End]
+    END_UNSPECIFIED: LeaseClaim.End
+    COMPLETE: LeaseClaim.End
+    CANCELLED: LeaseClaim.End
+    UNREACHABLE: LeaseClaim.End
+    REFUSED: LeaseClaim.End
+    BROKE_OFF: LeaseClaim.End
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TTFT_S_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    end: LeaseClaim.End
+    messages: int
+    output_tokens: int
+    ttft_s: float
+    duration_s: float
+    def __init__(self, lease: _Optional[str] = ..., end: _Optional[_Union[LeaseClaim.End, str]] = ..., messages: _Optional[int] = ..., output_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., duration_s: _Optional[float] = ...) -> None: ...
+
 class WatchFleetRequest(_message.Message):
     __slots__ = ("interval_ms",)
     INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]

@@ -40,6 +40,16 @@ class FleetStub:
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Decision.FromString,
                 _registered_method=True)
+        self.Place = channel.unary_unary(
+                '/spillway.v1.Fleet/Place',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.PlaceRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Placement.FromString,
+                _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/spillway.v1.Fleet/Report',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReportResponse.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/spillway.v1.Fleet/Watch',
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.WatchFleetRequest.SerializeToString,
@@ -74,6 +84,23 @@ class FleetServicer:
     def Explain(self, request, context):
         """What would happen to this request, and why, without sending it. The metadata that would go with
         the request (session, class, tenant) goes with this call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Place(self, request, context):
+        """Where the caller may send this request itself, with a lease for it, or that it should come
+        through the router. Waits as the request would under overload, and fails as it would. The
+        metadata that would go with the request goes with this call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Report(self, request, context):
+        """What became of requests that were placed, as their client saw it. The endpoints tell it too, and
+        theirs is what counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +148,16 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ExplainRequest.FromString,
                     response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Decision.SerializeToString,
+            ),
+            'Place': grpc.unary_unary_rpc_method_handler(
+                    servicer.Place,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.PlaceRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Placement.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReportRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReportResponse.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -176,6 +213,60 @@ class Fleet:
             '/spillway.v1.Fleet/Explain',
             wire_dot_spillway_dot_v1_dot_fleet__pb2.ExplainRequest.SerializeToString,
             wire_dot_spillway_dot_v1_dot_fleet__pb2.Decision.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Place(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/Place',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.PlaceRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.Placement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/Report',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

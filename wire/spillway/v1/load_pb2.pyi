@@ -1,4 +1,5 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -7,13 +8,15 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WatchLoadRequest(_message.Message):
-    __slots__ = ("max_silence_ms",)
+    __slots__ = ("max_silence_ms", "accounts")
     MAX_SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     max_silence_ms: int
-    def __init__(self, max_silence_ms: _Optional[int] = ...) -> None: ...
+    accounts: bool
+    def __init__(self, max_silence_ms: _Optional[int] = ..., accounts: _Optional[bool] = ...) -> None: ...
 
 class LoadReport(_message.Message):
-    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity", "gateway")
+    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity", "gateway", "accounts", "takes_leases")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +38,8 @@ class LoadReport(_message.Message):
     ATTENTION_BACKEND_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    TAKES_LEASES_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     sequence: int
     sampled_unix_ns: int
@@ -56,7 +61,49 @@ class LoadReport(_message.Message):
     attention_backend: str
     identity: Identity
     gateway: Gateway
-    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., gateway: _Optional[_Union[Gateway, _Mapping]] = ...) -> None: ...
+    accounts: _containers.RepeatedCompositeFieldContainer[LeaseAccount]
+    takes_leases: bool
+    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., gateway: _Optional[_Union[Gateway, _Mapping]] = ..., accounts: _Optional[_Iterable[_Union[LeaseAccount, _Mapping]]] = ..., takes_leases: _Optional[bool] = ...) -> None: ...
+
+class LeaseAccount(_message.Message):
+    __slots__ = ("lease_id", "issuer", "use", "stage", "ttft_ns", "duration_ns", "age_ns", "decode_ns", "output_tokens", "messages", "egress_bytes", "status", "finished")
+    class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STAGE_UNSPECIFIED: _ClassVar[LeaseAccount.Stage]
+        STARTED: _ClassVar[LeaseAccount.Stage]
+        FIRST_TOKEN: _ClassVar[LeaseAccount.Stage]
+        ENDED: _ClassVar[LeaseAccount.Stage]
+    STAGE_UNSPECIFIED: LeaseAccount.Stage
+    STARTED: LeaseAccount.Stage
+    FIRST_TOKEN: LeaseAccount.Stage
+    ENDED: LeaseAccount.Stage
+    LEASE_ID_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    USE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    TTFT_NS_FIELD_NUMBER: _ClassVar[int]
+    DURATION_NS_FIELD_NUMBER: _ClassVar[int]
+    AGE_NS_FIELD_NUMBER: _ClassVar[int]
+    DECODE_NS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    EGRESS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    lease_id: str
+    issuer: str
+    use: int
+    stage: LeaseAccount.Stage
+    ttft_ns: int
+    duration_ns: int
+    age_ns: int
+    decode_ns: int
+    output_tokens: int
+    messages: int
+    egress_bytes: int
+    status: int
+    finished: bool
+    def __init__(self, lease_id: _Optional[str] = ..., issuer: _Optional[str] = ..., use: _Optional[int] = ..., stage: _Optional[_Union[LeaseAccount.Stage, str]] = ..., ttft_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ..., age_ns: _Optional[int] = ..., decode_ns: _Optional[int] = ..., output_tokens: _Optional[int] = ..., messages: _Optional[int] = ..., egress_bytes: _Optional[int] = ..., status: _Optional[int] = ..., finished: _Optional[bool] = ...) -> None: ...
 
 class Gateway(_message.Message):
     __slots__ = ("routers", "endpoints_up", "endpoints", "forecasts")

@@ -1,4 +1,8 @@
-"""What a prompt is known by once its content is gone: see router.policy.quarantine."""
+"""What a prompt is known by once its content is gone.
+
+Routers know by it which prompts crash engines (`router.policy.quarantine`), and leases are bound
+to it.
+"""
 
 from array import array
 from hashlib import blake2b
