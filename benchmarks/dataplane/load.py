@@ -1,99 +1,88 @@
-"""The load client: a fixed number of streams kept open, by raw bytes."""
+"""Loads: how many streams, of how many messages, at what distance; and how each is driven."""
 
-import asyncio
+import heapq
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Final
 
-import grpc.aio
+from benchmarks.dataplane.client import Call, ClientConnection, Seen, turn
+from benchmarks.dataplane.pace import Pace, Shape
 
-from benchmarks.dataplane.backend import MODEL
-from wire.vllm import inference_pb2
+CONNECTIONS: Final = 8
+_WAIT_MAX_S: Final = 0.05
+_SETTLE_S: Final = 0.25
+_GIVE_UP_ERRORS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many streams, of how many messages, at what distance."""
+    """A fixed number of streams kept open, each begun anew when it ends."""
 
     name: str
     streams: int
     interval_ms: float
     messages: int
-    shape: str = "spread"
+    shape: Shape = "spread"
+
+    @property
+    def pace(self) -> Pace:
+        """When the messages of a stream are due."""
+        return Pace(self.interval_ms / 1_000, self.shape)
 
 
-@dataclass(slots=True)
-class Seen:
-    """What the client saw: times in seconds."""
-
-    messages: int = 0
-    requests: int = 0
-    ttft_s: list[float] = field(default_factory=list)
-    gaps_s: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def clear(self) -> None:
-        """Forget what was seen so far, but not the errors."""
-        self.messages = self.requests = 0
-        self.ttft_s, self.gaps_s = [], []
+LOADS: Final = (
+    Load("64 x 20 ms", streams=64, interval_ms=20, messages=100),
+    Load("64 x 20 ms, bursts", streams=64, interval_ms=20, messages=100, shape="bursts"),
+    Load("512 x 50 ms", streams=512, interval_ms=50, messages=40),
+    Load("512 x 50 ms, bursts", streams=512, interval_ms=50, messages=40, shape="bursts"),
+    Load("saturated", streams=16, interval_ms=0, messages=2_000),
+    Load("32 short", streams=32, interval_ms=0, messages=8),
+)
 
 
-async def drive(
-    address: str, load: Load, duration_s: float, cpu_s: Callable[[], float]
-) -> tuple[Seen, float]:
-    """Keep `load.streams` streams open; what was seen in `duration_s`, and the CPU it took.
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What was seen in the time that counts, and the CPU time that the middle took in it."""
 
-    Streams begin at random over the length of one, so that their beginnings are spread for good,
-    and nothing is counted until all have begun. `cpu_s` reads the CPU time of what is measured.
+    seen: Seen
+    seconds: float
+    cpu_s: float
+
+
+def drive(address: str, load: Load, duration_s: float, cpu_s: Callable[[], float]) -> Drive:
+    """Keeps the load up at `address`, and counts for `duration_s` once all streams have begun.
+
+    Streams begin at random over the length of one, so that their beginnings are spread for good.
+    `cpu_s` reads the CPU time of what is measured.
     """
-    stream_s = load.messages * load.interval_ms / 1000
-    rng = random.Random(load.name)
     seen = Seen()
-    async with grpc.aio.insecure_channel(address) as channel, asyncio.TaskGroup() as group:
-        await channel.channel_ready()
-        workers = [
-            group.create_task(_worker(channel, load, seen, index, rng.uniform(0, stream_s)))
-            for index in range(load.streams)
-        ]
-        await asyncio.sleep(stream_s + 1)
-        seen.clear()
-        before_s = cpu_s()
-        await asyncio.sleep(duration_s)
-        spent_s = cpu_s() - before_s
-        counted = replace(seen)
-        for worker in workers:
-            worker.cancel()
-    return counted, spent_s
+    connections = [ClientConnection(address, seen) for _ in range(min(CONNECTIONS, load.streams))]
+    length_s = load.messages * load.interval_ms / 1_000
+    rng = random.Random(load.name)
+    begun = time.perf_counter()
+    starts = sorted((begun + rng.uniform(0, length_s), i) for i in range(load.streams))
+    counts_from = begun + length_s + _SETTLE_S
 
+    def again(call: Call) -> None:
+        if not call.on.closed and seen.errors.total() < _GIVE_UP_ERRORS:
+            Call(call.on, load.messages, again)
 
-async def _worker(
-    channel: grpc.aio.Channel, load: Load, seen: Seen, index: int, delay_s: float
-) -> None:
-    method = channel.unary_stream("/vllm.Inference/GenerateStream")
-    request = inference_pb2.GenerateRequest(
-        model=MODEL,
-        text="count",
-        session_id=f"load-{index}",
-        stopping=inference_pb2.StoppingCriteria(max_new_tokens=load.messages),
-    ).SerializeToString()
-    await asyncio.sleep(delay_s)
-    while True:
-        begun = time.perf_counter()
-        call = method(request)
-        last: float | None = None
-        try:
-            async for _raw in call:
-                now = time.perf_counter()
-                seen.messages += 1
-                if last is None:
-                    seen.ttft_s.append(now - begun)
-                else:
-                    seen.gaps_s.append(now - last)
-                last = now
-        except grpc.aio.AioRpcError as error:
-            seen.errors.append(f"{error.code().name}: {error.details()}")
-            return
-        finally:
-            call.cancel()
-        seen.requests += 1
+    def until(end: float) -> None:
+        while (now := time.perf_counter()) < end:
+            while starts and starts[0][0] <= now:
+                _, index = heapq.heappop(starts)
+                Call(connections[index % len(connections)], load.messages, again)
+            turn(connections, min(_WAIT_MAX_S, end - now, *(at - now for at, _ in starts[:1])))
+
+    until(counts_from)
+    seen.tokens = seen.messages = seen.requests = 0
+    seen.ttft_s, seen.gaps_s = [], []
+    spent_s, since = cpu_s(), time.perf_counter()
+    until(since + duration_s)
+    counted = replace(seen, errors=seen.errors.copy())  # the end of the run makes more of them
+    drove = Drive(counted, time.perf_counter() - since, cpu_s() - spent_s)
+    for connection in connections:
+        connection.close()
+    return drove

@@ -10,7 +10,7 @@ import sys
 
 import grpc.aio
 
-from benchmarks.dataplane.backend import MODEL
+from benchmarks.dataplane.engine import MODEL
 from router.live.router import Router
 from router.live.settings import RouterSettings, SiteAccess
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass

@@ -1,0 +1,29 @@
+"""What may stand between client and engine, by name, and how each is started."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from benchmarks.dataplane.process import Running, running
+from benchmarks.dataplane.proxies import PROXIES, proxying
+
+_OURS: Final = {
+    "naive": ("benchmarks.dataplane.naive", ()),
+    "spillway": ("benchmarks.dataplane.spillway_router", ()),
+}
+MIDDLES: Final = ("direct", *PROXIES, *_OURS)
+
+
+@contextlib.asynccontextmanager
+async def middle(name: str, programs: Path | None, engine: Running) -> AsyncIterator[Running]:
+    """Starts a middle before the engine; `direct` is the engine itself. Raises MissingError."""
+    if name == "direct":
+        yield engine
+    elif name in PROXIES:
+        async with proxying(name, programs, engine) as process:
+            yield process
+    else:
+        module, arguments = _OURS[name]
+        async with running(module, ["--to", engine.address, *arguments]) as process:
+            yield process

@@ -1,0 +1,35 @@
+"""A picture of a run: what a message costs and what the first token waits, load by load."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.dataplane.measure import Measured
+
+
+def draw(of_loads: Mapping[str, Mapping[str, Measured]], path: Path) -> None:
+    """Write the picture as PNG or whatever else the suffix of `path` names."""
+    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and asked for by few runs
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(
+        len(of_loads), 2, figsize=(11, 1 + 2.2 * len(of_loads)), squeeze=False, layout="constrained"
+    )
+    for (left, right), (load, middles) in zip(axes, of_loads.items(), strict=True):
+        base = middles.get("direct")
+        shown = [one for name, one in middles.items() if name != "direct"]
+        names = [one.middle for one in shown]
+        colours = ["tab:blue" if name.startswith("spillway") else "tab:grey" for name in names]
+        costs = [one.cpu_us_per_message for one in shown]
+        left.bar_label(left.barh(names, costs, color=colours), fmt="%.1f", padding=2)
+        left.set_title(f"{load}: CPU us per message", fontsize=9)
+        added = [max(0.0, one.ttft_ms_p99 - (base.ttft_ms_p99 if base else 0)) for one in shown]
+        right.bar_label(right.barh(names, added, color=colours), fmt="%.2f", padding=2)
+        right.set_title(f"{load}: added TTFT p99, ms", fontsize=9)
+        for axis in (left, right):
+            axis.invert_yaxis()
+            axis.margins(x=0.15)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
