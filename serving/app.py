@@ -4,6 +4,7 @@
 `args:` in a Serve config file. The arguments are those of serving.settings.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from ray import serve
 from ray.serve import Application
 
 from serving.engines import start_engine
+from serving.lease_terms import read_terms
 from serving.placement import deployment_options
 from serving.replica import Replica
 from serving.serve_draining import follow_draining
@@ -25,7 +27,8 @@ class ServedReplica(Replica):
     async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve's way
         set_server_options()  # Serve opens its server once this has returned
         read = ReplicaSettings.model_validate(settings)
-        super().__init__(await start_engine(read), read.requests_max)
+        terms = read_terms(read, os.environ)
+        super().__init__(await start_engine(read), read.requests_max, terms)
         self._draining = follow_draining(self.board.drain)
 
     async def check_health(self) -> None:

@@ -6,12 +6,15 @@ from contextlib import aclosing
 import grpc
 
 from serving.engine import Engine, EngineDeadError, EngineOverloadedError
+from serving.lease_door import LeaseDoor
+from serving.lease_ledger import LeaseLedger, LeaseUse
 from serving.request import read_request
 from serving.response import ResponseWriter, merge
 from serving.resume import read_resume
 from wire.malformed import Malformed
 from wire.metadata import session_of
-from wire.status import CallContext, CallError, bad_field, failure, overloaded
+from wire.spillway.v1.lease_pb2 import Lease
+from wire.status import CallContext, CallError, Metadata, bad_field, failure, overloaded
 from wire.vllm import inference_pb2 as pb
 
 RETRY_AFTER_NS = 1_000_000_000
@@ -25,9 +28,13 @@ class Inference:
     handler, whose generators close and abort the request in the engine.
     """
 
-    def __init__(self, engine: Engine, requests_max: int) -> None:
+    def __init__(
+        self, engine: Engine, requests_max: int, door: LeaseDoor, ledger: LeaseLedger
+    ) -> None:
         self._engine = engine
         self._requests_max = requests_max
+        self._door = door
+        self._ledger = ledger
         self._in_flight: set[str] = set()
 
     @property
@@ -63,22 +70,34 @@ class Inference:
         except CallError as error:
             error.set_on(grpc_context)
 
-    async def _chunks(
+    def _chunks(
         self, request: pb.GenerateRequest | Malformed, context: CallContext
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
         if isinstance(request, Malformed):
             raise bad_field(request.field or "request", request.reason)
-        metadata = context.invocation_metadata() or ()
+        metadata = tuple(context.invocation_metadata() or ())
+        lease = self._door.admit(request, metadata)
+        if lease is not None:
+            self._refuse_twice(lease.id)
+        if lease is None:  # a layer less for every message
+            return self._answer(request, metadata, None)
+        return self._on_account(request, metadata, lease)
+
+    async def _on_account(
+        self, request: pb.GenerateRequest, metadata: Metadata, lease: Lease
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
+        with self._ledger.use(lease) as use:
+            async with aclosing(self._answer(request, metadata, use)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def _answer(
+        self, request: pb.GenerateRequest, metadata: Metadata, use: LeaseUse | None
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
         _, session = session_of(metadata)
         generation = read_request(request, self._engine.info, session, read_resume(metadata))
         request_id = generation.request_id
-        if request_id in self._in_flight:
-            raise bad_field(
-                "request_id",
-                f"{request_id!r} is in flight here already; an id may be used again once its "
-                "request has ended",
-                grpc.StatusCode.ALREADY_EXISTS,
-            )
+        self._refuse_twice(request_id)
         if len(self._in_flight) >= self._requests_max:
             raise overloaded(
                 f"{self._requests_max} requests are in flight, the most this replica takes",
@@ -89,7 +108,13 @@ class Inference:
         try:
             async with aclosing(self._engine.generate(generation)) as outputs:
                 async for output in outputs:
-                    yield writer.write(output)
+                    response = writer.write(output)
+                    if use is None:
+                        yield response
+                    else:
+                        use.gave(response)
+                        yield response
+                        use.taken()
         except EngineDeadError as error:
             raise failure(
                 grpc.StatusCode.UNAVAILABLE, "the engine of this replica has died"
@@ -98,3 +123,12 @@ class Inference:
             raise overloaded(str(error), RETRY_AFTER_NS) from error
         finally:
             self._in_flight.discard(request_id)
+
+    def _refuse_twice(self, request_id: str) -> None:
+        if request_id in self._in_flight:
+            raise bad_field(
+                "request_id",
+                f"{request_id!r} is in flight here already; an id may be used again once its "
+                "request has ended",
+                grpc.StatusCode.ALREADY_EXISTS,
+            )

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 
 from serving.engine import Engine, EngineLoad, PrefixBlocks
 from serving.identity import Identity
+from serving.lease_ledger import Key, LeaseLedger, LeaseUse
 from serving.prefix_backlog import PrefixBacklog, PrefixSet
 from wire.spillway.v1 import load_pb2 as pb
 
@@ -20,6 +21,9 @@ INTERVAL_MIN_S = 0.02
 KV_USAGE_STEP = 0.02
 """A change of the cache's use that is worth a report by itself."""
 
+ACCOUNTS_MAX = 1_024
+"""In one report: some 80 KB."""
+
 SILENCE_DEFAULT_MS = 1_000
 SILENCE_MIN_MS = 50
 SILENCE_MAX_MS = 60_000
@@ -28,9 +32,13 @@ SILENCE_MAX_MS = 60_000
 class LoadBoard:
     """The load of one replica, and those who watch it."""
 
-    def __init__(self, engine: Engine, instance_id: str) -> None:
+    def __init__(
+        self, engine: Engine, instance_id: str, ledger: LeaseLedger, *, takes_leases: bool
+    ) -> None:
         self._engine = engine
         self._instance_id = instance_id
+        self._ledger = ledger
+        self._takes_leases = takes_leases
         self._sequence = 0
         self._draining = False
         self._watchers: set[_Watcher] = set()
@@ -55,28 +63,36 @@ class LoadBoard:
         for watcher in self._watchers:
             watcher.changed.set()
 
-    async def watch(self, max_silence_ms: int) -> AsyncGenerator[pb.LoadReport, None]:
+    async def watch(
+        self, max_silence_ms: int, *, accounts: bool = False
+    ) -> AsyncGenerator[pb.LoadReport, None]:
         """Reports until the consumer leaves, or the replica is drained and idle.
 
-        Raises EngineDeadError when the engine dies.
+        Raises EngineDeadError when the engine dies, after what is to be told of leases.
         """
         silence_s = clamp_silence_ms(max_silence_ms) / 1_000
         watcher = _Watcher(self._prefixes)
         self._watchers.add(watcher)
+        if accounts:
+            for use in self._ledger.listen(watcher.on_use):
+                watcher.on_use(use)
         loop = asyncio.get_running_loop()
         try:
             while True:
-                self._engine.check()
                 watcher.changed.clear()
                 watcher.seen = self._engine.load()
+                if not watcher.uses:
+                    self._engine.check()
                 yield self._report(watcher)
+                self._engine.check()
                 sent_s = loop.time()
-                if self._draining and not _unfinished(watcher.seen):
+                if self._draining and not (_unfinished(watcher.seen) or watcher.uses):
                     return
                 await watcher.wait(silence_s)
                 # Even where a change is there already: no more than one report per interval.
                 await asyncio.sleep(sent_s + INTERVAL_MIN_S - loop.time())
         finally:
+            self._ledger.leave(watcher.on_use)
             self._watchers.discard(watcher)
 
     def _look(self) -> None:
@@ -116,6 +132,8 @@ class LoadBoard:
             generated_tokens=load.generated_tokens,
             model=info.served_names[0],
             attention_backend=info.attention_backend,
+            takes_leases=self._takes_leases,
+            accounts=watcher.accounts(),
         )
         if not watcher.introduced:
             watcher.introduced = True
@@ -139,6 +157,19 @@ class _Watcher:
         self.seen = EngineLoad()
         self.introduced = False
         self.backlog = PrefixBacklog(prefixes) if prefixes is not None else None
+        self.uses: dict[Key, LeaseUse] = {}  # of leases, that there is something to tell of
+
+    def on_use(self, use: LeaseUse) -> None:
+        """A use of a lease has begun, given its first token, or ended."""
+        self.uses[use.key] = use
+        self.changed.set()
+
+    def accounts(self) -> list[pb.LeaseAccount]:
+        """What there is to tell of leases, once; the oldest first, and not all at once."""
+        told = [self.uses.pop(key) for key in list(self.uses)[:ACCOUNTS_MAX]]
+        if self.uses:
+            self.changed.set()
+        return [use.account() for use in told]
 
     async def wait(self, silence_s: float) -> None:
         """Until something has changed, or silence_s have passed."""

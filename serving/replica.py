@@ -16,10 +16,12 @@ from serving.control import Control
 from serving.engine import Engine, EngineDeadError
 from serving.health import Health
 from serving.inference import Inference
+from serving.lease_door import LeaseDoor, LeaseTerms
+from serving.lease_ledger import LeaseLedger
 from serving.load import LoadBoard
 from wire.malformed import Malformed, read
 from wire.spillway.v1 import load_pb2
-from wire.status import CallContext, failure
+from wire.status import CallContext, CallError, failure
 from wire.vllm import control_pb2, inference_pb2
 
 REQUESTS_MAX = 1024
@@ -30,12 +32,32 @@ costs more than going elsewhere."""
 class Replica(Inference, Control):
     """The methods of all services of one engine."""
 
-    def __init__(self, engine: Engine, requests_max: int = REQUESTS_MAX) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        requests_max: int = REQUESTS_MAX,
+        terms: LeaseTerms = LeaseTerms(),  # noqa: B008 - a frozen value
+    ) -> None:
         self.engine = engine
-        self.board = LoadBoard(engine, instance_id=uuid4().hex)
+        instance_id, ledger = uuid4().hex, LeaseLedger()
+        door = LeaseDoor(terms, instance_id)
+        self.board = LoadBoard(engine, instance_id, ledger, takes_leases=door.takes_leases)
         self._health = Health(engine, self.board)
-        Inference.__init__(self, engine, requests_max)
+        Inference.__init__(self, engine, requests_max, door, ledger)
         Control.__init__(self, engine, self.board.instance_id)
+
+    async def Abort(  # noqa: N802 - the wire's name
+        self, request: control_pb2.AbortRequest, grpc_context: CallContext | None = None
+    ) -> control_pb2.AbortResponse:
+        """vllm.Control.Abort, by whoever may."""
+        metadata = (grpc_context.invocation_metadata() if grpc_context else None) or ()
+        try:
+            self._door.admit_abort(request.request_ids, metadata)
+        except CallError as error:
+            if grpc_context is not None:
+                error.set_on(grpc_context)
+            return control_pb2.AbortResponse()
+        return await Control.Abort(self, request, grpc_context)
 
     async def Check(  # noqa: N802 - the wire's name
         self, request: health_pb2.HealthCheckRequest, grpc_context: CallContext
@@ -55,7 +77,8 @@ class Replica(Inference, Control):
                     yield status
             return
         try:
-            async with aclosing(self.board.watch(request.max_silence_ms)) as reports:
+            watching = self.board.watch(request.max_silence_ms, accounts=request.accounts)
+            async with aclosing(watching) as reports:
                 async for report in reports:
                     yield report
         except EngineDeadError:

@@ -76,6 +76,10 @@ class ReplicaSettings(BaseModel):
     replicas: int = Field(default=1, ge=0)
     requests_max: int = Field(default=REQUESTS_MAX, ge=1)
     """Requests in flight at one replica; more are refused."""
+    leases: Literal["open", "required"] = "open"
+    """Whether requests come in without a lease or a router's pass."""
+    lease_key_file: Path | None = None
+    """The keys of leases, one a line. None: as the environment of the replica's process says."""
     num_cpus: float = Field(default=1, ge=0)
     """CPUs that Ray sets aside for a replica, beside its GPUs."""
     num_gpus: float | None = Field(default=None, ge=0)

@@ -6,6 +6,7 @@ arguments of serving.settings.
 """
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -13,6 +14,8 @@ import grpc
 
 from serving.engine import Engine, EngineDeadError
 from serving.engines import start_engine
+from serving.lease_door import LeaseTerms
+from serving.lease_terms import read_terms
 from serving.replica import REQUESTS_MAX, Replica, add_replica_to_server
 from serving.server_options import SERVER_OPTIONS
 from serving.settings import SettingsError, read_settings
@@ -40,14 +43,18 @@ class StandaloneServer:
 
 
 async def serve_standalone(
-    engine: Engine, port: int = 0, host: str = "127.0.0.1", requests_max: int = REQUESTS_MAX
+    engine: Engine,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    requests_max: int = REQUESTS_MAX,
+    terms: LeaseTerms = LeaseTerms(),  # noqa: B008 - a frozen value
 ) -> StandaloneServer:
     """Serves engine on host:port; port 0 takes a free one.
 
     Raises OSError where the port is taken.
     """
     server = grpc.aio.server(options=(*SERVER_OPTIONS, OWN_PORT))
-    replica = Replica(engine, requests_max)
+    replica = Replica(engine, requests_max, terms)
     add_replica_to_server(replica, server)
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
@@ -62,6 +69,7 @@ async def run(arguments: dict[str, str]) -> None:
     port, host = int(arguments.pop("port", "0")), arguments.pop("host", "127.0.0.1")
     grace_s = float(arguments.pop("grace_s", GRACE_S))
     settings = read_settings(arguments)
+    terms = read_terms(settings, os.environ)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -72,7 +80,7 @@ async def run(arguments: dict[str, str]) -> None:
             return
         raise
     try:
-        server = await serve_standalone(engine, port, host, settings.requests_max)
+        server = await serve_standalone(engine, port, host, settings.requests_max, terms)
     except OSError:
         await engine.shutdown()
         raise

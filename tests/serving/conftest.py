@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from serving.fake_engine import FakeEngine, FakeSettings
+from serving.lease_door import LeaseTerms
 from serving.standalone import StandaloneServer, serve_standalone
 from wire.spillway.v1 import load_pb2, load_pb2_grpc
 from wire.vllm import control_pb2_grpc, inference_pb2, inference_pb2_grpc
@@ -29,9 +30,10 @@ class Served:
         """All chunks of a stream."""
         return [chunk async for chunk in self.inference.GenerateStream(request, **kwargs)]
 
-    async def reports(self, max_silence_ms=60_000):
+    async def reports(self, max_silence_ms=60_000, *, accounts=False):
         """Load reports as they come."""
-        call = self.load.Watch(load_pb2.WatchLoadRequest(max_silence_ms=max_silence_ms))
+        asked = load_pb2.WatchLoadRequest(max_silence_ms=max_silence_ms, accounts=accounts)
+        call = self.load.Watch(asked)
         try:
             async for report in call:
                 yield report
@@ -47,9 +49,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serve_fake(requests_max=64, channel_options=(), **settings):
+async def serve_fake(requests_max=64, channel_options=(), terms=LeaseTerms(), **settings):  # noqa: B008
     engine = FakeEngine(FakeSettings(**settings), served_names=("fake", "also-fake"))
-    server = await serve_standalone(engine, requests_max=requests_max)
+    server = await serve_standalone(engine, requests_max=requests_max, terms=terms)
     address = f"127.0.0.1:{server.port}"
     async with grpc.aio.insecure_channel(address, options=channel_options) as channel:
         try:
