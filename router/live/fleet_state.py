@@ -149,6 +149,10 @@ def _endpoint(endpoint: EndpointSnapshot, live: LiveEndpoint | None) -> pb.Endpo
         itl_s=seconds(endpoint.itl_ns),
         ttft_s=seconds(endpoint.ttft_ns),
     )
+    if endpoint.gateway is not None:
+        state.endpoints_up = endpoint.gateway.endpoints_up
+        state.endpoints = endpoint.gateway.endpoints
+        state.trouble = endpoint.gateway.excluded
     if live is not None:
         state.address = live.address
         state.tokens_per_s = live.follower.load.tokens_per_s

@@ -10,6 +10,7 @@ import grpc
 from router.live.backoff import Backoff
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import LoadHeard
+from router.policy.gateway import FORECASTS_MAX, Forecast, Gateway
 from router.policy.identity import EngineIdentity
 from router.policy.load import LoadReport
 from router.policy.units import NS_PER_S, ns
@@ -88,7 +89,7 @@ class LoadWatch:
         self._on_report()
         if report.HasField("identity"):
             self._on_identity(_identity(report.identity))
-        self._core.tell(LoadHeard(_to_core(self._endpoint, report)))
+        self._core.tell(LoadHeard(_to_core(self._endpoint, report, self._core.router)))
 
     def _measure_rate(self, report: pb.LoadReport) -> None:
         now = now_ns()
@@ -101,7 +102,8 @@ class LoadWatch:
             self._rate_from = (report.generated_tokens, now)
 
 
-def _to_core(endpoint: str, report: pb.LoadReport) -> LoadReport:
+def _to_core(endpoint: str, report: pb.LoadReport, router: str) -> LoadReport:
+    """A report as the core of this router sees it."""
     return LoadReport(
         endpoint=endpoint,
         instance=report.instance_id,
@@ -118,6 +120,19 @@ def _to_core(endpoint: str, report: pb.LoadReport) -> LoadReport:
         prefix_reset=report.prefix.reset,
         prefix_added=tuple(report.prefix.added),
         prefix_removed=tuple(report.prefix.removed),
+        gateway=_gateway(report.gateway, router) if report.HasField("gateway") else None,
+    )
+
+
+def _gateway(said: pb.Gateway, router: str) -> Gateway:
+    known: dict[int, int] = {}  # the time by the length: of two with one length the last one
+    for one in said.forecasts[:FORECASTS_MAX]:
+        known[one.uncached_tokens] = ns(_between(one.ttft_s, _LATENCY_MAX_S))
+    return Gateway(
+        circular=router in said.routers,
+        endpoints_up=said.endpoints_up,
+        endpoints=said.endpoints,
+        forecasts=tuple(Forecast(*point) for point in sorted(known.items())),
     )
 
 

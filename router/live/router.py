@@ -170,7 +170,7 @@ class Router:
         add_ControlServicer_to_server(Control(self.id, self._roster, self._inference), refusing)
         fleet = FleetService(self.id, self._core, self._state, settings.default_deadline_s, closing)
         add_FleetServicer_to_server(fleet, refusing)
-        load = LoadService(self.id, self._core, self._roster, self._is_draining, closing)
+        load = LoadService(self._core, self._roster, self._is_draining, closing)
         add_LoadServicer_to_server(load, refusing)
         add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
         shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)

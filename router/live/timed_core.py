@@ -15,6 +15,7 @@ from router.observe.event import (
     Ticked,
 )
 from router.observe.tell import tell
+from router.policy.cached_prefixes import Changes
 from router.policy.core import RouterCore
 from router.policy.decision import Decision, Refuse, Rule, Send
 from router.policy.fleet import Fleet
@@ -114,6 +115,15 @@ class TimedCore:
     def may_move(self, request: str, point: ResumePoint | None) -> bool:
         """Whether a stream could go on elsewhere from this point."""
         return self._core.may_move(request, point, now_ns(), self._same_rng())
+
+    @property
+    def router(self) -> str:
+        """The id of this router."""
+        return self._started.router
+
+    def cached_since(self, number: int) -> Changes:
+        """What has changed since then in the prefixes that a router above is told of."""
+        return self._core.cached.changes_since(number)
 
     def snapshot(self) -> FleetSnapshot:
         """The state of the fleet now."""

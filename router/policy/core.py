@@ -9,6 +9,7 @@ import random
 from dataclasses import replace
 
 from router.policy.admission import RELEASED_MAX, Admission
+from router.policy.cached_prefixes import CachedPrefixes
 from router.policy.decider import Decider, Verdict
 from router.policy.decision import Decision, Refuse, Send
 from router.policy.endpoint import Endpoint
@@ -26,7 +27,7 @@ from router.policy.request import Request
 from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
-from router.policy.snapshot import FleetSnapshot, snapshot_quarantine, snapshot_site
+from router.policy.snapshot import FleetSnapshot, snapshot_quarantine, snapshot_sites
 from router.policy.suspicion import Suspicion
 from router.policy.tracked import Tracked
 from router.policy.vigil import Beat, given_up, should_ask
@@ -46,6 +47,7 @@ class RouterCore:
         self._hedging = Hedging(fleet, self._registry, self._decider)
         self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
+        self.cached = CachedPrefixes(fleet.limits.told_prefix_marks_max)
         self._flights: dict[str, Flight] = {}
         self._decided = 0
         self._refused = 0
@@ -69,6 +71,7 @@ class RouterCore:
         if tracked is not None:
             self._suspicion.quarantine.on_gone(name, drained=tracked.is_draining)
             self._registry.down(name)
+            self.cached.forget(name)
             self._stirred = True
 
     def on_connection(
@@ -95,6 +98,7 @@ class RouterCore:
         """A load report was heard."""
         tracked = self._registry.by_name.get(report.endpoint)
         if tracked is not None:
+            self.cached.hear(report, tracked.occupancy.report)
             tracked.hear(report, now)
             self._suspicion.quarantine.on_report(report.endpoint, report.instance, now)
             self._stirred = True
@@ -259,14 +263,8 @@ class RouterCore:
 
     def snapshot(self, now: int) -> FleetSnapshot:
         """The state of the fleet as frozen values."""
-        endpoints: dict[str, list[Tracked]] = {name: [] for name in self._registry.sites}
-        for tracked in self._registry.by_name.values():
-            endpoints[tracked.endpoint.site].append(tracked)
         return FleetSnapshot(
-            sites=tuple(
-                snapshot_site(site, endpoints[name], self._sessions, now)
-                for name, site in self._registry.sites.items()
-            ),
+            sites=snapshot_sites(self._registry, self._sessions, now),
             sessions=len(self._sessions),
             open_streams=len(self._flights),
             decided=self._decided,
@@ -300,7 +298,7 @@ class RouterCore:
             self._refused += 1
             return decision
         tracked = self._registry.by_name[decision.endpoint]
-        ahead = tracked.ahead_at(need.expected_tokens, now)
+        ahead = tracked.ahead_at(need.expected_tokens, chosen.uncached_tokens, now)
         tracked.site.spend.on_send(chosen.price_usd, now, busy=tracked.in_flight > 0)
         flight = Flight(
             need.request,
@@ -336,6 +334,7 @@ class RouterCore:
         request = need.request
         if need.marks:
             tracked.prefix.add(need.marks, now)
+            self.cached.add(need.marks, send.endpoint)
             if send.attempt == 1:
                 self._decider.hot.add(need.marks)
             if self._registry.is_large:

@@ -214,7 +214,7 @@ class Decider:
     def _expected_ns(self, candidate: Candidate, need: Need, now: int) -> int:
         """The first token in the middle of what may happen: what a deadline is held against."""
         tracked = self._registry.by_name[candidate.endpoint]
-        ahead = tracked.ahead_at(need.expected_tokens, now)
+        ahead = tracked.ahead_at(need.expected_tokens, candidate.uncached_tokens, now)
         middle_ns = tracked.ttft.middle_ns(ahead, candidate.uncached_tokens)
         return candidate.network_ns + int(middle_ns) + tracked.overdue_ns(now)
 

@@ -90,6 +90,7 @@ class Limits:
     sessions_max: int = 100_000  # about 200 MB at the 2 KB a session may cost
     session_age_max_ns: int = 1_800 * NS_PER_S  # a cache that old is long evicted
     prefix_blocks_max: int = 65_536  # per endpoint: a million tokens of 16-token blocks
+    told_prefix_marks_max: int = 8_192  # that a router above is told of: 64 KB at first
     attempts_max: int = 3  # endpoints tried for one request before its error is the client's
     retry_ratio: float = 0.2  # retries may add a fifth to the load, never multiply it
     retry_burst: int = 10  # so that a quiet router may retry at all

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from router.policy.candidate import Candidate
 from router.policy.need import Need
+from router.policy.predictor import Ahead
 from router.policy.resume import mode_at
 from router.policy.slots import LIKELY_TAKEN
 from router.policy.tracked import BEING_PROBED, FULL, RESTING, TOO_LONG, Tracked
@@ -15,7 +16,9 @@ from router.policy.tracked import BEING_PROBED, FULL, RESTING, TOO_LONG, Tracked
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
 
-def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate, ...]:
+def judge(  # noqa: C901 - flat, for its speed
+    endpoints: Iterable[Tracked], need: Need, now: int
+) -> tuple[Candidate, ...]:
     """The candidates that these endpoints are for this request."""
     prompt_tokens = need.request.prompt_tokens
     marks, block_tokens, hot_tokens = need.marks, need.block_tokens, need.hot_tokens
@@ -38,6 +41,10 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         if seen.slots and streams + LIKELY_TAKEN > seen.slots:
             slot_wait_ns = tracked.slot_wait_ns(streams, expected_tokens, now)
             beside = seen.slots - 1.0
+        if tracked.gateway is not None:
+            tokens_ahead, slot_wait_ns = tracked.ahead_below(
+                tracked.gateway, Ahead(tokens_ahead, slot_wait_ns), uncached, now
+            )
         ttft, decode = tracked.ttft, tracked.decode
         margin, base_ns = ttft.stretch_at(slot_wait_ns > 0.0, confidence, now)
         token_ns = silence * ttft.token_ns
@@ -81,11 +88,8 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
 
 
 def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
-    if tracked.gone or not tracked.connected:
-        return "not connected"
-    report = tracked.occupancy.report
-    if tracked.site.draining or (report is not None and report.draining):
-        return "draining"
+    if away := _away(tracked):
+        return away
     if need.tried and tracked.name in need.tried:
         return "tried already"
     if need.slo.home_only and not tracked.site.is_home:
@@ -104,3 +108,12 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
             return BEING_PROBED
         return FULL if tracked.breaker.is_full else RESTING
     return ""
+
+
+def _away(tracked: Tracked) -> str:
+    """Why it takes nothing, whatever is asked."""
+    if tracked.gone or not tracked.connected:
+        return "not connected"
+    if tracked.is_draining:
+        return "draining"
+    return "" if tracked.gateway is None else tracked.gateway.excluded

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from router.policy.gateway import Gateway
+
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
@@ -22,3 +24,4 @@ class LoadReport:
     prefix_reset: bool = False
     prefix_added: tuple[int, ...] = ()
     prefix_removed: tuple[int, ...] = ()
+    gateway: Gateway | None = None  # of an endpoint that is a router

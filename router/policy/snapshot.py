@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from router.policy.fleet import Limits, SiteKind
+from router.policy.gateway import Gateway
 from router.policy.load import LoadReport
 from router.policy.quarantine import Quarantine
+from router.policy.registry import Registry
 from router.policy.sessions import Sessions
 from router.policy.site_state import SiteState
 from router.policy.tracked import Tracked
@@ -40,6 +42,7 @@ class EndpointSnapshot:
     itl_ns: int
     rtt_ns: int  # 0: not measured yet
     report_age_ns: int | None  # None: no load report yet
+    gateway: Gateway | None = None  # of an endpoint that is a router
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,20 @@ class FleetSnapshot:
     quarantined: tuple[QuarantinedSnapshot, ...]
 
 
-def snapshot_site(
+def snapshot_sites(registry: Registry, sessions: Sessions, now: int) -> tuple[SiteSnapshot, ...]:
+    """The state of every site."""
+    endpoints: dict[str, list[Tracked]] = {name: [] for name in registry.sites}
+    for tracked in registry.by_name.values():
+        endpoints[tracked.endpoint.site].append(tracked)
+    return tuple(
+        _snapshot_site(site, endpoints[name], sessions, now)
+        for name, site in registry.sites.items()
+    )
+
+
+def _snapshot_site(
     site: SiteState, endpoints: Sequence[Tracked], sessions: Sessions, now: int
 ) -> SiteSnapshot:
-    """The state of one site with these endpoints."""
     states = tuple(_snapshot_endpoint(tracked, now) for tracked in endpoints)
     return SiteSnapshot(
         name=site.site.name,
@@ -161,10 +174,13 @@ def _snapshot_endpoint(tracked: Tracked, now: int) -> EndpointSnapshot:
         itl_ns=report.itl_ns,
         rtt_ns=tracked.round_trip.mean_ns,
         report_age_ns=now - tracked.occupancy.heard_ns if heard else None,
+        gateway=tracked.gateway,
     )
 
 
 def _health(tracked: Tracked, now: int) -> Health:
     if tracked.gone or not tracked.connected or tracked.breaker.is_open(now):
+        return Health.DOWN
+    if tracked.gateway is not None and tracked.gateway.excluded:
         return Health.DOWN
     return Health.UP if tracked.breaker.is_closed else Health.SUSPECT

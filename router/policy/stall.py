@@ -14,7 +14,9 @@ Algorithm. The patience with an endpoint is
 and a stream that has been silent for longer is given up, where also
 
 - nothing else of the endpoint speaks, no stream and no report: after the patience itself;
-- reports come and no stream goes on: after 1.5 times the patience, since something there lives;
+- reports come and no stream goes on: after 1.5 times the patience, since something there lives,
+  and after thrice it where that is a router: it notices in half that time which of its endpoints is
+  silent, and goes on elsewhere by itself;
 - other streams go on: after 4 times the patience, and not before 30 s where requests wait for
   cache memory, because an engine short of it sets streams aside and takes them up again.
 
@@ -38,6 +40,7 @@ _STEPS = 8
 _LONGEST = 2.5
 _ROUND_TRIPS = 2
 _LIVES = 1.5
+_ROUTES = 3.0
 _OTHERS_GO_ON = 4
 _SET_ASIDE_NS = 30 * NS_PER_S
 _LOST = 0.5
@@ -55,6 +58,7 @@ class Signs(NamedTuple):
     connected: bool
     reports: bool  # load reports come as they should
     waiting: bool  # requests wait there, and cache memory may be what they wait for
+    routes: bool = False  # it is a router, which holds the same vigil over its own endpoints
 
 
 def patience_ns(signs: Signs) -> float:
@@ -71,4 +75,5 @@ def is_stalled(silent_ns: int, signs: Signs) -> bool:
     if signs.quiet_ns < min(silent_ns, patience):
         others_ns = _OTHERS_GO_ON * patience
         return silent_ns > (max(others_ns, _SET_ASIDE_NS) if signs.waiting else others_ns)
-    return silent_ns > (_LIVES * patience if signs.reports else patience)
+    lives = _ROUTES if signs.routes else _LIVES
+    return silent_ns > (lives * patience if signs.reports else patience)

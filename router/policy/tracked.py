@@ -8,6 +8,7 @@ from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
 from router.policy.flight import Flight
 from router.policy.gap_tail import GapTail
+from router.policy.gateway import Gateway
 from router.policy.liveness import Liveness
 from router.policy.load import LoadReport
 from router.policy.occupancy import Occupancy
@@ -60,7 +61,9 @@ class Tracked:
         "expected_tokens",
         "fresh_until_ns",
         "gap_tail",
+        "gateway",
         "gone",
+        "heard_tokens",
         "in_flight",
         "is_clear",
         "last_first_ns",
@@ -101,6 +104,8 @@ class Tracked:
         self.gap_tail = GapTail(1.0 / limits.endpoint_itl_share)
         self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
         self.liveness = Liveness()
+        self.gateway: Gateway | None = None  # what it last said, if it is a router
+        self.heard_tokens = 0.0  # of `tokens_ahead`, what it knew of then
         self.is_clear = True  # nothing speaks against sending to it
         self.in_flight = 0
         self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
@@ -135,13 +140,26 @@ class Tracked:
             1.0 + _SILENCE_PENALTY * seen.silence_at(now),
         )
 
-    def ahead_at(self, expected_tokens: float, now: int) -> Ahead:
+    def ahead_at(self, expected_tokens: float, uncached_tokens: int, now: int) -> Ahead:
         """What a request sent now would have before it; it expects so many tokens of output."""
         streams, tokens, _ = self.standing_at(now)
-        slots = self.occupancy.slots
-        if not slots or streams + LIKELY_TAKEN <= slots:
-            return Ahead(tokens, 0.0)
-        return Ahead(tokens, self.slot_wait_ns(streams, expected_tokens, now))
+        slots, wait_ns = self.occupancy.slots, 0.0
+        if slots and streams + LIKELY_TAKEN > slots:
+            wait_ns = self.slot_wait_ns(streams, expected_tokens, now)
+        if self.gateway is not None:
+            return self.ahead_below(self.gateway, Ahead(tokens, wait_ns), uncached_tokens, now)
+        return Ahead(tokens, wait_ns)
+
+    def ahead_below(self, gateway: Gateway, ahead: Ahead, uncached_tokens: int, now: int) -> Ahead:
+        """The same where the endpoint is a router; see router.policy.gateway.
+
+        Its engines prefill side by side what one would prefill in a row.
+        """
+        engines = max(1, gateway.endpoints_up)
+        known_ns = self.ttft.middle_ns(Ahead(self.heard_tokens / engines, 0.0), uncached_tokens)
+        beyond_ns = max(0.0, gateway.forecast_ns(uncached_tokens) - known_ns)
+        wait_ns = max(ahead.slot_wait_ns, self.occupancy.weight_at(now) * beyond_ns)
+        return Ahead(ahead.tokens / engines, wait_ns)
 
     def slot_wait_ns(self, streams: float, expected_tokens: float, now: int) -> float:
         """How long one more request waits for a slot beside so many that leave it none."""
@@ -192,6 +210,8 @@ class Tracked:
             self.prefix.clear()
         self.prefix.add(report.prefix_added, now)
         self.prefix.remove(report.prefix_removed)
+        self.gateway = report.gateway
+        self.heard_tokens = own_tokens + self.occupancy.others_tokens
         self.busyness = float(self.in_flight + self.occupancy.others)
         self.tokens_ahead = self.tokens_ahead - others_tokens + self.occupancy.others_tokens
         self.fresh_until_ns = now + self.occupancy.fresh_ns
@@ -294,6 +314,7 @@ class Tracked:
             and not self.gone
             and self.breaker.is_closed
             and (report is None or not report.draining)
+            and (self.gateway is None or not self.gateway.excluded)
         )
 
     def _tell_breaker(self, flight: Flight, ended: Ended, now: int) -> None:

@@ -71,6 +71,7 @@ def signs_of(tracked: Tracked, quiet_ns: int, now: int) -> Signs:
         connected=tracked.connected,
         reports=liveness.has_reported and not liveness.is_silent(now),
         waiting=report is not None and report.waiting > 0,
+        routes=tracked.gateway is not None,
     )
 
 

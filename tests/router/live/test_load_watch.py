@@ -13,7 +13,7 @@ from wire.spillway.v1 import load_pb2 as pb
 def test_what_is_no_sensible_number_is_taken_as_unknown(value):
     """It would end the task that follows the endpoint, or spoil every prediction."""
     report = pb.LoadReport(ttft_s=value, itl_s=value, kv_usage=value, lent_share=value)
-    heard = _to_core("home-0", report)
+    heard = _to_core("home-0", report, "above")
     assert (heard.ttft_ns, heard.itl_ns, heard.kv_usage, heard.lent_share) == (0, 0, 0.0, 0.0)
 
 
