@@ -168,7 +168,7 @@ class Inference:
         opened.enter_context(endpoint.call_open())
         return endpoint.open_stream(
             request,
-            timeout_s=turn.remaining_s,
+            timeout_s=endpoint.time_of(turn.remaining_s),
             metadata=(*turn.incoming.forwarded, *turn.descent(attempt), *metadata),
         )
 
@@ -201,7 +201,7 @@ class Inference:
         with endpoint.call_open():
             call = endpoint.generate(
                 raw + overlay(attempt.id, output_ids=False, prompt_ids=False).SerializeToString(),
-                timeout=turn.remaining_s,
+                timeout=endpoint.time_of(turn.remaining_s),
                 metadata=(*turn.incoming.forwarded, *turn.descent(attempt)),
             )
             attempt.call = call

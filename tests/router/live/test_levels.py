@@ -1,4 +1,4 @@
-"""Routers in front of routers: what is told upward, what is kept below, and what goes in a circle."""
+"""Routers in front of routers: what is told upward, kept below, or goes in a circle."""
 
 import asyncio
 import contextlib
@@ -8,18 +8,17 @@ import grpc
 import pytest
 
 from router.live.hops import HOPS_MAX
-from router.live.site_report import SiteReport
+from router.live.site_report import _routers
 from tests.router.live.conftest import (
-    CLOUD,
-    HOME,
     SETTINGS,
     address,
     ask,
     engine,
-    fleet_of,
     route,
     until,
 )
+from tests.router.live.counting import counted_on
+from tests.router.live.scripted import scripted
 from wire.spillway.v1 import fleet_pb2, load_pb2
 
 
@@ -29,8 +28,10 @@ def at(routed):
 
 
 async def ended(call):
-    """The trailers of a stream, once it is over."""
-    text = "".join([m.outputs.text async for m in call])
+    """What a stream says from now on, and its trailers."""
+    text = ""
+    while (message := await call.read()) is not grpc.aio.EOF:
+        text += message.outputs.text
     return text, dict(await call.trailing_metadata())
 
 
@@ -53,7 +54,7 @@ async def test_trailers_are_right_over_two_levels():
         route({"cloud": [at(below)]}) as above,
     ):
         text, trailers = await ended(above.inference.GenerateStream(ask("7", 3)))
-        assert text == "890"
+        assert text == counted_on("7", 3)
         assert trailers["x-spillway-site"] == "cloud"
         assert trailers["x-spillway-endpoint"] == f"cloud/{at(below)}"
         assert trailers["x-spillway-path"] == f"cloud/{at(below)} > home/{address(server)}"
@@ -63,46 +64,48 @@ async def test_trailers_are_right_over_two_levels():
 
 
 async def test_a_stream_goes_on_at_the_lowest_level_that_can_do_it():
-    """An engine dies under a stream: the router in front of it goes on, the one above hears less."""
-    async with engine(itl_s=0.02) as spare, route({"home": [address(spare)]}) as elsewhere:
-        async with engine(itl_s=0.02) as one, engine(itl_s=0.02) as two:
-            engines = {address(server): server for server in (one, two)}
-            async with (
-                route({"home": list(engines)}) as below,
-                route({"home": [at(below)], "cloud": [at(elsewhere)]}) as above,
-            ):
-                call = above.inference.GenerateStream(ask("7", 60))
-                await call.read()
-                busy = (await below.endpoints()).values()
-                struck = next(endpoint.address for endpoint in busy if endpoint.in_flight)
-                await engines[struck].stop()
-                text, trailers = await ended(call)
-                assert len(text) == 59
-                assert trailers["x-spillway-site"] == "home"
-                assert trailers["x-spillway-resumed"] == "1"
-                assert trailers["x-spillway-attempts"] == "2"
-                state = await above.state()
-                assert state.resumed == 0
-                assert [site.failures for site in state.sites] == [0, 0]
+    """An engine dies under a stream: the router before it goes on, the one above hears nothing."""
+    async with (
+        engine(itl_s=0.02) as spare,
+        engine(itl_s=0.02) as one,
+        engine(itl_s=0.02) as two,
+        route({"home": [address(spare)]}) as elsewhere,
+        route({"home": [address(one), address(two)]}) as below,
+        route({"home": [at(below)], "cloud": [at(elsewhere)]}) as above,
+    ):
+        call = above.inference.GenerateStream(ask("7", 60))
+        first = await call.read()
+        busy = (await below.endpoints()).values()
+        struck = next(endpoint.address for endpoint in busy if endpoint.in_flight)
+        await {address(server): server for server in (one, two)}[struck].stop()
+        text, trailers = await ended(call)
+        assert first.outputs.text + text == counted_on("7", 60)
+        assert trailers["x-spillway-site"] == "home"
+        assert trailers["x-spillway-resumed"] == "1"
+        assert trailers["x-spillway-attempts"] == "2"
+        state = await above.state()
+        assert state.resumed == 0
+        assert [site.failures for site in state.sites] == [0, 0]
 
 
 async def test_what_cannot_go_on_below_goes_on_from_above():
     """The lower router has nowhere to go: it says so at once, and the upper one has."""
     slow = replace(SETTINGS, resume_wait_s=30.0)
-    async with engine(itl_s=0.02) as spare, route({"home": [address(spare)]}) as elsewhere:
-        async with (
-            engine(itl_s=0.02) as one,
-            route({"home": [address(one)]}, slow) as below,
-            route({"home": [at(below)], "cloud": [at(elsewhere)]}) as above,
-        ):
-            call = above.inference.GenerateStream(ask("7", 60))
-            await call.read()
-            await one.stop()
-            async with asyncio.timeout(5):
-                text, trailers = await ended(call)
-            assert len(text) == 59
-            assert trailers["x-spillway-site"] == "cloud"
-            assert trailers["x-spillway-resumed"] == "1"
+    async with (
+        engine(itl_s=0.02) as spare,
+        engine(itl_s=0.02) as one,
+        route({"home": [address(spare)]}) as elsewhere,
+        route({"home": [address(one)]}, slow) as below,
+        route({"home": [at(below)], "cloud": [at(elsewhere)]}) as above,
+    ):
+        call = above.inference.GenerateStream(ask("7", 60))
+        first = await call.read()
+        await one.stop()
+        async with asyncio.timeout(5):
+            text, trailers = await ended(call)
+        assert first.outputs.text + text == counted_on("7", 60)
+        assert trailers["x-spillway-site"] == "cloud"
+        assert trailers["x-spillway-resumed"] == "1"
 
 
 async def test_a_router_is_killed_and_its_streams_go_on_elsewhere():
@@ -115,11 +118,11 @@ async def test_a_router_is_killed_and_its_streams_go_on_elsewhere():
         route({"home": [at(left), at(right)]}) as above,
     ):
         calls = [above.inference.GenerateStream(ask("7", 60)) for _ in range(6)]
-        for call in calls:
-            await call.read()
+        firsts = [(await call.read()).outputs.text for call in calls]
         await left.router.stop(0.0)
-        texts = [(await ended(call))[0] for call in calls]
-        assert {len(text) for text in texts} == {59}
+        rests = [(await ended(call))[0] for call in calls]
+        texts = {first + rest for first, rest in zip(firsts, rests, strict=True)}
+        assert texts == {counted_on("7", 60)}
 
 
 async def test_reports_add_up():
@@ -141,11 +144,11 @@ async def test_reports_add_up():
         assert len(lengths) > 2
         assert all(one.ttft_s > 0 for one in report.gateway.forecasts)
         endpoint = next(iter(above.router._roster))
-        assert endpoint.follower.engine.weights == "fake"
+        assert endpoint.follower.engine.weights == "fake-count"
 
 
 async def test_breakers_and_drains_propagate():
-    """A router without an endpoint that takes requests gets none, and one that only drains drains."""
+    """A router whose endpoints are all down is, and one whose endpoints all drain drains."""
     async with (
         engine(itl_s=0) as server,
         engine(itl_s=0) as other,
@@ -193,7 +196,7 @@ async def test_a_ring_of_routers_is_seen_before_anything_goes_round(count):
         assert decision.site == "home"
         for _ in range(4):
             text, trailers = await ended(first.inference.GenerateStream(ask("7", 3)))
-            assert (text, trailers["x-spillway-site"]) == ("890", "home")
+            assert (text, trailers["x-spillway-site"]) == (counted_on("7", 3), "home")
         # Whoever is in the ring and has nothing else says why it cannot serve.
         call = routers[1].inference.GenerateStream(ask("7", 3))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -227,24 +230,29 @@ async def test_what_a_ring_still_says_of_a_router_that_left_is_forgotten():
             self.load = self
             self.last = load_pb2.LoadReport(gateway=load_pb2.Gateway(routers=routers))
 
-    from router.live.site_report import _routers
-
     told = {"gone": 0}
     for _ in range(HOPS_MAX):
         told = _routers("b", [Told(_routers("a", [Told(told)]))])
     assert "gone" not in told
-    assert SiteReport
 
 
 async def test_attempts_shrink_on_the_way_down():
-    """Two levels of routers make no more attempts than one would, and the last is kept for above."""
+    """Two levels of routers make no more attempts than one would; the last is another site's."""
+
+    async def fails(_raw, context):
+        await context.abort(grpc.StatusCode.INTERNAL, "no")
+
     async with contextlib.AsyncExitStack() as opened:
         enter = opened.enter_async_context
-        broken = [await enter(engine(itl_s=0, crash_on="9")) for _ in range(3)]
-        below = await enter(route({"home": [address(one) for one in broken]}))
-        above = await enter(route({"home": [at(below)]}, fleet=fleet_of(HOME, CLOUD)))
-        call = above.inference.GenerateStream(ask("9", 3))
-        with pytest.raises(grpc.aio.AioRpcError):
+        near = [await enter(scripted(fails)) for _ in range(3)]
+        far = [await enter(scripted(fails)) for _ in range(3)]
+        one = await enter(route({"home": [server.address for server in near]}))
+        two = await enter(route({"home": [server.address for server in far]}))
+        above = await enter(route({"home": [at(one)], "cloud": [at(two)]}))
+        call = above.inference.GenerateStream(ask("7", 3), timeout=600)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ended(call)
-        made = (await below.state()).sites[0].turns
-        assert made <= 3
+        calls = [[call for server in site for call in server.calls] for site in (near, far)]
+        assert [len(site) for site in calls] == [2, 1]
+        assert dict(caught.value.trailing_metadata())["x-spillway-attempts"] == "3"
+        assert all(call.remaining_s < 595 for site in calls for call in site)
