@@ -99,8 +99,7 @@ class Decider:
             refusal = no_endpoint(request, candidates, wait_ns, self._limits)
             # What fits nowhere waits for nothing.
             return Verdict(refusal, need, room=refusal.rule is Rule.TOO_LONG)
-        if request.resume is not None:
-            able = self._best_to_resume(request.resume, able)
+        able = self._best_after_failure(request, tried, able)
         return self._choose(need, able, candidates, attempt, now, rng)
 
     def _choose(
@@ -194,6 +193,22 @@ class Decider:
             expected_tokens * _EGRESS_BYTES_PER_TOKEN,
             LaneKey(pool.members[0].endpoint.model, slo.home_only),
         )
+
+    def _best_after_failure(
+        self, request: Request, tried: tuple[str, ...], able: list[Candidate]
+    ) -> list[Candidate]:
+        """Those that are to be chosen from, given what has failed; all for a first attempt.
+
+        The last attempt is made at a site where none has failed, if there is one: a site may die
+        one connection after the other, and its neighbours serve on.
+        """
+        if tried and attempts_left(request, len(tried), self._limits) <= 1:
+            by_name = self._registry.by_name
+            failed = {by_name[name].site.name for name in tried if name in by_name}
+            able = [one for one in able if one.site not in failed] or able
+        if request.resume is not None:
+            able = self._best_to_resume(request.resume, able)
+        return able
 
     def _best_to_resume(self, point: ResumePoint, able: list[Candidate]) -> list[Candidate]:
         """Those where the stream goes on most like itself, for the least."""

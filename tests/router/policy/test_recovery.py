@@ -73,6 +73,15 @@ def test_it_goes_on_from_its_origin_however_often_it_has():
         core.on_outcome(FirstToken("q", send.endpoint, NS_PER_MS), 0, RNG)
 
 
+def test_the_last_attempt_is_made_at_another_site():
+    """A site may die one connection after the other; a neighbour is tried while there are more."""
+    core = core_with([HERE] * 5)
+    core.on_endpoint_up(Endpoint("rented-0", "rented", MODEL, identity=HERE), 0)
+    second = breaks(core, begun(core), End.UNREACHABLE)
+    third = breaks(core, second, End.UNREACHABLE, point=None, messages=0)
+    assert (second.site, third.site) == ("home", "rented")
+
+
 def test_a_stream_goes_on_so_many_times_and_no_more():
     """What breaks it everywhere is not the endpoints."""
     core = core_with([HERE] * 4, resumes_max=2, breaker_failures=100)
