@@ -94,6 +94,10 @@ class TimedCore:
         """The decision that this request would get now, without any effect."""
         return self._core.explain(request, now_ns(), self._same_rng())
 
+    def lease_refusal(self, request: Request) -> str:
+        """Why a request should not be placed, but come through the router; empty if it may."""
+        return self._core.lease_refusal(request)
+
     def _same_rng(self) -> random.Random:
         """What a decision would draw from, for one that is not made."""
         rng = random.Random()

@@ -12,6 +12,7 @@ from typing import Protocol
 from router.policy.decision import Decision
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
+from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
 from router.policy.outcome import Outcome
 from router.policy.request import Request
@@ -102,6 +103,13 @@ class QuarantineReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseClaimed:
+    """The client of a request that was placed said what became of it."""
+
+    claim: LeaseClaim
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeSeen:
     """An attempt gave its first token or ended; a decision says what follows a failed one."""
 
@@ -125,6 +133,7 @@ Happening = (
     | RequestWithdrawn
     | HedgeDue
     | QuarantineReleased
+    | LeaseClaimed
     | OutcomeSeen
     | Ticked
 )

@@ -17,6 +17,7 @@ from router.observe.event import (
     Event,
     Happening,
     HedgeDue,
+    LeaseClaimed,
     LoadHeard,
     OutcomeSeen,
     QuarantineReleased,
@@ -40,6 +41,7 @@ _KINDS: Final[dict[str, type[Happening]]] = {
     "withdrawn": RequestWithdrawn,
     "quarantine_released": QuarantineReleased,
     "hedge": HedgeDue,
+    "lease_claim": LeaseClaimed,
     "outcome": OutcomeSeen,
     "tick": Ticked,
 }

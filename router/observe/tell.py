@@ -10,6 +10,7 @@ from router.observe.event import (
     EndpointUp,
     Happening,
     HedgeDue,
+    LeaseClaimed,
     LoadHeard,
     OutcomeSeen,
     QuarantineReleased,
@@ -39,6 +40,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             return core.on_hedge_due(request, now_ns, rng)
         case QuarantineReleased(fingerprint):
             core.on_quarantine_released(fingerprint, now_ns)
+        case LeaseClaimed(claim):
+            core.on_claim(claim, now_ns)
         case OutcomeSeen(outcome):
             return core.on_outcome(outcome, now_ns, rng)
         case LoadHeard(report):

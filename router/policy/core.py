@@ -15,10 +15,11 @@ from router.policy.decision import Decision, Refuse, Send
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
 from router.policy.flight import Flight
+from router.policy.flights import Flights
 from router.policy.hedge import Hedging
+from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
-from router.policy.need import Need
-from router.policy.outcome import FAILURES, End, Ended, FirstToken, Outcome
+from router.policy.outcome import End, Ended, FirstToken, Outcome
 from router.policy.quarantine import Standing
 from router.policy.recovery import Again, Recovery, rest_of
 from router.policy.refusal import quarantined, refuse
@@ -27,9 +28,7 @@ from router.policy.request import Request
 from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
-from router.policy.snapshot import FleetSnapshot, snapshot_quarantine, snapshot_sites
-from router.policy.suspicion import Suspicion
-from router.policy.tracked import Tracked
+from router.policy.snapshot import FleetSnapshot, Totals, snapshot_quarantine, snapshot_sites
 from router.policy.vigil import Beat, given_up, should_ask
 
 
@@ -43,16 +42,22 @@ class RouterCore:
         self._sessions = Sessions(fleet.limits)
         self._decider = Decider(fleet, self._registry, self._sessions)
         self._admission = Admission(fleet)
-        self._suspicion = Suspicion(fleet.limits, self._registry, self._decider, self._commit)
         self._hedging = Hedging(fleet, self._registry, self._decider)
+        self._totals = Totals()
+        self.cached = CachedPrefixes(fleet.limits.told_prefix_marks_max)
+        self._flights = Flights(
+            fleet,
+            self._registry,
+            self._sessions,
+            self._decider,
+            self._admission,
+            self._hedging,
+            self.cached,
+            self._totals,
+        )
+        self._suspicion, self._leases = self._flights.suspicion, self._flights.leases
         self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
-        self.cached = CachedPrefixes(fleet.limits.told_prefix_marks_max)
-        self._flights: dict[str, Flight] = {}
-        self._decided = 0
-        self._refused = 0
-        self._retried = 0
-        self._resumed = 0
 
     def on_endpoint_up(self, endpoint: Endpoint, now: int) -> None:
         """An endpoint is listed. It counts as reachable until its connection says otherwise.
@@ -66,9 +71,9 @@ class RouterCore:
 
     def on_endpoint_gone(self, name: str, now: int) -> None:
         """An endpoint is no longer listed: no new requests; its streams may still end."""
-        _ = now
         tracked = self._registry.by_name.get(name)
         if tracked is not None:
+            self._leases.on_gone(name, now)
             self._suspicion.quarantine.on_gone(name, drained=tracked.is_draining)
             self._registry.down(name)
             self.cached.forget(name)
@@ -85,6 +90,7 @@ class RouterCore:
         tracked = self._registry.by_name.get(endpoint)
         if tracked is not None:
             tracked.on_connection(connected, now, silent=silent)
+            self._leases.on_connection(endpoint, connected=connected, now=now)
             self._stirred = True
 
     def on_rtt(self, endpoint: str, rtt_ns: int, now: int) -> None:
@@ -99,6 +105,7 @@ class RouterCore:
         tracked = self._registry.by_name.get(report.endpoint)
         if tracked is not None:
             self.cached.hear(report, tracked.occupancy.report)
+            self._leases.on_report(report, now)
             tracked.hear(report, now)
             self._suspicion.quarantine.on_report(report.endpoint, report.instance, now)
             self._stirred = True
@@ -116,11 +123,11 @@ class RouterCore:
         """
         if any(request.id in known for known in (self._flights, self._admission, self._suspicion)):
             raise ValueError(f"a request with the id {request.id!r} is in flight")
-        self._decided += 1
+        self._totals.decided += 1
         self._recovery.on_request()
         if self._suspicion.standing(request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(Again(request, (), 1, 0), now, rng))
-        verdict = self._decider.decide(request, (), now, rng)
+        verdict = self._decider.decide(request, request.avoid, now, rng)
         if verdict.candidates:
             margin = self._limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)
@@ -130,6 +137,15 @@ class RouterCore:
         """The client of a request that waits has gone. No effect if it does not wait."""
         self._admission.withdraw(request, now)
         self._suspicion.withdraw(request)
+
+    def on_claim(self, claim: LeaseClaim, now: int) -> None:
+        """The client of a request that was placed says what became of it."""
+        self._leases.on_claim(claim, now)
+        self._stirred = True
+
+    def lease_refusal(self, request: Request) -> str:
+        """Why a request should not be placed, but come through the router; empty if it may."""
+        return self._leases.refusal(request.tenant)
 
     def on_quarantine_released(self, fingerprint: str, now: int) -> None:
         """An operator lets a prompt in again. No effect on one that is not in quarantine."""
@@ -144,7 +160,7 @@ class RouterCore:
         admission = self._admission
         stirred, self._stirred = self._stirred, False
         answers: list[Decision] = list(admission.expired(now, rng))
-        self._refused += len(answers)
+        self._totals.refused += len(answers)
         suspected = self._suspicion.release(now, rng, stirred=stirred)
         answers.extend(self._count_refusal(answer) for answer in suspected)
         if not len(admission) or not (stirred or admission.is_look_due(now)):
@@ -159,7 +175,7 @@ class RouterCore:
                 if not verdict.room:
                     break
                 admission.send(entry, now)
-                answers.append(self._commit(verdict, now))
+                answers.append(self._flights.commit(verdict, now))
         return tuple(answers)
 
     @property
@@ -177,16 +193,9 @@ class RouterCore:
         if flight is None or flight.endpoint != outcome.endpoint:
             return None
         self._stirred = True
-        tracked = self._registry.by_name[outcome.endpoint]
+        self._flights.settle(outcome, now)
         if isinstance(outcome, FirstToken):
-            flight.ttft_ns = outcome.ttft_ns
-            self._on_race_won(flight, now)
-            flight.forget_prefix()
-            flight.identity = tracked.endpoint.identity
-            tracked.on_first_token(flight, outcome.request, now)
-            self._remember_cache(flight, flight.request.prompt_tokens)
             return None
-        self._on_ended(outcome, flight, tracked, now)
         partner = self._flights.get(flight.partner)
         if partner is not None:
             partner.partner = ""
@@ -208,9 +217,9 @@ class RouterCore:
         verdict = self._hedging.decide(flight, now, rng)
         if verdict is None:
             return None
-        decision = self._commit(verdict, now)
+        decision = self._flights.commit(verdict, now)
         flight.partner = decision.request
-        self._flights[decision.request].partner = request
+        self._flights.by_id[decision.request].partner = request
         return decision
 
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
@@ -237,7 +246,7 @@ class RouterCore:
             return ()
         if beat.ended_ns:
             tracked.liveness.tokens.add(beat.ended_ns, now)
-        return given_up(tracked, self._flights, beat, now)
+        return given_up(tracked, self._flights.by_id, beat, now)
 
     def is_draining(self, endpoint: str) -> bool:
         """Whether an endpoint, or its site, takes no new turns and asks for its streams to end."""
@@ -258,121 +267,42 @@ class RouterCore:
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""
         self._sessions.expire(now)
+        self._leases.on_tick(now)
         self._suspicion.on_tick(now)
         self._stirred = True
 
     def snapshot(self, now: int) -> FleetSnapshot:
         """The state of the fleet as frozen values."""
+        totals = self._totals
         return FleetSnapshot(
             sites=snapshot_sites(self._registry, self._sessions, now),
             sessions=len(self._sessions),
             open_streams=len(self._flights),
-            decided=self._decided,
-            refused=self._refused,
-            retried=self._retried,
-            resumed=self._resumed,
+            decided=totals.decided,
+            refused=totals.refused,
+            retried=totals.retried,
+            resumed=totals.resumed,
             tenants=self._admission.snapshot(),
             quarantined=snapshot_quarantine(self._suspicion.quarantine, self._limits, now),
+            leases=replace(self._leases.totals),
         )
 
     def _count_refusal(self, decision: Decision) -> Decision:
-        self._refused += isinstance(decision, Refuse) and decision.rule is Rule.QUARANTINED
+        self._totals.refused += isinstance(decision, Refuse) and decision.rule is Rule.QUARANTINED
         return decision
 
     def _admit(self, verdict: Verdict, now: int, rng: random.Random) -> Decision:
         """What a request that just came is told: under overload not all may go at once."""
         waits = self._admission.must_wait(verdict)
         if not waits and verdict.chosen is None:
-            return self._commit(verdict, now)
+            return self._flights.commit(verdict, now)
         answer: Decision | None = self._admission.over_rate(verdict, now)
         if answer is None and waits:
             answer = self._admission.arrive(verdict, now, rng)
         if answer is None:
-            return self._commit(verdict, now)
-        self._refused += isinstance(answer, Refuse)
+            return self._flights.commit(verdict, now)
+        self._totals.refused += isinstance(answer, Refuse)
         return answer
-
-    def _commit(self, verdict: Verdict, now: int, again: Again | None = None) -> Decision:
-        decision, need, chosen = verdict.decision, verdict.need, verdict.chosen
-        if need is None or chosen is None or not isinstance(decision, Send):
-            self._refused += 1
-            return decision
-        tracked = self._registry.by_name[decision.endpoint]
-        ahead = tracked.ahead_at(need.expected_tokens, chosen.uncached_tokens, now)
-        tracked.site.spend.on_send(chosen.price_usd, now, busy=tracked.in_flight > 0)
-        flight = Flight(
-            need.request,
-            decision.endpoint,
-            need.slo,
-            decision.attempt,
-            need.tried,
-            again.resumes if again else 0,
-            tracked.endpoint.identity,
-            need.request.max_new_tokens + _delivered(need.request),
-            sent_ns=now,
-            due_ns=now + chosen.ttft_ns,
-            network_ns=tracked.round_trip.mean_ns,
-            ahead=ahead,
-            uncached_tokens=chosen.uncached_tokens,
-            expected_tokens=need.expected_tokens,
-            price_usd=chosen.price_usd,
-            probe=tracked.breaker.on_send(),
-            below=again.below if again else 0,
-        )
-        tracked.on_send(flight, need.request.id)
-        self._flights[need.request.id] = flight
-        self._admission.on_send(need, chosen.uncached_tokens, now)
-        if decision.attempt == 1:
-            self._hedging.on_request(need.slo)
-        self._count(decision, need, tracked, now)
-        return decision
-
-    def _count(self, send: Send, need: Need, tracked: Tracked, now: int) -> None:
-        tracked.site.turns += 1
-        if send.rule is Rule.OVERFLOW:
-            tracked.site.overflow_turns += 1
-        request = need.request
-        if need.marks:
-            tracked.prefix.add(need.marks, now)
-            self.cached.add(need.marks, send.endpoint)
-            if send.attempt == 1:
-                self._decider.hot.add(need.marks)
-            if self._registry.is_large:
-                self._decider.owners.add(need.marks, send.endpoint)
-        if request.session:
-            session = self._sessions.place(request.session, send.endpoint, now)
-            session.blocks = len(request.prefix)
-            session.block = request.prefix[-1] if request.prefix else 0
-
-    def _on_race_won(self, flight: Flight, now: int) -> None:
-        """Of a hedged request's two attempts this one goes on, and the session with it."""
-        partner = self._flights.get(flight.partner)
-        if partner is None or flight.request.session or not partner.request.session:
-            return
-        flight.request = replace(flight.request, session=partner.request.session)
-        self._sessions.place(flight.request.session, flight.endpoint, now)
-
-    def _on_ended(self, ended: Ended, flight: Flight, tracked: Tracked, now: int) -> None:
-        del self._flights[ended.request]
-        self._suspicion.on_ended(ended, flight, tracked, now)
-        tracked.on_end(flight, ended, now)
-        site = tracked.site
-        idle = not tracked.in_flight
-        site.spend.on_end(flight.price_usd, ended.egress_bytes, now, idle=idle)
-        site.output_tokens += ended.output_tokens
-        self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
-        self._registry.forget_if_done(tracked)
-        if ended.end is End.OK:
-            if ended.output_tokens:
-                self._decider.output[flight.slo_class.name].add(ended.output_tokens)
-            self._remember_cache(flight, flight.request.prompt_tokens + ended.output_tokens)
-        elif ended.end in FAILURES:
-            site.failures += 1
-
-    def _remember_cache(self, flight: Flight, tokens: int) -> None:
-        session = self._sessions.get(flight.request.session)
-        if session is not None and session.endpoint == flight.endpoint:
-            session.cached_tokens = tokens
 
     def _try_elsewhere(
         self, ended: Ended, flight: Flight, now: int, rng: random.Random
@@ -381,17 +311,13 @@ class RouterCore:
         lost = tracked is None or not tracked.connected or ended.end is End.UNREACHABLE
         again = self._recovery.after(ended, flight, lost=lost)
         if isinstance(again, str):
-            self._refused += 1
+            self._totals.refused += 1
             return refuse(flight.request, Rule.NO_RETRY, again)
         if again.resumes > flight.resumes:
-            self._resumed += 1
+            self._totals.resumed += 1
         else:
-            self._retried += 1
+            self._totals.retried += 1
         if self._suspicion.standing(again.request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(again, now, rng))
         verdict = self._decider.decide(again.request, again.tried, now, rng, again.attempt)
-        return self._commit(verdict, now, again)
-
-
-def _delivered(request: Request) -> int:
-    return 0 if request.resume is None else request.resume.tokens
+        return self._flights.commit(verdict, now, again)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from router.policy.gateway import Gateway
+from router.policy.lease import LeaseAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,4 @@ class LoadReport:
     prefix_added: tuple[int, ...] = ()
     prefix_removed: tuple[int, ...] = ()
     gateway: Gateway | None = None  # of an endpoint that is a router
+    accounts: tuple[LeaseAccount, ...] = ()  # of leases that this router gave

@@ -42,7 +42,7 @@ class Ended:
     end: End
     output_tokens: int = 0  # counted or estimated; 0 where unknown
     messages: int = 0  # response messages that reached the client
-    duration_ns: int = 0
+    duration_ns: int = 0  # 0 where it says nothing of the endpoint
     egress_bytes: int = 0
     slow_gaps: int | None = None  # gaps between tokens above the class's objective; None: untold
     resume: ResumePoint | None = None  # of a stream that broke off after `messages`

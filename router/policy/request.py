@@ -23,5 +23,7 @@ class Request:
     deadline_ns: int | None = None  # when the client stops waiting, on the caller's clock
     fingerprint: str = ""  # of the model's name and the prompt; empty: never suspected of anything
     resume: ResumePoint | None = None  # where it goes on; None: from the start
+    direct: bool = False  # its client takes it to the endpoint by itself
+    avoid: tuple[str, ...] = ()  # endpoints that have failed it before it came here
     attempts_max: int = 0  # that a router above allows; 0: as many as this one does
     waited_ns: int = 0  # what routers above have used of the objective for its first token

@@ -1,11 +1,12 @@
 """The state of the fleet as frozen values: what Fleet.Watch, the metrics and `status` show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from router.policy.fleet import Limits, SiteKind
 from router.policy.gateway import Gateway
+from router.policy.leases import LeaseTotals
 from router.policy.load import LoadReport
 from router.policy.quarantine import Quarantine
 from router.policy.registry import Registry
@@ -89,6 +90,16 @@ class QuarantinedSnapshot:
     refused: int
 
 
+@dataclass(slots=True)
+class Totals:
+    """What a router has done since it started."""
+
+    decided: int = 0  # requests, whatever became of them
+    refused: int = 0
+    retried: int = 0
+    resumed: int = 0  # times that a stream went on elsewhere
+
+
 @dataclass(frozen=True, slots=True)
 class FleetSnapshot:
     """Every site, and the totals of this router."""
@@ -96,12 +107,13 @@ class FleetSnapshot:
     sites: tuple[SiteSnapshot, ...]
     sessions: int
     open_streams: int
-    decided: int  # requests decided, whatever became of them
+    decided: int  # see Totals
     refused: int
     retried: int
-    resumed: int  # times that a stream went on elsewhere
+    resumed: int
     tenants: tuple[TenantSnapshot, ...]
     quarantined: tuple[QuarantinedSnapshot, ...]
+    leases: LeaseTotals = field(default_factory=LeaseTotals)
 
 
 def snapshot_sites(registry: Registry, sessions: Sessions, now: int) -> tuple[SiteSnapshot, ...]:

@@ -29,6 +29,7 @@ _SILENCE_PENALTY = 0.25  # an endpoint that reports no more is believed this muc
 
 _EVER = 1 << 62
 _USUAL_GAIN = 1 / 16
+_AT_ONCE_NS = 50 * NS_PER_MS
 _TYPICAL_PROMPT = 500  # tokens of a request of which nothing is known
 _TYPICAL_OUTPUT = 100
 _MAYBE_LATE = frozenset({End.CANCELLED, End.TIMED_OUT})
@@ -73,6 +74,7 @@ class Tracked:
         "occupancy",
         "pending",
         "prefix",
+        "reserved",
         "round_trip",
         "running",
         "site",
@@ -109,6 +111,7 @@ class Tracked:
         self.is_clear = True  # nothing speaks against sending to it
         self.in_flight = 0
         self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
+        self.reserved: dict[str, Flight] = {}  # placed, and not known to have begun
         self.tokens_ahead = 0.0  # prompt tokens to be prefilled, own and reported
         self.fresh_until_ns = _EVER  # without any report, own counts are all there is to know
         self.running: dict[str, Flight] = {}  # with one, in the order of their first tokens
@@ -199,6 +202,9 @@ class Tracked:
                 break
             unseen += 1
             unseen_tokens += flight.uncached_tokens
+        for flight in self.reserved.values():
+            unseen += 1
+            unseen_tokens += flight.uncached_tokens
         last = self.occupancy.report
         others_tokens = self.occupancy.others_tokens
         own_tokens = self.tokens_ahead - others_tokens - unseen_tokens
@@ -240,11 +246,26 @@ class Tracked:
         self.expected_tokens += flight.expected_tokens
         self._usual_tokens += _USUAL_GAIN * (flight.uncached_tokens - self._usual_tokens)
         if flight.request.streams:
-            self.pending[request_id] = flight
+            waiting = self.reserved if flight.request.direct else self.pending
+            waiting[request_id] = flight
             self.tokens_ahead += flight.uncached_tokens
         else:  # nobody will tell when it starts, so it is taken to start as promised
             flight.first_ns = flight.due_ns
             self.running[request_id] = flight
+
+    def on_started(self, flight: Flight, request_id: str, started_ns: int, now: int) -> None:
+        """What was placed has begun, so long ago as the endpoint says: its promise counts from now.
+
+        Where its client took its time, what it found is not what was there when it was placed.
+        """
+        if self.reserved.pop(request_id, None) is None:
+            return
+        promised_ns = flight.due_ns - flight.sent_ns
+        if started_ns - flight.sent_ns > _AT_ONCE_NS:
+            flight.ahead = self.ahead_at(flight.expected_tokens, flight.uncached_tokens, now)
+        flight.sent_ns = max(flight.sent_ns, started_ns)
+        flight.due_ns = flight.sent_ns + promised_ns
+        self.pending[request_id] = flight
 
     def on_first_token(self, flight: Flight, request_id: str, now: int) -> None:
         """An attempt's first message came; its `ttft_ns` is set."""
@@ -270,9 +291,12 @@ class Tracked:
             if ended.end in _MAYBE_LATE:
                 waited_ns = max(0, now - flight.sent_ns - flight.network_ns)
                 self.ttft.add_late(flight.ahead, flight.uncached_tokens, waited_ns, now)
+        elif self.reserved.pop(ended.request, None) is not None:
+            self.tokens_ahead -= flight.uncached_tokens
         else:
             del self.running[ended.request]
-            if ended.end is End.OK and ended.output_tokens > 1 and flight.request.streams:
+            known = flight.request.streams and ended.duration_ns > 0
+            if ended.end is End.OK and ended.output_tokens > 1 and known:
                 decoded_ns = ended.duration_ns - flight.ttft_ns
                 streams = (flight.streams + self.standing_at(now)[0]) / 2
                 gap_ns = max(0, decoded_ns) / (ended.output_tokens - 1)

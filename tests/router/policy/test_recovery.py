@@ -52,7 +52,7 @@ def test_a_broken_stream_goes_on_at_its_like(end):
     assert isinstance(again, Send)
     assert again.endpoint != first.endpoint
     assert (again.mode, again.attempt) == (Mode.CONTINUE, 2)
-    flight = core._flights["q"]
+    flight = core._flights.by_id["q"]
     assert flight.request.prompt_tokens == 110
     assert flight.request.max_new_tokens == 190
     assert flight.request.resume.identity == HERE
@@ -69,7 +69,7 @@ def test_it_goes_on_from_its_origin_however_often_it_has():
         send = breaks(core, send, point=point)
         assert isinstance(send, Send)
         assert send.endpoint != seen[-1]
-        assert core._flights["q"].request.resume.identity == HERE
+        assert core._flights.by_id["q"].request.resume.identity == HERE
         core.on_outcome(FirstToken("q", send.endpoint, NS_PER_MS), 0, RNG)
 
 

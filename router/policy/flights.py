@@ -1,0 +1,174 @@
+"""What was sent and has not ended, and all that changes with each beginning and each end."""
+
+from dataclasses import replace
+
+from router.policy.admission import Admission
+from router.policy.cached_prefixes import CachedPrefixes
+from router.policy.decider import Decider, Verdict
+from router.policy.decision import Decision, Send
+from router.policy.fleet import Fleet
+from router.policy.flight import Flight
+from router.policy.hedge import Hedging
+from router.policy.leases import Leases
+from router.policy.need import Need
+from router.policy.outcome import FAILURES, End, Ended, FirstToken, Outcome
+from router.policy.recovery import Again
+from router.policy.registry import Registry
+from router.policy.request import Request
+from router.policy.rule import Rule
+from router.policy.sessions import Sessions
+from router.policy.snapshot import Totals
+from router.policy.suspicion import Suspicion
+from router.policy.tracked import Tracked
+
+
+class Flights:
+    """The attempts of one router that are open, by the id of their request."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        registry: Registry,
+        sessions: Sessions,
+        decider: Decider,
+        admission: Admission,
+        hedging: Hedging,
+        cached: CachedPrefixes,
+        totals: Totals,
+    ) -> None:
+        self.by_id: dict[str, Flight] = {}
+        self.suspicion = Suspicion(fleet.limits, registry, decider, self.commit)
+        self.leases = Leases(fleet, registry, self._begin, self.settle)
+        self._registry = registry
+        self._sessions = sessions
+        self._decider = decider
+        self._admission = admission
+        self._hedging = hedging
+        self._cached = cached
+        self._totals = totals
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def __contains__(self, request: str) -> bool:
+        return request in self.by_id
+
+    def get(self, request: str) -> Flight | None:
+        """The open attempt of a request."""
+        return self.by_id.get(request)
+
+    def commit(self, verdict: Verdict, now: int, again: Again | None = None) -> Decision:
+        """Make a verdict take effect: a `Send` counts as in flight at once."""
+        decision, need, chosen = verdict.decision, verdict.need, verdict.chosen
+        if need is None or chosen is None or not isinstance(decision, Send):
+            self._totals.refused += 1
+            return decision
+        tracked = self._registry.by_name[decision.endpoint]
+        direct = need.request.direct
+        flight = Flight(
+            need.request,
+            decision.endpoint,
+            need.slo,
+            decision.attempt,
+            need.tried,
+            again.resumes if again else 0,
+            tracked.endpoint.identity,
+            need.request.max_new_tokens + _delivered(need.request),
+            sent_ns=now,
+            due_ns=now + chosen.ttft_ns,
+            network_ns=tracked.round_trip.mean_ns,
+            ahead=tracked.ahead_at(need.expected_tokens, chosen.uncached_tokens, now),
+            uncached_tokens=chosen.uncached_tokens,
+            expected_tokens=need.expected_tokens,
+            price_usd=chosen.price_usd,
+            # Nobody waits for a client to use its lease, to learn whether an endpoint is back.
+            probe=not direct and tracked.breaker.on_send(),
+            below=again.below if again else 0,
+        )
+        self._begin(flight, now)
+        if direct:
+            self.leases.place(flight, now)
+        self._admission.on_send(need, chosen.uncached_tokens, now)
+        if decision.attempt == 1:
+            self._hedging.on_request(need.slo)
+        self._count(decision, need, tracked, now)
+        return decision
+
+    def _begin(self, flight: Flight, now: int) -> None:
+        """An attempt counts as in flight from now on."""
+        tracked = self._registry.by_name[flight.endpoint]
+        tracked.site.spend.on_send(flight.price_usd, now, busy=tracked.in_flight > 0)
+        tracked.on_send(flight, flight.request.id)
+        self.by_id[flight.request.id] = flight
+
+    def _count(self, send: Send, need: Need, tracked: Tracked, now: int) -> None:
+        tracked.site.turns += 1
+        if send.rule is Rule.OVERFLOW:
+            tracked.site.overflow_turns += 1
+        request = need.request
+        if need.marks:
+            tracked.prefix.add(need.marks, now)
+            self._cached.add(need.marks, send.endpoint)
+            if send.attempt == 1:
+                self._decider.hot.add(need.marks)
+            if self._registry.is_large:
+                self._decider.owners.add(need.marks, send.endpoint)
+        if request.session:
+            session = self._sessions.place(request.session, send.endpoint, now)
+            session.blocks = len(request.prefix)
+            session.block = request.prefix[-1] if request.prefix else 0
+
+    def settle(self, outcome: Outcome, now: int) -> None:
+        """Take an outcome in. No effect for what is not in flight there."""
+        flight = self.by_id.get(outcome.request)
+        if flight is None or flight.endpoint != outcome.endpoint:
+            return
+        tracked = self._registry.by_name[outcome.endpoint]
+        if isinstance(outcome, FirstToken):
+            self._on_first_token(outcome, flight, tracked, now)
+        else:
+            self._on_ended(outcome, flight, tracked, now)
+
+    def _on_first_token(
+        self, first: FirstToken, flight: Flight, tracked: Tracked, now: int
+    ) -> None:
+        flight.ttft_ns = first.ttft_ns
+        self._on_race_won(flight, now)
+        flight.forget_prefix()
+        flight.identity = tracked.endpoint.identity
+        tracked.on_first_token(flight, first.request, now)
+        self._remember_cache(flight, flight.request.prompt_tokens)
+
+    def _on_race_won(self, flight: Flight, now: int) -> None:
+        """Of a hedged request's two attempts this one goes on, and the session with it."""
+        partner = self.by_id.get(flight.partner)
+        if partner is None or flight.request.session or not partner.request.session:
+            return
+        flight.request = replace(flight.request, session=partner.request.session)
+        self._sessions.place(flight.request.session, flight.endpoint, now)
+
+    def _on_ended(self, ended: Ended, flight: Flight, tracked: Tracked, now: int) -> None:
+        del self.by_id[ended.request]
+        self.suspicion.on_ended(ended, flight, tracked, now)
+        tracked.on_end(flight, ended, now)
+        site = tracked.site
+        idle = not tracked.in_flight
+        site.spend.on_end(flight.price_usd, ended.egress_bytes, now, idle=idle)
+        site.output_tokens += ended.output_tokens
+        self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
+        self._registry.forget_if_done(tracked)
+        if ended.end is End.OK:
+            if ended.output_tokens:
+                self._decider.output[flight.slo_class.name].add(ended.output_tokens)
+            self._remember_cache(flight, flight.request.prompt_tokens + ended.output_tokens)
+        elif ended.end in FAILURES:
+            site.failures += 1
+
+    def _remember_cache(self, flight: Flight, tokens: int) -> None:
+        session = self._sessions.get(flight.request.session)
+        if session is not None and session.endpoint == flight.endpoint:
+            session.cached_tokens = tokens
+
+
+def _delivered(request: Request) -> int:
+    return 0 if request.resume is None else request.resume.tokens
