@@ -15,6 +15,7 @@ from router.observe.event import (
     Ticked,
 )
 from router.observe.tell import tell
+from router.policy.allowance import Want
 from router.policy.cached_prefixes import Changes
 from router.policy.core import RouterCore
 from router.policy.decision import Decision, Refuse, Rule, Send
@@ -124,6 +125,14 @@ class TimedCore:
     def router(self) -> str:
         """The id of this router."""
         return self._started.router
+
+    def wants(self) -> tuple[Want, ...]:
+        """What to ask of the store of what routers share."""
+        return self._core.allowances.wants(now_ns())
+
+    def held(self) -> tuple[tuple[str, float], ...]:
+        """What this router may use of each bucket that is shared."""
+        return self._core.allowances.held(now_ns())
 
     def cached_since(self, number: int) -> Changes:
         """What has changed since then in the prefixes that a router above is told of."""

@@ -9,6 +9,7 @@ new core, which must answer the same (see `router.observe.replay`).
 from dataclasses import dataclass
 from typing import Protocol
 
+from router.policy.allowance import Granted
 from router.policy.decision import Decision
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
@@ -75,6 +76,14 @@ class DrainChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreHeard:
+    """The store of what routers share answered, or was lost, or is given back what it gave."""
+
+    routers: int  # that it counts; 0: it is away
+    granted: tuple[Granted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RequestArrived:
     """A request came; the event's decision says where it went."""
 
@@ -129,6 +138,7 @@ Happening = (
     | RoundTripMeasured
     | LoadHeard
     | DrainChanged
+    | StoreHeard
     | RequestArrived
     | RequestWithdrawn
     | HedgeDue

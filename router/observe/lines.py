@@ -25,6 +25,7 @@ from router.observe.event import (
     RequestWithdrawn,
     RoundTripMeasured,
     Started,
+    StoreHeard,
     Ticked,
 )
 from router.policy.decision import Decision, Send
@@ -37,6 +38,7 @@ _KINDS: Final[dict[str, type[Happening]]] = {
     "round_trip": RoundTripMeasured,
     "load": LoadHeard,
     "drain": DrainChanged,
+    "store": StoreHeard,
     "request": RequestArrived,
     "withdrawn": RequestWithdrawn,
     "quarantine_released": QuarantineReleased,

@@ -18,6 +18,7 @@ from router.observe.event import (
     RequestWithdrawn,
     RoundTripMeasured,
     Started,
+    StoreHeard,
     Ticked,
 )
 from router.policy.core import RouterCore
@@ -56,6 +57,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             core.on_endpoint_gone(name, now_ns)
         case DrainChanged(site, draining):
             core.on_drain(site, draining, now_ns)
+        case StoreHeard(routers, granted):
+            core.on_store(routers, granted, now_ns)
         case Ticked():
             core.on_tick(now_ns)
         case Started():

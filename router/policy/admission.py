@@ -21,7 +21,7 @@ requests of one kind; here they differ a hundredfold, and the predictor knows by
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from router.policy.candidate import Candidate
@@ -35,7 +35,7 @@ from router.policy.need import LaneKey, Need
 from router.policy.refusal import rate_exceeded, too_late
 from router.policy.rule import Rule
 from router.policy.snapshot import TenantSnapshot
-from router.policy.tenants import Tenants
+from router.policy.tenants import Tenants, TenantState
 from router.policy.tracked import BEING_PROBED, FULL
 from router.policy.units import NS_PER_MS
 from router.policy.waiting import Waiting
@@ -75,6 +75,11 @@ class Admission:
 
     def __contains__(self, request: str) -> bool:
         return request in self._waiting
+
+    @property
+    def tenants(self) -> Iterable[TenantState]:
+        """Everybody whose requests are told apart."""
+        return self._tenants.by_name.values()
 
     def over_rate(self, verdict: Verdict, now: int) -> Refuse | None:
         """A refusal if the tenant has used what its rate allows; else it has used more of it."""

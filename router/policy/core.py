@@ -6,9 +6,12 @@ randomness. The same calls give the same decisions.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from router.policy.admission import RELEASED_MAX, Admission
+from router.policy.allowance import Granted
+from router.policy.allowances import Allowances
 from router.policy.cached_prefixes import CachedPrefixes
 from router.policy.decider import Decider, Verdict
 from router.policy.decision import Decision, Refuse, Send
@@ -42,6 +45,8 @@ class RouterCore:
         self._sessions = Sessions(fleet.limits)
         self._decider = Decider(fleet, self._registry, self._sessions)
         self._admission = Admission(fleet)
+        sites = self._registry.sites
+        self.allowances = Allowances(sites.values(), self._admission.tenants)
         self._hedging = Hedging(fleet, self._registry, self._decider)
         self._totals = Totals()
         self.cached = CachedPrefixes(fleet.limits.told_prefix_marks_max)
@@ -116,6 +121,12 @@ class RouterCore:
         self._registry.sites[site].draining = draining
         self._stirred = True
 
+    def on_store(self, routers: int, granted: Sequence[Granted], now: int) -> None:
+        """The store of what routers share answered, and counts so many of them; 0: it is away."""
+        self.allowances.grant(granted, now)
+        self.allowances.on_store(routers, now)
+        self._stirred = True
+
     def on_request(self, request: Request, now: int, rng: random.Random) -> Decision:
         """Decide where a request goes; a `Send` counts as in flight at once.
 
@@ -128,6 +139,7 @@ class RouterCore:
         if self._suspicion.standing(request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(Again(request, (), 1, 0), now, rng))
         verdict = self._decider.decide(request, request.avoid, now, rng)
+        self.allowances.ask(verdict.decision.candidates, self._registry.sites, now)
         if verdict.candidates:
             margin = self._limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)

@@ -70,8 +70,8 @@ class SloClass:
 class Tenant:
     """Somebody whose requests share the capacity with others' in the ratio of the weights.
 
-    The bound on its rate is each router's own: tokens of prompts and answers, with a quarter of a
-    minute's at once.
+    The bound on its rate is each router's own, or all routers' together where the fleet shares:
+    tokens of prompts and answers, with a quarter of a minute's at once.
     """
 
     name: str
@@ -127,6 +127,7 @@ class Fleet:
     default_slo: str
     limits: Limits = Limits()
     tenants: tuple[Tenant, ...] = ()
+    shares: bool = False  # whether several routers spend budgets and rates together, by a store
 
     @property
     def endpoint_queue_ns(self) -> int:

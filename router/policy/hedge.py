@@ -60,10 +60,10 @@ class Hedging:
         if need is None or chosen is None or not (verdict.room and chosen.meets_objective):
             return None
         money = self._money[slo.name]
-        if chosen.price_usd > 0.0 and money.level_usd(now) < chosen.price_usd:
+        if chosen.price_usd > 0.0 and money.level(now) < chosen.price_usd:
             return None
         if not self._requests[slo.name].take():
             return None
-        money.charge(chosen.price_usd, now)
+        money.use(chosen.price_usd, now)
         need.tried = ()
         return verdict

@@ -13,6 +13,8 @@ from router.policy.resume import mode_at
 from router.policy.slots import LIKELY_TAKEN
 from router.policy.tracked import BEING_PROBED, FULL, RESTING, TOO_LONG, Tracked
 
+OVER_BUDGET = "over budget"
+
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
 
@@ -101,7 +103,7 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
     if context and need.request.prompt_tokens > context:
         return TOO_LONG
     if not tracked.site.spend.allows(price_usd, now):
-        return "over budget"
+        return OVER_BUDGET
     # Last, because where all are being probed one is sent more: one that nothing else excludes.
     if not tracked.breaker.allows(now):
         if not tracked.breaker.is_open(now):

@@ -19,7 +19,7 @@ class Registry:
     def __init__(self, fleet: Fleet) -> None:
         self._limits = fleet.limits
         self.confidences = tuple(sorted({slo.confidence for slo in fleet.slo_classes}))
-        self.sites = {site.name: SiteState(site) for site in fleet.sites}
+        self.sites = {site.name: SiteState(site, shared=fleet.shares) for site in fleet.sites}
         self.by_name: dict[str, Tracked] = {}
         self._at: dict[str, dict[str, Tracked]] = {name: {} for name in self.sites}
         self._everything = Pool()

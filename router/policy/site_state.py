@@ -19,12 +19,12 @@ class SiteState:
         "turns",
     )
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, shared: bool = False) -> None:
         self.site = site
         self.name = site.name
         self.is_home = site.kind is SiteKind.HOME
         self.draining = False
-        self.spend = Spend(site)
+        self.spend = Spend(site, shared=shared)
         self.turns = 0
         self.output_tokens = 0
         self.failures = 0

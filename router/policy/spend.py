@@ -10,8 +10,9 @@ costs more than the budget, and the money cannot be gone in its first minutes. W
 flight are expected to cost is held back beforehand.
 """
 
+from router.policy.allowance import Allowance, Bucket
 from router.policy.fleet import Price, Site, SiteKind
-from router.policy.units import NS_PER_HOUR
+from router.policy.units import NS_PER_HOUR, NS_PER_S
 
 _NS_PER_MONTH = 30 * 24 * NS_PER_HOUR
 _BURST_SHARE = 0.25
@@ -29,17 +30,23 @@ class Budget:
         self._level_usd = self._most_usd
         self._at: int | None = None  # full until the first charge, whatever the clock's origin
 
-    def level_usd(self, now: int) -> float:
+    def level(self, now: int) -> float:
         """What may be spent now; negative after a charge that nobody foresaw."""
         if self._at is None:
             return self._most_usd
         earned = max(0, now - self._at) * self._usd_per_ns
         return min(self._most_usd, self._level_usd + earned)
 
-    def charge(self, usd: float, now: int) -> None:
+    def use(self, usd: float, now: int) -> None:
         """Money was spent."""
-        self._level_usd = self.level_usd(now) - usd
+        self._level_usd = self.level(now) - usd
         self._at = now if self._at is None else max(now, self._at)
+
+
+def _bucket(name: str, usd: float, period_ns: int) -> Bucket:
+    """The same bucket as Budget's, where several routers share it."""
+    seconds = period_ns / NS_PER_S
+    return Bucket(name, usd * _BURST_SHARE, usd * (1.0 - _BURST_SHARE) / seconds)
 
 
 class Spend:
@@ -52,6 +59,7 @@ class Spend:
         "_committed",
         "_reserved_usd",
         "_usd",
+        "allowances",
         "busy_usd_per_ns",
         "egress_usd_per_byte",
         "idle_usd_per_ns",
@@ -60,16 +68,24 @@ class Spend:
         "usd_per_ns",
     )
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, shared: bool = False) -> None:
+        """`shared` tells that other routers spend from the same budgets."""
         price = site.price if site.kind is SiteKind.RENTED else Price()
         self.usd_per_ns = price.metered_usd_per_replica_hour / NS_PER_HOUR
         self.egress_usd_per_byte = price.egress_usd_per_gib / _BYTES_PER_GIB
         self._committed = price.committed_replicas
         limits = (
-            (price.budget_usd_per_hour, NS_PER_HOUR),
-            (price.budget_usd_per_month, _NS_PER_MONTH),
+            ("hour", price.budget_usd_per_hour, NS_PER_HOUR),
+            ("month", price.budget_usd_per_month, _NS_PER_MONTH),
         )
-        self._budgets = tuple(Budget(usd, period) for usd, period in limits if usd is not None)
+        named = [(name, usd, period) for name, usd, period in limits if usd is not None]
+        self.allowances = tuple(
+            Allowance(_bucket(f"usd/{site.name}/{name}", usd, period))
+            for name, usd, period in named
+            if shared
+        )
+        own = tuple(Budget(usd, period) for _, usd, period in named)
+        self._budgets: tuple[Budget | Allowance, ...] = self.allowances or own
         self.is_budgeted = bool(self._budgets)
         self.is_metered = self.usd_per_ns > 0.0 or self.egress_usd_per_byte > 0.0
         self._busy = 0  # replicas with at least one of our requests in flight
@@ -86,7 +102,12 @@ class Spend:
         if not self._budgets:
             return True
         owed = self._accrued(now) + self._reserved_usd + price_usd
-        return all(budget.level_usd(now) >= owed for budget in self._budgets)
+        return all(budget.level(now) >= owed for budget in self._budgets)
+
+    def ask(self, price_usd: float, now: int) -> None:
+        """A request of this price could not be paid for."""
+        for allowance in self.allowances:
+            allowance.ask(self._accrued(now) + self._reserved_usd + price_usd, now)
 
     def spent_usd(self, now: int) -> float:
         """Everything spent since the start."""
@@ -126,4 +147,4 @@ class Spend:
         if usd > 0.0:
             self._usd += usd
             for budget in self._budgets:
-                budget.charge(usd, now)
+                budget.use(usd, now)

@@ -69,8 +69,8 @@ def test_p9_no_hour_costs_more_than_its_budget(charges):
     budget, now, paid = Budget(10.0, NS_PER_HOUR), NS_PER_S, []
     for usd, pause in charges:
         now += pause
-        if budget.level_usd(now) >= usd:
-            budget.charge(usd, now)
+        if budget.level(now) >= usd:
+            budget.use(usd, now)
             paid.append((now, usd))
     for start, _ in paid:
         within = sum(usd for at, usd in paid if start <= at < start + NS_PER_HOUR)

@@ -1,0 +1,58 @@
+"""What a router holds of what the routers of its fleet share: money by site, rates by tenant."""
+
+from collections.abc import Iterable, Mapping
+
+from router.policy.allowance import Granted, Want
+from router.policy.candidate import Candidate
+from router.policy.judge import OVER_BUDGET
+from router.policy.site_state import SiteState
+from router.policy.tenants import TenantState
+
+
+class Allowances:
+    """The allowances of one router by the names of their buckets."""
+
+    def __init__(self, sites: Iterable[SiteState], tenants: Iterable[TenantState]) -> None:
+        """None where the fleet shares nothing."""
+        self._money = {a.bucket.name: a for site in sites for a in site.spend.allowances}
+        bounds = (tenant.bound for tenant in tenants)
+        self._rates = {b.allowance.bucket.name: b.allowance for b in bounds if b and b.allowance}
+        self.routers = 1  # that the store last counted
+        self.is_away = True  # the store, until it has answered
+
+    def wants(self, now: int) -> tuple[Want, ...]:
+        """What to ask of the store."""
+        return tuple(one.want(now) for one in (*self._money.values(), *self._rates.values()))
+
+    def ask(
+        self, candidates: Iterable[Candidate], sites: Mapping[str, SiteState], now: int
+    ) -> None:
+        """What could not be paid for at these is wanted."""
+        if self._money:
+            for candidate in candidates:
+                if candidate.excluded == OVER_BUDGET:
+                    sites[candidate.site].spend.ask(candidate.price_usd, now)
+
+    def held(self, now: int) -> tuple[tuple[str, float], ...]:
+        """What may be used of each bucket."""
+        both = {**self._money, **self._rates}
+        return tuple((name, allowance.level(now)) for name, allowance in both.items())
+
+    def grant(self, granted: Iterable[Granted], now: int) -> None:
+        """The store gave, or is given back."""
+        for one in granted:
+            allowance = self._money.get(one.bucket) or self._rates.get(one.bucket)
+            if allowance is not None:
+                allowance.grant(one, now)
+
+    def on_store(self, routers: int, now: int) -> None:
+        """The store answers, and counts so many routers; 0: it is away.
+
+        Money that nobody gave out is not spent. A tenant's rate is another thing: it is there to
+        share engines, and to refuse everybody would leave them idle.
+        """
+        self.is_away = not routers
+        self.routers = routers or self.routers
+        share = 1.0 / self.routers if self.is_away else 0.0
+        for allowance in self._rates.values():
+            allowance.on_store(share, now)
