@@ -1,6 +1,6 @@
 """The service vllm.Inference."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import grpc
@@ -61,7 +61,7 @@ class Inference:
 
     async def GenerateStream(  # noqa: N802 - the wire's name
         self, request: pb.GenerateRequest | Malformed, grpc_context: CallContext
-    ) -> AsyncIterator[pb.GenerateResponse]:
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
         """The answer chunk by chunk."""
         try:
             async with aclosing(self._chunks(request, grpc_context)) as responses:

@@ -7,7 +7,8 @@ watcher that reads slowly gets the latest state when it reads, never a queue of 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
 
 from serving.engine import Engine, EngineLoad, PrefixBlocks
 from serving.identity import Identity
@@ -41,7 +42,7 @@ class LoadBoard:
         self._takes_leases = takes_leases
         self._sequence = 0
         self._draining = False
-        self._watchers: set[_Watcher] = set()
+        self._watchers: set[Watcher] = set()
         self._prefixes: PrefixSet | None = None
         engine.on_load(self._look)
         if engine.on_prefix_change(self._on_prefix_change):
@@ -63,37 +64,42 @@ class LoadBoard:
         for watcher in self._watchers:
             watcher.changed.set()
 
-    async def watch(
-        self, max_silence_ms: int, *, accounts: bool = False
-    ) -> AsyncGenerator[pb.LoadReport, None]:
+    async def watch(self, request: pb.WatchLoadRequest) -> AsyncGenerator[pb.LoadReport, None]:
         """Reports until the consumer leaves, or the replica is drained and idle.
 
         Raises EngineDeadError when the engine dies, after what is to be told of leases.
         """
-        silence_s = clamp_silence_ms(max_silence_ms) / 1_000
-        watcher = _Watcher(self._prefixes)
-        self._watchers.add(watcher)
-        if accounts:
-            for use in self._ledger.listen(watcher.on_use):
-                watcher.on_use(use)
-        loop = asyncio.get_running_loop()
-        try:
+        with self.watcher(request) as watcher:
             while True:
-                watcher.changed.clear()
-                watcher.seen = self._engine.load()
-                if not watcher.uses:
-                    self._engine.check()
-                yield self._report(watcher)
+                yield self.tell(watcher)
                 self._engine.check()
-                sent_s = loop.time()
                 if self._draining and not (_unfinished(watcher.seen) or watcher.uses):
                     return
-                await watcher.wait(silence_s)
-                # Even where a change is there already: no more than one report per interval.
-                await asyncio.sleep(sent_s + INTERVAL_MIN_S - loop.time())
+                await watcher.until_due()
+
+    @contextmanager
+    def watcher(self, request: pb.WatchLoadRequest) -> Iterator["Watcher"]:
+        """One who is told when it asks; `until_due` says when that is."""
+        watcher = Watcher(self._prefixes, clamp_silence_ms(request.max_silence_ms) / 1_000)
+        self._watchers.add(watcher)
+        if request.accounts:
+            for use in self._ledger.listen(watcher.on_use):
+                watcher.on_use(use)
+        try:
+            yield watcher
         finally:
             self._ledger.leave(watcher.on_use)
             self._watchers.discard(watcher)
+
+    def tell(self, watcher: "Watcher") -> pb.LoadReport:
+        """What a watcher is to hear now.
+
+        Raises EngineDeadError when the engine has died and nothing of leases is left to tell.
+        """
+        if not watcher.uses:
+            self._engine.check()
+        watcher.told(self._engine.load())
+        return self._report(watcher)
 
     def _look(self) -> None:
         """The engine has made a step: wakes the watchers to whom it matters."""
@@ -111,7 +117,7 @@ class LoadBoard:
         for watcher in self._watchers:
             watcher.changed.set()
 
-    def _report(self, watcher: "_Watcher") -> pb.LoadReport:
+    def _report(self, watcher: "Watcher") -> pb.LoadReport:
         self._sequence += 1
         info, load = self._engine.info, watcher.seen
         report = pb.LoadReport(
@@ -134,6 +140,7 @@ class LoadBoard:
             attention_backend=info.attention_backend,
             takes_leases=self._takes_leases,
             accounts=watcher.accounts(),
+            link=not self._draining,
         )
         if not watcher.introduced:
             watcher.introduced = True
@@ -149,14 +156,16 @@ class LoadBoard:
         return report
 
 
-class _Watcher:
+class Watcher:
     """One who listens: what it has been told, and whether there is something new for it."""
 
-    def __init__(self, prefixes: PrefixSet | None) -> None:
+    def __init__(self, prefixes: PrefixSet | None, silence_s: float) -> None:
         self.changed = asyncio.Event()
         self.seen = EngineLoad()
         self.introduced = False
         self.backlog = PrefixBacklog(prefixes) if prefixes is not None else None
+        self._silence_s = silence_s
+        self._told_s: float | None = None
         self.uses: dict[Key, LeaseUse] = {}  # of leases, that there is something to tell of
 
     def on_use(self, use: LeaseUse) -> None:
@@ -171,13 +180,32 @@ class _Watcher:
             self.changed.set()
         return [use.account() for use in told]
 
-    async def wait(self, silence_s: float) -> None:
-        """Until something has changed, or silence_s have passed."""
-        try:
-            async with asyncio.timeout(silence_s):
-                await self.changed.wait()
-        except TimeoutError:
-            pass
+    @property
+    def is_due(self) -> bool:
+        """Whether a report is to be sent: there is something new, or it has been quiet for long."""
+        if self._told_s is None:
+            return True
+        since_s = asyncio.get_running_loop().time() - self._told_s
+        return since_s >= (INTERVAL_MIN_S if self.changed.is_set() else self._silence_s)
+
+    def told(self, load: EngineLoad) -> None:
+        """It gets a report of this load."""
+        self.changed.clear()
+        self.seen = load
+        self._told_s = asyncio.get_running_loop().time()
+
+    async def until_due(self) -> None:
+        """Waits for the time of the next report, whoever sends it."""
+        while not self.is_due:
+            told_s = self._told_s or 0.0
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(told_s + self._silence_s):
+                    await self.changed.wait()
+            # No more than one report per interval. No pause where there is none: what waits here
+            # goes on in the turn of the event loop in which the engine's step woke it.
+            pause_s = told_s + INTERVAL_MIN_S - asyncio.get_running_loop().time()
+            if pause_s > 0:
+                await asyncio.sleep(pause_s)
 
 
 def clamp_silence_ms(max_silence_ms: int) -> int:

@@ -5,7 +5,7 @@ The same methods run in a plain grpc.aio server (serving.standalone) and in a Ra
 """
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from uuid import uuid4
 
 import grpc
@@ -18,9 +18,10 @@ from serving.health import Health
 from serving.inference import Inference
 from serving.lease_door import LeaseDoor, LeaseTerms
 from serving.lease_ledger import LeaseLedger
+from serving.link import LinkService
 from serving.load import LoadBoard
 from wire.malformed import Malformed, read
-from wire.spillway.v1 import load_pb2
+from wire.spillway.v1 import link_pb2, load_pb2
 from wire.status import CallContext, CallError, failure
 from wire.vllm import control_pb2, inference_pb2
 
@@ -29,7 +30,7 @@ REQUESTS_MAX = 1024
 costs more than going elsewhere."""
 
 
-class Replica(Inference, Control):
+class Replica(Inference, Control, LinkService):
     """The methods of all services of one engine."""
 
     def __init__(
@@ -45,6 +46,10 @@ class Replica(Inference, Control):
         self._health = Health(engine, self.board)
         Inference.__init__(self, engine, requests_max, door, ledger)
         Control.__init__(self, engine, self.board.instance_id)
+
+    def counted(self) -> AbstractContextManager[None]:
+        """Counts a session of a link as a request, where the host counts requests."""
+        return nullcontext()
 
     async def Abort(  # noqa: N802 - the wire's name
         self, request: control_pb2.AbortRequest, grpc_context: CallContext | None = None
@@ -77,7 +82,7 @@ class Replica(Inference, Control):
                     yield status
             return
         try:
-            watching = self.board.watch(request.max_silence_ms, accounts=request.accounts)
+            watching = self.board.watch(request)
             async with aclosing(watching) as reports:
                 async for report in reports:
                     yield report
@@ -101,7 +106,11 @@ def add_replica_to_server(replica: Replica, server: grpc.aio.Server) -> None:
     def read_generate(raw: bytes) -> inference_pb2.GenerateRequest | Malformed:
         return read(inference_pb2.GenerateRequest, raw)
 
+    def read_up(raw: bytes) -> link_pb2.Up | Malformed:
+        return read(link_pb2.Up, raw)
+
     one, many = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
+    both = grpc.stream_stream_rpc_method_handler
     services = {
         "vllm.Inference": {
             "Generate": one(replica.Generate, read_generate, _to_bytes),
@@ -119,6 +128,7 @@ def add_replica_to_server(replica: Replica, server: grpc.aio.Server) -> None:
         "spillway.v1.Load": {
             "Watch": many(replica.Watch, load_pb2.WatchLoadRequest.FromString, _to_bytes),
         },
+        "spillway.v1.Link": {"Connect": both(replica.Connect, read_up, _to_bytes)},
         "grpc.health.v1.Health": {
             "Check": one(replica.Check, health_pb2.HealthCheckRequest.FromString, _to_bytes),
             "Watch": many(replica.Watch, health_pb2.HealthCheckRequest.FromString, _to_bytes),

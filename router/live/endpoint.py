@@ -11,6 +11,7 @@ from router.live import background
 from router.live.abandoned import Abandoned
 from router.live.channel import open_channel
 from router.live.follower import Follower, Pace
+from router.live.link_keeper import LinkKeeper
 from router.live.timed_core import TimedCore
 from router.live.upstream import UpstreamCall
 from router.observe.event import EndpointGone
@@ -28,8 +29,16 @@ class LiveEndpoint:
     """An endpoint from the time it is listed until it is not and its last call is over."""
 
     def __init__(
-        self, core: TimedCore, site: str, address: str, pace: Pace, message_bytes_max: int
+        self,
+        core: TimedCore,
+        site: str,
+        address: str,
+        pace: Pace,
+        message_bytes_max: int,
+        *,
+        link: bool,
     ) -> None:
+        """`link` says whether it may be reached over a link, where it offers one."""
         self.name = f"{site}/{address}"
         self.site = site
         self.address = address
@@ -42,6 +51,10 @@ class LiveEndpoint:
         self.abandoned = Abandoned(self.abort, self.name)
         self.follower = Follower(core, site, self.name, self._channel, pace)
         self._following = background.begin(self.follower.run(), f"follow {self.name}")
+        self.link = LinkKeeper(self.name, self._channel, self.follower.load, message_bytes_max)
+        self._keeping: asyncio.Task[None] | None = None
+        if link:
+            self._keeping = background.begin(self.link.run(), f"link to {self.name}")
         self._calls = 0
         self._no_calls = asyncio.Event()
         self._no_calls.set()
@@ -71,7 +84,10 @@ class LiveEndpoint:
         timeout_s: float,
         metadata: Metadata,
     ) -> UpstreamCall:
-        """Sends a request for a stream; what is left until its deadline goes with it."""
+        """Sends a request for a stream, over the link where there is one that takes it."""
+        session = self.link.open(request, timeout_s, metadata)
+        if session is not None:
+            return session
         call: UpstreamCall = self._stream(request, timeout=timeout_s, metadata=metadata)
         return call
 
@@ -95,6 +111,7 @@ class LiveEndpoint:
         await asyncio.gather(self._following, return_exceptions=True)
         await self.abandoned.close()
         await self._no_calls.wait()
+        await self._end_link()
         await self._channel.close()
 
     async def close(self) -> None:
@@ -102,4 +119,9 @@ class LiveEndpoint:
         self.follower.leave()
         await background.end(self._following)
         await self.abandoned.close()
+        await self._end_link()
         await self._channel.close()
+
+    async def _end_link(self) -> None:
+        if self._keeping is not None:
+            await background.end(self._keeping)

@@ -56,9 +56,6 @@ class Follower:
         self.identity: Identity | None = None
         self.connected = False
         self.engine = UNKNOWN
-        self.load = LoadWatch(
-            core, name, channel, pace.load_silence_max_s, self._learn, self._on_report
-        )
         self._core = core
         self._site = site
         self._name = name
@@ -72,6 +69,7 @@ class Follower:
         self._ready = asyncio.Event()
         self._known = asyncio.Event()  # ready, and it has said who it is
         self._doubted = asyncio.Event()  # whether it still is who it said
+        self.load = LoadWatch(self, core.router, name, channel, pace.load_silence_max_s)
         self._left = False
 
     @property
@@ -87,11 +85,15 @@ class Follower:
         """Its reports have stopped coming: asked at once, it has to answer at once."""
         self._silent.set()
 
-    def _on_report(self) -> None:
+    def on_report(self) -> None:
         """A report came: whatever was thought of it, it lives and can be reached."""
         if self._unanswered:
             self._unanswered = 0
             self._settle()
+
+    def on_restart(self) -> None:
+        """Another instance reports: whether it is who was met here has to be asked."""
+        self._doubted.set()
 
     async def run(self) -> None:
         """Connects, and follows the endpoint through losses of its connection, until cancelled."""
@@ -99,7 +101,7 @@ class Follower:
             tasks.create_task(self._watch_connection())
             tasks.create_task(self._get_to_know())
             tasks.create_task(self._probe())
-            tasks.create_task(self.load.run(self._known, self._doubted.set))
+            tasks.create_task(self.load.run(self._known))
 
     async def _watch_connection(self) -> None:
         while True:
@@ -132,13 +134,13 @@ class Follower:
 
     def _meet(self, identity: Identity) -> None:
         self._list(identity)
-        self._tell(RoundTripMeasured(self._name, identity.rtt_ns))
+        self.tell(RoundTripMeasured(self._name, identity.rtt_ns))
         self._answers.add(identity.rtt_ns, now_ns())
         self._unanswered, self._serving = 0, True
         self._known.set()
         self._settle()
 
-    def _learn(self, engine: EngineIdentity) -> None:
+    def learn(self, engine: EngineIdentity) -> None:
         """The endpoint said what it runs: streams of its like may go on there."""
         self.engine = engine
         if self.identity is not None:
@@ -155,7 +157,7 @@ class Follower:
             max_model_tokens=identity.server.max_model_len,
             identity=self.engine,
         )
-        self._tell(EndpointUp(endpoint))
+        self.tell(EndpointUp(endpoint))
 
     async def _probe(self) -> None:
         interval_s = self._pace.rtt_interval_s
@@ -179,7 +181,7 @@ class Follower:
             self._unanswered = 0
             self._serving = answer.serving
             self._answers.add(answer.rtt_ns, now_ns())
-            self._tell(RoundTripMeasured(self._name, answer.rtt_ns))
+            self.tell(RoundTripMeasured(self._name, answer.rtt_ns))
         self._settle()
 
     def _settle(self) -> None:
@@ -188,9 +190,10 @@ class Follower:
         if connected != self.connected:
             self.connected = connected
             silent = not connected and self._known.is_set() and self._serving
-            self._tell(ConnectionChanged(self._name, connected, silent))
+            self.tell(ConnectionChanged(self._name, connected, silent))
 
-    def _tell(self, happening: Happening) -> None:
+    def tell(self, happening: Happening) -> None:
+        """Tells the core, as long as the endpoint is listed."""
         # A task that is being cancelled may take one more step, and an endpoint that was gone
         # would be up again.
         if not self._left:

@@ -2,14 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import grpc
 
 from router.live.backoff import Backoff
-from router.live.timed_core import TimedCore, now_ns
-from router.observe.event import LoadHeard
+from router.live.timed_core import now_ns
+from router.observe.event import Happening, LoadHeard
 from router.policy.gateway import FORECASTS_MAX, Forecast, Gateway
 from router.policy.identity import EngineIdentity
 from router.policy.load import LoadReport
@@ -29,37 +28,60 @@ _LATENCY_MAX_S: Final = 3_600.0
 """Of a latency that is reported: a request that waits an hour has been refused long before."""
 
 
+class Hearer(Protocol):
+    """Who wants to know what an endpoint reports."""
+
+    def tell(self, happening: Happening) -> None:
+        """Something that the core is to hear."""
+        ...
+
+    def learn(self, engine: EngineIdentity) -> None:
+        """The endpoint said what it runs."""
+        ...
+
+    def on_report(self) -> None:
+        """It said anything at all."""
+        ...
+
+    def on_restart(self) -> None:
+        """Another instance reports than before."""
+        ...
+
+
 class LoadWatch:
-    """The load report stream of one endpoint."""
+    """The load reports of one endpoint, from a stream of their own or from its link."""
 
     def __init__(
         self,
-        core: TimedCore,
+        hearer: Hearer,
+        router: str,
         endpoint: str,
         channel: grpc.aio.Channel,
         silence_max_s: float,
-        on_identity: Callable[[EngineIdentity], None],
-        on_report: Callable[[], None],
     ) -> None:
-        """`on_identity` hears what the endpoint says it runs, `on_report` that it said anything."""
+        """`router` is the id of the one that listens, `endpoint` the name that it has for it."""
         self.last: pb.LoadReport | None = None
         self.tokens_per_s = 0.0
-        self._core = core
+        self._hearer = hearer
+        self._router = router
         self._endpoint = endpoint
-        self._stub = LoadStub(channel)
+        self.request = pb.WatchLoadRequest(max_silence_ms=round(silence_max_s * 1_000))
+        self.offers_link = asyncio.Event()  # as of the last report
         self._silence_max_s = silence_max_s
-        self._on_identity = on_identity
-        self._on_report = on_report
+        self._stub = LoadStub(channel)
+        self._brought = asyncio.Event()  # there was a report from elsewhere
+        self._is_brought = False
         self._rate_from = (0, 0)  # tokens generated, when
 
-    async def run(self, may_ask: asyncio.Event, on_restart: Callable[[], None]) -> None:
-        """Listens whenever it may, until cancelled. Tells when a new instance reports."""
+    async def run(self, may_ask: asyncio.Event) -> None:
+        """Listens whenever it may and no reports are brought, until cancelled."""
         backoff = Backoff(0.1, 5.0)
         while True:
             await may_ask.wait()
+            await self._until_missed()
             wait_s = None
             try:
-                await self._listen(backoff, on_restart)
+                await self._listen(backoff)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                     wait_s = _UNIMPLEMENTED_RETRY_S
@@ -67,9 +89,29 @@ class LoadWatch:
                 pass
             await asyncio.sleep(backoff.wait_s() if wait_s is None else wait_s)
 
-    async def _listen(self, backoff: Backoff, on_restart: Callable[[], None]) -> None:
-        asked = pb.WatchLoadRequest(max_silence_ms=round(self._silence_max_s * 1_000))
-        call = self._stub.Watch(asked)
+    def bring(self, report: pb.LoadReport) -> None:
+        """A report that came over a link."""
+        self._is_brought = True
+        self._brought.set()
+        self._hear(report)
+
+    def end_bringing(self) -> None:
+        """There is no link any more."""
+        self._is_brought = False
+        self._brought.set()
+
+    async def _until_missed(self) -> None:
+        """Waits until no reports are brought, or those that were have stopped coming."""
+        while self._is_brought:
+            self._brought.clear()
+            try:
+                async with asyncio.timeout(_SILENCES_MAX * self._silence_max_s):
+                    await self._brought.wait()
+            except TimeoutError:
+                self._is_brought = False
+
+    async def _listen(self, backoff: Backoff) -> None:
+        call = self._stub.Watch(self.request)
         try:
             while True:
                 async with asyncio.timeout(_SILENCES_MAX * self._silence_max_s):
@@ -77,19 +119,25 @@ class LoadWatch:
                 if report is grpc.aio.EOF or report is None:  # None: bytes that are no report
                     return
                 backoff.reset()
-                if self.last is not None and self.last.instance_id != report.instance_id:
-                    on_restart()
                 self._hear(report)
+                if self._is_brought:
+                    return
         finally:
             call.cancel()
 
     def _hear(self, report: pb.LoadReport) -> None:
+        if self.last is not None and self.last.instance_id != report.instance_id:
+            self._hearer.on_restart()
+        if report.link:
+            self.offers_link.set()
+        else:
+            self.offers_link.clear()
         self._measure_rate(report)
         self.last = report
-        self._on_report()
+        self._hearer.on_report()
         if report.HasField("identity"):
-            self._on_identity(_identity(report.identity))
-        self._core.tell(LoadHeard(_to_core(self._endpoint, report, self._core.router)))
+            self._hearer.learn(_identity(report.identity))
+        self._hearer.tell(LoadHeard(_to_core(self._endpoint, report, self._router)))
 
     def _measure_rate(self, report: pb.LoadReport) -> None:
         now = now_ns()

@@ -179,7 +179,8 @@ class Router:
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
         settings = self._settings
         pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
-        return LiveEndpoint(self._core, site, address, pace, settings.message_bytes_max)
+        link = all(way.link for way in self._access if way.site == site)
+        return LiveEndpoint(self._core, site, address, pace, settings.message_bytes_max, link=link)
 
     def _state(self) -> fleet_pb2.FleetState:
         now = now_ns()

@@ -14,7 +14,8 @@ class SiteAccess:
     `dashboard_url` is the Ray dashboard whose REST answer lists the replicas' gRPC targets;
     `endpoints` are gRPC addresses (host:port) of servers of vllm.Inference listed by hand.
     `host` replaces the address that Ray reports for its nodes, where that one cannot be reached
-    from here (a tunnel, or a cluster that was started on the loopback interface).
+    from here (a tunnel, or a cluster that was started on the loopback interface). `link` says
+    whether endpoints that offer a link are reached over it.
     """
 
     site: str
@@ -22,6 +23,7 @@ class SiteAccess:
     application: str | None = None  # the Serve application; None: every application with gRPC
     host: str | None = None
     endpoints: tuple[str, ...] = ()
+    link: bool = True
 
 
 @dataclass(frozen=True, slots=True)

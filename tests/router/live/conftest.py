@@ -13,6 +13,7 @@ from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_S
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.standalone import serve_standalone
+from tests.router.live.transport import TRANSPORT
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, load_pb2_grpc
 from wire.vllm import control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
@@ -93,7 +94,9 @@ def up(state):
 async def route(addresses, settings=SETTINGS, fleet=None, wait_for=None):
     """A router over hand-listed addresses by site, once they are up."""
     access = [
-        way if isinstance(way, SiteAccess) else SiteAccess(site, endpoints=tuple(way))
+        way
+        if isinstance(way, SiteAccess)
+        else SiteAccess(site, endpoints=tuple(way), link=TRANSPORT.links)
         for site, way in addresses.items()
     ]
     router = Router(fleet or fleet_of(HOME, CLOUD), access, settings)
@@ -103,6 +106,7 @@ async def route(addresses, settings=SETTINGS, fleet=None, wait_for=None):
         try:
             expected = sum(len(way.endpoints) for way in access) if wait_for is None else wait_for
             await routed.until_up(expected)
+            await TRANSPORT.until_it_stands(router)
             yield routed
         finally:
             await router.stop(0.0)
@@ -138,6 +142,13 @@ async def until(condition, within_s=5.0):
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.005)
+
+
+@pytest.fixture(params=["calls", "link"])
+def transport(request, monkeypatch):
+    """Runs a test twice: each stream a call of its own, and all of them sessions of links."""
+    monkeypatch.setattr(TRANSPORT, "name", request.param)
+    return request.param
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A server of vllm.Inference and vllm.Control that does what a test tells it, and nothing else.
 
-It stands for a plain vLLM server, too: it has no load reports and no health service.
+It stands for a plain vLLM server, too: it has no load reports and no health service, and serves
+links only where a test asks for them.
 """
 
 import asyncio
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 
 import grpc
 
+from tests.router.live.scripted_link import ScriptedLink
+from tests.router.live.transport import TRANSPORT
 from wire.vllm import control_pb2, inference_pb2
 
 
@@ -88,7 +91,10 @@ class Scripted:
 
     async def start(self, port=0):
         self.server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        for name, methods in self.services().items():
+        services = self.services()
+        if TRANSPORT.name == "link":
+            services |= ScriptedLink(self.handle).services()
+        for name, methods in services.items():
             handler = grpc.method_handlers_generic_handler(name, methods)
             self.server.add_generic_rpc_handlers((handler,))
         self.server.add_generic_rpc_handlers((self.unserved,))

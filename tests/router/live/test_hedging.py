@@ -8,6 +8,8 @@ from router.policy.units import NS_PER_S
 from tests.router.live.conftest import HOME, ask, route, until
 from tests.router.live.scripted import fails, hangs, says, scripted, stays_silent
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 SLO = SloClass("chat", NS_PER_S, 5 * NS_PER_S, hedge_share=1.0)
 FREE = Site("cloud", SiteKind.RENTED, price=Price(committed_replicas=1))
 FLEET = Fleet((HOME, FREE), (SLO,), "chat")

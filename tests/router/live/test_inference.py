@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+import pytest
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
@@ -11,6 +12,8 @@ from tests.router.live.conftest import SETTINGS, address, ask, engine, route, un
 from tests.router.live.scripted import error_of, fails, hangs, message, says, scripted, stays_silent
 from wire.vllm import control_pb2
 from wire.vllm.inference_pb2 import GenerateRequest
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 STREAM = "/vllm.Inference/GenerateStream"
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

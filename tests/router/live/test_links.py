@@ -10,6 +10,8 @@ from benchmarks.chaos.relay import Link, Relay
 from tests.router.live.conftest import address, ask, engine, route, until
 from tests.router.live.counting import counted_on
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 @contextlib.asynccontextmanager
 async def relayed(server, link=None):

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 
 import grpc
+import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 
@@ -27,6 +28,8 @@ from wire.vllm.inference_pb2 import (
     ResponseOptions,
     StoppingCriteria,
 )
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 PENALTY = DecodingParameters(presence_penalty=0.5)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from wire.spillway.v1 import load_pb2 as wire_dot_spillway_dot_v1_dot_load__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/spillway/v1/link.proto\x12\x0bspillway.v1\x1a\x1bwire/spillway/v1/load.proto\"\x83\x01\n\x02Up\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.spillway.v1.Hello\x12!\n\x06opened\x18\x02 \x03(\x0b\x32\x11.spillway.v1.Open\x12\x11\n\tcancelled\x18\x03 \x03(\x04\x12$\n\x07\x63redits\x18\x04 \x03(\x0b\x32\x13.spillway.v1.Credit\"P\n\x05Hello\x12\x16\n\x0emax_silence_ms\x18\x01 \x01(\r\x12\x19\n\x11message_bytes_max\x18\x02 \x01(\r\x12\x14\n\x0c\x63redit_bytes\x18\x03 \x01(\r\"c\n\x04Open\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12%\n\x08metadata\x18\x03 \x03(\x0b\x32\x13.spillway.v1.Header\x12\x12\n\ntimeout_us\x18\x04 \x01(\x04\"$\n\x06Header\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"(\n\x06\x43redit\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\r\"\x83\x01\n\x04\x44own\x12\x10\n\x08sessions\x18\x01 \x03(\x04\x12\x0e\n\x06\x63hunks\x18\x02 \x03(\x0c\x12!\n\x05\x65nded\x18\x03 \x03(\x0b\x32\x12.spillway.v1.Ended\x12%\n\x04load\x18\x04 \x01(\x0b\x32\x17.spillway.v1.LoadReport\x12\x0f\n\x07leaving\x18\x05 \x01(\x08\"^\n\x05\x45nded\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x02 \x01(\r\x12\x0f\n\x07message\x18\x03 \x01(\t\x12%\n\x08trailers\x18\x04 \x03(\x0b\x32\x13.spillway.v1.Header29\n\x04Link\x12\x31\n\x07\x43onnect\x12\x0f.spillway.v1.Up\x1a\x11.spillway.v1.Down(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/spillway/v1/link.proto\x12\x0bspillway.v1\x1a\x1bwire/spillway/v1/load.proto\"\x83\x01\n\x02Up\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.spillway.v1.Hello\x12!\n\x06opened\x18\x02 \x03(\x0b\x32\x11.spillway.v1.Open\x12\x11\n\tcancelled\x18\x03 \x03(\x04\x12$\n\x07\x63redits\x18\x04 \x03(\x0b\x32\x13.spillway.v1.Credit\"f\n\x05Hello\x12,\n\x05watch\x18\x01 \x01(\x0b\x32\x1d.spillway.v1.WatchLoadRequest\x12\x19\n\x11message_bytes_max\x18\x02 \x01(\r\x12\x14\n\x0c\x63redit_bytes\x18\x03 \x01(\r\"c\n\x04Open\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12%\n\x08metadata\x18\x03 \x03(\x0b\x32\x13.spillway.v1.Header\x12\x12\n\ntimeout_us\x18\x04 \x01(\x04\"$\n\x06Header\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"(\n\x06\x43redit\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\r\n\x05\x62ytes\x18\x02 \x01(\r\"\x83\x01\n\x04\x44own\x12\x10\n\x08sessions\x18\x01 \x03(\x04\x12\x0e\n\x06\x63hunks\x18\x02 \x03(\x0c\x12!\n\x05\x65nded\x18\x03 \x03(\x0b\x32\x12.spillway.v1.Ended\x12%\n\x04load\x18\x04 \x01(\x0b\x32\x17.spillway.v1.LoadReport\x12\x0f\n\x07leaving\x18\x05 \x01(\x08\"^\n\x05\x45nded\x12\x0f\n\x07session\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x02 \x01(\r\x12\x0f\n\x07message\x18\x03 \x01(\t\x12%\n\x08trailers\x18\x04 \x03(\x0b\x32\x13.spillway.v1.Header29\n\x04Link\x12\x31\n\x07\x43onnect\x12\x0f.spillway.v1.Up\x1a\x11.spillway.v1.Down(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UP']._serialized_start=74
   _globals['_UP']._serialized_end=205
   _globals['_HELLO']._serialized_start=207
-  _globals['_HELLO']._serialized_end=287
-  _globals['_OPEN']._serialized_start=289
-  _globals['_OPEN']._serialized_end=388
-  _globals['_HEADER']._serialized_start=390
-  _globals['_HEADER']._serialized_end=426
-  _globals['_CREDIT']._serialized_start=428
-  _globals['_CREDIT']._serialized_end=468
-  _globals['_DOWN']._serialized_start=471
-  _globals['_DOWN']._serialized_end=602
-  _globals['_ENDED']._serialized_start=604
-  _globals['_ENDED']._serialized_end=698
-  _globals['_LINK']._serialized_start=700
-  _globals['_LINK']._serialized_end=757
+  _globals['_HELLO']._serialized_end=309
+  _globals['_OPEN']._serialized_start=311
+  _globals['_OPEN']._serialized_end=410
+  _globals['_HEADER']._serialized_start=412
+  _globals['_HEADER']._serialized_end=448
+  _globals['_CREDIT']._serialized_start=450
+  _globals['_CREDIT']._serialized_end=490
+  _globals['_DOWN']._serialized_start=493
+  _globals['_DOWN']._serialized_end=624
+  _globals['_ENDED']._serialized_start=626
+  _globals['_ENDED']._serialized_end=720
+  _globals['_LINK']._serialized_start=722
+  _globals['_LINK']._serialized_end=779
 # @@protoc_insertion_point(module_scope)

@@ -20,14 +20,14 @@ class Up(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., opened: _Optional[_Iterable[_Union[Open, _Mapping]]] = ..., cancelled: _Optional[_Iterable[int]] = ..., credits: _Optional[_Iterable[_Union[Credit, _Mapping]]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("max_silence_ms", "message_bytes_max", "credit_bytes")
-    MAX_SILENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("watch", "message_bytes_max", "credit_bytes")
+    WATCH_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     CREDIT_BYTES_FIELD_NUMBER: _ClassVar[int]
-    max_silence_ms: int
+    watch: _load_pb2.WatchLoadRequest
     message_bytes_max: int
     credit_bytes: int
-    def __init__(self, max_silence_ms: _Optional[int] = ..., message_bytes_max: _Optional[int] = ..., credit_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, watch: _Optional[_Union[_load_pb2.WatchLoadRequest, _Mapping]] = ..., message_bytes_max: _Optional[int] = ..., credit_bytes: _Optional[int] = ...) -> None: ...
 
 class Open(_message.Message):
     __slots__ = ("session", "request", "metadata", "timeout_us")
