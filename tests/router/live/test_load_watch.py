@@ -19,6 +19,6 @@ def test_what_is_no_sensible_number_is_taken_as_unknown(value):
 
 def test_shares_end_at_all_and_latencies_keep_their_size():
     """A share above one is one."""
-    heard = _to_core("home-0", pb.LoadReport(kv_usage=7.0, lent_share=1.5, ttft_s=2.5))
+    heard = _to_core("home-0", pb.LoadReport(kv_usage=7.0, lent_share=1.5, ttft_s=2.5), "router")
     assert (heard.kv_usage, heard.lent_share) == (1.0, 1.0)
     assert heard.ttft_ns == 2.5 * NS_PER_S
