@@ -1,6 +1,5 @@
 """Leases as a router would sign them for the fake replica of a test."""
 
-import secrets
 import time
 
 from wire.spillway.v1.fingerprint import fingerprint_of
@@ -8,8 +7,8 @@ from wire.spillway.v1.lease import LEASE_KEY, sign
 from wire.spillway.v1.lease_pb2 import Lease
 from wire.vllm import inference_pb2
 
-KEY = secrets.token_hex(16).encode()
-OTHER_KEY = secrets.token_hex(16).encode()
+KEY = b"k1" * 16
+OTHER_KEY = b"k2" * 16
 S = 1_000_000_000
 
 
