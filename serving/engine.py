@@ -7,6 +7,7 @@ Ray or protocol buffers. Two exist: serving.vllm_engine runs models, serving.fak
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Protocol
 
 from serving.generation import Generation
@@ -62,6 +63,8 @@ class EngineInfo:
     parallelism: Parallelism = field(default_factory=Parallelism)
     reasoning_parser: str = ""
     tool_call_parser: str = ""
+    tokenizer_folder: Path | None = None
+    """Where the files of its tokenizer lie, for others to read; None where there are none."""
     identity: Identity = field(default_factory=Identity)
 
 

@@ -8,6 +8,7 @@ engine with these speeds, one token for each byte.
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,11 +22,14 @@ from serving.engine import (
     PromptFacts,
 )
 from serving.generation import Generation
-from serving.identity import Identity
+from serving.identity import Identity, tokenizer_digest
 from serving.recent_mean import RecentMean
 from serving.request import fit_to_context, truncated
 from wire.spillway.v1.prefix import BLOCK_TOKENS, token_blocks
 from wire.status import bad_field
+
+TOKENIZER = Path(__file__).parent / "fake_tokenizer"
+"""A token for each byte, and a chat template that writes one message a line."""
 
 RESTORES = ("seed", "penalties", "text")
 """A counter draws nothing and bends nothing; the rest of what may need restoring it refuses."""
@@ -96,9 +100,10 @@ class FakeEngine:
             max_batched_tokens=settings.max_model_len,
             max_logprobs=0,
             honours_priority=False,
+            tokenizer_folder=TOKENIZER,
             identity=Identity(
                 weights_digest=f"fake-{settings.weights}",
-                tokenizer_digest="bytes",
+                tokenizer_digest=tokenizer_digest(TOKENIZER),
                 numerics_digest="exact",
                 restores=RESTORES,
             ),

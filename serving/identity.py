@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wire.spillway.v1.tokenizer_files import TOKENIZER_FILES, named_part, parts_digest
+
 SAMPLE_BYTES = 4_096
 """Of each end and of the middle of a tensor. A model that was trained on differs in nearly all."""
 
@@ -21,19 +23,6 @@ HEADER_BYTES_MAX = 100 * 1024**2
 
 MODEL_FILES = ("config.json", "generation_config.json")
 """The shape of the model, and how it samples by default."""
-
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "tekken.json",
-)
-"""All that formats in use keep of a tokenizer; the chat template is not among them."""
 
 DIGEST_BYTES = 16
 
@@ -58,12 +47,12 @@ def weights_digest(folder: Path, defaults: Mapping[str, object]) -> str:
     if not weights:
         return ""
     settings = settings_digest(defaults).encode()
-    return _digest([*_files(folder, MODEL_FILES), *map(_tensors, weights), settings])
+    return parts_digest([*_files(folder, MODEL_FILES), *map(_tensors, weights), settings])
 
 
 def tokenizer_digest(folder: Path) -> str:
     """The digest of a tokenizer's folder; empty where none of its files is known."""
-    return _digest(_files(folder, TOKENIZER_FILES))
+    return parts_digest(_files(folder, TOKENIZER_FILES))
 
 
 def adapter_digest(folder: Path) -> str:
@@ -71,22 +60,12 @@ def adapter_digest(folder: Path) -> str:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         return ""
-    return _digest([*_files(folder, ("adapter_config.json",)), *map(_tensors, weights)])
+    return parts_digest([*_files(folder, ("adapter_config.json",)), *map(_tensors, weights)])
 
 
 def settings_digest(settings: Mapping[str, object]) -> str:
     """The digest of settings by their names, in any order."""
-    return _digest([json.dumps(settings, sort_keys=True, default=str).encode()])
-
-
-def _digest(parts: Iterable[bytes]) -> str:
-    """Of the parts in order; empty where there are none."""
-    digest, some = hashlib.blake2b(digest_size=DIGEST_BYTES), False
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-        some = True
-    return digest.hexdigest() if some else ""
+    return parts_digest([json.dumps(settings, sort_keys=True, default=str).encode()])
 
 
 def _files(folder: Path, names: Iterable[str]) -> Iterator[bytes]:
@@ -94,7 +73,7 @@ def _files(folder: Path, names: Iterable[str]) -> Iterator[bytes]:
     for name in names:
         path = folder / name
         if path.is_file():
-            yield name.encode() + b"\0" + path.read_bytes()
+            yield named_part(name, path.read_bytes())
 
 
 def _tensors(path: Path) -> bytes:

@@ -20,8 +20,9 @@ from serving.lease_door import LeaseDoor, LeaseTerms
 from serving.lease_ledger import LeaseLedger
 from serving.link import LinkService
 from serving.load import LoadBoard
+from serving.tokenizer import TokenizerFiles
 from wire.malformed import Malformed, read
-from wire.spillway.v1 import link_pb2, load_pb2
+from wire.spillway.v1 import link_pb2, load_pb2, tokenizer_pb2
 from wire.status import CallContext, CallError, failure
 from wire.vllm import control_pb2, inference_pb2
 
@@ -44,6 +45,7 @@ class Replica(Inference, Control, LinkService):
         door = LeaseDoor(terms, instance_id)
         self.board = LoadBoard(engine, instance_id, ledger, takes_leases=door.takes_leases)
         self._health = Health(engine, self.board)
+        self._tokenizer = TokenizerFiles(engine)
         Inference.__init__(self, engine, requests_max, door, ledger)
         Control.__init__(self, engine, self.board.instance_id)
 
@@ -91,6 +93,13 @@ class Replica(Inference, Control, LinkService):
                 grpc_context
             )
 
+    async def ReadTokenizer(  # noqa: N802 - the wire's name
+        self, request: tokenizer_pb2.ReadTokenizerRequest, grpc_context: CallContext
+    ) -> AsyncIterator[tokenizer_pb2.TokenizerPiece]:
+        """spillway.v1.Tokenizer.ReadTokenizer."""
+        async for piece in self._tokenizer.read(request, grpc_context):
+            yield piece
+
 
 def _to_bytes(message: Message) -> bytes:
     return message.SerializeToString()
@@ -129,6 +138,11 @@ def add_replica_to_server(replica: Replica, server: grpc.aio.Server) -> None:
             "Watch": many(replica.Watch, load_pb2.WatchLoadRequest.FromString, _to_bytes),
         },
         "spillway.v1.Link": {"Connect": both(replica.Connect, read_up, _to_bytes)},
+        "spillway.v1.Tokenizer": {
+            "ReadTokenizer": many(
+                replica.ReadTokenizer, tokenizer_pb2.ReadTokenizerRequest.FromString, _to_bytes
+            ),
+        },
         "grpc.health.v1.Health": {
             "Check": one(replica.Check, health_pb2.HealthCheckRequest.FromString, _to_bytes),
             "Watch": many(replica.Watch, health_pb2.HealthCheckRequest.FromString, _to_bytes),

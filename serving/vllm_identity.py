@@ -25,7 +25,7 @@ def read_identity(
     model = config.model_config
     return Identity(
         weights_digest=weights_digest(
-            _folder(model.model, model.revision),
+            folder_of(model.model, model.revision),
             {
                 "sampling": model.get_diff_sampling_param(),
                 "overrides": model.hf_overrides,
@@ -33,7 +33,7 @@ def read_identity(
                 "logprobs_mode": model.logprobs_mode,
             },
         ),
-        tokenizer_digest=tokenizer_digest(_folder(model.tokenizer, model.tokenizer_revision)),
+        tokenizer_digest=tokenizer_digest(folder_of(model.tokenizer, model.tokenizer_revision)),
         numerics_digest=settings_digest(
             {
                 **_numerics(config, engine_version, device),
@@ -70,8 +70,8 @@ def _numerics(config: Any, engine_version: str, device: str) -> dict[str, object
     }
 
 
-def _folder(model: str, revision: str | None) -> Path:
-    """Where the files of a model lie that has been loaded."""
+def folder_of(model: str, revision: str | None) -> Path:
+    """Where the files of a model or a tokenizer lie that has been loaded."""
     if Path(model).is_dir():
         return Path(model)
     # One of vLLM's own dependencies, which starts without it where every model is local.

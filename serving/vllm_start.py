@@ -25,7 +25,7 @@ from serving.engine_arguments import (
 from serving.kv_event_stream import KvEventStream
 from serving.load_tally import LoadTally, Step
 from serving.settings import ReplicaSettings, SettingsError
-from serving.vllm_identity import read_identity
+from serving.vllm_identity import folder_of, read_identity
 
 
 def load(settings: ReplicaSettings, tally: LoadTally, events: KvEventStream) -> AsyncLLM:
@@ -122,6 +122,7 @@ def read_info(config: Any, settings: ReplicaSettings) -> EngineInfo:
             world=parallel.world_size,
         ),
         reasoning_parser=config.structured_outputs_config.reasoning_parser or "",
+        tokenizer_folder=folder_of(model.tokenizer, model.tokenizer_revision),
         identity=read_identity(config, settings, version, _device()),
     )
 

@@ -15,6 +15,7 @@ from router.live.link_keeper import LinkKeeper
 from router.live.timed_core import TimedCore
 from router.live.upstream import UpstreamCall
 from router.observe.event import EndpointGone
+from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerStub
 from wire.status import Metadata
 from wire.vllm import control_pb2
 from wire.vllm.control_pb2_grpc import ControlStub
@@ -47,6 +48,7 @@ class LiveEndpoint:
         # Bytes in, bytes out: no serialiser on either side.
         self.generate = self._channel.unary_unary("/vllm.Inference/Generate")
         self._stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
+        self.read_tokenizer = TokenizerStub(self._channel).ReadTokenizer
         self._abort = ControlStub(self._channel).Abort
         self.abandoned = Abandoned(self.abort, self.name)
         self.follower = Follower(core, site, self.name, self._channel, pace)

@@ -1,24 +1,16 @@
 """Prometheus metrics and a health check over HTTP."""
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from router.live.address import split_address
+from router.live.http_log import http_log
 
-
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Not for what a client got wrong: it has heard of that."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-_log: Final = logging.getLogger(__name__)
-_log.addFilter(_is_ours)
+_log: Final = http_log(__name__)
 
 
 class MetricsServer:

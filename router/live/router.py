@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
+from router.faces.openai.server import OpenAiServer
 from router.live import background
 from router.live.closing import Closing
 from router.live.control import Control
@@ -25,11 +26,13 @@ from router.live.health import Health
 from router.live.inference import Inference
 from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
+from router.live.model_texts import ModelTexts
 from router.live.mover import Mover
 from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess
 from router.live.timed_core import TimedCore, now_ns
+from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
 from router.observe.decision_log import DecisionLog
 from router.observe.event import Ticked
@@ -39,9 +42,16 @@ from wire.refusing import RefusingServer
 from wire.spillway.v1 import fleet_pb2
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
 from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
+from wire.spillway.v1.tokenizer_pb2_grpc import add_TokenizerServicer_to_server
 from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
 
-SERVICES: Final = ("vllm.Inference", "vllm.Control", "spillway.v1.Fleet", "spillway.v1.Load")
+SERVICES: Final = (
+    "vllm.Inference",
+    "vllm.Control",
+    "spillway.v1.Fleet",
+    "spillway.v1.Load",
+    "spillway.v1.Tokenizer",
+)
 
 _TICK_S: Final = 1.0
 _CUT_S: Final = 1.0  # what cut calls get to send their status
@@ -82,6 +92,8 @@ class Router:
             settings.resume_wait_s,
             self._sinks.metrics.on_call,
         )
+        self.openai_port: int | None = None
+        self._texts = ModelTexts(self._roster)
         self._metrics_server = MetricsServer(self._sinks.registry, self._serves)
         self._closing = Closing()
         self._closed = asyncio.Event()
@@ -89,7 +101,7 @@ class Router:
         self._opened = contextlib.AsyncExitStack()  # closed in the opposite order
 
     async def start(self) -> None:
-        """Listens, and begins to look for endpoints; `port` and `metrics_port` are set then.
+        """Listens, and begins to look for endpoints; the ports it got are set then.
 
         Raises OSError where a port is taken or the decision log cannot be written.
         """
@@ -147,6 +159,19 @@ class Router:
         self._run(mover.run(), "mover")
         opened.push_async_callback(self._stop_server, server)
         await server.start()
+        if settings.openai_listen is not None:
+            await self._start_openai(settings.openai_listen)
+
+    async def _start_openai(self, listen: str) -> None:
+        face = OpenAiServer(
+            self._inference, self._roster, self._texts, self._serves, self._settings
+        )
+        self._opened.push_async_callback(self._texts.close)
+        self._opened.push_async_callback(self._stop_openai, face)
+        self.openai_port = await face.start(listen)
+
+    async def _stop_openai(self, face: OpenAiServer) -> None:
+        await face.stop(self._grace_s)
 
     def _discover(self, way: SiteAccess, http: aiohttp.ClientSession) -> None:
         settings = self._settings
@@ -172,6 +197,7 @@ class Router:
         add_FleetServicer_to_server(fleet, refusing)
         load = LoadService(self._core, self._roster, self._is_draining, closing)
         add_LoadServicer_to_server(load, refusing)
+        add_TokenizerServicer_to_server(TokenizerService(self._roster), refusing)
         add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
         shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, server)

@@ -41,6 +41,7 @@ class RouterSettings:
 
     listen: str = "127.0.0.1:7070"
     metrics_listen: str | None = "127.0.0.1:7071"  # Prometheus metrics over HTTP; None: none
+    openai_listen: str | None = None  # OpenAI's API over HTTP; None: none
     decision_log: DecisionLog = field(default_factory=DecisionLog)
     discovery_interval_s: float = 1.0  # a new replica is used within two seconds of being listed
     discovery_timeout_s: float = 5.0

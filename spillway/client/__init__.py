@@ -1,6 +1,6 @@
 """The client of a Spillway service: asynchronous, and its synchronous twin for scripts."""
 
-from spillway.client.chat import ChatTemplate, ChatTemplateError
+from router.prompt.chat_template import ChatTemplate, ChatTemplateError
 from spillway.client.chunk import Answer, Candidate, Chunk, Finish, FinishReason, Prompt, Sequence
 from spillway.client.client import Client
 from spillway.client.ending import Ending

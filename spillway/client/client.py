@@ -9,8 +9,8 @@ from typing import Any, Self, Unpack
 import grpc
 import grpc.aio
 
+from router.prompt.chat_template import ChatTemplate, Message
 from spillway.client.answering import Answering
-from spillway.client.chat import ChatTemplate, Message
 from spillway.client.chunk import Answer, answer_of
 from spillway.client.connections import (
     ADDRESS,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spillway.client.chat import ChatTemplate, ChatTemplateError, Message, built_in_template
+from router.prompt.chat_template import ChatTemplate, ChatTemplateError, Message
+from spillway.client.chat import built_in_template
 from spillway.client.options import OptionError
 
 
@@ -28,7 +29,7 @@ class Conversation:
                 f"messages need the chat template {named}; give chat_template, made by"
                 " ChatTemplate.load from the model's folder or its tokenizer_config.json"
             )
-        return template.render(self.messages)
+        return template.render_text(self.messages)
 
 
 Given = str | Sequence[int] | Conversation

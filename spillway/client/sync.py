@@ -6,7 +6,7 @@ from typing import Any, Self, Unpack
 
 import grpc
 
-from spillway.client.chat import ChatTemplate, Message
+from router.prompt.chat_template import ChatTemplate, Message
 from spillway.client.chunk import Answer, answer_of
 from spillway.client.connections import (
     ADDRESS,

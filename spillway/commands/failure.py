@@ -30,7 +30,7 @@ class Failure(Exception):  # noqa: N818  (how a command ends, which is not alway
 _OUTCOMES = {
     "serving.settings.SettingsError": Outcome.USAGE,
     "spillway.fleet.problem.FleetError": Outcome.FLEET_FILE,
-    "spillway.client.chat.ChatTemplateError": Outcome.USAGE,
+    "router.prompt.chat_template.ChatTemplateError": Outcome.USAGE,
     "spillway.client.options.OptionError": Outcome.USAGE,
     "spillway.client.errors.BadRequestError": Outcome.REFUSED,
     "spillway.client.errors.NotFoundError": Outcome.REFUSED,

@@ -1,0 +1,56 @@
+"""A call of vllm.Inference made inside the router, on behalf of a client of another API."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from wire.status import CallError, Metadata
+from wire.vllm.inference_pb2 import GenerateResponse
+
+Take = Callable[[GenerateResponse], Awaitable[None]]
+"""Gets the messages of an answer one by one; the next one is asked for when it has returned."""
+
+
+class InProcessCall:
+    """What a handler of gRPC takes for its context."""
+
+    def __init__(self, metadata: Metadata, deadline_s: float, take: Take) -> None:
+        self._metadata = metadata
+        self._deadline_s = deadline_s
+        self._take = take
+        self._code = grpc.StatusCode.OK
+        self._details = ""
+        self.trailers: Metadata = ()
+
+    def invocation_metadata(self) -> Metadata:
+        """What came with the request."""
+        return self._metadata
+
+    def time_remaining(self) -> float:
+        """What the whole answer may take, in seconds."""
+        return self._deadline_s
+
+    async def send_initial_metadata(self, _metadata: Any) -> None:
+        """Where the answer comes from, which other APIs have no place for."""
+
+    async def write(self, message: bytes) -> None:
+        """Hands a message on; what that raises ends the call."""
+        await self._take(GenerateResponse.FromString(message))
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """See wire.status.CallContext."""
+        self._code = code
+
+    def set_details(self, details: str) -> None:
+        """See wire.status.CallContext."""
+        self._details = details
+
+    def set_trailing_metadata(self, metadata: Any) -> None:
+        """See wire.status.CallContext."""
+        self.trailers = tuple(metadata)
+
+    def raise_for_status(self) -> None:
+        """Raises CallError where the call did not end well."""
+        if self._code is not grpc.StatusCode.OK:
+            raise CallError(self._code, self._details, self.trailers)

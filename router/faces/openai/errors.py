@@ -1,0 +1,146 @@
+"""Errors as OpenAI's clients expect them: an HTTP status, and a message they can act on."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
+from pydantic import ValidationError
+
+from wire.status import DETAILS_KEY, CallError
+
+_INVALID: Final = "invalid_request_error"
+_SERVER: Final = "server_error"
+
+_STATUS_OF: Final = {
+    grpc.StatusCode.INVALID_ARGUMENT: (400, _INVALID, None),
+    grpc.StatusCode.OUT_OF_RANGE: (400, _INVALID, None),
+    grpc.StatusCode.FAILED_PRECONDITION: (400, _INVALID, None),
+    grpc.StatusCode.UNAUTHENTICATED: (401, "authentication_error", "invalid_api_key"),
+    grpc.StatusCode.PERMISSION_DENIED: (403, "permission_error", None),
+    grpc.StatusCode.NOT_FOUND: (404, _INVALID, "model_not_found"),
+    grpc.StatusCode.ALREADY_EXISTS: (409, _INVALID, None),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (429, "rate_limit_error", "rate_limit_exceeded"),
+    grpc.StatusCode.CANCELLED: (499, _SERVER, "cancelled"),
+    grpc.StatusCode.UNIMPLEMENTED: (501, _INVALID, "unsupported"),
+    grpc.StatusCode.ABORTED: (502, _SERVER, "answer_broke_off"),
+    grpc.StatusCode.UNAVAILABLE: (503, _SERVER, "unavailable"),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (504, _SERVER, "timeout"),
+}
+"""HTTP's status, OpenAI's type and its code; 500 for every other status."""
+
+_PARAMETER_OF: Final = {
+    "num_sequences": "n",
+    "max_new_tokens": "max_tokens",
+    "min_new_tokens": "min_tokens",
+    "stop_strings": "stop",
+    "json": "response_format",
+    "json_object": "response_format",
+    "output_candidates": "top_logprobs",
+    "session_id": "user",
+    "x-spillway-slo": None,
+    "x-spillway-tenant": None,
+}
+"""What a field of vllm.GenerateRequest is called here, by its last name."""
+
+_GROUPS: Final = frozenset({"sampling", "decoding", "stopping", "response", "kv"})
+_PROMPT: Final = frozenset({"prompt", "text", "token_ids"})
+
+
+class ApiError(Exception):
+    """Ends a request with this status and body."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        param: str | None = None,
+        *,
+        kind: str = _INVALID,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.error: Mapping[str, Any] = {
+            "message": message,
+            "type": kind,
+            "param": param,
+            "code": code,
+        }
+
+    @property
+    def body(self) -> bytes:
+        """The error as JSON."""
+        return json.dumps({"error": self.error}).encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to come back, as HTTP says it and as OpenAI's clients read it more finely."""
+        if self.retry_after_s is None:
+            return {}
+        return {
+            "Retry-After": str(math.ceil(self.retry_after_s)),
+            "Retry-After-Ms": str(math.ceil(self.retry_after_s * 1_000)),
+        }
+
+
+def bad_parameter(param: str, problem: str) -> ApiError:
+    """A request that is refused for one of its parameters."""
+    return ApiError(400, f"{param}: {problem}", param)
+
+
+def of_call(error: CallError, prompt: str) -> ApiError:
+    """What a client is told of a failed call; `prompt` is the parameter that has the prompt."""
+    status, kind, code = _STATUS_OF.get(error.code, (500, _SERVER, None))
+    message, param, retry_after_s = error.message, None, None
+    for detail in _details(error):
+        violations, retry = BadRequest(), RetryInfo()
+        if detail.Unpack(violations) and violations.field_violations:
+            violation = violations.field_violations[0]
+            param = _parameter(violation.field, prompt)
+            message = f"{param or violation.field}: {violation.description}"
+        elif detail.Unpack(retry):
+            retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
+    if status == 404 and param != "model":
+        code = None
+    return ApiError(status, message, param, kind=kind, code=code, retry_after_s=retry_after_s)
+
+
+def of_validation(error: ValidationError) -> ApiError:
+    """A body that is no request: the first thing that is wrong with it."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return ApiError(400, f"the body is no JSON: {first['msg']}")
+    param = ".".join(str(part) for part in first["loc"] if not _is_branch(part))
+    message = first["msg"].removeprefix("Value error, ")
+    return ApiError(400, f"{param or 'the body'}: {message}", param or None)
+
+
+def _is_branch(part: int | str) -> bool:
+    """Whether a part of a path is the name of a type, which pydantic puts in for a choice."""
+    return isinstance(part, str) and ("[" in part or part in {"str", "int", "float"})
+
+
+def _details(error: CallError) -> Iterator[AnyMessage]:
+    for key, value in error.trailers:
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            try:
+                yield from Status.FromString(value).details
+            except DecodeError:
+                return
+
+
+def _parameter(field: str, prompt: str) -> str | None:
+    first, _, rest = field.partition(".")
+    name = rest if first in _GROUPS and rest else field
+    stem = name.split(".")[0]
+    if stem in _PROMPT:
+        return prompt
+    return _PARAMETER_OF.get(stem, name)

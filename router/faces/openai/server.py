@@ -1,0 +1,179 @@
+"""The HTTP server of this API, on a router's own address for it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from uuid import uuid4
+
+from aiohttp import web
+
+from router.faces.openai.answering import Answering, Ask, Inference
+from router.faces.openai.chat_answer import ChatStream, WholeChat
+from router.faces.openai.chat_answer import Choices as ChatChoices
+from router.faces.openai.chat_request import ChatRequest
+from router.faces.openai.completion_answer import Choices, CompletionStream, WholeCompletion
+from router.faces.openai.completion_request import CompletionRequest
+from router.faces.openai.errors import ApiError, of_call
+from router.faces.openai.event_stream import Envelope, dumped
+from router.faces.openai.generation import chat_generation, completion_generations, echoes
+from router.faces.openai.intake import Intake
+from router.faces.openai.logprobs import TokenTexts
+from router.faces.openai.models import find, listed
+from router.faces.openai.session import metadata_of
+from router.faces.openai.tool_calls import reader_for
+from router.live.address import split_address
+from router.live.http_log import http_log
+from router.live.model_texts import ModelTexts
+from router.live.roster import Roster
+from router.live.settings import RouterSettings
+from wire.status import CallError
+
+_IDLE_S: Final = 75.0
+"""After which a connection without a request is closed: a little later than proxies do."""
+
+_CLOSING_S: Final = 0.2
+_NOT_THE_BODY: Final = {404: "there is nothing here", 405: "this method is not allowed here"}
+
+_log: Final = http_log(__name__)
+
+
+class OpenAiServer:
+    """Chat completions, completions, models and health."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        roster: Roster,
+        texts: ModelTexts,
+        serves: Callable[[], bool],
+        settings: RouterSettings,
+    ) -> None:
+        self._answering = Answering(inference, settings.default_deadline_s)
+        self._roster = roster
+        self._texts = texts
+        self._serves = serves
+        self._created = int(time.time())
+        self._intake = Intake(
+            settings.streams_max, settings.message_bytes_max, settings.requests_bytes_max
+        )
+        app = web.Application(middlewares=[_as_openai])
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/completions", self._completion)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/v1/models/{model:.+}", self._model)
+        app.router.add_get("/health", self._health)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_log,
+            handler_cancellation=True,  # a client that goes ends its request
+            auto_decompress=False,
+            keepalive_timeout=_IDLE_S,
+            shutdown_timeout=_CLOSING_S,
+        )
+
+    async def start(self, listen: str) -> int:
+        """Listens on host:port and returns the port. Raises OSError where that is taken."""
+        host, port = split_address(listen)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new connections, and cuts off after `grace_s` what is still open."""
+        for site in list(self._runner.sites):
+            await site.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._intake.idle.wait(), grace_s)
+        await self._runner.cleanup()
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response(status=200 if self._serves() else 503)
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        return _json({"object": "list", "data": listed(self._roster, self._created)})
+
+    async def _model(self, request: web.Request) -> web.Response:
+        name = request.match_info["model"]
+        for model in listed(self._roster, self._created):
+            if model["id"] == name:
+                return _json(model)
+        raise ApiError(404, f"there is no model {name!r}", "model", code="model_not_found")
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        with self._intake.admitted():
+            asked = await self._intake.read(request, ChatRequest)
+            metadata = metadata_of(request.headers)
+            served = find(self._roster, asked.model)
+            text = await self._texts.get(served.model)
+            generation = await chat_generation(asked, served, text, metadata)
+            ask = Ask(f"chatcmpl-{uuid4().hex}", [generation], metadata, "messages")
+            names = TokenTexts(text.tokenizer)
+            choices = ChatChoices(asked, lambda: reader_for(asked, text.template), names)
+            scored = bool(asked.logprobs)
+            if asked.streams:
+                kind = "chat.completion.chunk"
+                envelope = Envelope(asked, ask.answer_id, kind, served.shown)
+                stream = ChatStream(choices, envelope, with_logprobs=scored)
+                return await self._answering.stream(
+                    request, ask, lambda _, message: stream.chunks(message), stream.last
+                )
+            whole = WholeChat(choices, with_logprobs=scored)
+            headers = await self._answering.gather(ask, lambda _, message: whole.add(message))
+            return _json(whole.as_json(ask.answer_id, served.shown), headers)
+
+    async def _completion(self, request: web.Request) -> web.StreamResponse:
+        with self._intake.admitted():
+            asked = await self._intake.read(request, CompletionRequest)
+            metadata = metadata_of(request.headers)
+            served = find(self._roster, asked.model)
+            generations = completion_generations(asked, served, metadata)
+            text = None
+            if asked.logprobs is not None or asked.echo:
+                text = await self._texts.get(served.model)
+            ask = Ask(f"cmpl-{uuid4().hex}", generations, metadata, "prompt")
+            names = TokenTexts(text.tokenizer if text else None)
+            choices = Choices(asked, echoes(asked, text), names)
+            if asked.streams:
+                envelope = Envelope(asked, ask.answer_id, "text_completion", served.shown)
+                stream = CompletionStream(choices, envelope)
+                return await self._answering.stream(request, ask, stream.chunks, stream.last)
+            whole = WholeCompletion(choices)
+            headers = await self._answering.gather(ask, whole.add)
+            return _json(whole.as_json(ask.answer_id, served.shown), headers)
+
+
+@web.middleware
+async def _as_openai(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Whatever a request fails with, its client gets OpenAI's kind of error."""
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _failed(error)
+    except CallError as error:
+        return _failed(of_call(error, "messages"))
+    except web.HTTPException as error:
+        problem = _NOT_THE_BODY.get(error.status, error.reason)
+        return _failed(ApiError(error.status, f"{request.method} {request.path}: {problem}"))
+    except ConnectionError:
+        return web.Response(status=499)  # nobody is there to read it
+    except Exception:  # noqa: BLE001 - whatever it is, its client is told, and the log why
+        _log.exception("a request failed")
+        return _failed(ApiError(500, "this router failed", kind="server_error"))
+
+
+def _failed(error: ApiError) -> web.Response:
+    return web.Response(
+        status=error.status, body=error.body, headers=error.headers, content_type="application/json"
+    )
+
+
+def _json(value: Any, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=dumped(value).encode(), headers=headers, content_type="application/json"
+    )

@@ -1,0 +1,177 @@
+"""What turns messages into the prompt of a model: fetched once from an endpoint that serves it.
+
+Kept by the digest that endpoints state of their tokenizers, so that a model is fetched again where
+it is replaced by another one of the same name.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from router.live.endpoint import LiveEndpoint
+from router.live.roster import Roster
+from router.prompt.chat_template import ChatTemplate
+from router.prompt.tokenizer import TOKENIZER_FILE, ModelTokenizer
+from wire.spillway.v1 import tokenizer_pb2 as pb
+from wire.spillway.v1.tokenizer_files import FILES_BYTES_MAX, tokenizer_digest
+from wire.status import bad_field, unavailable
+
+MODELS_MAX: Final = 16
+"""Tokenizers that are kept: some 50 MB each, and a fleet serves a few models."""
+
+_FETCH_TIMEOUT_S: Final = 30.0
+_ENDPOINTS_ASKED_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ModelText:
+    """A model's chat template and tokenizer; None for what its endpoints do not give."""
+
+    template: ChatTemplate | None = None
+    tokenizer: ModelTokenizer | None = None
+    is_agreed: bool = True  # False: endpoints of this name have several tokenizers
+
+
+class _FetchError(Exception):
+    """An endpoint gave no files that can be used; the message says why."""
+
+
+class ModelTexts:
+    """The texts of the models that a roster's endpoints serve."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._known: OrderedDict[str, ModelText] = OrderedDict()
+        self._key_of: OrderedDict[str, str] = OrderedDict()  # the latest of each model
+        self._fetching: dict[str, asyncio.Task[ModelText]] = {}
+
+    async def get(self, model: str) -> ModelText:
+        """The text of the model of this name; empty asks for the only one.
+
+        Raises CallError where no endpoint serves it, or none that does can be asked.
+        """
+        endpoints = serving(self._roster, model)
+        if not endpoints:
+            known = self._known.get(self._key_of.get(model, ""))
+            if known is not None:  # the core says how it stands with its endpoints
+                return known
+            raise _not_served(self._roster, model)
+        keys = {_key(endpoint): endpoint for endpoint in endpoints}
+        key = next(iter(keys))
+        text = self._known.get(key)
+        if text is None:
+            same = [endpoint for endpoint in endpoints if _key(endpoint) == key]
+            text = await self._fetched(key, same, model)
+        else:
+            self._known.move_to_end(key)
+        self._key_of[model] = key
+        self._key_of.move_to_end(model)
+        while len(self._key_of) > MODELS_MAX:
+            self._key_of.popitem(last=False)
+        return text if len(keys) == 1 else ModelText(text.template, text.tokenizer, is_agreed=False)
+
+    async def _fetched(self, key: str, endpoints: Sequence[LiveEndpoint], model: str) -> ModelText:
+        """However many ask at the same time, it is fetched once."""
+        task = self._fetching.get(key)
+        if task is None:
+            task = asyncio.create_task(self._fetch(key, endpoints, model), name=f"fetch {model}")
+            self._fetching[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, key: str, task: asyncio.Task[ModelText]) -> None:
+        del self._fetching[key]
+        if not task.cancelled():
+            task.exception()  # whoever waited has it
+
+    async def _fetch(self, key: str, endpoints: Sequence[LiveEndpoint], model: str) -> ModelText:
+        failure = ""
+        for endpoint in endpoints[:_ENDPOINTS_ASKED_MAX]:
+            try:
+                files = await _read(endpoint, model)
+                text = await asyncio.to_thread(_parsed, files)
+            except _FetchError as error:
+                failure = str(error)
+                continue
+            self._known[key] = text
+            while len(self._known) > MODELS_MAX:
+                self._known.popitem(last=False)
+            return text
+        raise unavailable(f"the tokenizer of {model!r} cannot be had: {failure}")
+
+    async def close(self) -> None:
+        """Ends what is being fetched."""
+        tasks = list(self._fetching.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def serving(roster: Roster, model: str) -> list[LiveEndpoint]:
+    """The endpoints that take requests for a model of this name."""
+    return [
+        endpoint
+        for endpoint in roster
+        if endpoint.follower.connected
+        and endpoint.follower.identity is not None
+        and (not model or model in endpoint.follower.identity.names)
+    ]
+
+
+def _not_served(roster: Roster, model: str) -> Exception:
+    if roster.serves:
+        missing = f"no endpoint serves the model {model!r}"
+        return bad_field("model", missing, grpc.StatusCode.NOT_FOUND)
+    return unavailable("no endpoint is connected")
+
+
+def _key(endpoint: LiveEndpoint) -> str:
+    """What the tokenizer of an endpoint is known by: its digest, or else the process behind it."""
+    report = endpoint.follower.load.last
+    instance = report.instance_id if report is not None else ""
+    return endpoint.follower.engine.tokenizer or f"{endpoint.name} {instance}"
+
+
+async def _read(endpoint: LiveEndpoint, model: str) -> Mapping[str, bytes]:
+    """The files; none where the endpoint does not serve them. Raises _FetchError."""
+    files: dict[str, bytearray] = {}
+    total = 0
+    with endpoint.call_open():
+        call = endpoint.read_tokenizer(
+            pb.ReadTokenizerRequest(model=model), timeout=_FETCH_TIMEOUT_S
+        )
+        try:
+            async for piece in call:
+                total += len(piece.file) + len(piece.content)
+                if total > FILES_BYTES_MAX:
+                    raise _FetchError(f"{endpoint.name} sends more than {FILES_BYTES_MAX} bytes")
+                files.setdefault(piece.file, bytearray()).extend(piece.content)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return {}
+            raise _FetchError(f"{endpoint.name}: {error.details()}") from error
+        finally:
+            call.cancel()
+    whole = {name: bytes(content) for name, content in files.items()}
+    stated = endpoint.follower.engine.tokenizer
+    if stated and tokenizer_digest(whole) != stated:
+        raise _FetchError(f"{endpoint.name} sends other files than its digest is of")
+    return whole
+
+
+def _parsed(files: Mapping[str, bytes]) -> ModelText:
+    """Raises _FetchError for files that are none of a tokenizer's."""
+    try:
+        template = ChatTemplate.of_files(files)
+    except (ValueError, TypeError, KeyError):
+        template = None
+    try:
+        content = files.get(TOKENIZER_FILE)
+        tokenizer = ModelTokenizer(content) if content is not None else None
+    except ValueError as error:
+        raise _FetchError(str(error)) from error
+    return ModelText(template, tokenizer)

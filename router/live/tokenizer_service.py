@@ -1,0 +1,39 @@
+"""The service spillway.v1.Tokenizer of a router: the files of its endpoints, passed through."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from router.live.model_texts import serving
+from router.live.roster import Roster
+from wire.spillway.v1 import tokenizer_pb2 as pb
+from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerServicer
+from wire.status import bad_field
+
+
+class TokenizerService(TokenizerServicer):
+    """ReadTokenizer, for routers and clients above."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+
+    async def ReadTokenizer(  # noqa: N802 - the wire's name
+        self, request: pb.ReadTokenizerRequest, context: Any
+    ) -> AsyncIterator[pb.TokenizerPiece]:
+        """What the first endpoint that serves the model says."""
+        endpoints = serving(self._roster, request.model)
+        if not endpoints:
+            missing = f"no endpoint serves the model {request.model!r}"
+            bad_field("model", missing, grpc.StatusCode.NOT_FOUND).set_on(context)
+            return
+        with endpoints[0].call_open():
+            call = endpoints[0].read_tokenizer(request, timeout=context.time_remaining())
+            try:
+                async for piece in call:
+                    yield piece
+            except grpc.aio.AioRpcError as error:
+                context.set_code(error.code())
+                context.set_details(error.details())
+            finally:
+                call.cancel()
