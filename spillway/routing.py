@@ -39,6 +39,9 @@ async def _run(file: FleetFile, say: Callable[[str], None]) -> bool:
     if router.metrics_port is not None:
         metrics = (file.router.metrics_listen or "").rpartition(":")[0]
         say(f"Metrics at http://{metrics}:{router.metrics_port}/metrics")
+    if router.openai_port is not None:
+        openai = (file.router.openai_listen or "").rpartition(":")[0]
+        say(f"OpenAI's API at http://{openai}:{router.openai_port}/v1")
     interrupted = await signals.get() is signal.SIGINT
     if not interrupted:
         say("Draining: open streams finish, new requests are refused.")

@@ -1,7 +1,5 @@
 """The block with which some chat templates mark what a model has said, for those who train it."""
 
-from typing import ClassVar
-
 from jinja2.ext import Extension
 from jinja2.nodes import Node
 from jinja2.parser import Parser
@@ -10,7 +8,7 @@ from jinja2.parser import Parser
 class GenerationBlock(Extension):
     """`{% generation %}...{% endgeneration %}` is what stands in it."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
 
     def parse(self, parser: Parser) -> list[Node]:
         """See jinja2.ext.Extension."""

@@ -10,6 +10,7 @@ from spillway.commands.parameters import ADDRESS, as_address
 from spillway.commands.site import say_status
 from spillway.commands.terminal import say
 
+OPENAI_ADDRESS = "127.0.0.1:7080"  # of OpenAI's API, where it is free
 DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
 
 
@@ -67,7 +68,8 @@ def _up_local(model: str | None, listen: str | None, *, fake: bool) -> None:
         settings = settings | {"model": model}
     if listen is None and is_free(int(ADDRESS.rpartition(":")[2])):
         listen = ADDRESS
-    run_in_foreground(two_sites(settings, listen=listen))
+    openai = OPENAI_ADDRESS if is_free(int(OPENAI_ADDRESS.rpartition(":")[2])) else None
+    run_in_foreground(two_sites(settings, listen=listen, openai_listen=openai))
 
 
 def _up(path: Path) -> None:

@@ -111,5 +111,10 @@ def _limits(file: FileSection) -> Iterator[Finding]:
 
 def _router(file: FileSection) -> Iterator[Finding]:
     router = built(RouterSettings, file.router)
-    if router.listen == router.metrics_listen and not router.listen.endswith(":0"):
-        yield ("router", "metrics_listen"), "the same address as listen"
+    taken = {router.listen: "listen"}
+    for key in ("metrics_listen", "openai_listen"):
+        address = getattr(router, key)
+        if address is not None and not address.endswith(":0"):
+            if address in taken:
+                yield ("router", key), f"the same address as {taken[address]}"
+            taken.setdefault(address, key)

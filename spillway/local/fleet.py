@@ -44,6 +44,11 @@ class LocalFleet:
         """Where clients connect."""
         return self.router.address
 
+    @property
+    def openai_address(self) -> str:
+        """Where clients of OpenAI's API connect."""
+        return self.router.openai_address
+
     def start(self) -> None:
         """Start the sites, then the router, and wait until it sees every site.
 

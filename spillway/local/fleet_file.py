@@ -10,9 +10,7 @@ from spillway.local.ray_head import HOST
 from spillway.local.site import APPLICATION, LocalSite
 
 
-def fleet_file(
-    plan: FleetPlan, sites: Sequence[LocalSite], *, listen: str, metrics_listen: str
-) -> str:
+def fleet_file(plan: FleetPlan, sites: Sequence[LocalSite], router: RouterSettings) -> str:
     """Its text."""
     fleet = Fleet(
         sites=tuple(Site(one.name, one.kind, "local", one.price) for one in plan.sites),
@@ -24,5 +22,4 @@ def fleet_file(
         SiteAccess(site.plan.name, site.ports.dashboard_url, APPLICATION, host=HOST)
         for site in sites
     )
-    router = RouterSettings(listen=listen, metrics_listen=metrics_listen)
     return write(FleetFile(fleet, access, router))

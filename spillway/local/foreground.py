@@ -59,7 +59,8 @@ def _keep(fleet: LocalFleet) -> None:
                 _say(f"Site {name} ended; the others go on.")
         if not fleet.router.kept.running:
             _say("The router ended; it is started again.")
-            fleet.start_router(replace(fleet.plan, listen=fleet.address))
+            again = replace(fleet.plan, listen=fleet.address, openai_listen=fleet.openai_address)
+            fleet.start_router(again)
 
 
 def _where(fleet: LocalFleet) -> list[str]:
@@ -69,6 +70,7 @@ def _where(fleet: LocalFleet) -> list[str]:
     ]
     return [
         f"Router:      {fleet.address}",
+        f"OpenAI API:  http://{fleet.openai_address}/v1",
         f"Fleet file:  {fleet.router.fleet_file}",
         *dashboards,
         "Ctrl-C ends it all.",

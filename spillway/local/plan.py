@@ -38,6 +38,7 @@ class FleetPlan:
     sites: tuple[SitePlan, ...]
     slo_classes: tuple[SloClass, ...]
     listen: str | None = None  # the router's address (host:port); None: any free port
+    openai_listen: str | None = None  # the same for its address of OpenAI's API
 
     @property
     def memory_bytes(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 
+from router.live.settings import RouterSettings
 from spillway.local.errors import LocalError
 from spillway.local.fleet_file import fleet_file
 from spillway.local.kept import Kept
@@ -21,7 +22,7 @@ FLEET_FILE_NAME = "fleet.yaml"
 SERVING_DEADLINE_S = 60.0  # 2 s on an idle machine
 WATCH_INTERVAL_MS = 200
 GRACE_S = 2.0  # for the decision log; streams of a local fleet do not outlive it
-ROUTER_PORT, METRICS_PORT = 1, 2  # places in the router's block
+ROUTER_PORT, METRICS_PORT, OPENAI_PORT = 1, 2, 3  # places in the router's block
 
 
 class RouterError(LocalError):
@@ -31,8 +32,9 @@ class RouterError(LocalError):
 class LocalRouter:
     """A router that runs until `stop()`."""
 
-    def __init__(self, address: str, block: PortBlock, kept: Kept) -> None:
+    def __init__(self, address: str, openai_address: str, block: PortBlock, kept: Kept) -> None:
         self.address = address
+        self.openai_address = openai_address
         self.kept = kept
         self._block = block
 
@@ -47,10 +49,12 @@ class LocalRouter:
         """
         address = plan.listen or f"{HOST}:{block.port(ROUTER_PORT)}"
         metrics = f"{HOST}:{block.port(METRICS_PORT)}"
-        text = fleet_file(plan, sites, listen=address, metrics_listen=metrics)
+        openai = plan.openai_listen or f"{HOST}:{block.port(OPENAI_PORT)}"
+        listen = RouterSettings(listen=address, metrics_listen=metrics, openai_listen=openai)
+        text = fleet_file(plan, sites, listen)
         command = [sys.executable, "-m", "spillway", "route", FLEET_FILE_NAME]
         kept = Kept(command, os.environ, folder, files={FLEET_FILE_NAME: text}, grace_s=GRACE_S)
-        return cls(address, block, kept)
+        return cls(address, openai, block, kept)
 
     @property
     def fleet_file(self) -> Path:

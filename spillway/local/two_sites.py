@@ -20,7 +20,11 @@ ITL_MS = 500  # wide: two engines share this machine
 
 
 def two_sites(
-    settings: Mapping[str, Any], *, ttft_s: float = TTFT_S, listen: str | None = None
+    settings: Mapping[str, Any],
+    *,
+    ttft_s: float = TTFT_S,
+    listen: str | None = None,
+    openai_listen: str | None = None,
 ) -> FleetPlan:
     """The plan; `settings` holds arguments of serving.app:build for both sites."""
     slo = SloClass("interactive", ttft_ns=round(ttft_s * NS_PER_S), itl_ns=ITL_MS * NS_PER_MS)
@@ -33,6 +37,7 @@ def two_sites(
         ),
         slo_classes=(slo,),
         listen=listen,
+        openai_listen=openai_listen,
     )
 
 

@@ -183,7 +183,9 @@ def _text(part: Mapping[str, Any], param: str) -> str:
 def _with_values(call: Any) -> Any:
     """A call of a tool, its arguments no longer written as JSON where they are."""
     function = call.get("function") if isinstance(call, Mapping) else None
-    arguments = function.get("arguments") if isinstance(function, Mapping) else None
+    if not isinstance(function, Mapping):
+        return call
+    arguments = function.get("arguments")
     if not isinstance(arguments, str):
         return call
     try:

@@ -42,7 +42,7 @@ class CompletionRequest(Asked):
         if not prompt:
             raise bad_parameter("prompt", "must not be empty")
         if isinstance(prompt[0], int):
-            return [prompt]  # type: ignore[list-item]
+            return [prompt]  # type: ignore[list-item,unused-ignore]
         if len(prompt) > PROMPTS_MAX:
             raise bad_parameter("prompt", f"has {len(prompt)} prompts, and may have {PROMPTS_MAX}")
         return prompt  # type: ignore[return-value]

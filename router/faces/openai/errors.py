@@ -39,6 +39,7 @@ _PARAMETER_OF: Final = {
     "max_new_tokens": "max_tokens",
     "min_new_tokens": "min_tokens",
     "stop_strings": "stop",
+    "structured_output": "response_format",
     "json": "response_format",
     "json_object": "response_format",
     "output_candidates": "top_logprobs",

@@ -33,7 +33,10 @@ class Said:
 class Reader(Protocol):
     """Reads what one sequence says, piece by piece."""
 
-    has_called: bool
+    @property
+    def has_called(self) -> bool:
+        """Whether a call was made."""
+        ...
 
     def read(self, text: str) -> Said:
         """What is known to be said with this piece."""

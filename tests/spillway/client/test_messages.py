@@ -26,41 +26,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_template_is_found_where_models_keep_it(folder):
-    """In the tokenizer's config, in a file beside it, or named itself; without the first token."""
-    prompt = "<user>How are you?<assistant>"
-    assert ChatTemplate.load(folder).render(MESSAGES) == prompt
-    assert ChatTemplate.load(folder / "tokenizer_config.json").render(MESSAGES) == prompt
-    (folder / "chat_template.jinja").write_text("{{ messages | tojson }}")
-    assert ChatTemplate.load(folder).render(MESSAGES) == json.dumps(MESSAGES)
-    assert ChatTemplate.load(folder / "chat_template.jinja").render([]) == "[]"
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{% if",
-        "{{ raise_exception('roles must alternate') }}",
-        "{{ messages.__class__.__mro__ }}",
-        "{{ messages[9].content }}",
-        "{{ 1 // 0 }}",
-    ],
-)
-def test_a_template_that_refuses_is_an_error(template):
-    """Whatever is wrong with it, and whatever it tries."""
-    with pytest.raises(ChatTemplateError, match="refuses the messages"):
-        ChatTemplate(template).render(MESSAGES)
-
-
-@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"chat_template": 3}'])
-def test_a_config_without_a_template_is_an_error(tmp_path, content):
-    """The error says where it was looked for."""
-    path = tmp_path / "tokenizer_config.json"
-    path.write_text(content)
-    with pytest.raises(ChatTemplateError, match=r"no chat template at .*tokenizer_config\.json"):
-        ChatTemplate.load(path)
-
-
 async def test_messages_are_sent_as_text(router, folder):
     """By the template that the client was given."""
     async with Client(router.address, chat_template=ChatTemplate.load(folder)) as client:

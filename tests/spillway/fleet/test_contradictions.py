@@ -62,6 +62,7 @@ def test_the_fleet_they_start_from_is_fine():
         ("slo_classes.interactive.confidence", 1.0, "a share above 0 and below 1, found 1.0"),
         ("limits", {"breaker_open": "60s"}, "limits.breaker_open: more than breaker_open_max"),
         ("router", {"listen": "a:1", "metrics_listen": "a:1"}, "the same address as listen"),
+        ("router", {"listen": "a:1", "openai_listen": "a:1"}, "the same address as listen"),
     ],
 )
 def test_a_contradiction_is_refused(path, value, message):
