@@ -111,7 +111,8 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
         sessions_max=draw(counts), session_age_max_ns=draw(ms), retry_ratio=draw(shares)
     )
     log = DecisionLog(draw(st.none() | names.map(Path)), draw(counts), draw(counts))
-    router = RouterSettings("h:1", draw(st.none() | st.just("h:2")), draw(st.none() | st.just("h:3")), log, draw(seconds))
+    metrics, openai = (draw(st.none() | st.just(address)) for address in ("h:2", "h:3"))
+    router = RouterSettings("h:1", metrics, openai, log, draw(seconds))
     fleet = Fleet(tuple(sites), slo_classes, draw(st.sampled_from(classes)), limits)
     return FleetFile(fleet, tuple(access), router, models, tuple(deployments))
 
