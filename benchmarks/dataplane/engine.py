@@ -174,7 +174,9 @@ class EngineConnection(Connection):
         if unary is None:
             self._engine.begin(stream, time.monotonic())
             return
-        self.out.append(frame(DATA, 0, stream.id, grpc_message(unary)))
+        body = grpc_message(unary)
+        self.window -= len(body)
+        self.out.append(frame(DATA, 0, stream.id, body))
         self._end(stream)
 
     def pay(self, stream: Stream) -> None:
@@ -190,7 +192,7 @@ class EngineConnection(Connection):
         bodies = stream.owed if stream.left else stream.owed - 1
         while bodies:
             room = min(stream.window, self.window, FRAME_MAX) // size
-            if not room:
+            if room <= 0:
                 return
             count = min(room, bodies)
             out.append(frame(DATA, 0, stream.id, self._engine.token * count))
