@@ -24,6 +24,7 @@ from benchmarks.dataplane.http2 import (
 from wire.vllm import inference_pb2
 
 GENERATE: Final = "/vllm.Inference/GenerateStream"
+_ONE_TOKEN: Final = frozenset({token_message(), token_message(with_id=False)})
 _PREFIX: Final = 5  # bytes before each gRPC message
 _WAIT_S: Final = 0.05
 
@@ -79,7 +80,6 @@ class ClientConnection(Connection):
         self.calls: dict[int, Call] = {}
         self._seen = seen
         self._next_id = 1
-        self._token_bytes = len(token_message())
         self._headers = headers(
             [
                 (":method", "POST"),
@@ -121,8 +121,7 @@ class ClientConnection(Connection):
             self._end(call, "the stream ended without trailers")
 
     def _tokens_of(self, message: bytes) -> int:
-        # A token without its id, as the request asks for it, with nothing else.
-        if len(message) <= self._token_bytes:
+        if message in _ONE_TOKEN:
             return 1
         return inference_pb2.GenerateResponse.FromString(message).outputs.num_tokens
 

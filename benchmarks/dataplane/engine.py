@@ -36,21 +36,24 @@ _GOOD: Final = headers([("grpc-status", "0")])
 _UNIMPLEMENTED: Final = _BEGIN + headers([("grpc-status", "12")])
 
 
-def token_message() -> bytes:
+def token_message(*, with_id: bool = True) -> bytes:
     """What one engine step makes of one sequence: a token, its id and its text."""
-    output = inference_pb2.SequenceOutput(text=" 417", num_tokens=1, token_ids=[417])
-    return inference_pb2.GenerateResponse(outputs=output).SerializeToString()
+    return _message(with_id=with_id).SerializeToString()
 
 
 def last_message(tokens: int) -> bytes:
     """The same for the last token of so many."""
-    finish = inference_pb2.FinishInfo(
-        num_output_tokens=tokens, finish_reason=inference_pb2.FinishInfo.LENGTH
+    message, finish = _message(with_id=True), inference_pb2.FinishInfo
+    message.outputs.finish_info.CopyFrom(
+        finish(num_output_tokens=tokens, finish_reason=finish.LENGTH)
     )
-    output = inference_pb2.SequenceOutput(
-        text=" 417", num_tokens=1, token_ids=[417], finish_info=finish
-    )
-    return inference_pb2.GenerateResponse(outputs=output).SerializeToString()
+    return message.SerializeToString()
+
+
+def _message(*, with_id: bool) -> inference_pb2.GenerateResponse:
+    ids = [417] if with_id else []
+    output = inference_pb2.SequenceOutput(text=" 417", num_tokens=1, token_ids=ids)
+    return inference_pb2.GenerateResponse(outputs=output)
 
 
 class Stream:

@@ -2,8 +2,9 @@
 
 A request is read once, for routing; the bytes that came are the bytes that go on, and what comes
 back is never looked at but for its length. A message costs a read and a write: no task, no queue
-and no timer. The next message is read when the one before it is written, so a client that stops
-reading stops the endpoint, through gRPC's own flow control, and takes no memory here.
+and no timer. The next message is read when the one before it is written, or waits to be, within
+the bound of `router.live.outlet`: a client that stops reading stops the endpoint, through gRPC's
+own flow control.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from router.live.attempt import CUT, UNFINISHED, Attempt, Failure, failure_of
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
+from router.live.outlet import Outlet
 from router.live.race import Opened, Runner, race
 from router.live.roster import Roster
 from router.live.seam import MismatchError
@@ -53,6 +55,7 @@ class Inference:
         memory: ResumeMemory,
         requests_bytes_max: int,
         resume_wait_s: float,
+        hold_s: float,
         on_call: OnCall,
     ) -> None:
         self._core = core
@@ -63,6 +66,7 @@ class Inference:
         self._memory = memory
         self._requests_bytes_max = requests_bytes_max
         self._resume_wait_s = resume_wait_s
+        self._hold_s = hold_s
         self._requests_bytes = 0  # of open calls
         self._on_call = on_call
         self._count = 0
@@ -106,14 +110,17 @@ class Inference:
         turn = self._begin("GenerateStream", raw, context)
         if turn is None:
             return
+        outlet = Outlet(context.write, self._hold_s)
         try:
             await turn.begin()
             while (attempt := turn.attempt or await turn.again()) is not None:
-                await self._stream(turn, attempt, context)
+                await self._stream(turn, attempt, outlet, context)
+            await outlet.flush()
             turn.tell_client(context)
         except grpc.aio.BaseError:
             pass  # the client went while it was written to; its cancel is on its way
         finally:
+            outlet.close()
             self._end("GenerateStream", turn)
 
     async def generate(self, raw: bytes, context: Any) -> bytes:
@@ -131,7 +138,7 @@ class Inference:
             self._end("Generate", turn)
         return response
 
-    async def _stream(self, turn: Turn, attempt: Attempt, context: Any) -> None:
+    async def _stream(self, turn: Turn, attempt: Attempt, outlet: Outlet, context: Any) -> None:
         endpoint, transcript = self._roster.get(attempt.send.endpoint), turn.transcript
         if endpoint is None or transcript is None:
             turn.lose(attempt)
@@ -143,14 +150,14 @@ class Inference:
                 attempt, call, endpoint = await self._race(turn, transcript, first, opened)
             if not transcript.identity.is_known:
                 transcript.identity = endpoint.follower.engine
-            failed = await _passed_on(call, attempt, transcript, context)
+            failed = await _passed_on(call, attempt, transcript, outlet, context)
             if attempt.given_up is not None and attempt.given_up is not CUT:
                 endpoint.abandoned.add(attempt.id)
             if failed is None:
                 turn.succeed(attempt, await call.trailing_metadata())
             elif attempt.messages and (ending := transcript.ending()) is not None:
                 if ending:
-                    await context.write(ending)
+                    await outlet.give(ending)
                 turn.succeed(attempt)
             else:
                 turn.fail(attempt, failed)
@@ -297,12 +304,12 @@ class Inference:
 
 
 async def _passed_on(
-    call: UpstreamCall, attempt: Attempt, transcript: Transcript, context: Any
+    call: UpstreamCall, attempt: Attempt, transcript: Transcript, outlet: Outlet, context: Any
 ) -> Failure | None:
     """Pass an attempt's messages on until it ends; why it did not end well."""
     attempt.call = call
     try:
-        read, write, pass_on = call.read, context.write, transcript.pass_on
+        read, give, pass_on = call.read, outlet.give, transcript.pass_on
         message: Any = await read()
         if message is not END:
             attempt.first_token()
@@ -315,7 +322,7 @@ async def _passed_on(
             given = pass_on(message)
             if given is not None:
                 attempt.is_writing = True
-                await write(given)
+                await give(given)
                 attempt.is_writing = False
                 attempt.messages += 1
             message = await read()

@@ -90,6 +90,7 @@ class Router:
             ResumeMemory(settings.resume_stream_bytes_max, settings.resume_bytes_max),
             settings.requests_bytes_max,
             settings.resume_wait_s,
+            settings.coalesce_hold_s,
             self._sinks.metrics.on_call,
         )
         self.openai_port: int | None = None
