@@ -83,6 +83,33 @@ async def test_a_client_that_stops_reading_stops_the_endpoint():
         await nothing_is_open(routed)
 
 
+async def test_a_slow_client_gets_the_whole_answer_in_fewer_messages():
+    """What waited for it is put together, in order, and it is told the end and the count."""
+    count, padding, sent = 500, "." * 1_000, 0
+
+    async def flood(_raw, context):
+        nonlocal sent
+        for number in range(count):
+            finish_tokens = count if number == count - 1 else 0
+            await context.write(message(f"{number}{padding}", finish_tokens))
+            sent += 1
+
+    async with scripted(flood) as server, route({"home": [server.address]}) as routed:
+        call = routed.inference.GenerateStream(ask())
+        chunks = [await call.read()]
+        before = -1
+        while sent != before:  # until the endpoint is held up for a tenth of a second
+            before = sent
+            await asyncio.sleep(0.1)
+        while (chunk := await call.read()) is not grpc.aio.EOF:
+            chunks.append(chunk)
+    text = "".join(chunk.outputs.text for chunk in chunks)
+    assert text == "".join(f"{number}{padding}" for number in range(count))
+    assert sum(chunk.outputs.num_tokens for chunk in chunks) == count
+    assert chunks[-1].outputs.HasField("finish_info")
+    assert len(chunks) < count
+
+
 async def test_counters_are_zero_after_a_mix_of_everything():
     """Successes, failures before and after the first token, cancels, timeouts, dead endpoints."""
     rng = random.Random(1)
