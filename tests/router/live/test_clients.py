@@ -85,7 +85,7 @@ async def test_a_client_that_stops_reading_stops_the_endpoint():
 
 async def test_a_slow_client_gets_the_whole_answer_in_fewer_messages():
     """What waited for it is put together, in order, and it is told the end and the count."""
-    count, padding, sent = 500, "." * 1_000, 0
+    count, padding, sent = 2_000, "." * 5_000, 0
 
     async def flood(_raw, context):
         nonlocal sent
