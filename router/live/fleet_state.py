@@ -6,6 +6,7 @@ from collections.abc import Callable
 from router.live.endpoint import LiveEndpoint
 from router.live.roster import Roster
 from router.observe.site_latency import Percentiles
+from router.policy.allowances import SharedSnapshot
 from router.policy.candidate import Candidate
 from router.policy.decision import Decision, Refuse, Wait
 from router.policy.fleet import SiteKind
@@ -52,6 +53,7 @@ def fleet_state(
         refused=snapshot.refused,
         resumed=snapshot.resumed,
         tenants=[_tenant(tenant) for tenant in snapshot.tenants],
+        store=_store(snapshot.shared) if snapshot.shared is not None else None,
     )
 
 
@@ -88,6 +90,14 @@ def quarantined_message(kept: QuarantinedSnapshot) -> pb.Quarantined:
         left_s=seconds(kept.left_ns),
         refused=kept.refused,
         prompt_tokens=kept.prompt_tokens,
+    )
+
+
+def _store(shared: SharedSnapshot) -> pb.SharedState:
+    return pb.SharedState(
+        away=shared.away,
+        routers=shared.routers,
+        held=[pb.Held(bucket=name, amount=amount) for name, amount in shared.held],
     )
 
 

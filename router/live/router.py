@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ from router.live.mover import Mover
 from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess
+from router.live.shared_store import SharedStore
 from router.live.timed_core import TimedCore, now_ns
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
@@ -73,6 +75,7 @@ class Router:
         for way in access:
             if way.site not in sites:
                 raise ValueError(f"access to {way.site!r}, which is no site of the fleet")
+        fleet = replace(fleet, shares=settings.store.url is not None)
         self.id = f"router-{uuid4().hex[:12]}"
         self.port = 0
         self.metrics_port: int | None = None
@@ -148,6 +151,11 @@ class Router:
             opened.push_async_callback(self._metrics_server.stop)
             self.metrics_port = await self._metrics_server.start(settings.metrics_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
+        if settings.store.url is not None:
+            store = SharedStore(self._core, settings.store)
+            await store.ask()  # so that the first requests find what they may use
+            opened.push_async_callback(store.close)
+            self._run(store.run(), "store")
         opened.push_async_callback(self._roster.close)
         server, self.port = open_server(settings.listen, settings.message_bytes_max)
         self._add_services(server)

@@ -36,6 +36,20 @@ class DecisionLog:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """A Valkey or Redis server that the routers of a fleet share; none where `url` is None.
+
+    `name` is the fleet's: routers that share spend together, and one server may have several.
+    """
+
+    url: str | None = None
+    name: str = "spillway"
+    password_file: Path | None = None
+    interval_s: float = 0.25  # between two top-ups
+    timeout_s: float = 1.0  # of one; nothing waits for it but the next
+
+
+@dataclass(frozen=True, slots=True)
 class RouterSettings:
     """The settings of one router process. Each bound has its reason beside it."""
 
@@ -43,6 +57,7 @@ class RouterSettings:
     metrics_listen: str | None = "127.0.0.1:7071"  # Prometheus metrics over HTTP; None: none
     openai_listen: str | None = None  # OpenAI's API over HTTP; None: none
     decision_log: DecisionLog = field(default_factory=DecisionLog)
+    store: StoreSettings = field(default_factory=StoreSettings)
     discovery_interval_s: float = 1.0  # a new replica is used within two seconds of being listed
     discovery_timeout_s: float = 5.0
     rtt_interval_s: float = 2.0

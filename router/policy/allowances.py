@@ -1,12 +1,22 @@
 """What a router holds of what the routers of its fleet share: money by site, rates by tenant."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from router.policy.allowance import Granted, Want
 from router.policy.candidate import Candidate
 from router.policy.judge import OVER_BUDGET
 from router.policy.site_state import SiteState
 from router.policy.tenants import TenantState
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSnapshot:
+    """How it stands with what is shared."""
+
+    away: bool  # the store
+    routers: int
+    held: tuple[tuple[str, float], ...]  # what this router may use of each bucket
 
 
 class Allowances:
@@ -37,6 +47,11 @@ class Allowances:
         """What may be used of each bucket."""
         both = {**self._money, **self._rates}
         return tuple((name, allowance.level(now)) for name, allowance in both.items())
+
+    def snapshot(self, now: int) -> SharedSnapshot | None:
+        """What is shared and how; None where nothing is."""
+        held = self.held(now)
+        return SharedSnapshot(self.is_away, self.routers, held) if held else None
 
     def grant(self, granted: Iterable[Granted], now: int) -> None:
         """The store gave, or is given back."""

@@ -296,6 +296,7 @@ class RouterCore:
             resumed=totals.resumed,
             tenants=self._admission.snapshot(),
             quarantined=snapshot_quarantine(self._suspicion.quarantine, self._limits, now),
+            shared=self.allowances.snapshot(now),
             leases=replace(self._leases.totals),
         )
 

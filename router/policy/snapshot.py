@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from router.policy.allowances import SharedSnapshot
 from router.policy.fleet import Limits, SiteKind
 from router.policy.gateway import Gateway
 from router.policy.leases import LeaseTotals
@@ -113,6 +114,7 @@ class FleetSnapshot:
     resumed: int
     tenants: tuple[TenantSnapshot, ...]
     quarantined: tuple[QuarantinedSnapshot, ...]
+    shared: SharedSnapshot | None = None  # with other routers
     leases: LeaseTotals = field(default_factory=LeaseTotals)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from router.live.settings import RouterSettings
+from router.live.settings import RouterSettings, StoreSettings
 from router.policy.fleet import Limits
 from spillway.fleet.problem import KeyPath, Problem
 from spillway.fleet.refusal import did_you_mean
 from spillway.fleet.schema import FileSection, SiteSection
 from spillway.fleet.section import built, key_of
 from spillway.fleet.source import Source
+from spillway.fleet.store import store_problems
 
 Finding = tuple[KeyPath, str]
 
@@ -22,7 +23,7 @@ NOT_ABOVE = (
 
 def contradictions(file: FileSection, source: Source) -> Iterator[Problem]:
     """All of them."""
-    for findings in (_sites, _addresses, _models, _classes, _limits, _router):
+    for findings in (_sites, _addresses, _models, _classes, _limits, _router, _store):
         for path, message in findings(file):
             yield source.problem(path, message)
 
@@ -118,3 +119,17 @@ def _router(file: FileSection) -> Iterator[Finding]:
             if address in taken:
                 yield ("router", key), f"the same address as {taken[address]}"
             taken.setdefault(address, key)
+
+
+def _store(file: FileSection) -> Iterator[Finding]:
+    store = built(RouterSettings, file.router).store
+    budgets = any(s.price.budget_hourly or s.price.budget_monthly for s in file.sites.values())
+    rates = any(getattr(one, "tokens_per_minute", None) for one in file.tenants.values())
+    if store.url is None:
+        if store != StoreSettings():
+            yield ("router", "store"), "nothing says where it is; give url"
+    elif not (budgets or rates):
+        yield ("router", "store"), "there is nothing to share: no budget and no tokens_per_minute"
+    else:
+        for key, message in store_problems(store):
+            yield ("router", "store", key), message

@@ -19,8 +19,13 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
+def is_name(value: str) -> bool:
+    """Whether a site, a class or a fleet may have this name."""
+    return _NAME.fullmatch(value) is not None and len(value) <= NAME_LENGTH_MAX
+
+
 def _name(value: object) -> str:
-    if isinstance(value, str) and _NAME.fullmatch(value) and len(value) <= NAME_LENGTH_MAX:
+    if isinstance(value, str) and is_name(value):
         return value
     raise ValueError(
         f"expected a name of at most {NAME_LENGTH_MAX} letters, digits, '.', '_' and '-'"

@@ -112,7 +112,7 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
     )
     log = DecisionLog(draw(st.none() | names.map(Path)), draw(counts), draw(counts))
     metrics, openai = (draw(st.none() | st.just(address)) for address in ("h:2", "h:3"))
-    router = RouterSettings("h:1", metrics, openai, log, draw(seconds))
+    router = RouterSettings("h:1", metrics, openai, log, discovery_interval_s=draw(seconds))
     fleet = Fleet(tuple(sites), slo_classes, draw(st.sampled_from(classes)), limits)
     return FleetFile(fleet, tuple(access), router, models, tuple(deployments))
 

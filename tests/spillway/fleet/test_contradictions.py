@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from spillway.fleet import FleetError, read
+from spillway.fleet import FleetError, read, write
 
 FLEET = {
     "sites": {
@@ -34,6 +34,44 @@ def with_change(path: str, value: object) -> str:
     else:
         inner[last] = value
     return json.dumps(fleet)
+
+
+def test_a_store_is_where_there_is_something_to_share():
+    """A budget or a tenant's rate; where it is, is part of what a router is told."""
+    text = with_change("sites.ridge.price", {"metered": "2 USD/h", "budget_hourly": "9 USD/h"})
+    fleet = json.loads(text)
+    fleet["router"] = {"store": {"url": "redis://10.0.0.9:6379/1", "name": "cellar"}}
+    read_back = read(json.dumps(fleet))
+    assert read_back.router.store.url == "redis://10.0.0.9:6379/1"
+    assert read(write(read_back)).router == read_back.router
+
+
+@pytest.mark.parametrize(
+    ("store", "message"),
+    [
+        ({"name": "cellar"}, "nothing says where it is; give url"),
+        ({"url": "10.0.0.9"}, "expected the server's URL, such as redis://10.0.0.9:6379/0"),
+        ({"url": "redis://h:70000"}, "expected the server's URL"),
+        ({"url": "http://h:1"}, "expected the server's URL"),
+        ({"url": "redis://h/first"}, "expected the number of a database"),
+        ({"url": "redis://:secret@h"}, "a password does not belong into this file"),
+        ({"url": "redis://h", "name": "{a}"}, "expected a name of letters"),
+    ],
+)
+def test_a_store_that_cannot_be_meant_is_refused(store, message):
+    """With the place of the key."""
+    fleet = json.loads(with_change("tenants", {"default": {"tokens_per_minute": 1_000}}))
+    fleet["router"] = {"store": store}
+    with pytest.raises(FleetError) as caught:
+        read(json.dumps(fleet))
+    assert message in str(caught.value)
+    assert "router.store" in str(caught.value)
+
+
+def test_a_store_with_nothing_to_share_is_refused():
+    """It would be asked for nothing."""
+    with pytest.raises(FleetError, match="there is nothing to share"):
+        read(with_change("router", {"store": {"url": "redis://h"}}))
 
 
 def test_the_fleet_they_start_from_is_fine():

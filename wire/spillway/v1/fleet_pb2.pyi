@@ -155,7 +155,7 @@ class WatchFleetRequest(_message.Message):
     def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
 
 class FleetState(_message.Message):
-    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed", "tenants")
+    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed", "tenants", "store")
     ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     SITES_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +164,7 @@ class FleetState(_message.Message):
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     RESUMED_FIELD_NUMBER: _ClassVar[int]
     TENANTS_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
     router_id: str
     sampled_unix_ns: int
     sites: _containers.RepeatedCompositeFieldContainer[SiteState]
@@ -172,7 +173,26 @@ class FleetState(_message.Message):
     refused: int
     resumed: int
     tenants: _containers.RepeatedCompositeFieldContainer[TenantState]
-    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantState, _Mapping]]] = ...) -> None: ...
+    store: SharedState
+    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantState, _Mapping]]] = ..., store: _Optional[_Union[SharedState, _Mapping]] = ...) -> None: ...
+
+class SharedState(_message.Message):
+    __slots__ = ("away", "routers", "held")
+    AWAY_FIELD_NUMBER: _ClassVar[int]
+    ROUTERS_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    away: bool
+    routers: int
+    held: _containers.RepeatedCompositeFieldContainer[Held]
+    def __init__(self, away: _Optional[bool] = ..., routers: _Optional[int] = ..., held: _Optional[_Iterable[_Union[Held, _Mapping]]] = ...) -> None: ...
+
+class Held(_message.Message):
+    __slots__ = ("bucket", "amount")
+    BUCKET_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    bucket: str
+    amount: float
+    def __init__(self, bucket: _Optional[str] = ..., amount: _Optional[float] = ...) -> None: ...
 
 class TenantState(_message.Message):
     __slots__ = ("name", "weight", "waiting", "admitted", "refused", "work_tokens")
