@@ -40,7 +40,7 @@ class RaySite:
         return self._site.replica_addresses()
 
     def engine_pids(self) -> list[int]:
-        """The process of each engine: vLLM's own, or the replica's where that is the engine."""
+        """The process of each engine."""
         return engine_pids(self._site)
 
     def all_pids(self) -> list[int]:

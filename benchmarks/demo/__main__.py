@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.demo import table
+from benchmarks.demo.blow import AT_S, RENTED_REPLICAS, Blow, strike
 from benchmarks.demo.calibration import calibrate
 from benchmarks.demo.screen import Screen, Tally
 from benchmarks.demo.story import Calibration, plan
@@ -62,16 +63,20 @@ def _demo(serving: Mapping[str, Any], seed: int, picture: Path | None) -> bool:
     """Start the fleet, tell the story, print what came of it; whether it went as it must."""
     prompter = CheckedPrompter(_counted if serving.get("engine") == "fake" else built_in_answer)
     reporter = reporter_for_terminal()
-    with LocalFleet(two_sites(serving), reporter) as fleet:
+    with LocalFleet(two_sites(serving, rented_replicas=RENTED_REPLICAS), reporter) as fleet:
         with reporter:
             fleet.start_sites()
             reporter.say("clients", "measuring what this machine serves")
             home, rented = (fleet.sites[name].replica_addresses()[0] for name in (HOME, RENTED))
             measured = asyncio.run(calibrate(home, rented, HOME_SLOTS, prompter))
             reporter.say("clients", f"ready: {_sizing(measured)}")
-            fleet.start_router(two_sites(serving, ttft_s=measured.objective_ttft_s))
-        records, state = asyncio.run(_tell(fleet.address, measured, prompter, seed))
+            plan_of_router = two_sites(
+                serving, ttft_s=measured.objective_ttft_s, rented_replicas=RENTED_REPLICAS
+            )
+            fleet.start_router(plan_of_router)
+        records, state, blow = asyncio.run(_tell(fleet, measured, prompter, seed))
     table.show(records, state, HOME)
+    table.show_blow(records, blow)
     if picture is not None:
         draw(records, measured.objective_ttft_s, picture)
     table.show_failures(records)
@@ -82,9 +87,10 @@ def _demo(serving: Mapping[str, Any], seed: int, picture: Path | None) -> bool:
 
 
 async def _tell(
-    address: str, measured: Calibration, prompter: Prompter, seed: int
-) -> tuple[list[Record], fleet_pb2.FleetState]:
-    """Drive the story's sessions; what its clients saw, and the router's last state."""
+    fleet: LocalFleet, measured: Calibration, prompter: Prompter, seed: int
+) -> tuple[list[Record], fleet_pb2.FleetState, Blow]:
+    """Drive the story's sessions; what its clients saw, the router's last state, and the blow."""
+    address = fleet.address
     records: list[Record] = []
     tally = Tally()
 
@@ -99,11 +105,12 @@ async def _tell(
         sessions = list(plan(measured, random.Random(seed)))
         with screen:
             story = asyncio.create_task(driver.open_loop(sessions))
+            blow = asyncio.create_task(strike(fleet.sites[RENTED], AT_S))
             while not story.done():
                 screen.tick()
                 await asyncio.wait([story], timeout=TICK_S)
             await story
-    return records, watch.state
+    return records, watch.state, await blow
 
 
 def _counted(prompt: str, tokens: int) -> str:

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from benchmarks.demo.blow import Blow, harm
 from benchmarks.demo.story import PHASES
 from benchmarks.demo.verdict import in_phase, overflow_share
 from benchmarks.report import print_table
@@ -24,6 +25,18 @@ def show(records: Sequence[Record], state: fleet_pb2.FleetState, home: str) -> N
     print_table("What each site served", SITE_COLUMNS, [_site(records, s) for s in state.sites])
     rows = [_phase(in_phase(records, phase.name), phase.name, home) for phase in PHASES]
     print_table("What overflowed", PHASE_COLUMNS, rows)
+
+
+def show_blow(records: Sequence[Record], blow: Blow) -> None:
+    """Print what the death of the engine cost its clients."""
+    done = harm(records)
+    row = [
+        f"an engine of {blow.site}, killed after {blow.at_s:.0f} s",
+        str(done.resumed),
+        str(done.lost_tokens),
+        f"{done.pause_s_max * 1000:.0f}",
+    ]
+    print_table("What died", ("what", "streams resumed", "tokens lost", "longest pause ms"), [row])
 
 
 def show_failures(records: Sequence[Record]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.demo.blow import harm
 from benchmarks.demo.story import CALM, CALM_AGAIN, SURGE, phase_at
 from benchmarks.serving.record import Record
 
@@ -40,9 +41,14 @@ def checks(records: Sequence[Record], home: str) -> list[Check]:
     settled = [r for r in records if r.intended_s >= CALM_AGAIN.begins_s + SETTLE_S]
     at_home = 1 - overflow_share(settled, home) if settled else 0.0
     count = len(records)
+    done = harm(records)
     return [
         Check(count > 0 and whole == count, f"{whole} of {count} streams arrived complete"),
         Check(count > 0 and right == count, f"{right} of {count} equal their known right answer"),
+        Check(
+            done.resumed > 0 and done.lost_tokens == 0,
+            f"{done.resumed} streams resumed, tokens lost {done.lost_tokens}",
+        ),
         Check(calm <= CALM_OVERFLOW_MAX, f"calm stayed home: {calm:.0%} overflowed"),
         Check(surge >= SURGE_OVERFLOW_MIN, f"the surge overflowed: {surge:.0%} of its turns"),
         Check(at_home >= BACK_HOME_MIN, f"calm came back: {at_home:.0%} of the last turns at home"),

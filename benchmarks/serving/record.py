@@ -28,7 +28,14 @@ class Record:
     site: str = ""
     endpoint: str = ""
     attempts: int = 0
+    resumed: int = 0  # times that it went on elsewhere
+    wanted_tokens: int = 0
     right: bool | None = None  # equal to the known answer; None where none is known
+
+    @property
+    def lost_tokens(self) -> int:
+        """Tokens that were asked for and did not come."""
+        return max(0, self.wanted_tokens - self.output_tokens)
 
     @property
     def time_per_output_token_s(self) -> float | None:

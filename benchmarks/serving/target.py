@@ -83,6 +83,7 @@ async def ask(
     `intended_at` is when the plan wanted it sent, on time.perf_counter's clock, which times all.
     """
     request = request_for(target, record.session, prompt, max_new_tokens)
+    record.wanted_tokens = max_new_tokens
     metadata = [("x-spillway-slo", target.slo)] if target.slo else []
     text: list[str] = []
     last_at: float | None = None
@@ -134,6 +135,8 @@ def _place(record: Record, trailers: Iterable[Any] | None) -> None:
                 record.endpoint = str(value)
             case "x-spillway-attempts" if str(value).isdecimal():
                 record.attempts = int(value)
+            case "x-spillway-resumed" if str(value).isdecimal():
+                record.resumed = int(value)
             case _:
                 pass
 

@@ -1,12 +1,16 @@
 """The demo succeeds only if every stream is right and the story really happened."""
 
+from dataclasses import replace
+
 from benchmarks.demo.story import CALM_AGAIN, SURGE
 from benchmarks.demo.verdict import checks, overflow_share
 from benchmarks.serving.record import Record
 
 
-def turn(at_s: float, site: str, *, status: str = "OK", right: bool | None = True) -> Record:
-    return Record("s", 0, "", at_s, status=status, site=site, right=right)
+def turn(
+    at_s: float, site: str, *, status: str = "OK", right: bool | None = True, resumed: int = 0
+) -> Record:
+    return Record("s", 0, "", at_s, status=status, site=site, right=right, resumed=resumed)
 
 
 def story() -> list[Record]:
@@ -14,7 +18,7 @@ def story() -> list[Record]:
     return [
         turn(1.0, "home"),
         turn(SURGE.begins_s + 1, "home"),
-        turn(SURGE.begins_s + 2, "rented"),
+        turn(SURGE.begins_s + 2, "rented", resumed=1),
         turn(CALM_AGAIN.begins_s + 1, "rented"),
         turn(CALM_AGAIN.begins_s + 10, "home"),
     ]
@@ -48,7 +52,7 @@ def test_a_wrong_answer_fails():
 
 def test_a_surge_that_home_served_fails():
     """Then nothing was shown."""
-    records = [record for record in story() if record.site == "home"]
+    records = [replace(record, site="home") for record in story()]
     assert failed(records) == ["the surge overflowed: 0% of its turns"]
 
 
@@ -68,3 +72,15 @@ def test_no_turns_at_all_fails():
 def test_refused_turns_count_for_no_site():
     """They say nothing of where work went."""
     assert overflow_share([turn(1.0, ""), turn(1.0, "rented"), turn(1.0, "home")], "home") == 0.5
+
+
+def test_a_blow_that_no_stream_felt_fails():
+    """Then it was not in the middle of anything."""
+    unharmed = [replace(record, resumed=0) for record in story()]
+    assert failed(unharmed) == ["0 streams resumed, tokens lost 0"]
+
+
+def test_a_lost_token_fails():
+    """Whatever the status says."""
+    short = replace(story()[0], wanted_tokens=12, output_tokens=10)
+    assert failed([*story(), short]) == ["1 streams resumed, tokens lost 2"]
