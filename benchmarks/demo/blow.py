@@ -45,6 +45,7 @@ def harm(records: Sequence[Record]) -> Harm:
     resumed = [record for record in records if record.resumed]
     return Harm(
         resumed=len(resumed),
-        lost_tokens=sum(record.lost_tokens for record in records),
+        # A turn that was refused had no stream that could lose any.
+        lost_tokens=sum(record.lost_tokens for record in records if record.ttft_s is not None),
         pause_s_max=max((max(record.gaps_s, default=0.0) for record in resumed), default=0.0),
     )

@@ -82,5 +82,5 @@ def test_a_blow_that_no_stream_felt_fails():
 
 def test_a_lost_token_fails():
     """Whatever the status says."""
-    short = replace(story()[0], wanted_tokens=12, output_tokens=10)
+    short = replace(story()[0], ttft_s=0.1, wanted_tokens=12, output_tokens=10)
     assert failed([*story(), short]) == ["1 streams resumed, tokens lost 2"]
