@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.demo import table
-from benchmarks.demo.blow import AT_S, RENTED_REPLICAS, Blow, strike
+from benchmarks.demo.blow import RENTED_REPLICAS, Blow, strike
 from benchmarks.demo.calibration import calibrate
 from benchmarks.demo.screen import Screen, Tally
 from benchmarks.demo.story import Calibration, plan
@@ -70,10 +70,11 @@ def _demo(serving: Mapping[str, Any], seed: int, picture: Path | None) -> bool:
             home, rented = (fleet.sites[name].replica_addresses()[0] for name in (HOME, RENTED))
             measured = asyncio.run(calibrate(home, rented, HOME_SLOTS, prompter))
             reporter.say("clients", f"ready: {_sizing(measured)}")
-            plan_of_router = two_sites(
-                serving, ttft_s=measured.objective_ttft_s, rented_replicas=RENTED_REPLICAS
+            fleet.start_router(
+                two_sites(
+                    serving, ttft_s=measured.objective_ttft_s, rented_replicas=RENTED_REPLICAS
+                )
             )
-            fleet.start_router(plan_of_router)
         records, state, blow = asyncio.run(_tell(fleet, measured, prompter, seed))
     table.show(records, state, HOME)
     table.show_blow(records, blow)
@@ -90,7 +91,6 @@ async def _tell(
     fleet: LocalFleet, measured: Calibration, prompter: Prompter, seed: int
 ) -> tuple[list[Record], fleet_pb2.FleetState, Blow]:
     """Drive the story's sessions; what its clients saw, the router's last state, and the blow."""
-    address = fleet.address
     records: list[Record] = []
     tally = Tally()
 
@@ -99,13 +99,20 @@ async def _tell(
         tally.done += 1
         tally.wrong += record.status != "OK" or record.right is not True
 
-    async with connected(address, deadline_s=TURN_DEADLINE_S) as target, watching(address) as watch:
+    async with (
+        connected(fleet.address, deadline_s=TURN_DEADLINE_S, comes_back=True) as target,
+        watching(fleet.address) as watch,
+    ):
         driver = Driver(target, prompter, on_record)
-        screen = Screen(watch, tally, lambda: time.perf_counter() - driver.begun_at)
+
+        def clock() -> float:
+            return time.perf_counter() - driver.begun_at
+
+        screen = Screen(watch, tally, clock)
         sessions = list(plan(measured, random.Random(seed)))
         with screen:
             story = asyncio.create_task(driver.open_loop(sessions))
-            blow = asyncio.create_task(strike(fleet.sites[RENTED], AT_S))
+            blow = asyncio.create_task(strike(fleet.sites[RENTED], watch, clock))
             while not story.done():
                 screen.tick()
                 await asyncio.wait([story], timeout=TICK_S)

@@ -3,16 +3,19 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.chaos.ray_site import engine_pids
 from benchmarks.demo.story import SURGE
+from benchmarks.demo.watch import FleetWatch
 from benchmarks.serving.record import Record
 from spillway.local.site import LocalSite
 
 RENTED_REPLICAS = 2  # one to be killed, and one where its streams go on
 AT_S = SURGE.begins_s + 0.6 * SURGE.duration_s
+STREAMS_MIN = 2  # at each rented engine, so that the blow falls upon streams
+LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,22 @@ class Blow:
     site: str
 
 
-async def strike(site: LocalSite, after_s: float) -> Blow:
-    """SIGKILL to an engine of this site after so long; Serve starts another in its place."""
-    await asyncio.sleep(after_s)
+async def strike(site: LocalSite, watch: FleetWatch, clock: Callable[[], float]) -> Blow:
+    """SIGKILL to an engine of this site in the surge's middle; Serve starts another in its place.
+
+    `clock` gives the story's offset in seconds.
+    """
+    await asyncio.sleep(max(0.0, AT_S - clock()))
     pids = await asyncio.to_thread(engine_pids, site)
+    while not _is_busy(watch, site.name) and clock() < SURGE.ends_s:
+        await asyncio.sleep(LOOK_S)
     os.kill(pids[0], signal.SIGKILL)
-    return Blow(after_s, site.name)
+    return Blow(clock(), site.name)
+
+
+def _is_busy(watch: FleetWatch, name: str) -> bool:
+    ends = [end for site in watch.state.sites if site.name == name for end in site.endpoints]
+    return bool(ends) and all(end.in_flight >= STREAMS_MIN for end in ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,7 @@ class Harm:
     resumed: int
     lost_tokens: int
     pause_s_max: float
+    refused: int  # turns that were told to come back later, and did
 
 
 def harm(records: Sequence[Record]) -> Harm:
@@ -45,7 +59,7 @@ def harm(records: Sequence[Record]) -> Harm:
     resumed = [record for record in records if record.resumed]
     return Harm(
         resumed=len(resumed),
-        # A turn that was refused had no stream that could lose any.
-        lost_tokens=sum(record.lost_tokens for record in records if record.ttft_s is not None),
+        lost_tokens=sum(record.lost_tokens for record in records),
         pause_s_max=max((max(record.gaps_s, default=0.0) for record in resumed), default=0.0),
+        refused=sum(record.refused > 0 for record in records),
     )

@@ -20,8 +20,8 @@ TURN_S = 0.5  # a turn is given as many tokens as a busy home takes this long fo
 OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 240
 PROMPT_TOKENS = 48
 CALM_LOAD = 0.4  # of what home serves beside a busy rented site
-SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.0, 3.0  # of what home serves alone
-SURGE_SHARE = 0.8  # of what both sites serve; the router and its clients need the rest
+SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.0, 2.4  # of what home serves alone
+SURGE_SHARE = 0.6  # of what both sites serve; the rest is for the router, its clients and a loss
 CALM_CV, SURGE_CV = 0.5, 1.0  # calm arrivals are even, so that a chance burst does not overflow
 OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 1.0, 8.0
 OBJECTIVE_PER_IDLE_TTFT = 10.0  # far above what calm sees, far below what the surge's queue makes
@@ -77,9 +77,9 @@ class Phase:
         return self.begins_s + self.duration_s
 
 
-CALM = Phase("calm", 0.0, 7.0)
+CALM = Phase("calm", 0.0, 6.0)
 SURGE = Phase("surge", CALM.ends_s, 10.0)
-CALM_AGAIN = Phase("calm again", SURGE.ends_s, 21.0)
+CALM_AGAIN = Phase("calm again", SURGE.ends_s, 18.0)
 PHASES = (CALM, SURGE, CALM_AGAIN)
 
 

@@ -16,6 +16,7 @@ SITE_COLUMNS = (
     *("site", "sessions", "turns", "TTFT p50", "p99 ms", "ITL p50", "p99 ms"),
     *("tokens", "cache hits", "metered cost"),
 )
+BLOW_COLUMNS = ("what", "streams resumed", "tokens lost", "longest pause ms", "turns put off")
 FAILURES_SHOWN = 5
 PHASE_COLUMNS = ("phase", "turns", "overflow", "TTFT p50", "p99 ms")
 
@@ -35,8 +36,9 @@ def show_blow(records: Sequence[Record], blow: Blow) -> None:
         str(done.resumed),
         str(done.lost_tokens),
         f"{done.pause_s_max * 1000:.0f}",
+        str(done.refused),
     ]
-    print_table("What died", ("what", "streams resumed", "tokens lost", "longest pause ms"), [row])
+    print_table("What died", BLOW_COLUMNS, [row])
 
 
 def show_failures(records: Sequence[Record]) -> None:

@@ -29,6 +29,7 @@ class Record:
     endpoint: str = ""
     attempts: int = 0
     resumed: int = 0  # times that it went on elsewhere
+    refused: int = 0  # times that it was told to come back later, and did
     wanted_tokens: int = 0
     right: bool | None = None  # equal to the known answer; None where none is known
 

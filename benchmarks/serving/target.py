@@ -13,6 +13,7 @@ import grpc.aio
 
 from benchmarks.serving.record import Record
 from benchmarks.workloads.prompts import Prompt
+from spillway.client.errors import error_of
 from wire.vllm import inference_pb2 as pb
 
 CHANNEL_OPTIONS = (
@@ -31,6 +32,7 @@ class Target:
     model: str = ""
     slo: str = ""
     deadline_s: float = 120.0
+    comes_back: bool = False  # a turn that is told to come back later does, until its deadline
 
     def stream(self, session: str) -> grpc.aio.UnaryStreamMultiCallable:
         """The streaming method, on the connection that this session always uses."""
@@ -48,6 +50,7 @@ async def connected(
     deadline_s: float = 120.0,
     connections: int = 1,
     ready_timeout_s: float = 10.0,
+    comes_back: bool = False,
 ) -> AsyncIterator[Target]:
     """A target at `address` with its connections up; TimeoutError where nobody listens there."""
     async with contextlib.AsyncExitStack() as stack:
@@ -60,7 +63,7 @@ async def connected(
         async with asyncio.timeout(ready_timeout_s):
             for channel in channels:
                 await channel.channel_ready()
-        yield Target(channels, model, slo, deadline_s)
+        yield Target(channels, model, slo, deadline_s, comes_back)
 
 
 def request_for(target: Target, session: str, prompt: Prompt, max_new_tokens: int) -> bytes:
@@ -78,14 +81,30 @@ def request_for(target: Target, session: str, prompt: Prompt, max_new_tokens: in
 async def ask(
     target: Target, record: Record, prompt: Prompt, max_new_tokens: int, *, intended_at: float
 ) -> str:
-    """Send one turn, fill in its record, and return the text that came back.
+    """Send one turn, again where it is told to come back, and return the text that came.
 
-    `intended_at` is when the plan wanted it sent, on time.perf_counter's clock, which times all.
+    Its record is filled in. `intended_at` is when the plan wanted it sent, on time.perf_counter's
+    clock, which times all: a turn that comes back later has waited since then.
     """
+    while True:
+        answer, wait_s = await _ask_once(target, record, prompt, max_new_tokens, intended_at)
+        waited_s = time.perf_counter() + wait_s - intended_at
+        if not (target.comes_back and wait_s) or waited_s > target.deadline_s:
+            return answer
+        record.status, record.detail = "OK", ""
+        record.refused += 1
+        await asyncio.sleep(wait_s)
+
+
+async def _ask_once(
+    target: Target, record: Record, prompt: Prompt, max_new_tokens: int, intended_at: float
+) -> tuple[str, float]:
+    """The text, and when a turn that was refused may come back; 0 where it was not, or is lost."""
     request = request_for(target, record.session, prompt, max_new_tokens)
     record.wanted_tokens = max_new_tokens
     metadata = [("x-spillway-slo", target.slo)] if target.slo else []
     text: list[str] = []
+    wait_s = 0.0
     last_at: float | None = None
     call = target.stream(record.session)(request, timeout=target.deadline_s, metadata=metadata)
     try:
@@ -107,7 +126,10 @@ async def ask(
     except grpc.aio.AioRpcError as error:
         record.status = error.code().name
         record.detail = (error.details() or "")[:500]
-        _place(record, error.trailing_metadata())
+        trailers = tuple(error.trailing_metadata() or ())
+        _place(record, trailers)
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and not text:
+            wait_s = error_of(error.code(), record.detail, trailers, "").retry_after_s or 0.0
     finally:
         call.cancel()
         record.end_to_end_s = time.perf_counter() - intended_at
@@ -116,7 +138,7 @@ async def ask(
         record.right = answer == prompt.answer
         if not record.right:
             record.detail = _first_difference(answer, prompt.answer)
-    return answer
+    return answer, wait_s
 
 
 async def _read_trailers(call: grpc.aio.UnaryStreamCall, record: Record) -> None:
