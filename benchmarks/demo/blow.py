@@ -33,7 +33,7 @@ async def strike(site: LocalSite, watch: FleetWatch, clock: Callable[[], float])
     """
     await asyncio.sleep(max(0.0, AT_S - clock()))
     pids = await asyncio.to_thread(engine_pids, site)
-    while not _is_busy(watch, site.name) and clock() < SURGE.ends_s:
+    while not _is_busy(watch, site.name) and clock() < SURGE.ends_s:  # noqa: ASYNC110 - few looks
         await asyncio.sleep(LOOK_S)
     os.kill(pids[0], signal.SIGKILL)
     return Blow(clock(), site.name)

@@ -126,6 +126,8 @@ class Turn:
         """Of two attempts this one goes on."""
         self.attempt = attempt
         self._sent = attempt.send
+        if self._cut.is_set():
+            attempt.give_up(CUT)
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
         """The attempt ended well, with these trailers of the endpoint."""

@@ -211,8 +211,10 @@ class RouterCore:
         partner = self._flights.get(flight.partner)
         if partner is not None:
             partner.partner = ""
-            if not outcome.messages:
-                return None  # the other attempt goes on
+            if not outcome.messages:  # the other attempt goes on
+                if self._recovery.may_follow(outcome, flight):
+                    partner.tried += (outcome.endpoint,)
+                return None
         if not self._recovery.may_follow(outcome, flight):
             return None
         return self._try_elsewhere(outcome, flight, now, rng)

@@ -35,7 +35,9 @@ def main() -> int:
     _say(
         f"{len(seeds)} storms, {len(broken)} broke a rule; {totals['turns']} streams,"
         f" {totals['complete']} complete, {totals['resumed']} resumed,"
-        f" {totals['late_tokens']} late tokens kept away; {time.monotonic() - began_s:.0f} s"
+        f" {totals['late_tokens']} late tokens kept away, {totals['hedges']} hedged,"
+        f" {totals['quarantined']} prompts quarantined for {totals['poisoned']} crashes;"
+        f" {time.monotonic() - began_s:.0f} s"
     )
     return 1 if broken else 0
 

@@ -1,7 +1,7 @@
 """A storm: a small fleet, the requests that come, and everything that goes wrong, from one seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
@@ -57,7 +57,9 @@ class Ask:
     features: tuple[str, ...]
     repeatable: bool
     cancelled_after_ns: int | None  # the client goes
+    prompt: str  # what it is known by
     poison: bool = False  # it kills the engine that prefills it
+    repeats: int = 0  # its client asks again so often, whatever it is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,16 @@ class Storm:
         return sum(one.until_ns - one.at_ns for one in self.strikes if one.kind is Kind.SUSPENDED)
 
     @property
+    def has_poison(self) -> bool:
+        """Whether some prompt kills engines."""
+        return any(ask.poison for ask in self.asks)
+
+    @property
     def refuge(self) -> Station | None:
         """An endpoint at home that nothing befalls, with room, and all that a stream needs."""
         struck = {strike.target for strike in self.strikes}
         suspended = any(strike.kind is Kind.SUSPENDED for strike in self.strikes)
-        if suspended or any(ask.poison for ask in self.asks):
+        if suspended or self.has_poison:
             return None
         for station in self.stations:
             whole = station.identity.weights == WEIGHTS and PENALTIES in station.identity.restores
@@ -122,6 +129,9 @@ _OF_A_SITE = frozenset(
 _SITES = ("home", "near", "far")
 _USD_PER_REPLICA_HOUR = 3_600.0  # a dollar a second, so that a budget is met within a storm
 _BUDGET_USD_PER_HOUR = 40.0
+_HEDGE_USD_PER_HOUR = 10.0
+_POISONED_SHARE = 0.15  # of storms, and in a third of those two prompts kill engines
+_NEIGHBOURS = 4  # requests that come with a poison
 
 
 def storm_of(seed: int) -> Storm:
@@ -139,7 +149,7 @@ def storm_of(seed: int) -> Storm:
         _fleet(sites, rng),
         stations,
         {site: rng.randint(1, 20) * NS_PER_MS * index for index, site in enumerate(sites, 1)},
-        tuple(_ask(index, rng) for index in range(rng.randint(5, 40))),
+        _asks(rng),
         tuple(
             strike for _ in range(rng.randint(1, 8)) for strike in [_strike(stations, sites, rng)]
         ),
@@ -154,7 +164,15 @@ def _fleet(sites: tuple[str, ...], rng: random.Random) -> Fleet:
             Site(name, SiteKind.RENTED, price=rented) if index else Site(name, SiteKind.HOME)
             for index, name in enumerate(sites)
         ),
-        slo_classes=(SloClass("default", ttft_ns=NS_PER_S, itl_ns=200 * NS_PER_MS),),
+        slo_classes=(
+            SloClass(
+                "default",
+                ttft_ns=NS_PER_S,
+                itl_ns=200 * NS_PER_MS,
+                hedge_share=rng.choice((0.0, 0.1, 1.0)),
+                hedge_usd_per_hour=rng.choice((0.0, _HEDGE_USD_PER_HOUR)),
+            ),
+        ),
         default_slo="default",
         limits=Limits(
             sessions_max=rng.choice((4, 1000)),
@@ -185,6 +203,19 @@ def _station(name: str, site: str, rng: random.Random, *, mixed: bool) -> Statio
     )
 
 
+def _asks(rng: random.Random) -> tuple[Ask, ...]:
+    asks = [_ask(index, rng) for index in range(rng.randint(5, 40))]
+    if rng.random() < _POISONED_SHARE:
+        for index in rng.sample(range(len(asks)), rng.choice((1, 1, 2))):
+            asks[index] = poison = replace(
+                asks[index], poison=True, repeats=rng.randrange(6), cancelled_after_ns=None
+            )
+            for near in rng.sample(range(len(asks)), _NEIGHBOURS):
+                at_ns = poison.at_ns + rng.randrange(20 * NS_PER_MS)
+                asks[near] = replace(asks[near], at_ns=at_ns)
+    return tuple(asks)
+
+
 def _ask(index: int, rng: random.Random) -> Ask:
     plain = rng.random() < 0.7
     return Ask(
@@ -196,7 +227,7 @@ def _ask(index: int, rng: random.Random) -> Ask:
         features=(TEXT,) if plain else (TEXT, PENALTIES),
         repeatable=rng.random() < 0.8,
         cancelled_after_ns=rng.randrange(3 * NS_PER_S) if rng.random() < 0.1 else None,
-        poison=rng.random() < 0.005,
+        prompt=f"prompt-{index}",
     )
 
 

@@ -5,10 +5,12 @@ Every call of the core goes through `_ask` or `_tell`, which is where the log of
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from router.policy.core import RouterCore
 from router.policy.decision import Decision, Mode, Refuse, Send, Wait
 from router.policy.endpoint import Endpoint
+from router.policy.hedge import hedge_id
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
@@ -22,6 +24,7 @@ from router.sim.storm.turn import CANCELLED, LATE, OK, BrokenError, Turn
 LOOK_NS = 50 * NS_PER_MS
 _TELLING_NS = 100 * NS_PER_MS  # a shorter silence is not told to the core
 _UNANSWERED_MAX = 2
+_AGAIN_NS = 100 * NS_PER_MS  # after which a stubborn client asks again
 
 Log = Callable[[int, str], None]
 
@@ -39,11 +42,14 @@ class StormRouter:
         self.draining: set[str] = set()
         self.lost_attempts = 0  # with their endpoints: what follows them is no retry
         self.late_tokens = 0  # of abandoned attempts, dropped
+        self.hedges = 0
+        self.hedged_usd = 0.0  # what they were expected to cost
         self._log = log
         self._rng = random.Random(storm.seed)
         self._limits = storm.fleet.limits
         self._attempts = 0
         self._open: dict[str, Turn] = {}
+        self._coming = 0  # requests that are about to come
         self._unanswered: dict[str, int] = {}
         self._looked_ns = 0
 
@@ -85,9 +91,9 @@ class StormRouter:
         """The connection broke: every attempt that went over it ends."""
         self.set_connected(name, connected=False)
         for turn in list(self._open.values()):
-            attempt = turn.attempt
-            if attempt is not None and attempt.endpoint == name and attempt.epoch < epoch:
-                self._fail(turn, attempt, End.UNREACHABLE)
+            for attempt in turn.open:
+                if attempt.endpoint == name and attempt.epoch < epoch:
+                    self._fail(turn, attempt, End.UNREACHABLE)
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -102,7 +108,7 @@ class StormRouter:
             prompt_tokens=ask.prompt_tokens,
             max_new_tokens=ask.output_tokens,
             deadline_ns=now + DEADLINE_NS,
-            fingerprint=ask.id,
+            fingerprint=ask.prompt,
         )
         self.clock.at(now + DEADLINE_NS, self._leave, turn, End.TIMED_OUT, LATE)
         if ask.cancelled_after_ns is not None:
@@ -116,31 +122,36 @@ class StormRouter:
             return  # the connection is gone, and what was on its way with it
         for one in spoken:
             turn = self.turns[one.attempt.ask.id]
-            if one.attempt is not turn.attempt:
-                self.late_tokens += 1
-            else:
+            if one.attempt in turn.open:
                 self._hear(turn, one)
+            else:
+                self.late_tokens += 1
         self._release()
 
     def answer(self, attempt: Attempt, end: End) -> None:
         """An endpoint answered with a status instead of tokens."""
         turn = self.turns[attempt.ask.id]
-        if turn.attempt is attempt:
+        if attempt in turn.open:
             self._fail(turn, attempt, end)
         self._release()
 
     def _release(self) -> None:
         """What becomes of those who wait in the core's queue."""
         for decision in self.core.release(self.clock.now, self._rng):
-            self._follow(self._open[decision.request], decision)
+            self._follow(self._turn(decision.request), decision)
+
+    def _turn(self, request: str) -> Turn:
+        """The open turn that the core knows by this id, or by that of its hedge."""
+        return self._open[request.removesuffix(hedge_id(""))]
 
     def _hear(self, turn: Turn, spoken: Spoken) -> None:
         attempt, now = spoken.attempt, self.clock.now
         attempt.read += 1
         if attempt.read == 1:
-            first = FirstToken(turn.ask.id, attempt.endpoint, now - attempt.sent_ns)
+            first = FirstToken(attempt.request, attempt.endpoint, now - attempt.sent_ns)
             self._say("%s", first)
             self.core.on_outcome(first, now, self._rng)
+            self._win(turn, attempt)
         if attempt.mode is Mode.REPLAY and attempt.read <= attempt.given:
             if spoken.token != turn.given[attempt.read - 1].token:
                 self._fail(turn, attempt, End.REJECTED)
@@ -153,9 +164,35 @@ class StormRouter:
             self._end_attempt(attempt, End.OK, None)
             self._end(turn, OK)
 
+    def _win(self, turn: Turn, attempt: Attempt) -> None:
+        """An attempt has given its first token: the one beside it, if any, is ended."""
+        losers = [one for one in turn.open if one is not attempt]
+        turn.attempt, turn.rival = attempt, None
+        for loser in losers:
+            self._end_attempt(loser, End.CANCELLED, None)
+
+    def _hedge(self, turn: Turn, attempt: Attempt) -> None:
+        """The time that an attempt had for its first token alone has passed."""
+        if turn.attempt is not attempt or attempt.read:
+            return
+        decision = self.core.on_hedge_due(attempt.request, self.clock.now, self._rng)
+        if not isinstance(decision, Send):
+            return
+        if decision.site == self.engines[attempt.endpoint].station.site:
+            raise BrokenError(f"{turn.ask.id} was hedged at the site that it waits for")
+        self.hedges += 1
+        self.hedged_usd += decision.chosen.price_usd
+        turn.rival = self._send(turn, decision)
+
     def _fail(self, turn: Turn, attempt: Attempt, end: End) -> None:
         point = self._point(turn) if attempt.messages else None
         decision = self._end_attempt(attempt, end, point)
+        if turn.rival is not None:  # before a first token: the other one goes on
+            if decision is not None:
+                raise BrokenError(f"{turn.ask.id} is to be sent a third time at once")
+            turn.attempt = turn.rival if attempt is turn.attempt else turn.attempt
+            turn.rival = None
+            return
         if decision is None:
             self._end(turn, end.value)
             return
@@ -170,14 +207,21 @@ class StormRouter:
 
     def _follow(self, turn: Turn, decision: Decision) -> None:
         if isinstance(decision, Wait):
-            self._say("%s waits", turn.ask.id)
+            self._say("%s waits", decision.request)
+            turn.waits_as = decision.request
             return
         if not isinstance(decision, Send):
             self._end(turn, decision.reason)
             return
+        turn.attempt = self._send(turn, decision)
+        if decision.hedge_ns:
+            at_ns = self.clock.now + decision.hedge_ns
+            self.clock.at(at_ns, self._hedge, turn, turn.attempt)
+
+    def _send(self, turn: Turn, decision: Send) -> Attempt:
         self._say(
             "%s -> %s (%s, %s)",
-            turn.ask.id,
+            decision.request,
             decision.endpoint,
             decision.rule.value,
             decision.mode.value,
@@ -188,13 +232,21 @@ class StormRouter:
         turn.attempts += 1
         given = len(turn.given)
         attempt = Attempt(
-            self._attempts, turn.ask, decision.mode, given, now, engine.name, engine.epoch, now
+            number=self._attempts,
+            request=decision.request,
+            ask=turn.ask,
+            mode=decision.mode,
+            given=given,
+            sent_ns=now,
+            endpoint=engine.name,
+            epoch=engine.epoch,
+            moved_ns=now,
         )
-        turn.attempt = attempt
         if not engine.alive:
             self.clock.at(now + engine.way_ns, self.answer, attempt, End.UNREACHABLE)
         elif not engine.is_half_open:
             engine.carry(self._reach, engine, attempt)
+        return attempt
 
     def _reach(self, engine: Engine, attempt: Attempt) -> None:
         """The request is at its endpoint."""
@@ -220,7 +272,7 @@ class StormRouter:
         if end is not End.OK and attempt.epoch == engine.epoch and not engine.is_half_open:
             engine.carry(engine.abort, attempt)
         ended = Ended(
-            request=attempt.ask.id,
+            request=attempt.request,
             endpoint=attempt.endpoint,
             end=end,
             output_tokens=attempt.read,
@@ -236,15 +288,25 @@ class StormRouter:
         """The client goes, or its deadline passes."""
         if turn.status:
             return
-        if turn.attempt is not None:
-            self._end_attempt(turn.attempt, end, None)
-        self.core.on_withdrawn(turn.ask.id, self.clock.now)
+        waits_as = turn.waits_as
+        for attempt in turn.open:
+            self._end_attempt(attempt, end, None)
+        self.core.on_withdrawn(waits_as, self.clock.now)
         self._end(turn, status)
 
     def _end(self, turn: Turn, status: str) -> None:
-        self._say("%s ends: %s", turn.ask.id, status)
+        ask = turn.ask
+        self._say("%s ends: %s", ask.id, status)
         turn.end(status)
-        del self._open[turn.ask.id]
+        del self._open[ask.id]
+        if ask.repeats:
+            again = replace(ask, id=f"{ask.id} again", repeats=ask.repeats - 1)
+            self._coming += 1
+            self.clock.at(self.clock.now + _AGAIN_NS, self._repeat, again)
+
+    def _repeat(self, ask: Ask) -> None:
+        self._coming -= 1
+        self.begin(ask)
 
     # -- what goes on by itself ------------------------------------------------------------------
 
@@ -258,7 +320,7 @@ class StormRouter:
         self._release()
         late_ns = now - self._looked_ns - LOOK_NS
         self._looked_ns = now
-        attempts = [turn.attempt for turn in self._open.values() if turn.attempt is not None]
+        attempts = [attempt for turn in self._open.values() for attempt in turn.open]
         if late_ns > _TELLING_NS:
             for attempt in attempts:
                 attempt.moved_ns += late_ns
@@ -281,13 +343,14 @@ class StormRouter:
                 latest_ns = max(latest_ns, attempt.moved_ns)
         if not silent:
             return
-        silences = tuple((one.ask.id, now - one.moved_ns) for one in silent)
+        silences = tuple((one.request, now - one.moved_ns) for one in silent)
         beat = Beat(name, now - latest_ns, ended_ns if ended_ns >= _TELLING_NS else 0, silences)
         for request in self.core.given_up(beat, now):
-            turn = self._open[request]
-            if turn.attempt is not None:
-                self._say("%s is given up at %s", request, name)
-                self._fail(turn, turn.attempt, End.STALLED)
+            turn = self._turn(request)
+            for attempt in turn.open:
+                if attempt.request == request:
+                    self._say("%s is given up at %s", request, name)
+                    self._fail(turn, attempt, End.STALLED)
 
     def probe(self) -> None:
         """Ask every endpoint whether it lives: two questions unanswered are a lost connection."""
@@ -315,8 +378,8 @@ class StormRouter:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no turn is open."""
-        return not self._open
+        """Whether no turn is open or about to be."""
+        return not (self._open or self._coming)
 
     def _say(self, text: str, *values: object) -> None:
         if self._log is not None:

@@ -9,7 +9,9 @@ The invariants:
 - no error where a healthy endpoint had room, unless a budget or the number of attempts ran out;
 - budgets are kept: of retries, of resumes, of attempts, of money;
 - tables keep their bounds;
-- a request that kills engines kills few of them;
+- a prompt that kills engines kills few of them, however often it is sent, and no other prompt is
+  held to be such;
+- hedges go to another site, and keep their budgets of requests and of money;
 - nothing is sent where the core was told that nothing should be (P8), and an endpoint that fails
   every request costs a bounded number of them.
 """
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 
 from router.policy.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from router.sim.storm.clock import JumpingClock
-from router.sim.storm.plan import WEIGHTS, Storm
+from router.sim.storm.plan import WEIGHTS, Kind, Storm
 from router.sim.storm.router import LOOK_NS, Log, StormRouter
 from router.sim.storm.turn import CANCELLED, LATE, OK, BrokenError, Turn
 from router.sim.storm.weather import Weather
@@ -32,6 +34,19 @@ CALM_NS = 5 * NS_PER_S  # after the last turn: what was abandoned is aborted, li
 _FAILED_MAX = 12
 """Three failures open the breaker, and pauses of 1, 2 and 4 s each end with a probe; the others are
 those that were sent before the first failures were heard."""
+
+_SEEN_CRASHES_MAX = 3
+"""Of one prompt: two make it a suspect, and a third where it had company in both."""
+
+_CRASHES_MAX = 6
+_BLINDING = frozenset({Kind.FROZEN, Kind.LATE, Kind.TWICE, Kind.SUSPENDED})
+"""Under which a router may take an engine that was started again for the one that it knew."""
+
+_LIKE_POISON = frozenset({Kind.KILLED, Kind.SITE_KILLED, Kind.LEAVES})
+"""What looks like a crash to a request that was in flight: others share the blame."""
+
+_HEDGE_BURST = 10
+_EPSILON_USD = 1e-6
 
 _HONEST = ("budget is spent", "no more than")
 """What the reason for an error may be although an endpoint had room."""
@@ -45,6 +60,9 @@ class Outcome:
     complete: int
     resumed: int
     late_tokens: int  # of abandoned attempts, which reached nobody
+    hedges: int
+    quarantined: int  # prompts that are kept away in the end
+    poisoned: int  # engines that they killed
 
 
 def run(storm: Storm, log: Log | None = None) -> Outcome:
@@ -75,6 +93,9 @@ def run(storm: Storm, log: Log | None = None) -> Outcome:
         sum(turn.status == OK for turn in turns),
         sum(turn.resumes > 0 for turn in turns),
         router.late_tokens,
+        router.hedges,
+        len(router.core.snapshot(clock.now).quarantined),
+        weather.poisoned.total(),
     )
 
 
@@ -95,13 +116,13 @@ def _check(storm: Storm, router: StormRouter, weather: Weather, now: int) -> Non
         if turn.status == LATE:
             raise BrokenError(f"{turn.ask.id} hung until its deadline")
         _check_refuge(storm, turn)
-    if len(router.turns) != len(storm.asks):
-        raise BrokenError(f"{len(storm.asks)} were asked and {len(router.turns)} begun")
+    asked = sum(1 + ask.repeats for ask in storm.asks)
+    if len(router.turns) != asked:
+        raise BrokenError(f"{asked} were asked and {len(router.turns)} begun")
     _check_counters(router, weather, now)
     _check_failing(storm, weather)
-    for ask, crashes in weather.poisoned.items():
-        if crashes > storm.fleet.limits.attempts_max:
-            raise BrokenError(f"{ask} killed {crashes} engines")
+    _check_poison(storm, router, weather)
+    _check_hedges(storm, router, now)
     _check_budgets(storm, router, now)
 
 
@@ -120,6 +141,33 @@ def _check_failing(storm: Storm, weather: Weather) -> None:
         strikes = [one for one in storm.strikes if one.target in {engine.name, engine.station.site}]
         if len(strikes) == 1 and engine.failed > _FAILED_MAX:
             raise BrokenError(f"{engine.name} failed {engine.failed} requests")
+
+
+def _check_poison(storm: Storm, router: StormRouter, weather: Weather) -> None:
+    """Who kills engines is found out; where nothing else does, nobody else is held to be such."""
+    kinds = {strike.kind for strike in storm.strikes}
+    puzzling = kinds & (_BLINDING | _LIKE_POISON)
+    crashes_max = _CRASHES_MAX if puzzling else _SEEN_CRASHES_MAX
+    for prompt, crashes in weather.poisoned.items():
+        if crashes > crashes_max:
+            raise BrokenError(f"{prompt} killed {crashes} engines")
+    poisons = {ask.prompt for ask in storm.asks if ask.poison}
+    if kinds & _LIKE_POISON or len(poisons) > 1:
+        return  # one that was beside a poison and then beside another looks like one itself
+    for kept in router.core.snapshot(router.clock.now).quarantined:
+        if kept.fingerprint not in poisons:
+            raise BrokenError(f"{kept.fingerprint}, which kills nothing, is in quarantine")
+
+
+def _check_hedges(storm: Storm, router: StormRouter, now: int) -> None:
+    """Both budgets of hedges are kept."""
+    slo = storm.fleet.slo_classes[0]
+    hedges_max = _HEDGE_BURST * bool(slo.hedge_share) + slo.hedge_share * len(router.turns)
+    if router.hedges > hedges_max:
+        raise BrokenError(f"{router.hedges} hedges, above the budget of {hedges_max:.1f}")
+    cap_usd = slo.hedge_usd_per_hour * (0.25 + 0.75 * now / NS_PER_HOUR)
+    if router.hedged_usd > cap_usd + _EPSILON_USD:
+        raise BrokenError(f"hedges for {router.hedged_usd:.2f} $, above {cap_usd:.2f}")
 
 
 def _check_counters(router: StormRouter, weather: Weather, now: int) -> None:

@@ -25,6 +25,7 @@ class Attempt:
     """One attempt of one request: the router's record of it, and the engine's."""
 
     number: int
+    request: str  # by which the core knows it
     ask: Ask
     mode: Mode
     given: int  # tokens that the client had when it was sent

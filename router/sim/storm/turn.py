@@ -20,15 +20,22 @@ class Turn:
     given: list[Spoken] = field(default_factory=list)
     weights: str = ""  # of the engine that said the first token
     attempt: Attempt | None = None
+    rival: Attempt | None = None  # of the attempt, until one of them has given a first token
+    waits_as: str = ""  # the id by which the core knew it when it was told to wait
     status: str = ""  # empty: not over
     attempts: int = 0
     resumes: int = 0
+
+    @property
+    def open(self) -> list[Attempt]:
+        """The attempts under way."""
+        return [one for one in (self.attempt, self.rival) if one is not None]
 
     def end(self, status: str) -> None:
         """It is over, once."""
         if self.status:
             raise BrokenError(f"{self.ask.id} ended twice: {self.status}, then {status}")
-        self.status, self.attempt = status, None
+        self.status, self.attempt, self.rival = status, None, None
 
     def check(self) -> None:
         """Exactly once: the tokens of one valid generation, in order, as far as they go."""

@@ -24,7 +24,7 @@ class Weather:
         self._router = router
         self._lies: dict[str, Kind] = {}
         self._frozen: dict[str, LoadReport] = {}
-        self.poisoned: Counter[str] = Counter()  # crashes by the request that made them
+        self.poisoned: Counter[str] = Counter()  # crashes by the prompt that made them
         self.engines = {
             station.name: Engine(
                 station, storm.link_ns[station.site], clock, router.hear, self._poisoned
@@ -130,7 +130,7 @@ class Weather:
 
     def _poisoned(self, engine: Engine, ask: Ask) -> None:
         """A request killed the engine that served it; it is started again."""
-        self.poisoned[ask.id] += 1
+        self.poisoned[ask.prompt] += 1
         self._hurt(Kind.KILLED, engine)
         self._clock.at(self._clock.now + _RESTART_NS, self._mend, Kind.KILLED, engine)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from router.policy.core import RouterCore
-from router.policy.decision import Send
+from router.policy.decision import Refuse, Send
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
 from router.policy.outcome import End, Ended, FirstToken
@@ -139,3 +139,18 @@ def test_p9_a_sites_own_budget_holds_with_hedges(rng):
     hours = now / (3600 * NS_PER_S)
     spent = {site.name: site.spend_usd for site in core.snapshot(now).sites}["rented"]
     assert 0.02 < spent <= 0.1 * (hours + 0.3)
+
+
+def test_what_failed_one_attempt_is_not_tried_again_by_the_other(rng):
+    """A request that is hedged is tried no more often than any other, and nowhere twice."""
+    core = _core()
+    first = _ask(core, rng)
+    second = core.on_hedge_due("r", first.hedge_ns, rng)
+    now = 2 * first.hedge_ns
+    assert core.on_outcome(Ended("r", first.endpoint, End.FAILED), now, rng) is None
+    third = core.on_outcome(Ended(second.request, second.endpoint, End.FAILED), now, rng)
+    assert isinstance(third, Send)
+    assert third.endpoint not in {first.endpoint, second.endpoint}
+    last = core.on_outcome(Ended(third.request, third.endpoint, End.FAILED), now, rng)
+    assert isinstance(last, Refuse)
+    assert core.snapshot(now).open_streams == 0

@@ -2,20 +2,27 @@
 
 from router.policy import core as core_module
 from router.policy import decider
+from router.policy.quarantine import Quarantine
 from router.policy.resume import Mode
+from router.policy.retry_budget import RetryBudget
+from router.policy.spend import Budget
 from router.policy.tracked import Tracked
 from router.sim.storm.plan import Kind, storm_of
 from router.sim.storm.router import StormRouter
 from router.sim.storm.run import run
 from router.sim.storm.trial import try_seed
 
-SEEDS = range(200)
+SEEDS = range(120)
 ENOUGH = range(150)  # of them, for a fault of ours to show
 
 
-def first_broken():
+HEDGED = tuple(seed for seed in range(400) if storm_of(seed).fleet.slo_classes[0].hedge_share)
+POISONED = tuple(seed for seed in range(800) if storm_of(seed).has_poison)
+
+
+def first_broken(seeds=ENOUGH):
     """What the first storm that breaks a rule says."""
-    return next((sentence for seed in ENOUGH if (sentence := try_seed(seed)[2])), "")
+    return next((sentence for seed in seeds if (sentence := try_seed(seed)[2])), "")
 
 
 def test_no_storm_breaks_a_rule():
@@ -25,12 +32,12 @@ def test_no_storm_breaks_a_rule():
 
 
 def test_storms_are_storms():
-    """Every kind of fault comes, streams are resumed, and late tokens have to be kept away."""
+    """Every fault comes; streams are resumed and hedged, poison is found, late tokens kept away."""
     kinds = {strike.kind for seed in SEEDS for strike in storm_of(seed).strikes}
     assert kinds == set(Kind)
-    counts = [try_seed(seed)[1] for seed in range(60)]
-    assert sum(one["resumed"] for one in counts) > 10
-    assert sum(one["late_tokens"] for one in counts) > 10
+    counts = [try_seed(seed)[1] for seed in range(80)]
+    for what in ("resumed", "late_tokens", "hedges", "poisoned", "quarantined"):
+        assert sum(one[what] for one in counts) > 5, what
 
 
 def test_a_seed_replays_to_the_letter():
@@ -89,3 +96,32 @@ def test_a_core_that_never_gives_up_is_caught(monkeypatch):
     """A stream over a connection that is half open would hang until its deadline."""
     monkeypatch.setattr(core_module.RouterCore, "given_up", lambda *_: ())
     assert "hung until its deadline" in first_broken()
+
+
+def test_a_loser_of_a_race_that_is_left_running_is_caught(monkeypatch):
+    """A hedge's other attempt must end in the core and in its engine."""
+
+    def win(self, turn, attempt):
+        turn.attempt, turn.rival = attempt, None
+
+    monkeypatch.setattr(StormRouter, "_win", win)
+    assert "counted open" in first_broken(HEDGED)
+
+
+def test_a_core_that_hedges_without_budget_is_caught(monkeypatch):
+    """By the number of hedges, or by what they cost."""
+    monkeypatch.setattr(RetryBudget, "take", lambda _: True)
+    monkeypatch.setattr(Budget, "level_usd", lambda *_: 1e9)
+    assert "hedges" in first_broken(HEDGED) or "above" in first_broken(HEDGED)
+
+
+def test_a_core_that_forgives_every_crash_is_caught(monkeypatch):
+    """One prompt would kill one engine after the other."""
+    monkeypatch.setattr(Quarantine, "on_failed", lambda *_, **__: None)
+    assert "engines" in first_broken(POISONED)
+
+
+def test_a_core_that_blames_whoever_was_near_is_caught(monkeypatch):
+    """A poison's neighbours are at both of its crashes, too."""
+    monkeypatch.setattr(Quarantine, "_has_company", lambda *_: False)
+    assert any("which kills nothing" in try_seed(seed)[2] for seed in POISONED)
