@@ -17,7 +17,7 @@ ENOUGH = range(150)  # of them, for a fault of ours to show
 
 
 HEDGED = tuple(seed for seed in range(400) if storm_of(seed).fleet.slo_classes[0].hedge_share)
-POISONED = tuple(seed for seed in range(800) if storm_of(seed).has_poison)
+POISONED = tuple(seed for seed in range(1_200) if storm_of(seed).has_poison)
 
 
 def first_broken(seeds=ENOUGH):
