@@ -204,6 +204,23 @@ async def test_several_sequences_are_not_kept():
         assert trailers["x-spillway-resumable"] == "no: the request has several_sequences"
 
 
+async def test_several_sequences_end_with_their_endpoint():
+    """What came is counted, nobody else is asked, and the reason says what stood in the way."""
+    request = ask("7", 60, sampling=RandomSampling(num_sequences=2), temperature=1.0)
+    async with (
+        scripted(counts(breaks_after=10)) as bad,
+        scripted(counts()) as good,
+        route({"home": [bad.address], "cloud": [good.address]}) as routed,
+    ):
+        text, error, delivered = await broken(routed.inference.GenerateStream(request))
+        assert text == counted_on("7", 10)
+        assert error.code() is grpc.StatusCode.ABORTED
+        assert "several_sequences" in error.details()
+        assert delivered["delivered_tokens"] == "10"
+        assert "x-spillway-resume-token" not in dict(error.trailing_metadata())
+        assert not good.calls
+
+
 async def test_an_answer_that_only_lacks_its_end_gets_it_here():
     """All tokens came, the last message did not: there is nothing to ask anybody for."""
 

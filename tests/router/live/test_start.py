@@ -63,6 +63,29 @@ async def test_a_token_works_once_more_when_that_stream_breaks_too():
         assert messages[-1].outputs.finish_info.num_output_tokens == 400
 
 
+async def test_a_token_of_another_request_is_a_bad_request():
+    """By the key's name, before any endpoint is asked."""
+    token = make_token(ask("7", 400), (55,), (32,), 1, HERE)
+    async with scripted(counts()) as good, route({"home": [good.address]}) as routed:
+        call = routed.inference.GenerateStream(ask("8", 400), metadata=((RESUME_TOKEN_KEY, token),))
+        error, _ = await error_of(call)
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert f"{RESUME_TOKEN_KEY}: belongs to another request" in error.details()
+        assert not good.calls
+
+
+async def test_a_token_whose_model_is_served_no_more_says_so():
+    """Tokens do not run out by time; what began with other weights is not gone on with."""
+    gone = EngineIdentity("weights-of-last-week", "bytes", "exact")
+    token = make_token(ask("7", 400), (55,), (32,), 1, gone)
+    async with engine(itl_s=0) as server, route({"home": [address(server)]}) as routed:
+        call = routed.inference.GenerateStream(ask("7", 400), metadata=((RESUME_TOKEN_KEY, token),))
+        error, texts = await error_of(call)
+        assert not texts
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert "1 unable to go on with this stream" in error.details()
+
+
 async def test_where_nothing_has_begun_a_drain_says_that_nobody_is_there():
     """There is nothing to go on with, and whoever asks elsewhere loses nothing."""
     settings = replace(SETTINGS, drain_timeout_s=0.05)
