@@ -77,9 +77,9 @@ class Phase:
         return self.begins_s + self.duration_s
 
 
-CALM = Phase("calm", 0.0, 6.0)
+CALM = Phase("calm", 0.0, 5.0)
 SURGE = Phase("surge", CALM.ends_s, 10.0)
-CALM_AGAIN = Phase("calm again", SURGE.ends_s, 18.0)
+CALM_AGAIN = Phase("calm again", SURGE.ends_s, 17.0)
 PHASES = (CALM, SURGE, CALM_AGAIN)
 
 
