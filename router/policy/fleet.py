@@ -110,7 +110,7 @@ class Limits:
     hot_prefix_share: float = 0.5  # a prefix in so many of the requests carries no weight
     queue_horizon_ns: int = 30 * NS_PER_S  # an endpoint predicted later than this is full
     endpoint_queue_share: float = 0.25  # of the tightest objective, queued at an endpoint
-    endpoint_itl_share: float = 0.8  # of the p95 objective, reached by the mean until learned
+    endpoint_itl_share: float = 0.8  # of the p95 objective, that the mean may reach at most
     lease_life_ns: int = 5 * NS_PER_S  # for a client to connect to where its request is placed
     queue_max: int = 10_000  # requests that wait in the router: 2 KB each, and the call's own
     patience_ns: int = 5 * NS_PER_S  # overload shorter than this is waited out, not refused
