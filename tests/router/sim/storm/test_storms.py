@@ -111,7 +111,7 @@ def test_a_loser_of_a_race_that_is_left_running_is_caught(monkeypatch):
 def test_a_core_that_hedges_without_budget_is_caught(monkeypatch):
     """By the number of hedges, or by what they cost."""
     monkeypatch.setattr(RetryBudget, "take", lambda _: True)
-    monkeypatch.setattr(Budget, "level_usd", lambda *_: 1e9)
+    monkeypatch.setattr(Budget, "level", lambda *_: 1e9)
     assert "hedges" in first_broken(HEDGED) or "above" in first_broken(HEDGED)
 
 
