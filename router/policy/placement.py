@@ -14,7 +14,9 @@
    slowing the streams that are there beyond their own objective; else the earliest.
 
 Among endpoints that cannot be told apart, given how old their reports are, chance decides: routers
-that share a late view must not all make the same choice.
+that share a late view must not all make the same choice. For a session it is a hash of its name and
+the endpoint's (`router.policy.rendezvous`) that does: as even as chance over many sessions, and the
+same on every router that one of them reaches.
 """
 
 import random
@@ -23,6 +25,7 @@ from operator import attrgetter
 from router.policy.candidate import Candidate
 from router.policy.fleet import Limits
 from router.policy.need import Need
+from router.policy.rendezvous import weight_of
 from router.policy.rule import Rule
 from router.policy.strain import Strain
 from router.policy.units import NS_PER_MS
@@ -56,12 +59,12 @@ def choose(
         if candidate.meets_objective:
             (home if candidate.home else rented).append(candidate)
     if placed is not None and not placed.home and placed.meets_objective:
-        back = _pick(home, None, rng) if home else None
+        back = _pick(home, None, need, rng) if home else None
         if back is not None and _may_return(back, placed, need, strain, limits, now):
             return back, Rule.SPILL_BACK
         return placed, Rule.STICKY
     if home:
-        best = _pick(home, placed, rng)
+        best = _pick(home, placed, need, rng)
         share = strain.share_at(best.cached_tokens, now)
         if not rented or (
             best.ttft_ns <= share * need.objective_ns
@@ -69,8 +72,8 @@ def choose(
         ):
             return best, Rule.STICKY if best is placed else Rule.HOME
     if rented:
-        return _overflow(rented, placed, need.objective_ns, rng)
-    return _least_bad(able, placed, need.objective_ns, rng), Rule.LEAST_BAD
+        return _overflow(rented, placed, need, rng)
+    return _least_bad(able, placed, need, rng), Rule.LEAST_BAD
 
 
 def _is_sooner_free(rented: list[Candidate], home: Candidate, objective_ns: int) -> bool:
@@ -83,11 +86,11 @@ def _is_sooner_free(rented: list[Candidate], home: Candidate, objective_ns: int)
 
 
 def _overflow(
-    rented: list[Candidate], placed: Candidate | None, objective_ns: int, rng: random.Random
+    rented: list[Candidate], placed: Candidate | None, need: Need, rng: random.Random
 ) -> tuple[Candidate, Rule]:
     """The cheapest; but nothing dear is thrown away for a miss that is no more than possible."""
-    other = _cheapest(rented, rng)
-    if placed is not None and placed.flows and placed.expected_ns <= objective_ns:
+    other = _cheapest(rented, need, rng)
+    if placed is not None and placed.flows and placed.expected_ns <= need.objective_ns:
         loss_ns = other.prefill_ns - placed.prefill_ns
         if loss_ns > _FREE_LOSS_NS:
             return placed, Rule.STICKY
@@ -112,7 +115,9 @@ def _may_return(
     return lost_ns <= _FREE_LOSS_NS + need.turns_ahead * max(0.0, saved_ns)
 
 
-def _pick(candidates: list[Candidate], placed: Candidate | None, rng: random.Random) -> Candidate:
+def _pick(
+    candidates: list[Candidate], placed: Candidate | None, need: Need, rng: random.Random
+) -> Candidate:
     if len(candidates) == 1:
         return candidates[0]
     best = min(candidates, key=_score)
@@ -120,19 +125,24 @@ def _pick(candidates: list[Candidate], placed: Candidate | None, rng: random.Ran
     alike = [c for c in candidates if c.score_ns - c.doubt_ns <= reach]
     if placed is not None and placed in alike:
         return placed
-    return alike[int(rng.random() * len(alike))] if len(alike) > 1 else best
+    if len(alike) == 1:
+        return best
+    session = need.request.session
+    if session:
+        return max(alike, key=lambda candidate: weight_of(session, candidate.endpoint))
+    return alike[int(rng.random() * len(alike))]
 
 
-def _cheapest(rented: list[Candidate], rng: random.Random) -> Candidate:
+def _cheapest(rented: list[Candidate], need: Need, rng: random.Random) -> Candidate:
     if len(rented) == 1:
         return rented[0]
     most = min(c.price_usd for c in rented) * _PRICE_ALIKE
-    return _pick([c for c in rented if c.price_usd <= most], None, rng)
+    return _pick([c for c in rented if c.price_usd <= most], None, need, rng)
 
 
 def _least_bad(
-    able: list[Candidate], placed: Candidate | None, objective_ns: int, rng: random.Random
+    able: list[Candidate], placed: Candidate | None, need: Need, rng: random.Random
 ) -> Candidate:
-    timely = [c for c in able if c.expected_ns <= objective_ns]
+    timely = [c for c in able if c.expected_ns <= need.objective_ns]
     flowing = [c for c in timely if c.flows]
-    return _pick(flowing or timely or able, placed, rng)
+    return _pick(flowing or timely or able, placed, need, rng)

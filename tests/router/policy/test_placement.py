@@ -1,6 +1,8 @@
 """The rules of placement, one by one, on candidates made by hand."""
 
 import random
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -165,8 +167,27 @@ def test_chance_decides_among_those_that_cannot_be_told_apart():
         _candidate("home-3", 180),
     ]
     need, rng = _need(), random.Random(1)
+    need.request = replace(need.request, session="")
     chosen = {choose(need, able, Strain(0.3), Limits(), _NOW, rng)[0].endpoint for _ in range(200)}
     assert chosen == {"home-0", "home-1", "home-2"}
+
+
+def test_a_session_goes_where_every_router_would_send_it():
+    """Among those that cannot be told apart, which a router that sees others apart agrees with."""
+    able = [_candidate(f"home-{number}", 100 + number % 2) for number in range(4)]
+    taken = Counter()
+    for number in range(400):
+        need = _need()
+        need.request = replace(need.request, session=f"s{number}")
+        routers = [
+            choose(need, seen, Strain(0.3), Limits(), _NOW, random.Random(seed))[0].endpoint
+            for seed, seen in enumerate((able, able[::-1], able[1:]))
+        ]
+        assert routers[0] == routers[1]
+        assert routers[2] in {routers[0], *(one.endpoint for one in able[1:])}
+        assert routers[0] == "home-0" or routers[2] == routers[0]
+        taken[routers[0]] += 1
+    assert min(taken.values()) > 70
 
 
 def test_a_session_with_much_cached_stays_for_a_miss_that_is_only_possible():
