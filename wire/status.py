@@ -9,8 +9,8 @@ from typing import Final, Protocol
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -72,6 +72,20 @@ def failure(code: grpc.StatusCode, message: str, *details: Message) -> CallError
     # code.value is a pair of the number and the name.
     status = Status(code=code.value[0], message=message, details=packed)
     return CallError(code, message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+def reason_of(trailers: Metadata) -> str:
+    """The reason in the details that trailers carry; empty where they name none."""
+    raw = next((value for key, value in trailers if key == DETAILS_KEY), None)
+    if not isinstance(raw, bytes):
+        return ""
+    info = ErrorInfo()
+    try:
+        packed = Status.FromString(raw).details
+        found = any(detail.Is(ErrorInfo.DESCRIPTOR) and detail.Unpack(info) for detail in packed)
+    except DecodeError:
+        return ""
+    return info.reason if found else ""
 
 
 def bad_field(

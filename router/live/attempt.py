@@ -12,7 +12,8 @@ from router.observe.event import OutcomeSeen
 from router.policy.decision import Decision, Send
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.resume import Mode, ResumePoint
-from wire.status import Metadata
+from wire.spillway.v1.lease import LEASE_FAULTS
+from wire.status import Metadata, reason_of
 from wire.vllm.inference_pb2 import GenerateResponse
 
 _TOO_LARGE: Final = ("CLIENT: Received message larger", "SERVER: Received message larger")
@@ -55,10 +56,19 @@ CUT: Final = Failure(
 """Of an attempt that is as well as any, and that this router can wait for no longer."""
 
 
+def end_of(code: grpc.StatusCode) -> End:
+    """How an attempt ended that an endpoint ended with this status."""
+    return _END_OF.get(code, End.FAILED)
+
+
 def failure_of(error: grpc.aio.AioRpcError) -> Failure:
     """What an endpoint's status, or gRPC's own, says of the attempt."""
     details, trailers = error.details() or "", tuple(error.trailing_metadata() or ())
-    end = _END_OF.get(error.code(), End.FAILED)
+    end = end_of(error.code())
+    if reason_of(trailers) in LEASE_FAULTS:
+        # It is this router that is not let in, and not its client.
+        unwelcome = f"the endpoint does not let this router in: {details}"
+        return Failure(End.FAILED, grpc.StatusCode.UNAVAILABLE, unwelcome)
     if details.startswith(_TOO_LARGE):
         end = End.REJECTED
     return Failure(end, error.code(), details, trailers)

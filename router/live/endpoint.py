@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import grpc
 
@@ -11,8 +12,9 @@ from router.live import background
 from router.live.abandoned import Abandoned
 from router.live.channel import open_channel
 from router.live.follower import Follower, Pace
+from router.live.lease_desk import LeaseDesk
 from router.live.link_keeper import LinkKeeper
-from router.live.timed_core import TimedCore
+from router.live.timed_core import TimedCore, now_ns
 from router.live.upstream import UpstreamCall
 from router.observe.event import EndpointGone
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerStub
@@ -36,6 +38,7 @@ class LiveEndpoint:
         address: str,
         pace: Pace,
         message_bytes_max: int,
+        desk: LeaseDesk,
         *,
         link: bool,
     ) -> None:
@@ -44,9 +47,10 @@ class LiveEndpoint:
         self.site = site
         self.address = address
         self._core = core
+        self._desk = desk
         self._channel = open_channel(address, message_bytes_max)
         # Bytes in, bytes out: no serialiser on either side.
-        self.generate = self._channel.unary_unary("/vllm.Inference/Generate")
+        self._generate = self._channel.unary_unary("/vllm.Inference/Generate")
         self._stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
         self.read_tokenizer = TokenizerStub(self._channel).ReadTokenizer
         self._abort = ControlStub(self._channel).Abort
@@ -87,17 +91,45 @@ class LiveEndpoint:
         metadata: Metadata,
     ) -> UpstreamCall:
         """Sends a request for a stream, over the link where there is one that takes it."""
+        metadata = (*metadata, *self._pass())
         session = self.link.open(request, timeout_s, metadata)
         if session is not None:
             return session
         call: UpstreamCall = self._stream(request, timeout=timeout_s, metadata=metadata)
         return call
 
+    def generate(self, request: bytes, *, timeout_s: float, metadata: Metadata) -> Any:
+        """Sends a request for an answer that comes whole; gRPC's call, to be awaited."""
+        return self._generate(request, timeout=timeout_s, metadata=(*metadata, *self._pass()))
+
+    @property
+    def instance(self) -> str:
+        """Which one answers at the address; empty where it does not say."""
+        identity = self.follower.identity
+        return "" if identity is None else identity.server.instance_id
+
+    @property
+    def takes_leases(self) -> bool:
+        """Whether clients may come there with a lease, and it has said so itself of late."""
+        report = self.follower.load.last
+        if not (self.follower.connected and report is not None and report.takes_leases):
+            return False
+        return report.instance_id == self.instance
+
+    @property
+    def clock_unix_ns(self) -> int:
+        """The time by the endpoint's own clock, as far as it has told; never ahead of it."""
+        ahead_ns = self.follower.load.clock_ahead_ns
+        return time.time_ns() if ahead_ns is None else now_ns() + ahead_ns
+
+    def _pass(self) -> Metadata:
+        return self._desk.pass_for(self.name, self.instance, self.clock_unix_ns)
+
     async def abort(self, request_ids: list[str], timeout_s: float) -> bool:
         """Ends requests by the ids they were sent with. False where nobody answers."""
         request = control_pb2.AbortRequest(request_ids=request_ids)
         try:
-            await self._abort(request, timeout=timeout_s)
+            await self._abort(request, timeout=timeout_s, metadata=self._pass())
         except grpc.aio.AioRpcError as error:
             return error.code() not in _NO_ANSWER
         return True
@@ -106,6 +138,7 @@ class LiveEndpoint:
         """No longer listed: no new requests. `finish` follows."""
         self.follower.leave()
         self._following.cancel()
+        self._desk.forget(self.name)
         self._core.tell(EndpointGone(self.name))
 
     async def finish(self) -> None:

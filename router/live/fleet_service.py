@@ -8,6 +8,7 @@ import grpc
 from router.live.closing import Closing
 from router.live.fleet_state import decision_message, quarantined_message
 from router.live.incoming import read_incoming
+from router.live.placing import Placing
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import DrainChanged, QuarantineReleased
 from router.policy.units import ns
@@ -21,18 +22,20 @@ _INTERVAL_MAX_MS: Final = 60_000
 
 
 class FleetService(FleetServicer):
-    """Explain, Watch, Drain, Undrain, and what is in quarantine."""
+    """Explain, Place, Report, Watch, Drain, Undrain, and what is in quarantine."""
 
     def __init__(
         self,
         router: str,
         core: TimedCore,
+        placing: Placing,
         state: Callable[[], pb.FleetState],
         default_deadline_s: float,
         closing: Closing,
     ) -> None:
         self._router = router
         self._core = core
+        self._placing = placing
         self._state = state
         self._default_deadline_ns = ns(default_deadline_s)
         self._closing = closing
@@ -51,6 +54,22 @@ class FleetService(FleetServicer):
             error.set_on(context)
             return pb.Decision()
         return decision_message(self._core.explain(incoming.request), incoming.request)
+
+    async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:  # noqa: N802 - the wire's name
+        """Where the client may send the request itself."""
+        try:
+            return await self._placing.place(request, context)
+        except CallError as error:
+            error.set_on(context)
+            return pb.Placement()
+
+    async def Report(self, request: pb.ReportRequest, context: Any) -> pb.ReportResponse:  # noqa: N802 - the wire's name
+        """What clients say of requests that were placed."""
+        try:
+            self._placing.report(request)
+        except CallError as error:
+            error.set_on(context)
+        return pb.ReportResponse()
 
     async def Watch(  # noqa: N802 - the wire's name
         self, request: pb.WatchFleetRequest, context: Any

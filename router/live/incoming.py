@@ -11,6 +11,7 @@ from router.policy.request import Request
 from wire.malformed import Malformed, read
 from wire.metadata import SESSION_KEYS, session_of
 from wire.spillway.v1.fingerprint import fingerprint_of
+from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
 from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, salt_of, text_blocks, token_blocks
 from wire.spillway.v1.resume import (
     IDENTITY_KEY,
@@ -39,6 +40,8 @@ _OWN: Final = frozenset(
         RESUME_TEXT_KEY,
         RESUME_TOKEN_KEY,
         IDENTITY_KEY,
+        LEASE_KEY,
+        LEASE_END_KEY,
     }
 )
 """What each router says for itself."""
@@ -76,6 +79,7 @@ def read_incoming(
     *,
     router: str,
     streams: bool = True,
+    direct: bool = False,
 ) -> Incoming:
     """Reads a GenerateRequest and what came with it to this router.
 
@@ -111,6 +115,7 @@ def read_incoming(
             fingerprint=fingerprint_of(message),
             attempts_max=attempts_left,
             waited_ns=waited_ns,
+            direct=direct,
         ),
         deadline_ns=deadline_ns,
         client_id=_name("request_id", message.request_id),

@@ -19,6 +19,7 @@ from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
 from router.live.outlet import Outlet
 from router.live.race import Opened, Runner, race
+from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.seam import MismatchError
 from router.live.timed_core import TimedCore, now_ns
@@ -50,6 +51,7 @@ class Inference:
         core: TimedCore,
         roster: Roster,
         router: str,
+        returning: Returning,
         streams_max: int,
         default_deadline_s: float,
         memory: ResumeMemory,
@@ -61,6 +63,7 @@ class Inference:
         self._core = core
         self._roster = roster
         self._router = router
+        self._returning = returning
         self._streams_max = streams_max
         self._default_deadline_ns = ns(default_deadline_s)
         self._memory = memory
@@ -208,7 +211,7 @@ class Inference:
         with endpoint.call_open():
             call = endpoint.generate(
                 raw + overlay(attempt.id, output_ids=False, prompt_ids=False).SerializeToString(),
-                timeout=endpoint.time_of(turn.remaining_s),
+                timeout_s=endpoint.time_of(turn.remaining_s),
                 metadata=(*turn.incoming.forwarded, *turn.descent(attempt)),
             )
             attempt.call = call
@@ -272,9 +275,10 @@ class Inference:
         remaining_s = context.time_remaining()
         wait_ns = self._default_deadline_ns if remaining_s is None else ns(remaining_s)
         self._count += 1
+        metadata = context.invocation_metadata() or ()
         incoming = read_incoming(
             raw,
-            context.invocation_metadata() or (),
+            metadata,
             f"{self._router}-{self._count:x}",
             now_ns() + wait_ns,
             router=self._router,
@@ -287,7 +291,7 @@ class Inference:
                 "request has ended",
                 grpc.StatusCode.ALREADY_EXISTS,
             )
-        return incoming
+        return self._returning.read(incoming, dict(metadata))
 
     def _end(self, method: str, turn: Turn) -> None:
         """However the call ended, the core has heard of it and nothing of it remains."""

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import grpc
 
 from router.live.backoff import Backoff
+from router.live.lease_accounts import accounts_of
 from router.live.timed_core import now_ns
 from router.observe.event import Happening, LoadHeard
 from router.policy.gateway import FORECASTS_MAX, Forecast, Gateway
@@ -64,8 +65,11 @@ class LoadWatch:
         self.tokens_per_s = 0.0
         self._hearer = hearer
         self._router = router
+        self.clock_ahead_ns: int | None = None  # of ours, the endpoint's, or less
         self._endpoint = endpoint
-        self.request = pb.WatchLoadRequest(max_silence_ms=round(silence_max_s * 1_000))
+        self.request = pb.WatchLoadRequest(
+            max_silence_ms=round(silence_max_s * 1_000), accounts=True
+        )
         self.offers_link = asyncio.Event()  # as of the last report
         self._silence_max_s = silence_max_s
         self._stub = LoadStub(channel)
@@ -134,6 +138,7 @@ class LoadWatch:
             self.offers_link.clear()
         self._measure_rate(report)
         self.last = report
+        self.clock_ahead_ns = report.sampled_unix_ns - now_ns()
         self._hearer.on_report()
         if report.HasField("identity"):
             self._hearer.learn(_identity(report.identity))
@@ -168,6 +173,7 @@ def _to_core(endpoint: str, report: pb.LoadReport, router: str) -> LoadReport:
         prefix_reset=report.prefix.reset,
         prefix_added=tuple(report.prefix.added),
         prefix_removed=tuple(report.prefix.removed),
+        accounts=accounts_of(report, router) if report.accounts else (),
         gateway=_gateway(report.gateway, router) if report.HasField("gateway") else None,
     )
 

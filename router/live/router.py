@@ -25,10 +25,13 @@ from router.live.fleet_state import fleet_state
 from router.live.follower import Pace
 from router.live.health import Health
 from router.live.inference import Inference
+from router.live.lease_desk import LeaseDesk
 from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
 from router.live.model_texts import ModelTexts
 from router.live.mover import Mover
+from router.live.placing import Placing
+from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess
@@ -40,6 +43,7 @@ from router.observe.decision_log import DecisionLog
 from router.observe.event import Ticked
 from router.observe.sinks import Sinks
 from router.policy.fleet import Fleet
+from router.policy.units import seconds
 from wire.refusing import RefusingServer
 from wire.spillway.v1 import fleet_pb2
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
@@ -83,11 +87,23 @@ class Router:
         self._settings = settings
         self._sinks = Sinks(fleet, _decision_log(settings))
         self._core = TimedCore(fleet, self.id, self._sinks)
+        self._desk = LeaseDesk(self.id, settings.lease_key_file)
         self._roster = Roster(self._open_endpoint)
+        self._placing = Placing(
+            self.id,
+            self._core,
+            self._roster,
+            self._desk,
+            self._is_draining,
+            default_deadline_s=settings.default_deadline_s,
+            life_s=seconds(fleet.limits.lease_life_ns),
+            requests_bytes_max=settings.requests_bytes_max,
+        )
         self._inference = Inference(
             self._core,
             self._roster,
             self.id,
+            Returning(self._desk, self._core, self._roster),
             settings.streams_max,
             settings.default_deadline_s,
             ResumeMemory(settings.resume_stream_bytes_max, settings.resume_bytes_max),
@@ -202,7 +218,14 @@ class Router:
         server.add_generic_rpc_handlers((self._inference.handlers(),))
         refusing = RefusingServer(server)
         add_ControlServicer_to_server(Control(self.id, self._roster, self._inference), refusing)
-        fleet = FleetService(self.id, self._core, self._state, settings.default_deadline_s, closing)
+        fleet = FleetService(
+            self.id,
+            self._core,
+            self._placing,
+            self._state,
+            settings.default_deadline_s,
+            closing,
+        )
         add_FleetServicer_to_server(fleet, refusing)
         load = LoadService(self._core, self._roster, self._is_draining, closing)
         add_LoadServicer_to_server(load, refusing)
@@ -215,7 +238,9 @@ class Router:
         settings = self._settings
         pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
         link = all(way.link for way in self._access if way.site == site)
-        return LiveEndpoint(self._core, site, address, pace, settings.message_bytes_max, link=link)
+        return LiveEndpoint(
+            self._core, site, address, pace, settings.message_bytes_max, self._desk, link=link
+        )
 
     def _state(self) -> fleet_pb2.FleetState:
         now = now_ns()

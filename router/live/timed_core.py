@@ -95,6 +95,10 @@ class TimedCore:
         """The decision that this request would get now, without any effect."""
         return self._core.explain(request, now_ns(), self._same_rng())
 
+    def patience(self, request: str) -> tuple[int, int]:
+        """How long the client of a placed request should wait: see `RouterCore.patience`."""
+        return self._core.patience(request, now_ns())
+
     def lease_refusal(self, request: Request) -> str:
         """Why a request should not be placed, but come through the router; empty if it may."""
         return self._core.lease_refusal(request)

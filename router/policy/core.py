@@ -32,7 +32,8 @@ from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, Totals, snapshot_quarantine, snapshot_sites
-from router.policy.vigil import Beat, given_up, should_ask
+from router.policy.stall import patience_ns
+from router.policy.vigil import Beat, given_up, should_ask, signs_of
 
 
 class RouterCore:
@@ -139,6 +140,10 @@ class RouterCore:
         if self._suspicion.standing(request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(Again(request, (), 1, 0), now, rng))
         verdict = self._decider.decide(request, request.avoid, now, rng)
+        if request.avoid and verdict.chosen is None:
+            verdict = self._decider.decide(request, (), now, rng)
+        elif request.avoid and verdict.need is not None:
+            verdict.need.tried = ()  # none of this router's attempts has failed there
         self.allowances.ask(verdict.decision.candidates, self._registry.sites, now)
         if verdict.candidates:
             margin = self._limits.spill_back_margin
@@ -158,6 +163,18 @@ class RouterCore:
     def lease_refusal(self, request: Request) -> str:
         """Why a request should not be placed, but come through the router; empty if it may."""
         return self._leases.refusal(request.tenant)
+
+    def patience(self, request: str, now: int) -> tuple[int, int]:
+        """How long a placed request's client should wait before it doubts the endpoint.
+
+        For the first token, and for each further one, in nanoseconds. 0 for what is not in flight.
+        """
+        flight = self._flights.get(request)
+        if flight is None:
+            return 0, 0
+        signs = signs_of(self._registry.by_name[flight.endpoint], 0, now)
+        silence_ns = int(patience_ns(signs))
+        return flight.due_ns - flight.sent_ns + silence_ns, silence_ns
 
     def on_quarantine_released(self, fingerprint: str, now: int) -> None:
         """An operator lets a prompt in again. No effect on one that is not in quarantine."""

@@ -23,6 +23,9 @@ LEASE_KEY: Final = "x-spillway-lease"
 """Metadata of a request: the signed lease, in the alphabet of URLs. Of a request to a router: the
 lease that its client comes back with."""
 
+LEASE_END_KEY: Final = "x-spillway-lease-end"
+"""Metadata beside it then: what became of the lease, by its name in LeaseClaim.End."""
+
 LEASE_CHARS_MAX: Final = 4 * 1024
 """Some twice of what the longest names make of a lease."""
 

@@ -1,0 +1,179 @@
+"""Fleet.Place and Fleet.Report: clients that stream from the endpoints themselves.
+
+A placement is a decision like any other, made by the same core with the same queue. What follows it
+passes this router by, so that it is signed for the endpoint and waited for by the core
+(`router.policy.leases`).
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+from router.live.endpoint import LiveEndpoint
+from router.live.incoming import Incoming, read_incoming
+from router.live.lease_desk import LeaseDesk
+from router.live.roster import Roster
+from router.live.start import identity_header
+from router.live.status import refused
+from router.live.timed_core import TimedCore, now_ns
+from router.observe.event import LeaseClaimed, RequestArrived
+from router.policy.decision import Refuse, Send, Wait
+from router.policy.lease import ClaimKind, LeaseClaim
+from router.policy.units import NS_PER_S, ns, seconds
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.spillway.v1.lease_pb2 import Lease
+from wire.spillway.v1.rewriting import tokens_max
+from wire.status import bad_field, overloaded, unavailable
+
+CLAIMS_MAX: Final = 1_000
+"""Of one report: what a client with a thousand streams has to say at once."""
+
+_OVERLAY_BYTES: Final = 256
+"""What a client may add to its request: the id, and the wish for token ids."""
+
+_PLACING_MAX: Final = 20_000  # at a time, most of which wait in the queue
+_RETRY_AFTER_NS: Final = NS_PER_S
+_DEADLINE_MAX_S: Final = 7 * 24 * 3_600.0
+
+_KIND: Final = {
+    pb.LeaseClaim.COMPLETE: ClaimKind.COMPLETE,
+    pb.LeaseClaim.CANCELLED: ClaimKind.CANCELLED,
+    pb.LeaseClaim.UNREACHABLE: ClaimKind.NEVER_BEGAN,
+    pb.LeaseClaim.REFUSED: ClaimKind.NEVER_BEGAN,
+    pb.LeaseClaim.BROKE_OFF: ClaimKind.BROKE_OFF,
+}
+
+
+class Placing:
+    """Answers clients that want to go by themselves."""
+
+    def __init__(
+        self,
+        router: str,
+        core: TimedCore,
+        roster: Roster,
+        desk: LeaseDesk,
+        is_draining: Callable[[], bool],
+        *,
+        default_deadline_s: float,
+        life_s: float,
+        requests_bytes_max: int,
+    ) -> None:
+        self._router = router
+        self._core = core
+        self._roster = roster
+        self._desk = desk
+        self._is_draining = is_draining
+        self._default_deadline_s = default_deadline_s
+        self._life_s = life_s
+        self._requests_bytes_max = requests_bytes_max
+        self._requests_bytes = 0  # of those that are being placed
+        self._placing = 0
+
+    async def place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:
+        """See Fleet.Place. Raises CallError where nobody would serve the request."""
+        size = request.request.ByteSize()
+        self._admit(size)
+        self._placing += 1
+        self._requests_bytes += size
+        try:
+            return await self._place(request, context)
+        finally:
+            self._placing -= 1
+            self._requests_bytes -= size
+
+    def report(self, request: pb.ReportRequest) -> None:
+        """See Fleet.Report. Raises CallError for more claims than a client may have to make.
+
+        A claim is its bearer's who has the lease; of any other, and of what this router did not
+        place, nothing follows.
+        """
+        if len(request.claims) > CLAIMS_MAX:
+            raise bad_field("claims", f"has {len(request.claims)}, and may have {CLAIMS_MAX}")
+        for claim in request.claims:
+            kind = _KIND.get(claim.end)
+            lease = self._desk.opened(claim.lease) if kind is not None else None
+            if kind is None or lease is None or not self._desk.is_own(lease):
+                continue
+            said = LeaseClaim(lease.id, kind, claim.messages, claim.output_tokens)
+            self._core.tell(LeaseClaimed(said))
+
+    def _admit(self, size: int) -> None:
+        if self._is_draining():
+            raise unavailable("this router is draining")
+        if self._placing >= _PLACING_MAX:
+            raise overloaded(f"{self._placing} requests are being placed", _RETRY_AFTER_NS)
+        if self._requests_bytes + size > self._requests_bytes_max:
+            raise overloaded(
+                f"requests of {self._requests_bytes} bytes are being placed, and there may be"
+                f" {self._requests_bytes_max} (requests_bytes_max)",
+                _RETRY_AFTER_NS,
+            )
+
+    async def _place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:
+        message = request.request
+        deadline_s = request.deadline_s or self._default_deadline_s
+        if not 0.0 < deadline_s < _DEADLINE_MAX_S:
+            raise bad_field("deadline_s", f"is {deadline_s}; expected seconds above 0")
+        incoming = read_incoming(
+            message.SerializeToString(),
+            context.invocation_metadata() or (),
+            f"{self._router}-{secrets.token_hex(8)}",
+            now_ns() + ns(deadline_s),
+            router=self._router,
+            direct=True,
+        )
+        why_not = self._why_not(incoming)
+        if why_not:
+            return pb.Placement(through_router=why_not)
+        decision = self._core.tell(RequestArrived(incoming.request))
+        if isinstance(decision, Wait):
+            decision = await self._core.released(decision.request)
+        if isinstance(decision, Refuse):
+            raise refused(decision)
+        if not isinstance(decision, Send):
+            return pb.Placement(through_router="nothing was decided")
+        endpoint = self._roster.get(decision.endpoint)
+        if endpoint is None or not endpoint.takes_leases:
+            self._give_back(decision)
+            return pb.Placement(through_router=f"{decision.endpoint} takes no leases")
+        return self._placement(decision, endpoint, incoming, request)
+
+    def _why_not(self, incoming: Incoming) -> str:
+        if not self._desk.signs:
+            return "this router has no key to sign leases with"
+        if incoming.start is not None:
+            return "the answer has begun already"
+        if not any(endpoint.takes_leases for endpoint in self._roster):
+            return "no endpoint takes leases"
+        return self._core.lease_refusal(incoming.request)
+
+    def _give_back(self, send: Send) -> None:
+        self._core.tell(LeaseClaimed(LeaseClaim(send.request, ClaimKind.NEVER_BEGAN)))
+
+    def _placement(
+        self, send: Send, endpoint: LiveEndpoint, incoming: Incoming, asked: pb.PlaceRequest
+    ) -> pb.Placement:
+        message, request = asked.request, incoming.request
+        lease = Lease(
+            id=send.request,
+            audience=endpoint.instance,
+            expires_unix_ns=endpoint.clock_unix_ns + ns(self._life_s),
+            session=request.session,
+            tenant=request.tenant,
+            fingerprint=request.fingerprint,
+            request_bytes_max=message.ByteSize() + _OVERLAY_BYTES,
+            output_tokens_max=tokens_max(message) * max(1, message.sampling.num_sequences),
+        )
+        first_ns, silence_ns = self._core.patience(send.request)
+        return pb.Placement(
+            address=endpoint.address,
+            lease=self._desk.lease(lease),
+            request_id=send.request,
+            life_s=self._life_s,
+            site=send.site,
+            endpoint=send.endpoint,
+            identity=identity_header(endpoint.follower.engine, message.lora_name),
+            first_token_s=seconds(first_ns),
+            silence_s=seconds(silence_ns),
+        )
