@@ -13,7 +13,7 @@ from router.policy.decision import Decision, Send
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.resume import Mode, ResumePoint
 from wire.spillway.v1.lease import LEASE_FAULTS
-from wire.status import Metadata, reason_of
+from wire.status import Metadata, reason_of, unavailable
 from wire.vllm.inference_pb2 import GenerateResponse
 
 _TOO_LARGE: Final = ("CLIENT: Received message larger", "SERVER: Received message larger")
@@ -67,8 +67,8 @@ def failure_of(error: grpc.aio.AioRpcError) -> Failure:
     end = end_of(error.code())
     if reason_of(trailers) in LEASE_FAULTS:
         # It is this router that is not let in, and not its client.
-        unwelcome = f"the endpoint does not let this router in: {details}"
-        return Failure(End.FAILED, grpc.StatusCode.UNAVAILABLE, unwelcome)
+        said = unavailable(f"the endpoint does not let this router in: {details}")
+        return Failure(End.FAILED, said.code, said.message, said.trailers)
     if details.startswith(_TOO_LARGE):
         end = End.REJECTED
     return Failure(end, error.code(), details, trailers)

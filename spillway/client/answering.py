@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any
 
 from spillway.client.connections import Connections
+from spillway.client.direct import Direct, DirectCall
 from spillway.client.errors import DeadlineError
 from spillway.client.options import Call
 from spillway.client.resumption import Break, Resumption
 from spillway.client.stream import Started
+from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.vllm import inference_pb2_grpc
 
 
@@ -23,6 +25,7 @@ class Answering:
         put: Callable[[Call], Awaitable[None]],
         call: Call,
         resume_s: float,
+        direct: Direct | None = None,
     ) -> None:
         """`put` puts the prompt into the request, where it is not there yet."""
         self._resumption: Resumption | None = None
@@ -33,6 +36,10 @@ class Answering:
         self._call = call
         self._resume_s = resume_s
         self._give_up_s = 0.0
+        self._direct = direct
+        self._came_from: tuple[
+            tuple[str, str | bytes], ...
+        ] = ()  # what the router is told of where the request has been
 
     async def start(self) -> Started:
         """See Source. Waits for a place the first time."""
@@ -48,15 +55,42 @@ class Answering:
                 raise DeadlineError(message) from None
             self._has_place = True
             self._resumption = Resumption(call, self._resume_s)
+            if self._direct is not None and self._resumption.is_able:
+                started = await self._start_direct(self._direct, self._resumption)
+                if started is not None:
+                    return started
         resumption = self._resumption
         request, metadata = resumption.begin()
         connection = self._connections.take()
         running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
-            request, metadata=metadata, timeout=max(0.0, self._give_up_s - loop.time())
+            request, metadata=(*metadata, *self._came_from), timeout=self._remaining_s
         )
         give_back = partial(self._connections.give_back, connection)
         request_id = call.request.request_id
         return Started(running, connection.address, request_id, resumption, give_back)
+
+    async def _start_direct(self, direct: Direct, resumption: Resumption) -> Started | None:
+        """The call to where the router says; None where it has to go through the router."""
+        call, remaining_s = self._call, self._remaining_s
+        placed = await direct.place(call, remaining_s)
+        if placed is None:
+            return None
+        request, metadata = resumption.begin()
+        running = await direct.open(placed, request, metadata, self._remaining_s)
+        if running is None:
+            self._came_from = placed.coming_back(LeaseClaim.UNREACHABLE)
+            return None
+        address = placed.placement.address
+        give_back = partial(direct.give_back, address)
+        return Started(running, address, call.request.request_id, resumption, give_back, running)
+
+    def leave(self, direct: DirectCall) -> None:
+        """See Source."""
+        self._came_from = direct.placed.coming_back(direct.end)
+
+    @property
+    def _remaining_s(self) -> float:
+        return max(0.0, self._give_up_s - asyncio.get_running_loop().time())
 
     def pause_s(self, broke: Break, address: str) -> float | None:
         """See Source."""

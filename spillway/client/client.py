@@ -21,6 +21,7 @@ from spillway.client.connections import (
     STREAMS_MAX,
     Connections,
 )
+from spillway.client.direct import Direct
 from spillway.client.ending import Ending
 from spillway.client.errors import DeadlineError, UnsupportedError, error_of
 from spillway.client.options import Call, Options, call_of
@@ -46,11 +47,13 @@ class Client:
         deadline_s: float = DEADLINE_S,
         resume_s: float = RESUME_S,
         chat_template: ChatTemplate | None = None,
+        direct: bool = False,
     ) -> None:
         """`address` is one router's or several routers', which are used in turn as they fail.
 
         `deadline_s` is for calls that name none; `resume_s` is for how long an answer that broke
         off is tried to be gone on with, 0 for not at all; `chat_template` makes a text of messages.
+        With `direct`, answers come from where the router says, and not through it, where they can.
         """
         self._resume_s = resume_s
         self.chat_template = chat_template
@@ -61,6 +64,7 @@ class Client:
             connections,
         )
         self._places = asyncio.Semaphore(streams_max)
+        self._direct = Direct(self._connections) if direct else None
 
     @property
     def address(self) -> str:
@@ -75,6 +79,8 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections; what still streams on them is cancelled."""
+        if self._direct is not None:
+            await self._direct.close()
         for channel in self._connections.clear():
             await channel.close()
 
@@ -96,7 +102,9 @@ class Client:
             "" if isinstance(given, Conversation) else given, options, deadline_s=self._deadline_s
         )
         put = partial(self._put, given)
-        return Stream(Answering(self._connections, self._places, put, call, self._resume_s))
+        return Stream(
+            Answering(self._connections, self._places, put, call, self._resume_s, self._direct)
+        )
 
     async def generate(
         self,

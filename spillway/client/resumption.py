@@ -45,6 +45,16 @@ _BROKEN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 _LATER = _BROKEN | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 _ABORTED = grpc.StatusCode.ABORTED
+_FINAL = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
+)
+"""What an endpoint says of the request itself: a router would hear the same."""
 
 Pairs = Iterable[tuple[str, str | bytes]]
 
@@ -56,6 +66,7 @@ class Break(NamedTuple):
     has_token: bool  # the router would give the rest to whoever brings its token
     refused: bool  # nobody was there to connect to
     said_so: bool  # the status is the server's own, and not gRPC's here
+    direct: bool = False  # it was the endpoint's call: the router may know another way
 
 
 def break_of(code: grpc.StatusCode, details: str | None, trailers: Pairs | None) -> Break:
@@ -92,6 +103,11 @@ class Resumption:
         self._was_lost = False  # the connection, before anything came
         self.finished = False
         self.resumed = 0  # times that the answer has gone on
+
+    @property
+    def is_able(self) -> bool:
+        """Whether it could go on elsewhere, as far as this client is concerned."""
+        return self._able
 
     @property
     def has_begun(self) -> bool:
@@ -149,7 +165,8 @@ class Resumption:
     def ending(self, broke: Break) -> pb.GenerateResponse | None:
         """The last message, where it is all that is missing."""
         count, asked = len(self._output_ids), self._asked
-        if not self._able or count < tokens_max(asked) or broke.code not in _BROKEN:
+        breaks = broke.code in _BROKEN or broke.direct
+        if not self._able or count < tokens_max(asked) or not breaks:
             return None
         whole = self._text_whole or not has_text(asked)
         return length_reached(count) if whole and not asked.stopping.stop_strings else None
@@ -163,8 +180,10 @@ class Resumption:
         """
         if not self._able or len(self._output_ids) >= tokens_max(self._asked):
             return None
+        known = bool(self._prompt_ids)
+        if broke.direct:  # once for an answer: what follows comes through the router
+            return 0.0 if broke.code not in _FINAL and (known or not self._output_ids) else None
         if self._output_ids:
-            known = bool(self._prompt_ids)
             may = known and (broke.code in _LATER or (broke.code is _ABORTED and broke.has_token))
         else:
             if not (self._tries or broke.refused or broke.said_so):

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import grpc
 
 from spillway.client.chunk import Chunk, chunk_of
+from spillway.client.direct import DirectCall
 from spillway.client.ending import Ending, ending_of
 from spillway.client.errors import error_of
 from spillway.client.resumption import Break, Resumption, break_of
@@ -23,6 +24,7 @@ class Started:
     request_id: str
     resumption: Resumption  # of the answer that it is part of
     give_back: Callable[[], None]  # its connection, once
+    direct: DirectCall | None = None  # the call, where it is one to an endpoint
 
 
 class Source(Protocol):
@@ -33,6 +35,10 @@ class Source(Protocol):
 
         Raises DeadlineError where there is no time left.
         """
+        ...
+
+    def leave(self, direct: DirectCall) -> None:
+        """A call to an endpoint broke off: the next one tells the router of it."""
         ...
 
     def pause_s(self, broke: Break, address: str) -> float | None:
@@ -115,6 +121,9 @@ class Stream:
     ) -> pb.GenerateResponse | None:
         resumption = started.resumption
         broke = break_of(error.code(), error.details(), error.trailing_metadata())
+        if started.direct is not None:
+            broke = broke._replace(direct=True)
+            self._source.leave(started.direct)
         last = resumption.ending(broke)
         if last is not None:
             self.ending = ending_of((), started.request_id, resumption.resumed)

@@ -1,0 +1,302 @@
+"""Direct mode: streams from the endpoint itself, with a real router, engines and client."""
+
+import contextlib
+import secrets
+
+import grpc
+import pytest
+
+from serving.fake_engine import FakeEngine, FakeSettings
+from serving.lease_door import LeaseTerms
+from serving.standalone import serve_standalone
+from spillway.client import Client, DeadlineError, NotFoundError
+from tests.router.live.conftest import CLOUD, HOME, address, ask, fleet_of, route, until
+from tests.router.live.counting import counted_on
+from tests.router.live.scripted import drained
+from wire.lease_keys import KEYS_ENV
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.spillway.v1.lease import LEASE_KEY
+from wire.vllm import inference_pb2_grpc
+
+KEY = secrets.token_hex(16)
+TERMS = LeaseTerms((KEY.encode(),), required=True)
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch):
+    """The router's key, as the environment gives it."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+
+
+@contextlib.asynccontextmanager
+async def engine(port=0, terms=TERMS, requests_max=64, **settings):
+    """An engine that lets in who has a lease, or a router's pass."""
+    fake = FakeEngine(FakeSettings(**settings), ("fake",))
+    server = await serve_standalone(fake, port=port, requests_max=requests_max, terms=terms)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def taking_leases(addresses, **kwargs):
+    """A router whose endpoints have said that they take leases."""
+    async with route(addresses, **kwargs) as routed:
+        await until(lambda: all(e.takes_leases for e in routed.router._roster))
+        yield routed
+
+
+@contextlib.asynccontextmanager
+async def two_sites(**settings):
+    """An engine at each of two sites, and a router."""
+    async with (
+        engine(**settings) as one,
+        engine(**settings) as two,
+        taking_leases({"home": [address(one)], "cloud": [address(two)]}) as routed,
+    ):
+        yield one, two, routed
+
+
+def client_of(routed, **kwargs):
+    return Client(f"127.0.0.1:{routed.router.port}", direct=True, **kwargs)
+
+
+def core_of(routed):
+    """The router's own view."""
+    return routed.router._core.snapshot()
+
+
+async def settled(routed):
+    """Waits until the router counts nothing as open."""
+    await until(lambda: core_of(routed).open_streams == 0)
+    assert core_of(routed).leases.open == 0
+
+
+async def test_a_stream_comes_from_the_endpoint_and_the_router_knows_of_it():
+    """Its bytes pass the router by; what it was is in the router's accounts all the same."""
+    async with engine(itl_s=0.002) as one, taking_leases({"home": [address(one)]}) as r:
+        async with client_of(r) as client:
+            answer = await client.generate("41", max_new_tokens=60, session="s")
+            assert answer.text == counted_on("41", 60)
+            assert (answer.ending.site, answer.ending.resumed) == ("home", 0)
+            assert r.router._inference.open_calls == 0
+            await settled(r)
+        snapshot = core_of(r)
+        assert snapshot.leases.placed == 1
+        assert (snapshot.sites[0].output_tokens, snapshot.sites[0].sessions) == (60, 1)
+        assert r.router._inference._count == 0
+        await until(lambda: core_of(r).leases.disputed == 0)
+
+
+async def test_each_turn_asks_again_and_is_told_where_the_session_is_now():
+    """A drained site gets no further turn, however good its last lease still is."""
+    async with two_sites() as (_one, _two, r), client_of(r) as client:
+        first = await client.generate("1", session="s")
+        await client.drain(first.ending.site)
+        second = await client.generate("1", session="s")
+        assert {first.ending.site, second.ending.site} == {"home", "cloud"}
+        assert core_of(r).leases.placed == 2
+
+
+async def test_an_endpoint_that_dies_in_the_middle_costs_no_token():
+    """The client comes back to the router with what it has, and gets the rest from another."""
+    async with two_sites(itl_s=0.005) as (one, _two, r), client_of(r) as client:
+        stream = client.stream("41", max_new_tokens=150)
+        text = ""
+        async for chunk in stream:
+            text += chunk.text
+            if len(text) > 20 and one.replica.in_flight:
+                one.replica.engine.die()
+        assert text == counted_on("41", 150)
+        assert stream.ending.resumed == 1
+        await settled(r)
+        assert core_of(r).sites[0].failures == 1
+
+
+async def test_a_connection_that_is_cut_in_the_middle_costs_no_token():
+    """The endpoint's server stops at once: the connection is reset under the stream."""
+    async with two_sites(itl_s=0.005) as (one, _two, r), client_of(r) as client:
+        text, stream = "", client.stream("41", max_new_tokens=150)
+        async for chunk in stream:
+            text += chunk.text
+            if len(text) > 20 and one.replica.in_flight:
+                await one._server.stop(None)
+        assert text == counted_on("41", 150)
+        assert stream.ending.site == "cloud"
+
+
+async def test_the_stream_goes_on_when_the_router_dies():
+    """Nothing of it passes there."""
+    async with (
+        engine(itl_s=0.005) as one,
+        taking_leases({"home": [address(one)]}) as r,
+        client_of(r) as client,
+    ):
+        text, stream = "", client.stream("41", max_new_tokens=150)
+        async for chunk in stream:
+            text += chunk.text
+            if len(text) > 20 and not r.router._closing.begun:
+                await r.router.stop(0.0)
+        assert text == counted_on("41", 150)
+        assert stream.ending.resumed == 0
+
+
+async def test_an_endpoint_that_cannot_be_reached_from_here_is_gone_to_through_the_router():
+    """And is not tried again by itself for a while; the lease is given back at once."""
+    async with engine() as one, taking_leases({"home": [address(one)]}) as r:
+        endpoint = next(iter(r.router._roster))
+        endpoint.address = "127.0.0.1:1"
+        async with client_of(r) as client:
+            for _ in range(5):
+                answer = await client.generate("41", max_new_tokens=20)
+                assert answer.text == counted_on("41", 20)
+            await settled(r)
+        leases = core_of(r).leases
+        assert (leases.placed, leases.lapsed) == (3, 0)  # then it asks no more
+
+
+async def test_without_a_key_everything_goes_through_the_router(monkeypatch):
+    """The router says so, and the client sees no difference."""
+    monkeypatch.delenv(KEYS_ENV)
+    async with engine(terms=LeaseTerms()) as one, route({"home": [address(one)]}) as r:
+        placement = await r.fleet.Place(pb.PlaceRequest(request=ask()))
+        assert (placement.address, bool(placement.through_router)) == ("", True)
+        async with client_of(r) as client:
+            assert (await client.generate("41", max_new_tokens=20)).text == counted_on("41", 20)
+
+
+async def test_a_client_that_vanishes_leaves_nothing_behind():
+    """Before it uses its lease, or in the middle of its answer."""
+    fleet = fleet_of(HOME, CLOUD, lease_life_ns=100_000_000)
+    async with (
+        engine(itl_s=0.01) as one,
+        taking_leases({"home": [address(one)]}, fleet=fleet) as r,
+        client_of(r) as client,
+    ):
+        await r.fleet.Place(pb.PlaceRequest(request=ask()))
+        await anext(client.stream("41", max_new_tokens=10_000))
+        for channel in client._direct._channels.clear():
+            await channel.close()
+        await until(lambda: one.replica.in_flight == 0)
+        await settled(r)
+        assert core_of(r).leases.lapsed == 1
+
+
+async def test_a_client_that_lies_changes_nothing_but_its_own_lot():
+    """It claims a failure of what goes on, millions of tokens, and what it was never given."""
+    async with engine(itl_s=0.005) as one, taking_leases({"home": [address(one)]}) as r:
+        request = ask("41", 100)
+        placement = await r.fleet.Place(pb.PlaceRequest(request=request))
+        request.request_id = placement.request_id
+        async with grpc.aio.insecure_channel(placement.address) as channel:
+            call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(
+                request, metadata=((LEASE_KEY, placement.lease),)
+            )
+            await call.read()
+            await until(lambda: core_of(r).sites[0].endpoints[0].running == 1)
+            ends = (pb.LeaseClaim.UNREACHABLE, pb.LeaseClaim.BROKE_OFF, pb.LeaseClaim.COMPLETE)
+            claims = [
+                pb.LeaseClaim(lease=lease, end=end, output_tokens=9_999_999, messages=7)
+                for end in ends
+                for lease in (placement.lease, placement.lease[:-8], "", "x" * 9_000)
+            ]
+            await r.fleet.Report(pb.ReportRequest(claims=claims))
+            snapshot = core_of(r)
+            assert (snapshot.open_streams, snapshot.sites[0].failures) == (1, 0)
+            assert [m async for m in drained(call)]
+        await settled(r)
+        snapshot = core_of(r)
+        assert snapshot.sites[0].output_tokens == 100
+        assert (snapshot.leases.disputed, snapshot.sites[0].failures) == (1, 0)
+
+
+async def test_a_replayed_lease_is_charged_and_comes_to_an_end():
+    """Again and again, one after the other: each is told by the endpoint."""
+    async with engine() as one, taking_leases({"home": [address(one)]}) as r:
+        request = ask("41", 30)
+        placement = await r.fleet.Place(pb.PlaceRequest(request=request))
+        request.request_id = placement.request_id
+        async with grpc.aio.insecure_channel(placement.address) as channel:
+            stub = inference_pb2_grpc.InferenceStub(channel)
+            for _ in range(3):
+                metadata = ((LEASE_KEY, placement.lease),)
+                assert [m async for m in stub.GenerateStream(request, metadata=metadata)]
+        await until(lambda: core_of(r).sites[0].output_tokens == 90)
+        await settled(r)
+        assert core_of(r).leases.used_again == 2
+
+
+async def test_an_endpoint_that_is_full_is_overflowed_through_the_router():
+    """It refuses, and the client comes back at once."""
+    async with (
+        engine(requests_max=1, itl_s=0.01) as one,
+        engine() as two,
+        taking_leases({"home": [address(one)], "cloud": [address(two)]}) as r,
+        grpc.aio.insecure_channel(address(one)) as channel,
+        client_of(r) as client,
+    ):
+        endpoint = next(e for e in r.router._roster if e.site == "home")
+        stub = inference_pb2_grpc.InferenceStub(channel)
+        blocking = stub.GenerateStream(ask("1", 5_000), metadata=endpoint._pass())
+        await blocking.read()
+        answer = await client.generate("41", max_new_tokens=20)
+        assert answer.text == counted_on("41", 20)
+        assert answer.ending.site == "cloud"
+        blocking.cancel()
+        await settled(r)
+
+
+async def test_what_the_request_itself_is_refused_for_is_the_clients_error():
+    """Nothing is tried elsewhere for an unknown model or a deadline."""
+    async with engine(itl_s=0.05) as one, taking_leases({"home": [address(one)]}) as r:
+        async with client_of(r) as client:
+            with pytest.raises(NotFoundError):
+                await client.generate("41", model="no-such")
+            with pytest.raises(DeadlineError):
+                await client.generate("41", max_new_tokens=1_000, deadline_s=0.4)
+        await settled(r)
+
+
+async def test_an_endpoint_that_falls_silent_is_left_for_another():
+    """The engine hangs, its server answers: the rest comes from elsewhere, each token once."""
+    async with two_sites(itl_s=0.005) as (one, two, r), client_of(r) as client:
+        text, stream, hung = "", client.stream("41", max_new_tokens=150), False
+        async for chunk in stream:
+            text += chunk.text
+            if len(text) > 20 and not hung:
+                hung = True
+                hang(one if one.replica.in_flight else two)
+        assert text == counted_on("41", 150)
+        assert stream.ending.resumed == 1
+        await until(lambda: one.replica.in_flight == two.replica.in_flight == 0)
+        await settled(r)
+
+
+def hang(server):
+    """Has the engine give nothing more to what runs there, until it is aborted."""
+    for run in server.replica.engine._running.values():
+
+        async def pause(until_s, run=run):
+            while not run.aborted:
+                await type(run).pause(run, None)
+
+        run.pause = pause
+
+
+async def test_proxied_requests_go_where_leases_are_required():
+    """The router has a pass."""
+    async with engine() as one, route({"home": [address(one)]}) as r:
+        assert await r.stream(ask("41", 20))
+        answer = await r.inference.Generate(ask("41", 20))
+        assert answer.outputs.text == counted_on("41", 20)
+
+
+async def test_a_router_with_another_key_is_not_let_in_and_says_so():
+    """It is the router's fault, and not the client's."""
+    other = LeaseTerms((b"o" * 32,), required=True)
+    async with engine(terms=other) as one, route({"home": [address(one)]}) as r:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await r.stream(ask())
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "let this router in" in caught.value.details()
