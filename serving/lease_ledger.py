@@ -28,7 +28,9 @@ KEPT_MAX: Final = 8_192
 """Some hundred answers a second for that time; of more, the oldest are forgotten."""
 
 _SLOW_SHARE: Final = 0.2
-"""Of the time of an answer, spent waiting for its reader, beyond which it says nothing."""
+_SLOW_NS: Final = 50_000_000
+"""Of the time of an answer, spent waiting for its reader, beyond which it says nothing: so large a
+share, and more than what the writing of some messages takes."""
 
 Key = tuple[str, int]
 
@@ -72,7 +74,8 @@ class LeaseUse:
         account.stage = LeaseAccount.ENDED
         account.status = code.value[0]
         account.duration_ns = self._gave_ns - self._arrived_ns
-        if self._first_ns and self._waited_ns < _SLOW_SHARE * (self.ended_ns - self._first_ns):
+        lasted_ns = self.ended_ns - self._first_ns
+        if self._first_ns and self._waited_ns < max(_SLOW_NS, _SLOW_SHARE * lasted_ns):
             account.decode_ns = self._gave_ns - self._first_ns
         self._changed(self)
 
