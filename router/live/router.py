@@ -26,6 +26,7 @@ from router.live.follower import Pace
 from router.live.health import Health
 from router.live.inference import Inference
 from router.live.lease_desk import LeaseDesk
+from router.live.lender import Lender
 from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
 from router.live.model_texts import ModelTexts
@@ -99,6 +100,7 @@ class Router:
             life_s=seconds(fleet.limits.lease_life_ns),
             requests_bytes_max=settings.requests_bytes_max,
         )
+        self._lender = Lender(self._core, self._roster, fleet.sites)
         self._inference = Inference(
             self._core,
             self._roster,
@@ -262,6 +264,7 @@ class Router:
             await asyncio.sleep(_TICK_S)
             self._core.tell(Ticked())
             self._roster.renew_deaf()
+            self._lender.look()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))

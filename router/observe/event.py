@@ -76,6 +76,14 @@ class DrainChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LendChanged:
+    """By its schedule a site lends these endpoints, and no others."""
+
+    site: str
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StoreHeard:
     """The store of what routers share answered, or was lost, or is given back what it gave."""
 
@@ -138,6 +146,7 @@ Happening = (
     | RoundTripMeasured
     | LoadHeard
     | DrainChanged
+    | LendChanged
     | StoreHeard
     | RequestArrived
     | RequestWithdrawn

@@ -11,6 +11,7 @@ from router.observe.event import (
     Happening,
     HedgeDue,
     LeaseClaimed,
+    LendChanged,
     LoadHeard,
     OutcomeSeen,
     QuarantineReleased,
@@ -57,6 +58,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             core.on_endpoint_gone(name, now_ns)
         case DrainChanged(site, draining):
             core.on_drain(site, draining, now_ns)
+        case LendChanged(site, endpoints):
+            core.on_lend(site, endpoints, now_ns)
         case StoreHeard(routers, granted):
             core.on_store(routers, granted, now_ns)
         case Ticked():

@@ -122,6 +122,15 @@ class RouterCore:
         self._registry.sites[site].draining = draining
         self._stirred = True
 
+    def on_lend(self, site: str, endpoints: Sequence[str], now: int) -> None:
+        """These endpoints of a site, and no others, are lent: they take no new turns.
+
+        KeyError for an unknown site; an endpoint need not be listed, or not yet.
+        """
+        _ = now
+        self._registry.lend(site, frozenset(endpoints))
+        self._stirred = True
+
     def on_store(self, routers: int, granted: Sequence[Granted], now: int) -> None:
         """The store of what routers share answered, and counts so many of them; 0: it is away."""
         self.allowances.grant(granted, now)

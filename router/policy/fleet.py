@@ -7,6 +7,7 @@ learned.
 from dataclasses import dataclass
 from enum import Enum
 
+from router.policy.lending import Lending
 from router.policy.units import NS_PER_MS, NS_PER_S
 
 
@@ -40,6 +41,7 @@ class Site:
     kind: SiteKind
     region: str = ""
     price: Price = Price()
+    lending: Lending | None = None  # when some of its replicas are given to other work
 
 
 @dataclass(frozen=True, slots=True)

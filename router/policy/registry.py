@@ -55,6 +55,12 @@ class Registry:
             self._leave_pools(tracked)
             self.forget_if_done(tracked)
 
+    def lend(self, site: str, endpoints: frozenset[str]) -> None:
+        """These of a site are lent, and no others. KeyError for an unknown site."""
+        self.sites[site].lent = endpoints
+        for tracked in self._at[site].values():
+            tracked.settle()
+
     def forget_if_done(self, tracked: Tracked) -> None:
         """Forget an endpoint that is gone and has no streams left."""
         if tracked.gone and not tracked.in_flight:

@@ -11,6 +11,7 @@ class SiteState:
         "draining",
         "failures",
         "is_home",
+        "lent",
         "name",
         "output_tokens",
         "overflow_turns",
@@ -24,6 +25,7 @@ class SiteState:
         self.name = site.name
         self.is_home = site.kind is SiteKind.HOME
         self.draining = False
+        self.lent: frozenset[str] = frozenset()  # endpoints given to other work
         self.spend = Spend(site, shared=shared)
         self.turns = 0
         self.output_tokens = 0

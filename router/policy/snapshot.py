@@ -178,7 +178,7 @@ def _snapshot_endpoint(tracked: Tracked, now: int) -> EndpointSnapshot:
         model=tracked.endpoint.model,
         instance=report.instance,
         health=_health(tracked, now),
-        draining=report.draining or tracked.site.draining,
+        draining=tracked.is_draining,
         in_flight=tracked.in_flight,
         running=report.running,
         waiting=report.waiting,

@@ -328,7 +328,11 @@ class Tracked:
     def is_draining(self) -> bool:
         """Whether it, or its site, takes no new turns."""
         report = self.occupancy.report
-        return self.site.draining or (report is not None and report.draining)
+        return (
+            self.site.draining
+            or self.name in self.site.lent
+            or (report is not None and report.draining)
+        )
 
     def settle(self) -> None:
         """Note whether anything speaks against the endpoint; call it after whatever might."""
@@ -338,6 +342,7 @@ class Tracked:
             and not self.gone
             and self.breaker.is_closed
             and (report is None or not report.draining)
+            and self.name not in self.site.lent
             and (self.gateway is None or not self.gateway.excluded)
         )
 

@@ -3,7 +3,7 @@
 - A crash loses all that a replica holds. The routers see its connections break; later it is back
   with a cold cache.
 - A partition silences a site. Its streams break when the routers have waited long enough to notice.
-- A lent replica is taken from the list at once, finishes what it has, and is cut off at a deadline;
+- A lent replica takes nothing new, finishes what it has, and is taken away at a deadline;
   reclaimed, it is back with a cold cache.
 """
 
@@ -20,8 +20,7 @@ from router.sim.replica import Replica
 class Disruptions:
     """Sets a scenario's schedule on the clock.
 
-    `break_off` ends all attempts at a replica, heard by the routers at a given time; `enlist` tells
-    the routers of a replica.
+    `break_off` ends all attempts at a replica, heard by the routers at a given time.
     """
 
     def __init__(
@@ -32,11 +31,11 @@ class Disruptions:
         policies: Sequence[Policy],
         *,
         break_off: Callable[[Replica, int, End], None],
-        enlist: Callable[[Replica], None],
     ) -> None:
         self._clock, self._network = clock, network
         self._replicas, self._policies = replicas, policies
-        self._break_off, self._enlist = break_off, enlist
+        self._break_off = break_off
+        self._lent: dict[str, set[str]] = {}  # replicas by site
         self._listed_after_ns = 0
 
     def schedule(self, scenario: Scenario) -> None:
@@ -97,17 +96,26 @@ class Disruptions:
     # -- lending ---------------------------------------------------------------------------------
 
     def _lend(self, lend: Lend) -> None:
-        now = self._clock.now
-        for policy in self._policies:
-            policy.on_endpoint_gone(lend.replica, now)
         replica = self._replicas[lend.replica]
-        self._clock.at(min(now + lend.notice_ns, lend.until_ns), self._hand_over, replica)
+        self._lent.setdefault(replica.site, set()).add(replica.name)
+        self._tell_lent(replica.site)
+        at_ns = self._clock.now + lend.notice_ns
+        if at_ns < lend.until_ns:
+            self._clock.at(at_ns, self._hand_over, replica)
         self._clock.at(lend.until_ns, self._reclaim, replica)
 
     def _hand_over(self, replica: Replica) -> None:
         replica.crash()
-        self._break_off(replica, self._clock.now, End.FAILED)
+        self._break_off(replica, self._clock.now, End.MOVED)
+        self._connection(replica, connected=False)
 
     def _reclaim(self, replica: Replica) -> None:
-        replica.alive = True
-        self._enlist(replica)
+        if not replica.alive:
+            replica.alive = True
+            self._connection(replica, connected=True)
+        self._lent[replica.site].discard(replica.name)
+        self._tell_lent(replica.site)
+
+    def _tell_lent(self, site: str) -> None:
+        for policy in self._policies:
+            policy.on_lend(site, tuple(sorted(self._lent[site])), self._clock.now)

@@ -56,7 +56,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Lend:
-    """A replica that is given to other work from `at_ns` to `until_ns`.
+    """A replica that is given to other work from `at_ns` to `until_ns`; see `router.sim.lending`.
 
     It takes no new turns from the start, and what it still has is cut off after `notice_ns`.
     """

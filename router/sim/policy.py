@@ -1,6 +1,7 @@
 """What the simulator drives: the entry points of RouterCore, so that rivals can stand in for it."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +45,10 @@ class Policy(Protocol):
 
     def on_drain(self, site: str, draining: bool, now: int) -> None:
         """A site stops or resumes taking new turns."""
+        ...
+
+    def on_lend(self, site: str, endpoints: Sequence[str], now: int) -> None:
+        """These endpoints of a site, and no others, are lent to other work."""
         ...
 
     def on_request(self, request: Request, now: int, rng: random.Random) -> Decision | Hold:

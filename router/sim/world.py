@@ -89,7 +89,6 @@ class World:
             self.replicas,
             self._policies,
             break_off=self._break_off,
-            enlist=self._list,
         ).schedule(self._scenario)
         self._tick()
         self._arrive(iter(sessions))

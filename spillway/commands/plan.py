@@ -44,6 +44,9 @@ Committed = Annotated[
         " metered price, and for home of the dearest."
     ),
 ]
+Begins = Annotated[
+    str, typer.Option(help="When the demand begins, UTC: matters where home lends by the hour.")
+]
 
 
 def plan(
@@ -59,6 +62,7 @@ def plan(
     replicas: Replicas = None,
     rtt: Rtt = None,
     committed: Committed = None,
+    begins: Begins = "mon 00:00",
     picture: Annotated[Path | None, typer.Option(help="Draw cost against attainment here.")] = None,
     json: Json = False,
 ) -> None:
@@ -69,7 +73,7 @@ def plan(
     from spillway.fleet import load
     from spillway.planning import outcome
     from spillway.planning.demand import sample
-    from spillway.planning.settings import offers_of
+    from spillway.planning.settings import minute_of, offers_of
     from spillway.planning.trace import drawn, sessions_of
 
     if (trace is None) == (rates is None):
@@ -77,10 +81,12 @@ def plan(
     file = load(path)
     try:
         offers = offers_of(file, hardware or (), replicas or (), rtt or (), committed or ())
+        lendings = [site.lending for site in file.fleet.sites if site.lending is not None]
         if trace is not None:
-            demand = sample(sessions_of(trace, offers[0].profile.block_tokens, speed))
+            sessions = sessions_of(trace, offers[0].profile.block_tokens, speed)
         elif rates is not None:
-            demand = sample(drawn(rates, prompt_tokens, output_tokens, speed))
+            sessions = drawn(rates, prompt_tokens, output_tokens, speed)
+        demand = sample(sessions, minute_of(begins), lendings)
     except ValueError as error:
         raise Failure(str(error), Outcome.USAGE) from error
     found = _search(file, offers, demand, attainment)
@@ -108,6 +114,7 @@ def _search(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from router.policy.units import ns
     from spillway.planning.search import TRIALS_MAX, Planner
 
     columns = (TextColumn("{task.completed} plans"), BarColumn(), TimeElapsedColumn())
@@ -117,4 +124,5 @@ def _search(
         def progress(what: str) -> None:
             bar.update(task, advance=1, description=what)
 
-        return Planner(file.fleet, offers, demand, progress).plan(attainment)
+        notice_ns = ns(file.router.drain_timeout_s)
+        return Planner(file.fleet, offers, demand, progress, notice_ns).plan(attainment)

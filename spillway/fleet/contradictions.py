@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from router.live.settings import RouterSettings, StoreSettings
 from router.policy.fleet import Limits
+from spillway.fleet.lending import lend_findings
 from spillway.fleet.problem import KeyPath, Problem
 from spillway.fleet.refusal import did_you_mean
 from spillway.fleet.schema import FileSection, SiteSection
@@ -48,6 +49,7 @@ def _site(site: SiteSection) -> Iterator[Finding]:
     if capacity and capacity.committed is not None and capacity.committed > capacity.replicas:
         message = f"more than capacity.replicas, which is {capacity.replicas}"
         yield ("capacity", "committed"), message
+    yield from lend_findings(site)
     if site.model is not None and site.ray is None:
         yield (
             ("model",),

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
@@ -17,6 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:+-]*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _PORT = re.compile(r"[0-9]{1,5}")
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
 def is_name(value: str) -> bool:
@@ -91,6 +92,18 @@ def _dashboard(value: object) -> str:
     return value.rstrip("/")
 
 
+def _time_of_day(value: object) -> int:
+    if not isinstance(value, str) or _TIME_OF_DAY.fullmatch(value) is None:
+        raise ValueError("expected a time of the day (UTC) from 00:00 to 24:00, such as 22:30")
+    hours, minutes = value.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def time_of_day(minute: int) -> str:
+    """A minute of the day as a file has it."""
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
 def _money(kind: Quantity) -> BeforeValidator:
     return BeforeValidator(lambda value: float(kind.read(value)))
 
@@ -106,6 +119,8 @@ DashboardUrl = Annotated[str, BeforeValidator(_dashboard)]
 FilePath = Annotated[Path, BeforeValidator(lambda value: Path(_text(value)))]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]  # as router.policy.lending.DAYS
+TimeOfDay = Annotated[int, BeforeValidator(_time_of_day)]
 UsdPerHour = Annotated[float, _money(USD_PER_HOUR)]
 UsdPerMonth = Annotated[float, _money(USD_PER_MONTH)]
 UsdPerGib = Annotated[float, _money(USD_PER_GIB)]

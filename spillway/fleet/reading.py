@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from router.live.settings import RouterSettings, SiteAccess
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass, Tenant
 from spillway.fleet.contradictions import contradictions
+from spillway.fleet.lending import lending_of
 from spillway.fleet.problem import FleetError, Problem
 from spillway.fleet.refusal import problems
 from spillway.fleet.schema import FileSection, SiteSection
@@ -82,7 +83,7 @@ def _site(name: str, site: SiteSection) -> Site:
         budget_usd_per_hour=site.price.budget_hourly,
         budget_usd_per_month=site.price.budget_monthly,
     )
-    return Site(name, SiteKind(site.kind), site.region, price)
+    return Site(name, SiteKind(site.kind), site.region, price, lending_of(site))
 
 
 def _committed(site: SiteSection) -> int:

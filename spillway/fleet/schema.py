@@ -1,20 +1,23 @@
 """The keys of a fleet file and what each takes."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from router.live.settings import RouterSettings
 from router.policy.fleet import Limits, SloClass, Tenant
+from router.policy.lending import DAYS
 from spillway.fleet.kinds import (
     Count,
     DashboardUrl,
+    Day,
     EndpointAddress,
     Host,
     ModelName,
     Name,
     Region,
     Text,
+    TimeOfDay,
     UsdPerGib,
     UsdPerHour,
     UsdPerMonth,
@@ -25,11 +28,25 @@ from spillway.fleet.values import APPLICATION
 SITES_MAX = 1_000
 NAMES_MAX = 1_000  # models, classes, aliases
 ENDPOINTS_MAX = 1_000  # of one site; more are better discovered
+LENDS_MAX = 100  # windows of one site
 
 SloSection = section(SloClass, without=("name",))
 TenantSection = section(Tenant, without=("name",))
 LimitsSection = section(Limits)
 RouterSection = section(RouterSettings)
+
+_LEND: dict[str, Any] = {
+    "replicas": (Annotated[Count, Field(ge=1)], ...),
+    "from": (TimeOfDay, ...),  # no name that a class could give a field
+    "until": (TimeOfDay, ...),
+    "days": (Annotated[list[Day], Field(min_length=1, max_length=len(DAYS))], list(DAYS)),
+}
+LendSection: type[BaseModel] = create_model(
+    "LendSection",
+    __config__=STRICT,
+    __doc__="When some of a site's replicas are given to other work, and how many.",
+    **_LEND,
+)
 
 
 class RaySection(BaseModel):
@@ -74,6 +91,7 @@ class SiteSection(BaseModel):
     endpoints: list[EndpointAddress] = Field(default_factory=list, max_length=ENDPOINTS_MAX)
     capacity: CapacitySection | None = None
     price: PriceSection = PriceSection()
+    lend: list[LendSection] = Field(default_factory=list, max_length=LENDS_MAX)  # type: ignore[valid-type]
     model: ModelName | None = None
     serving: dict[str, Any] = Field(default_factory=dict)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from router.live.settings import SiteAccess
 from router.policy.fleet import Price, Site
+from spillway.fleet import lending
 from spillway.fleet.quantity import USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH
 from spillway.fleet.section import written
 from spillway.fleet.source import dump
@@ -39,8 +40,9 @@ def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict
         region=site.region,
         ray=_ray(access, deployment),
         endpoints=list(access.endpoints),
-        capacity=_capacity(site.price, deployment),
+        capacity=_capacity(site, access, deployment),
         price=_price(site.price),
+        lend=lending.written(site.lending),
         model=deployment.model if deployment else None,
         serving=_plain(deployment.arguments) if deployment else None,
     )
@@ -57,11 +59,14 @@ def _ray(access: SiteAccess, deployment: Deployment | None) -> dict[str, Any]:
     )
 
 
-def _capacity(price: Price, deployment: Deployment | None) -> dict[str, int]:
-    committed = price.committed_replicas
-    if deployment is None:
-        return {"replicas": committed, "committed": committed} if committed else {}
-    return {"replicas": deployment.replicas, "committed": committed}
+def _capacity(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict[str, int]:
+    committed = site.price.committed_replicas
+    if deployment is not None:
+        return {"replicas": deployment.replicas, "committed": committed}
+    replicas = committed
+    if site.lending is not None and access.dashboard_url is not None:
+        replicas = site.lending.replicas - len(access.endpoints)
+    return {"replicas": replicas, "committed": committed} if replicas else {}
 
 
 def _price(price: Price) -> dict[str, Any]:

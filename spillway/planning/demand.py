@@ -4,11 +4,15 @@ A week cannot be simulated for every plan that is tried. It is cut into spells o
 which are sorted by how many tokens they ask for; from each of a few strata the middle spell is
 taken, and the heaviest spell of all as a stratum of its own. A figure of the week is then the mean
 of the spells' figures, each weighted by what it stands for.
+
+Where home lends by a schedule, the spells of each of its states are sorted by themselves: a night
+of middling load with half of home away may be harder than the busiest noon.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from router.policy.lending import MINUTES_OF_WEEK, Lending
 from router.policy.units import NS_PER_S
 from router.sim.plan import SimSession
 
@@ -38,10 +42,15 @@ class Demand:
     spells: tuple[Spell, ...]
     sessions: int
     lasts_s: float
+    begins_minute: float = 0  # of the week
 
 
-def sample(sessions: Iterable[SimSession]) -> Demand:
-    """The spells of a trace. ValueError for one without sessions.
+def sample(
+    sessions: Iterable[SimSession], begins_minute: float = 0, lendings: Sequence[Lending] = ()
+) -> Demand:
+    """The spells of a trace that begins in this minute of the week, the heaviest first.
+
+    ValueError for a trace without sessions.
 
     All sessions are held while they are sorted: a week of a million turns takes about a gigabyte.
     """
@@ -53,19 +62,29 @@ def sample(sessions: Iterable[SimSession]) -> Demand:
     cut: dict[int, list[SimSession]] = {}
     for session in everything:
         cut.setdefault(int(session.at_ns / NS_PER_S / spell_s), []).append(session)
-    ordered = sorted(cut, key=lambda index: _tokens(cut[index]))
-    heaviest, others = ordered[-1], ordered[:-1]
-    chosen = [(heaviest, 1)]
-    strata = min(STRATA, len(others))
-    for stratum in range(strata):
-        begin, end = stratum * len(others) // strata, (stratum + 1) * len(others) // strata
-        chosen.append((others[(begin + end) // 2], end - begin))
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for index in sorted(cut, key=lambda index: _tokens(cut[index])):
+        middle = begins_minute + (index + 0.5) * spell_s / 60
+        state = tuple(one.lent(int(middle) % MINUTES_OF_WEEK) for one in lendings)
+        alike.setdefault(state, []).append(index)
+    chosen = [one for ordered in alike.values() for one in _strata(ordered, len(cut))]
+    chosen.sort(key=lambda one: -_tokens(cut[one[0]]))
     most = min(SESSIONS_OF_A_SPELL_MAX, SESSIONS_MAX // len(chosen))
     spells = tuple(
         _spell(cut[index], index * spell_s, spell_s, count / len(cut), most)
         for index, count in chosen
     )
-    return Demand(spells, len(everything), lasts_s)
+    return Demand(spells, len(everything), lasts_s, begins_minute)
+
+
+def _strata(ordered: Sequence[int], spells: int) -> Iterator[tuple[int, int]]:
+    """Of spells by their weight those that stand for all of them, and each for how many."""
+    others = ordered[:-1]
+    yield ordered[-1], 1
+    strata = min(len(others), max(1, round(STRATA * len(others) / spells)))
+    for stratum in range(strata):
+        begin, end = stratum * len(others) // strata, (stratum + 1) * len(others) // strata
+        yield others[(begin + end) // 2], end - begin
 
 
 def _tokens(sessions: Iterable[SimSession]) -> int:

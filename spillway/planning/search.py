@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.policy.fleet import Fleet
+from router.policy.units import NS_PER_S
 from spillway.planning.demand import Demand
 from spillway.planning.offer import Offer
 from spillway.planning.trial import Trial, attempt
@@ -44,10 +45,17 @@ class Planner:
     """Tries plans for one fleet and demand, each once."""
 
     def __init__(
-        self, fleet: Fleet, offers: Sequence[Offer], demand: Demand, progress: Progress
+        self,
+        fleet: Fleet,
+        offers: Sequence[Offer],
+        demand: Demand,
+        progress: Progress,
+        notice_ns: int = 30 * NS_PER_S,
     ) -> None:
+        """`notice_ns` is what streams on a replica that is lent get to end there."""
         self._fleet, self._offers, self._demand = fleet, offers, demand
         self._progress = progress
+        self._notice_ns = notice_ns
         self._tried: dict[tuple[tuple[str, int], ...], Trial] = {}
 
     def plan(self, objective: float) -> Plan:
@@ -122,7 +130,9 @@ class Planner:
         key = tuple(sorted(replicas.items()))
         if key not in self._tried:
             self._progress(why)
-            self._tried[key] = attempt(self._fleet, self._offers, replicas, self._demand)
+            self._tried[key] = attempt(
+                self._fleet, self._offers, replicas, self._demand, self._notice_ns
+            )
         return self._tried[key]
 
 

@@ -1,14 +1,20 @@
 """A fleet file and what a command line adds to it, as offers."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from router.policy.fleet import SiteKind
+from router.policy.lending import DAYS, MINUTES_OF_DAY
 from spillway.fleet import FleetFile
 from spillway.planning.offer import HARDWARE, Offer
 
 COMMITTED_SHARE = 0.6  # of the metered price, as a year's contract commonly costs
 HOME_RTT_MS, RENTED_RTT_MS = 0.5, 30.0
+
+_TIME = re.compile(
+    rf"(?P<day>{'|'.join(DAYS)}) (?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9])"
+)
 
 Value = TypeVar("Value")
 
@@ -42,6 +48,15 @@ def offers_of(
             )
         )
     return tuple(offers)
+
+
+def minute_of(text: str) -> int:
+    """The minute of the week that `mon 22:30` is. ValueError for anything else."""
+    match = _TIME.fullmatch(text.strip().lower())
+    if match is None:
+        raise ValueError(f"expected a day and a time, such as mon 22:30: {text}")
+    hours, minutes = int(match["hours"]), int(match["minutes"])
+    return DAYS.index(match["day"]) * MINUTES_OF_DAY + hours * 60 + minutes
 
 
 def _replicas(file: FleetFile, site: str) -> int:

@@ -1,18 +1,21 @@
 """One plan tried: its replicas in the simulator behind the router's own core, under the demand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from router.policy.core import RouterCore
 from router.policy.fleet import Fleet, Price
-from router.policy.units import NS_PER_S
-from router.sim.plan import Scenario
+from router.policy.units import NS_PER_HOUR, NS_PER_S, ns
+from router.sim.lending import lends_of
+from router.sim.plan import Lend, Scenario
 from router.sim.record import TurnRecord
 from router.sim.world import World
 from spillway.planning.busy import committed as best_committed
 from spillway.planning.busy import work
 from spillway.planning.demand import Demand, Spell
 from spillway.planning.offer import HOURS_OF_MONTH, Offer, fleet_of
+
+_ENDS_LATER_NS = NS_PER_HOUR  # than a spell's last arrival does its last turn, at the most
 
 SLOW_GAPS_SHARE = 0.05  # a turn keeps its objective between tokens if no more of its gaps miss it
 
@@ -46,14 +49,19 @@ def attempt(
     offers: Sequence[Offer],
     replicas: Mapping[str, int],
     demand: Demand,
+    notice_ns: int,
 ) -> Trial:
-    """Run the demand on so many replicas of each site."""
+    """Run the demand on so many replicas of each site.
+
+    What a site lends by its schedule is away; what runs on it then is cut off after the notice.
+    """
     turns = kept = 0.0
     shares: dict[str, list[float]] = {offer.site.name: [] for offer in offers}
     egress_usd = dict.fromkeys(shares, 0.0)
     peak_s = 0.0
     for spell in demand.spells:
-        records = _run(fleet, offers, replicas, spell)
+        lends = tuple(_lends(offers, replicas, demand.begins_minute, spell, notice_ns))
+        records = _run(fleet, offers, replicas, spell, lends)
         good = sum(_keeps(record, fleet) for record in records)
         turns += spell.weight * len(records) / spell.lasts_s
         kept += spell.weight * good / spell.lasts_s
@@ -73,7 +81,11 @@ def attempt(
 
 
 def _run(
-    fleet: Fleet, offers: Sequence[Offer], replicas: Mapping[str, int], spell: Spell
+    fleet: Fleet,
+    offers: Sequence[Offer],
+    replicas: Mapping[str, int],
+    spell: Spell,
+    lends: tuple[Lend, ...],
 ) -> list[TurnRecord]:
     records: list[TurnRecord] = []
     scenario = Scenario(
@@ -85,15 +97,38 @@ def _run(
             for offer in offers
             if not offer.is_home
         },
+        lends=lends,
     )
     machines = [
-        (f"{offer.site.name}/{index}", offer.site.name, offer.profile)
+        (name, offer.site.name, offer.profile)
         for offer in offers
-        for index in range(replicas.get(offer.site.name, 0))
+        for name in _names(offer.site.name, replicas)
     ]
     core = RouterCore(fleet_of(fleet, {}))
     World(scenario, machines, [core], records.append).run(iter(spell.sessions))
     return records
+
+
+def _names(site: str, replicas: Mapping[str, int]) -> list[str]:
+    return [f"{site}/{index}" for index in range(replicas.get(site, 0))]
+
+
+def _lends(
+    offers: Sequence[Offer],
+    replicas: Mapping[str, int],
+    begins_minute: float,
+    spell: Spell,
+    notice_ns: int,
+) -> Iterator[Lend]:
+    for offer in offers:
+        if offer.site.lending is not None:
+            yield from lends_of(
+                offer.site.lending,
+                _names(offer.site.name, replicas),
+                begins_minute=begins_minute + spell.begins_s / 60,
+                lasts_ns=ns(spell.lasts_s) + _ENDS_LATER_NS,
+                notice_ns=notice_ns,
+            )
 
 
 def _add(at_least: list[float], records: Sequence[TurnRecord], site: str, spell: Spell) -> None:

@@ -6,37 +6,33 @@ Each night from 3 to 9 h UTC, when the least is asked, a third of home is lent.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from benchmarks.routing.setup import Options, Setup, simulated
 from benchmarks.routing.sites import A100_USD, HOME, fleet_of, prices_of, rented, replicas_of
 from benchmarks.workloads.azure_week import read_services
 from benchmarks.workloads.azure_week import sessions as drawn
+from router.policy.lending import Lending, LendWindow
 from router.policy.units import NS_PER_MS, ns
 from router.sim.hardware import A100_TP8, H100_TP8
-from router.sim.plan import Lend, Link, Scenario, SimSession
+from router.sim.lending import lends_of
+from router.sim.plan import Link, Scenario, SimSession
 
 TRACES = "azure2024_digitised"
 RATE_SHARE = 0.1
 CLOCK = 120.0  # seconds of the week in one of the simulation
 EAST_USD, WEST_USD = 49.24, 31.92  # CoreWeave HGX H100; Lambda 8x H100 SXM
 HOMES = 3
-LENT_FROM_H, LENT_TO_H = 3, 9
+NIGHTS = Lending(HOMES, (LendWindow(HOMES // 3, 3 * 60, 9 * 60),))
 NOTICE_S = 15.0
+WEEK_S = 7 * 86_400
 
 FLEET = fleet_of(
-    HOME,
+    replace(HOME, lending=NIGHTS),
     rented("near", A100_USD * CLOCK, committed=2),
     rented("east", EAST_USD * CLOCK),
     rented("west", WEST_USD * CLOCK),
 )
-
-
-def lends() -> Iterator[Lend]:
-    """The nights, for a third of home."""
-    for day in range(7):
-        begin_s, end_s = ((day * 24 + hour) * 3_600 / CLOCK for hour in (LENT_FROM_H, LENT_TO_H))
-        for index in range(HOMES // 3):
-            yield Lend(f"home/{index}", ns(begin_s), ns(end_s), ns(NOTICE_S))
 
 
 def build(options: Options) -> Setup:
@@ -47,6 +43,15 @@ def build(options: Options) -> Setup:
         share = RATE_SHARE / CLOCK
         return simulated(drawn(services, clock=CLOCK, share=share, seed=options.seed))
 
+    home = replicas_of("home", HOMES, H100_TP8)
+    nights = lends_of(
+        NIGHTS,
+        [name for name, _site, _hardware in home],
+        begins_minute=0,
+        lasts_ns=ns(WEEK_S / CLOCK),
+        notice_ns=ns(NOTICE_S),
+        clock=CLOCK,
+    )
     return Setup(
         name="week",
         title=(
@@ -55,7 +60,7 @@ def build(options: Options) -> Setup:
         ),
         fleet=FLEET,
         replicas=(
-            *replicas_of("home", HOMES, H100_TP8),
+            *home,
             *replicas_of("near", 2, A100_TP8),
             *replicas_of("east", 3, H100_TP8),
             *replicas_of("west", 3, H100_TP8),
@@ -69,7 +74,7 @@ def build(options: Options) -> Setup:
                 "west": Link(74 * NS_PER_MS, tail_ns=3 * NS_PER_MS),
             },
             block_tokens=H100_TP8.block_tokens,
-            lends=tuple(lends()),
+            lends=tuple(nights),
             prices=prices_of(FLEET),
             seed=options.seed,
         ),

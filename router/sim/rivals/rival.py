@@ -2,6 +2,7 @@
 
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from router.policy.decision import Decision, Refuse, Rule, Send
@@ -29,6 +30,7 @@ class Rival(ABC):
         self.in_flight: dict[str, int] = {}
         self._down: set[str] = set()
         self._draining: set[str] = set()
+        self._lent: dict[str, frozenset[str]] = {}  # by site
         self._flights: dict[str, tuple[Request, int, tuple[str, ...]]] = {}
 
     @abstractmethod
@@ -83,6 +85,11 @@ class Rival(ABC):
         _ = now
         (self._draining.add if draining else self._draining.discard)(site)
 
+    def on_lend(self, site: str, endpoints: Sequence[str], now: int) -> None:
+        """These endpoints of a site, and no others, are lent: as good as down."""
+        _ = now
+        self._lent[site] = frozenset(endpoints)
+
     def release(self, now: int, rng: random.Random) -> tuple[Decision, ...]:
         """Nothing: what a rival keeps waiting it is asked about again."""
         _ = now, rng
@@ -121,6 +128,7 @@ class Rival(ABC):
             if name not in self._down
             and name not in tried
             and endpoint.site not in self._draining
+            and name not in self._lent.get(endpoint.site, ())
             and endpoint.serves(request.model)
         ]
         if not usable:

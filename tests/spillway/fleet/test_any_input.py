@@ -1,6 +1,7 @@
 """Whatever the bytes: a fleet or a FleetError; and a fleet survives being written and read."""
 
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from router.live.settings import DecisionLog, RouterSettings, SiteAccess
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
+from router.policy.lending import DAYS, Lending, LendWindow
 from spillway.fleet import Deployment, FleetError, FleetFile, Model, Problem, read, write
 from spillway.fleet.source import dump, parse
 
@@ -76,13 +78,23 @@ seconds = st.integers(1, 10_000_000).map(lambda value: value / 1_000)
 counts = st.integers(1, 1000)
 shares = st.floats(0.01, 0.99)
 usd = st.floats(0.001, 1000)
+windows = st.builds(
+    LendWindow,
+    st.integers(1, 2),
+    st.integers(0, 719),
+    st.integers(720, 1440),
+    st.sampled_from([DAYS, ("mon",), ("sat", "sun")]),
+)
 
 
 @st.composite
 def fleet_files(draw: st.DrawFn) -> FleetFile:
     """Fleets of several sites, each key drawn."""
     found = draw(st.lists(names, min_size=1, max_size=4, unique=True))
-    sites = [Site(found[0], SiteKind.HOME, draw(names), Price(committed_replicas=1))]
+    lend = Lending(2, draw(st.lists(windows, min_size=1, max_size=3).map(tuple)))
+    home = Site(found[0], SiteKind.HOME, draw(names), Price(committed_replicas=1))
+    lends = draw(st.booleans()) and all(lend.lent(edge) <= 2 for edge in lend.edges())
+    sites = [replace(home, lending=lend) if lends else home]
     for name in found[1:]:
         price = Price(1, draw(usd), draw(usd), draw(st.none() | usd), draw(st.none() | usd))
         sites.append(Site(name, SiteKind.RENTED, draw(names), price))
@@ -93,7 +105,7 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
     deployments = []
     access = []
     for site in sites:
-        if models and draw(st.booleans()):
+        if models and site.lending is None and draw(st.booleans()):
             model = draw(st.sampled_from(models)).name
             env = draw(st.just({}) | st.just({"env_vars": {"A": "1"}}))
             arguments = draw(st.just({}) | st.just({"vllm": {"max_model_len": 64}}))

@@ -72,6 +72,9 @@ def test_a_store_with_nothing_to_share_is_refused():
     """It would be asked for nothing."""
     with pytest.raises(FleetError, match="there is nothing to share"):
         read(with_change("router", {"store": {"url": "redis://h"}}))
+def window(**keys: object) -> dict[str, object]:
+    """A window of lending with other values for some keys."""
+    return {"replicas": 1, "from": "22:00", "until": "06:00", **keys}
 
 
 def test_the_fleet_they_start_from_is_fine():
@@ -87,6 +90,11 @@ def test_the_fleet_they_start_from_is_fine():
         ("sites.ridge.price", None, "a rented site costs something"),
         ("sites.cellar.price", {"budget_hourly": "1 USD/h"}, "there is no price.metered"),
         ("sites.ridge.capacity", {"replicas": 1, "committed": 2}, "more than capacity.replicas"),
+        ("sites.ridge.lend", [window()], "only home lends"),
+        ("sites.cellar.lend", [window(), window()], "on mon 22:00 it lends 2 replicas, and has 1"),
+        ("sites.cellar.lend", [window(until="22:00")], "lend[0].until: the same as from"),
+        ("sites.cellar.lend", [{**window(), "from": "24:00"}], "the next begins at 00:00"),
+        ("sites.cellar.lend", [window(days=["sun", "sun"])], "lend[0].days: a day comes twice"),
         ("sites.ridge.model", "lama", "no model lama is under models; did you mean llama?"),
         ("sites.cellar.model", "llama", "deploying it needs ray.dashboard"),
         ("sites.cellar.serving", {"num_cpus": 1}, "model is missing"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from router.policy.fleet import Limits, Price, SiteKind
+from router.policy.lending import DAYS, Lending, LendWindow
 from spillway.fleet import FleetError, FleetFile, load, read
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "fleet.example.yaml"
@@ -57,6 +58,20 @@ def test_a_small_file_takes_the_defaults():
     assert file.fleet.limits == Limits()
     assert file.fleet.default_slo == "interactive"
     assert file == FleetFile(file.fleet, file.access)
+
+
+def test_a_schedule_of_lending_counts_what_a_site_lists():
+    """What Ray has there and what is listed by hand; without days, on each of them."""
+    lend = "    lend:\n      - {replicas: 1, from: 22:00, until: 06:00}\n"
+    two = SMALLEST.replace("[10.0.0.5:9000]\n", "[a:1, b:1]\n" + lend)
+    lending = read(two).fleet.site("cellar").lending
+    assert lending == Lending(2, (LendWindow(1, 22 * 60, 6 * 60, DAYS),))
+    ray = two.replace(
+        "lend:", "ray: {dashboard: http://c:8265}\n    capacity: {replicas: 3}\n    lend:"
+    )
+    assert read(ray).fleet.site("cellar").lending.replicas == 5
+    (message,) = refusal(two.replace("22:00", "22:60"))
+    assert message.startswith("6:29: sites.cellar.lend[0].from: expected a time of the day (UTC)")
 
 
 def test_units_are_converted_to_the_core_s():

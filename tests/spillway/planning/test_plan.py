@@ -1,8 +1,11 @@
 """The planner finds what to rent, and says what it would cost otherwise."""
 
+from dataclasses import replace
+
 import pytest
 
 from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
+from router.policy.lending import Lending, LendWindow
 from router.policy.units import NS_PER_MS, NS_PER_S
 from router.sim.plan import SimSession, SimTurn
 from spillway.planning import outcome
@@ -10,6 +13,7 @@ from spillway.planning.busy import committed, work
 from spillway.planning.demand import sample
 from spillway.planning.offer import Offer
 from spillway.planning.search import Planner
+from spillway.planning.settings import minute_of
 
 HOME = Site("home", SiteKind.HOME)
 AWAY = Site("away", SiteKind.RENTED, price=Price(metered_usd_per_replica_hour=50.0))
@@ -91,3 +95,39 @@ def test_the_time_in_which_so_many_replicas_work():
 def test_a_replica_is_committed_where_it_works_more_than_the_ratio_of_the_prices(shares, count):
     """60 against 100: above six tenths of the time."""
     assert committed(shares, 60.0, 100.0) == count
+
+
+def test_what_home_lends_is_planned_for_when_it_is_away():
+    """Alone, home needs a second replica for a load that one would carry at another hour."""
+    lent = replace(HOME, lending=Lending(1, (LendWindow(1, 0, 12 * 60),)))
+    offers = (replace(OFFERS[0], site=lent), OFFERS[1])
+    fleet = replace(FLEET, sites=(lent, AWAY))
+    found = {}
+    for begins_minute in (0, 12 * 60):
+        demand = sample(load(100, 2.0), begins_minute, [lent.lending])
+        found[begins_minute] = Planner(fleet, offers, demand, lambda _: None).plan(0.9)
+    assert found[0].home_only.replicas["home"] == 2
+    assert found[0].best.replicas["away"]
+    assert found[12 * 60].home_only.replicas["home"] == 1
+
+
+def test_spells_of_a_night_stand_for_nights():
+    """By themselves, however light: their weights are the share of the night."""
+    nights = Lending(2, (LendWindow(1, 0, 6 * 60),))
+    demand = sample(load(2000, 43.2), 0, [nights])  # a day
+    lent = [s for s in demand.spells if nights.lent(int(s.begins_s / 60))]
+    assert sum(spell.weight for spell in lent) == pytest.approx(0.25, abs=0.03)
+    assert sum(spell.weight for spell in demand.spells) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("text", "minute"), [("mon 00:00", 0), ("Sun 23:59", 10_079)])
+def test_a_demand_begins_at_a_day_and_time(text, minute):
+    """Of the week."""
+    assert minute_of(text) == minute
+
+
+@pytest.mark.parametrize("text", ["", "00:00", "mon 24:00", "mo 1:00", "mon 01:60"])
+def test_a_beginning_that_is_no_time_is_refused(text):
+    """With an example."""
+    with pytest.raises(ValueError, match="such as mon 22:30"):
+        minute_of(text)
