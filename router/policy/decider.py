@@ -20,6 +20,7 @@ from router.policy.recovery import attempts_left
 from router.policy.refusal import no_endpoint, overload, refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
+from router.policy.residence import Residence
 from router.policy.resume import Mode, ResumePoint, mode_at, rank
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
@@ -48,6 +49,7 @@ class Decider:
         self._limits = fleet.limits
         self._classes = {slo.name: slo for slo in fleet.slo_classes}
         self._classes[""] = fleet.slo(fleet.default_slo)
+        self._residence = Residence(fleet)
         self._confidence = {c: index for index, c in enumerate(registry.confidences)}
         self._registry = registry
         self._sessions = sessions
@@ -77,6 +79,7 @@ class Decider:
             names = ", ".join(sorted(name for name in self._classes if name))
             reason = f"there is no class {request.slo!r}; there are {names}"
             return Verdict(refuse(request, Rule.UNKNOWN_SLO, reason))
+        slo = self._residence.of(request.tenant, slo)
         if request.deadline_ns is not None and request.deadline_ns <= now:
             return Verdict(refuse(request, Rule.DEADLINE, "the deadline has passed"))
         pool = self._registry.pool(request.model)

@@ -79,6 +79,7 @@ class Tenant:
     name: str
     weight: int = 1
     tokens_per_minute: int | None = None
+    home_only: bool = False  # its data may not leave home, whatever class it asks for
 
 
 DEFAULT_TENANT = "default"

@@ -44,8 +44,9 @@ def _site(site: SiteSection) -> Iterator[Finding]:
     if site.kind == "rented" and not price.metered and not (capacity and capacity.committed):
         yield (), "a rented site costs something; give price.metered or capacity.committed"
     for key in ("budget_hourly", "budget_monthly"):
-        if getattr(price, key) is not None and not price.metered:
-            yield ("price", key), "a budget limits metered spending, and there is no price.metered"
+        if getattr(price, key) is not None and not (price.metered or price.egress):
+            message = "a budget limits what is metered, and there is no price.metered or egress"
+            yield ("price", key), message
     if capacity and capacity.committed is not None and capacity.committed > capacity.replicas:
         message = f"more than capacity.replicas, which is {capacity.replicas}"
         yield ("capacity", "committed"), message

@@ -10,6 +10,7 @@ from spillway.commands.failure import Outcome
 from spillway.fleet.schema import (
     CapacitySection,
     FileSection,
+    LendSection,
     LimitsSection,
     ModelSection,
     PriceSection,
@@ -17,6 +18,7 @@ from spillway.fleet.schema import (
     RouterSection,
     SiteSection,
     SloSection,
+    TenantSection,
 )
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,6 +32,8 @@ DOCS = Path(__file__).parents[2] / "docs"
         RaySection,
         CapacitySection,
         PriceSection,
+        LendSection,
+        TenantSection,
         ModelSection,
         SloSection,
         LimitsSection,

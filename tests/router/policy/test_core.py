@@ -9,7 +9,7 @@ import pytest
 from router.policy.core import RouterCore
 from router.policy.decision import Refuse, Rule, Send, Wait
 from router.policy.endpoint import Endpoint
-from router.policy.fleet import Fleet, Limits, Price, SloClass
+from router.policy.fleet import Fleet, Limits, Price, SloClass, Tenant
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
@@ -104,6 +104,26 @@ def test_a_class_that_must_stay_home_is_never_sent_away(rng):
     core.on_connection("home-0", False, 0)
     refused = _refused(core.on_request(Request("b", MODEL), 0, rng))
     assert "outside home" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("tenant", "resident", "away"),
+    [("clinic", "clinic", False), ("shop", "clinic", True), ("", "default", False)],
+)
+def test_a_tenant_whose_data_may_not_leave_home_stays(rng, tenant, resident, away):
+    """Whatever class it asks for, also when it waits; others leave as before."""
+    tenants = (Tenant("shop"), Tenant(resident, home_only=True))
+    core = RouterCore(dataclasses.replace(fleet(), tenants=tenants))
+    core.on_endpoint_up(Endpoint("home-0", "home", MODEL), 0)
+    core.on_endpoint_up(Endpoint("rented-0", "rented", MODEL), 0)
+    assert _sent(core.on_request(Request("a", MODEL, tenant=tenant), 0, rng)).site == "home"
+    core.on_connection("home-0", False, 0)
+    decision = core.on_request(Request("b", MODEL, tenant=tenant), 0, rng)
+    assert isinstance(decision, Send) is away
+    if not away:
+        assert "outside home" in decision.reason
+    core.on_outcome(Ended("a", "home-0", End.OK, 1, 1), 1, rng)
+    assert core.snapshot(1).open_streams == away
 
 
 def test_a_prompt_goes_only_where_its_length_fits(rng):

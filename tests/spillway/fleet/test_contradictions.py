@@ -88,7 +88,7 @@ def test_the_fleet_they_start_from_is_fine():
         ("sites.cellar.kind", "rented", "no site is home"),
         ("sites.cellar.endpoints", None, "nothing says how to reach it"),
         ("sites.ridge.price", None, "a rented site costs something"),
-        ("sites.cellar.price", {"budget_hourly": "1 USD/h"}, "there is no price.metered"),
+        ("sites.cellar.price", {"budget_hourly": "1 USD/h"}, "there is no price.metered or egress"),
         ("sites.ridge.capacity", {"replicas": 1, "committed": 2}, "more than capacity.replicas"),
         ("sites.ridge.lend", [window()], "only home lends"),
         ("sites.cellar.lend", [window(), window()], "on mon 22:00 it lends 2 replicas, and has 1"),
