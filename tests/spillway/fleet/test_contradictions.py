@@ -72,6 +72,8 @@ def test_a_store_with_nothing_to_share_is_refused():
     """It would be asked for nothing."""
     with pytest.raises(FleetError, match="there is nothing to share"):
         read(with_change("router", {"store": {"url": "redis://h"}}))
+
+
 def window(**keys: object) -> dict[str, object]:
     """A window of lending with other values for some keys."""
     return {"replicas": 1, "from": "22:00", "until": "06:00", **keys}
