@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from router.live.router import Router
 from spillway.fleet import FleetFile
+from wire.lease_keys import LeaseKeyError
 
 
 class RoutingError(Exception):
@@ -18,13 +19,16 @@ def run(file: FleetFile, say: Callable[[str], None]) -> bool:
     `say` hears where it listens, and how it ends. The answer is whether it was interrupted.
 
     Raises:
-        RoutingError: it cannot listen, or cannot write its decision log.
+        RoutingError: it cannot listen, cannot write its decision log, or has no usable keys.
     """
     return asyncio.run(_run(file, say))
 
 
 async def _run(file: FleetFile, say: Callable[[str], None]) -> bool:
-    router = Router(file.fleet, file.access, file.router)
+    try:
+        router = Router(file.fleet, file.access, file.router)
+    except LeaseKeyError as error:
+        raise RoutingError(f"lease_key_file: {error}") from error
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -56,7 +56,11 @@ class Answering:
             self._has_place = True
             self._resumption = Resumption(call, self._resume_s)
             if self._direct is not None and self._resumption.is_able:
-                started = await self._start_direct(self._direct, self._resumption)
+                try:
+                    started = await self._start_direct(self._direct, self._resumption)
+                except BaseException:
+                    self.release()
+                    raise
                 if started is not None:
                     return started
         resumption = self._resumption

@@ -15,6 +15,7 @@ from spillway.client.options import Call
 from spillway.client.placement import (
     ANSWER_S,
     CONNECT_S,
+    REPORT_S,
     EndpointChannels,
     Paths,
     Placed,
@@ -33,7 +34,6 @@ _READY = grpc.ChannelConnectivity.READY
 _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 _TELL_S = 0.1  # what is told together
 _CLAIMS_MAX = 256
-_REPORT_S = 5.0
 
 
 class Direct:
@@ -132,7 +132,7 @@ class Direct:
         connection = self._connections.take()
         try:
             report = FleetStub(connection.channel).Report
-            await report(ReportRequest(claims=claims), timeout=_REPORT_S)
+            await report(ReportRequest(claims=claims), timeout=REPORT_S)
         except grpc.aio.AioRpcError:
             pass  # the endpoints tell it too
         finally:

@@ -25,6 +25,9 @@ CONNECT_S = 0.5
 ANSWER_S = 0.5
 """What an endpoint that is asked whether it lives may take to answer."""
 
+REPORT_S = 5.0
+"""What a report may take. Nobody waits for it."""
+
 AWAY_S = 30.0
 """For how long an endpoint that could not be reached is not tried again."""
 

@@ -12,6 +12,7 @@ from spillway.client.direct import DirectCall
 from spillway.client.ending import Ending, ending_of
 from spillway.client.errors import error_of
 from spillway.client.resumption import Break, Resumption, break_of
+from spillway.client.sync_direct import SyncDirectCall
 from wire.vllm import inference_pb2 as pb
 
 
@@ -24,7 +25,7 @@ class Started:
     request_id: str
     resumption: Resumption  # of the answer that it is part of
     give_back: Callable[[], None]  # its connection, once
-    direct: DirectCall | None = None  # the call, where it is one to an endpoint
+    direct: DirectCall | SyncDirectCall | None = None  # the call, where it is one to an endpoint
 
 
 class Source(Protocol):
@@ -121,7 +122,7 @@ class Stream:
     ) -> pb.GenerateResponse | None:
         resumption = started.resumption
         broke = break_of(error.code(), error.details(), error.trailing_metadata())
-        if started.direct is not None:
+        if isinstance(started.direct, DirectCall):
             broke = broke._replace(direct=True)
             self._source.leave(started.direct)
         last = resumption.ending(broke)

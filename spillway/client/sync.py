@@ -22,6 +22,7 @@ from spillway.client.errors import DeadlineError, UnsupportedError
 from spillway.client.options import Call, Options, call_of
 from spillway.client.prompting import Conversation, Given, one_prompt
 from spillway.client.resumption import RESUME_S
+from spillway.client.sync_direct import SyncDirect
 from spillway.client.sync_stream import SyncAnswering, SyncStream, error_from
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc
@@ -43,6 +44,7 @@ class SyncClient:
         deadline_s: float = DEADLINE_S,
         resume_s: float = RESUME_S,
         chat_template: ChatTemplate | None = None,
+        direct: bool = False,
     ) -> None:
         """See `Client`."""
         self._resume_s = resume_s
@@ -52,6 +54,7 @@ class SyncClient:
             lambda one: grpc.insecure_channel(one, options=CHANNEL_OPTIONS), address, connections
         )
         self._places = threading.Semaphore(streams_max)
+        self._direct = SyncDirect(self._connections) if direct else None
 
     @property
     def address(self) -> str:
@@ -66,6 +69,8 @@ class SyncClient:
 
     def close(self) -> None:
         """Close all connections; what still streams on them is cancelled."""
+        if self._direct is not None:
+            self._direct.close()
         for channel in self._connections.clear():
             channel.close()
 
@@ -81,7 +86,9 @@ class SyncClient:
         call = self._call(one_prompt(prompt, messages, token_ids), options, self._deadline_s)
         if not self._places.acquire(timeout=min(call.deadline_s, threading.TIMEOUT_MAX)):
             raise DeadlineError("the deadline passed before the request could be sent")
-        return SyncStream(SyncAnswering(self._connections, self._places, call, self._resume_s))
+        return SyncStream(
+            SyncAnswering(self._connections, self._places, call, self._resume_s, self._direct)
+        )
 
     def generate(
         self,

@@ -14,6 +14,8 @@ from spillway.client.errors import SpillwayError, error_of
 from spillway.client.options import Call
 from spillway.client.resumption import Break, Resumption, break_of
 from spillway.client.stream import Started
+from spillway.client.sync_direct import SyncDirect, SyncDirectCall
+from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.vllm import inference_pb2 as pb
 from wire.vllm import inference_pb2_grpc
 
@@ -27,7 +29,12 @@ class SyncStream:
 
     def __init__(self, source: "SyncAnswering") -> None:
         self._source = source
-        self._started = source.start()
+        self._over = True  # until it has begun
+        try:
+            self._started = source.start()
+        except BaseException:
+            source.release()
+            raise
         self._over = False
         self._cancelled = False
         self.ending: Ending | None = None
@@ -84,6 +91,9 @@ class SyncStream:
     def _go_on(self, started: Started, error: Any) -> pb.GenerateResponse | None:
         resumption = started.resumption
         broke = break_of(error.code(), error.details(), error.trailing_metadata())
+        if isinstance(started.direct, SyncDirectCall):
+            broke = broke._replace(direct=True)
+            self._source.leave(started.direct)
         last = resumption.ending(broke)
         if last is not None:
             self.ending = ending_of((), started.request_id, resumption.resumed)
@@ -124,7 +134,10 @@ class SyncAnswering:
         places: threading.Semaphore,
         call: Call,
         resume_s: float,
+        direct: SyncDirect | None = None,
     ) -> None:
+        self._direct = direct
+        self._came_from: tuple[tuple[str, str | bytes], ...] = ()
         self._resumption = Resumption(call, resume_s)
         self._connections = connections
         self._places = places
@@ -133,14 +146,43 @@ class SyncAnswering:
 
     def start(self) -> Started:
         """Send the request for what is left of the answer."""
+        direct, self._direct = self._direct, None
+        if direct is not None and self._resumption.is_able:
+            started = self._start_direct(direct)
+            if started is not None:
+                return started
         request, metadata = self._resumption.begin()
         connection = self._connections.take()
         running = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
-            request, metadata=metadata, timeout=max(0.0, self._give_up_s - time.monotonic())
+            request, metadata=(*metadata, *self._came_from), timeout=self._remaining_s
         )
         give_back = partial(self._connections.give_back, connection)
         request_id = self._call.request.request_id
         return Started(running, connection.address, request_id, self._resumption, give_back)
+
+    def _start_direct(self, direct: SyncDirect) -> Started | None:
+        """The call to where the router says; None where it has to go through the router."""
+        call = self._call
+        placed = direct.place(call, self._remaining_s)
+        if placed is None:
+            return None
+        request, metadata = self._resumption.begin()
+        running = direct.open(placed, request, metadata, self._remaining_s)
+        if running is None:
+            self._came_from = placed.coming_back(LeaseClaim.UNREACHABLE)
+            return None
+        address = placed.placement.address
+        give_back = partial(direct.give_back, address)
+        request_id = call.request.request_id
+        return Started(running, address, request_id, self._resumption, give_back, running)
+
+    def leave(self, direct: SyncDirectCall) -> None:
+        """A call to an endpoint broke off: the next one tells the router of it."""
+        self._came_from = direct.placed.coming_back(direct.end)
+
+    @property
+    def _remaining_s(self) -> float:
+        return max(0.0, self._give_up_s - time.monotonic())
 
     def pause_s(self, broke: Break, address: str) -> float | None:
         """How long to wait before the next start, after a call to this address; None: no more."""

@@ -7,6 +7,7 @@ from spillway.commands.parameters import (
     ADDRESS,
     Address,
     DeadlineS,
+    Direct,
     Json,
     MaxNewTokens,
     Model,
@@ -33,6 +34,7 @@ def generate(
     temperature: Temperature = None,
     seed: Seed = None,
     deadline_s: DeadlineS = 600.0,
+    direct: Direct = False,
     json: Json = False,
 ) -> None:
     """Stream the answer to a prompt. With --json, one document at its end."""
@@ -45,7 +47,7 @@ def generate(
     started = time.monotonic()
     first_s = None
     chunks = []
-    with SyncClient(address) as client, client.stream(text, **options) as stream:
+    with SyncClient(address, direct=direct) as client, client.stream(text, **options) as stream:
         for chunk in stream:
             first_s = time.monotonic() - started if first_s is None else first_s
             chunks.append(chunk)

@@ -58,6 +58,10 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Makes sampling repeata
 DeadlineS = Annotated[
     float, typer.Option("--deadline", min=0.001, help="Seconds that an answer may take.")
 ]
+Direct = Annotated[
+    bool,
+    typer.Option("--direct", help="Stream from the endpoint itself, where the router allows it."),
+]
 Template = Annotated[
     Path | None,
     typer.Option(

@@ -1,6 +1,7 @@
 """A local fleet: its sites, started side by side, and a router in front of them."""
 
 import random
+import secrets
 import tempfile
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -30,6 +31,7 @@ class LocalFleet:
         self.sites: dict[str, LocalSite] = {}
         self._router: LocalRouter | None = None
         self._reporter = reporter
+        self._lease_key = secrets.token_hex(32)
         self._rng = random.SystemRandom()  # two fleets that start together must not draw alike
 
     @property
@@ -93,7 +95,8 @@ class LocalFleet:
         block = take_block(self._rng)
         try:
             sites = list(self.sites.values())
-            self._router = LocalRouter.launch(plan, sites, block, self.folder / "router")
+            folder = self.folder / "router"
+            self._router = LocalRouter.launch(plan, sites, block, folder, self._lease_key)
         except BaseException:
             block.release()
             raise
@@ -104,7 +107,7 @@ class LocalFleet:
 
     def launch_site(self, plan: SitePlan) -> LocalSite:
         """Start a site's Ray head, without waiting for it."""
-        site = LocalSite(plan, self.folder / plan.name)
+        site = LocalSite(plan, self.folder / plan.name, self._lease_key)
         self.sites[plan.name] = site
         return site
 

@@ -4,6 +4,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from spillway.local import ray_head
@@ -28,8 +29,10 @@ class HeadError(LocalError):
 class LocalHead:
     """A head that runs, or is being started, until `stop()`."""
 
-    def __init__(self, name: str, folder: Path, cpus: int) -> None:
-        """Launch it in `folder`, without waiting for it.
+    def __init__(
+        self, name: str, folder: Path, cpus: int, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Launch it in `folder`, without waiting for it; `env` is for it and its workers.
 
         Raises:
             LocalError: there are no ports, or it cannot be launched.
@@ -37,6 +40,7 @@ class LocalHead:
         self.name = name
         self._folder = folder
         self._cpus = cpus
+        self._env = dict(env or {})
         self._lock = threading.Lock()  # `stop` comes from another thread than the waiting one
         self._stopping = threading.Event()
         self._block, self.kept = self._launch()
@@ -97,7 +101,7 @@ class LocalHead:
         ports = ray_head.SitePorts(block)
         command = ray_head.command(ports, self._folder, self._cpus)
         try:
-            env = ray_head.environment(ports, self._folder, os.environ)
+            env = ray_head.environment(ports, self._folder, {**os.environ, **self._env})
             return block, Kept(command, env, self._folder)
         except BaseException:
             block.release()

@@ -19,6 +19,7 @@ from spillway.local.site import LocalSite
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 
 FLEET_FILE_NAME = "fleet.yaml"
+LEASE_KEY_FILE_NAME = "lease_key"  # in a folder that is for this user alone
 SERVING_DEADLINE_S = 60.0  # 2 s on an idle machine
 WATCH_INTERVAL_MS = 200
 GRACE_S = 2.0  # for the decision log; streams of a local fleet do not outlive it
@@ -40,9 +41,14 @@ class LocalRouter:
 
     @classmethod
     def launch(
-        cls, plan: FleetPlan, sites: Sequence[LocalSite], block: PortBlock, folder: Path
+        cls,
+        plan: FleetPlan,
+        sites: Sequence[LocalSite],
+        block: PortBlock,
+        folder: Path,
+        lease_key: str,
     ) -> "LocalRouter":
-        """Start the router in `folder`, without waiting for it.
+        """Start the router in `folder`, without waiting for it; it signs leases with the key.
 
         Raises:
             KeptError: it cannot be started.
@@ -50,10 +56,16 @@ class LocalRouter:
         address = plan.listen or f"{HOST}:{block.port(ROUTER_PORT)}"
         metrics = f"{HOST}:{block.port(METRICS_PORT)}"
         openai = plan.openai_listen or f"{HOST}:{block.port(OPENAI_PORT)}"
-        listen = RouterSettings(listen=address, metrics_listen=metrics, openai_listen=openai)
+        listen = RouterSettings(
+            listen=address,
+            metrics_listen=metrics,
+            openai_listen=openai,
+            lease_key_file=folder / LEASE_KEY_FILE_NAME,
+        )
         text = fleet_file(plan, sites, listen)
         command = [sys.executable, "-m", "spillway", "route", FLEET_FILE_NAME]
-        kept = Kept(command, os.environ, folder, files={FLEET_FILE_NAME: text}, grace_s=GRACE_S)
+        files = {FLEET_FILE_NAME: text, LEASE_KEY_FILE_NAME: f"{lease_key}\n"}
+        kept = Kept(command, os.environ, folder, files=files, grace_s=GRACE_S)
         return cls(address, openai, block, kept)
 
     @property

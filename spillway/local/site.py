@@ -9,6 +9,7 @@ from spillway.local import ray_head
 from spillway.local.head import LocalHead
 from spillway.local.plan import SitePlan
 from spillway.ray_serve import ApplicationStatus, RayServeError
+from wire.lease_keys import KEYS_ENV
 
 APPLICATION = "spillway"
 APPLICATION_DEADLINE_S = 420.0  # 30 s on an idle machine; a GPU engine may capture graphs first
@@ -18,10 +19,14 @@ CPUS_FOR_JOBS = 4  # of Ray's count, which reserves nothing real
 class LocalSite(LocalHead):
     """A site that runs, or is being started, until `stop()`."""
 
-    def __init__(self, plan: SitePlan, folder: Path) -> None:
-        """Launch its head in `folder`, without waiting for it."""
+    def __init__(self, plan: SitePlan, folder: Path, lease_key: str = "") -> None:
+        """Launch its head in `folder`, without waiting for it; its replicas take leases by a key.
+
+        The key goes by the environment, since a dashboard shows an application's arguments.
+        """
         self.plan = plan
-        super().__init__(plan.name, folder, plan.replicas + CPUS_FOR_JOBS)
+        env = {KEYS_ENV: lease_key} if lease_key else {}
+        super().__init__(plan.name, folder, plan.replicas + CPUS_FOR_JOBS, env)
 
     def replica_addresses(self) -> list[str]:
         """The gRPC addresses (host:port) of its replicas, as reached from this machine."""

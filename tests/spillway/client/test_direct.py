@@ -1,16 +1,21 @@
 """Direct mode: streams from the endpoint itself, with a real router, engines and client."""
 
+import asyncio
 import contextlib
 import secrets
+from dataclasses import replace
 
 import grpc
 import pytest
 
+from router.live.settings import DecisionLog
+from router.observe.decision_log import read_log
+from router.observe.replay import replay
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.lease_door import LeaseTerms
 from serving.standalone import serve_standalone
-from spillway.client import Client, DeadlineError, NotFoundError
-from tests.router.live.conftest import CLOUD, HOME, address, ask, fleet_of, route, until
+from spillway.client import Client, DeadlineError, NotFoundError, SyncClient
+from tests.router.live.conftest import CLOUD, HOME, SETTINGS, address, ask, fleet_of, route, until
 from tests.router.live.counting import counted_on
 from tests.router.live.scripted import drained
 from wire.lease_keys import KEYS_ENV
@@ -273,6 +278,11 @@ async def test_an_endpoint_that_falls_silent_is_left_for_another():
         await settled(r)
 
 
+def die(server):
+    """Kills the engine."""
+    server.replica.engine.die()
+
+
 def hang(server):
     """Has the engine give nothing more to what runs there, until it is aborted."""
     for run in server.replica.engine._running.values():
@@ -300,3 +310,50 @@ async def test_a_router_with_another_key_is_not_let_in_and_says_so():
             await r.stream(ask())
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         assert "let this router in" in caught.value.details()
+
+
+async def test_the_synchronous_client_goes_directly_too():
+    """And comes back when its endpoint dies, or falls silent."""
+    async with two_sites(itl_s=0.005) as (one, two, r):
+
+        def read(at_twenty):
+            text = ""
+            with SyncClient(f"127.0.0.1:{r.router.port}", direct=True) as client:
+                stream = client.stream("41", max_new_tokens=150)
+                for chunk in stream:
+                    text += chunk.text
+                    if len(text) > 20 and at_twenty:
+                        loop.call_soon_threadsafe(at_twenty.pop())
+            return text, stream.ending.resumed
+
+        loop = asyncio.get_running_loop()
+        whole = counted_on("41", 150)
+        assert await asyncio.to_thread(read, []) == (whole, 0)
+        assert r.router._inference.open_calls == 0
+        busy = [lambda: hang(one if one.replica.in_flight else two)]
+        assert await asyncio.to_thread(read, busy) == (whole, 1)
+        busy = [lambda: die(one if one.replica.in_flight else two)]
+        assert await asyncio.to_thread(read, busy) == (whole, 1)
+        await settled(r)
+
+
+async def test_what_the_core_was_told_of_leases_replays(tmp_path):
+    """Claims and accounts are events like any other, and decide the same again."""
+    path = tmp_path / "decisions.jsonl"
+    logged = replace(SETTINGS, decision_log=DecisionLog(path))
+    async with (
+        engine(itl_s=0.002) as one,
+        engine(itl_s=0.002) as two,
+        taking_leases({"home": [address(one)], "cloud": [address(two)]}, settings=logged) as r,
+        client_of(r) as client,
+    ):
+        await client.generate("41", max_new_tokens=20, session="s")
+        stream = client.stream("7", max_new_tokens=50)
+        await anext(stream)
+        stream.cancel()
+        await r.fleet.Place(pb.PlaceRequest(request=ask()))
+        await asyncio.gather(*(client.generate("1") for _ in range(5)))
+        await client.close()
+    kinds = {type(event.happening).__name__ for event in read_log(path)}
+    assert {"LeaseClaimed", "LoadHeard"} <= kinds
+    assert list(replay(read_log(path))) == []

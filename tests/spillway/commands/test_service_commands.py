@@ -31,6 +31,12 @@ def test_generate_streams_the_answer(spillway, router):
     assert router.requests[0].HasField("temperature")
 
 
+def test_generate_goes_through_a_router_that_places_nothing(spillway, router):
+    """Direct is a wish: an older router, or one without a key, serves as ever."""
+    assert spillway("generate", "count 3", "--direct") == (0, "0 1 2 \n", "")
+    assert len(router.requests) == 1
+
+
 def test_generate_reads_its_prompt_from_a_pipe(spillway, router):
     """A dash stands for standard input."""
     assert spillway("generate", "-", stdin="count 1")[1] == "0 \n"
