@@ -11,7 +11,7 @@ SITE_COLUMNS = (
 )  # fmt: skip
 ENDPOINT_COLUMNS = (
     "endpoint", "address", "model", "state", "in flight", "running", "waiting", "kv",
-    "tokens/s", "rtt", "report age",
+    "tokens/s", "rtt", "report age", "behind it",
 )  # fmt: skip
 
 TENANT_COLUMNS = ("tenant", "weight", "waiting", "sent", "refused", "work")
@@ -73,7 +73,8 @@ def _trouble(site: "SiteState") -> str:
 
 
 def _endpoint_row(endpoint: "EndpointState") -> tuple[str, ...]:
-    health = endpoint.Health.Name(endpoint.health).lower()
+    health = endpoint.trouble or endpoint.Health.Name(endpoint.health).lower()
+    routes = bool(endpoint.endpoints or endpoint.trouble)
     return (
         endpoint.name,
         endpoint.address,
@@ -86,7 +87,18 @@ def _endpoint_row(endpoint: "EndpointState") -> tuple[str, ...]:
         f"{endpoint.tokens_per_s:.0f}",
         seconds(endpoint.rtt_s),
         seconds(endpoint.report_age_s),
+        f"{endpoint.endpoints_up}/{endpoint.endpoints}" if routes else "-",
     )
+
+
+def shared_line(state: "FleetState") -> str:
+    """What the router shares with others, in a sentence; empty where it is alone."""
+    if not state.HasField("store"):
+        return ""
+    held = ", ".join(f"{one.bucket} {one.amount:.4g}" for one in state.store.held)
+    if state.store.away:
+        return f"The store of what routers share is away; this one holds {held}."
+    return f"{state.store.routers} routers share budgets and rates; this one holds {held}."
 
 
 def seconds(value: float) -> str:

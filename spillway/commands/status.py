@@ -7,6 +7,7 @@ from spillway.commands.fleet_view import (
     SITE_COLUMNS,
     TENANT_COLUMNS,
     endpoint_rows,
+    shared_line,
     site_rows,
     tenant_rows,
 )
@@ -35,6 +36,9 @@ def status(*, address: Address = ADDRESS, json: Json = False) -> None:
     if tenants := tenant_rows(state):
         write("")
         write_table(TENANT_COLUMNS, tenants)
+    if shared := shared_line(state):
+        write("")
+        write(shared)
 
 
 def _first_state(address: str) -> "FleetState":

@@ -37,6 +37,10 @@ def up(
     fake: Annotated[
         bool, typer.Option("--fake", help="With --local: engines that count, without a model.")
     ] = False,
+    gateways: Annotated[
+        bool,
+        typer.Option("--gateways", help="With --local: a router in front of each site as well."),
+    ] = False,
 ) -> None:
     """Start a fleet and run its router until Ctrl-C.
 
@@ -46,17 +50,18 @@ def up(
     if local == (fleet is not None):
         raise Failure("give either a fleet file or --local", Outcome.USAGE)
     if fleet is None:
-        _up_local(model, listen, fake=fake)
-    elif model or listen or fake:
+        _up_local(model, listen, fake=fake, gateways=gateways)
+    elif model or listen or fake or gateways:
         raise Failure(
-            "--model, --listen and --fake are for --local; a fleet file says what they do",
+            "--model, --listen, --fake and --gateways are for --local; a fleet file says what they"
+            " do",
             Outcome.USAGE,
         )
     else:
         _up(fleet)
 
 
-def _up_local(model: str | None, listen: str | None, *, fake: bool) -> None:
+def _up_local(model: str | None, listen: str | None, *, fake: bool, gateways: bool) -> None:
     from spillway.local.foreground import run_in_foreground
     from spillway.local.ports import is_free
     from spillway.local.two_sites import built_in_model, fake_engine, two_sites
@@ -69,7 +74,8 @@ def _up_local(model: str | None, listen: str | None, *, fake: bool) -> None:
     if listen is None and is_free(int(ADDRESS.rpartition(":")[2])):
         listen = ADDRESS
     openai = OPENAI_ADDRESS if is_free(int(OPENAI_ADDRESS.rpartition(":")[2])) else None
-    run_in_foreground(two_sites(settings, listen=listen, openai_listen=openai))
+    plan = two_sites(settings, listen=listen, openai_listen=openai, gateways=gateways)
+    run_in_foreground(plan)
 
 
 def _up(path: Path) -> None:

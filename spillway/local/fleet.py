@@ -4,12 +4,16 @@ import random
 import secrets
 import tempfile
 import threading
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
 
+from router.live.settings import SiteAccess
+from spillway.local.fleet_file import way_to
 from spillway.local.memory import require_memory
 from spillway.local.plan import FleetPlan, SitePlan
 from spillway.local.ports import hold, take_block
@@ -29,6 +33,7 @@ class LocalFleet:
         self.plan = plan
         self.folder = _folder()
         self.sites: dict[str, LocalSite] = {}
+        self.gateways: dict[str, LocalRouter] = {}  # by site
         self._router: LocalRouter | None = None
         self._reporter = reporter
         self._lease_key = secrets.token_hex(32)
@@ -59,6 +64,9 @@ class LocalFleet:
         """
         with hold(self.plan.listen) if self.plan.listen else nullcontext():
             self.start_sites()
+            if self.plan.gateways:
+                for site in self.plan.sites:
+                    self.start_gateway(site)
         self.start_router(self.plan)
 
     def start_sites(self) -> None:
@@ -91,19 +99,41 @@ class LocalFleet:
         """
         if self._router is not None:
             self._router.stop()
-        self._reporter.say("router", "starting")
+        gates = self.gateways
+        ways = [
+            SiteAccess(name, endpoints=(gates[name].address,)) if gates else way_to(site)
+            for name, site in self.sites.items()
+        ]
+        self._router = self._launch("router", plan, ways)
+        # A site that has ended since the start is not waited for: the others go on.
+        alive = [site for site in plan.sites if self.sites[site.name].kept.running]
+        self._router.wait_until_serving({s.name: 1 if gates else s.replicas for s in alive})
+        self._reporter.say("router", f"ready at {self.address}")
+
+    def start_gateway(self, site: SitePlan) -> None:
+        """Start the router in front of a site, at the address of one before, and wait for it.
+
+        Raises:
+            LocalError: see `start`.
+        """
+        name, before = f"gateway-{site.name}", self.gateways.pop(site.name, None)
+        plan = self.plan.gateway(site)
+        if before is not None:
+            plan = replace(plan, listen=before.address)
+            before.stop()
+        self.gateways[site.name] = self._launch(name, plan, [way_to(self.sites[site.name])])
+        self.gateways[site.name].wait_until_serving({site.name: site.replicas})
+        self._reporter.say(name, f"ready at {self.gateways[site.name].address}")
+
+    def _launch(self, name: str, plan: FleetPlan, ways: Sequence[SiteAccess]) -> LocalRouter:
+        self._reporter.say(name, "starting")
         block = take_block(self._rng)
         try:
-            sites = list(self.sites.values())
-            folder = self.folder / "router"
-            self._router = LocalRouter.launch(plan, sites, block, folder, self._lease_key)
+            folder = self.folder / name
+            return LocalRouter.launch(plan, ways, block, folder, self._lease_key)
         except BaseException:
             block.release()
             raise
-        # A site that has ended since the start is not waited for: the others go on.
-        alive = [site for site in plan.sites if self.sites[site.name].kept.running]
-        self._router.wait_until_serving({site.name: site.replicas for site in alive})
-        self._reporter.say("router", f"ready at {self.address}")
 
     def launch_site(self, plan: SitePlan) -> LocalSite:
         """Start a site's Ray head, without waiting for it."""
@@ -114,6 +144,7 @@ class LocalFleet:
     def stop(self) -> None:
         """End everything this fleet started, side by side; safe to call again."""
         stops = [site.stop for site in self.sites.values()]
+        stops += [gateway.stop for gateway in self.gateways.values()]
         if self._router is not None:
             stops.append(self._router.stop)
         threads = [threading.Thread(target=stop) for stop in stops]

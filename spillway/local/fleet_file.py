@@ -10,16 +10,19 @@ from spillway.local.ray_head import HOST
 from spillway.local.site import APPLICATION, LocalSite
 
 
-def fleet_file(plan: FleetPlan, sites: Sequence[LocalSite], router: RouterSettings) -> str:
-    """Its text."""
+def way_to(site: LocalSite) -> SiteAccess:
+    """How a router finds the replicas of a site by its dashboard.
+
+    Ray lists its nodes by the machine's own address; from here they are on the loopback one too.
+    """
+    return SiteAccess(site.plan.name, site.ports.dashboard_url, APPLICATION, host=HOST)
+
+
+def fleet_file(plan: FleetPlan, ways: Sequence[SiteAccess], router: RouterSettings) -> str:
+    """Its text: the sites of the plan, each reached in its way."""
     fleet = Fleet(
         sites=tuple(Site(one.name, one.kind, "local", one.price) for one in plan.sites),
         slo_classes=plan.slo_classes,
         default_slo=plan.slo_classes[0].name,
     )
-    # Ray lists its nodes by the machine's own address; from here they are on the loopback one too.
-    access = tuple(
-        SiteAccess(site.plan.name, site.ports.dashboard_url, APPLICATION, host=HOST)
-        for site in sites
-    )
-    return write(FleetFile(fleet, access, router))
+    return write(FleetFile(fleet, tuple(ways), router))

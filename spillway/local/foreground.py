@@ -57,6 +57,11 @@ def _keep(fleet: LocalFleet) -> None:
             if name not in lost and not site.kept.running:
                 lost.add(name)
                 _say(f"Site {name} ended; the others go on.")
+        ended = [name for name, one in fleet.gateways.items() if not one.kept.running]
+        for name in ended:
+            if name not in lost:
+                _say(f"The gateway of {name} ended; it is started again.")
+                fleet.start_gateway(fleet.sites[name].plan)
         if not fleet.router.kept.running:
             _say("The router ended; it is started again.")
             again = replace(fleet.plan, listen=fleet.address, openai_listen=fleet.openai_address)
@@ -68,10 +73,12 @@ def _where(fleet: LocalFleet) -> list[str]:
         f"Site {name}: {site.ports.dashboard_url} (ray job submit --address ...)"
         for name, site in fleet.sites.items()
     ]
+    gateways = [f"Gateway {name}: {one.address}" for name, one in fleet.gateways.items()]
     return [
         f"Router:      {fleet.address}",
         f"OpenAI API:  http://{fleet.openai_address}/v1",
         f"Fleet file:  {fleet.router.fleet_file}",
+        *gateways,
         *dashboards,
         "Ctrl-C ends it all.",
     ]

@@ -1,7 +1,7 @@
 """What a local fleet is to be: its sites, its service classes, where its router listens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router.policy.fleet import Price, SiteKind, SloClass
@@ -39,6 +39,11 @@ class FleetPlan:
     slo_classes: tuple[SloClass, ...]
     listen: str | None = None  # the router's address (host:port); None: any free port
     openai_listen: str | None = None  # the same for its address of OpenAI's API
+    gateways: bool = False  # a router in front of each site, and the fleet's in front of those
+
+    def gateway(self, site: SitePlan) -> "FleetPlan":
+        """What the gateway of a site sees: its own site, which to it is home."""
+        return FleetPlan((replace(site, kind=SiteKind.HOME, price=Price()),), self.slo_classes)
 
     @property
     def memory_bytes(self) -> int:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import grpc
 
-from router.live.settings import RouterSettings
+from router.live.settings import RouterSettings, SiteAccess
 from spillway.local.errors import LocalError
 from spillway.local.fleet_file import fleet_file
 from spillway.local.kept import Kept
 from spillway.local.plan import FleetPlan
 from spillway.local.ports import PortBlock
 from spillway.local.ray_head import HOST
-from spillway.local.site import LocalSite
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 
 FLEET_FILE_NAME = "fleet.yaml"
@@ -43,7 +42,7 @@ class LocalRouter:
     def launch(
         cls,
         plan: FleetPlan,
-        sites: Sequence[LocalSite],
+        ways: Sequence[SiteAccess],
         block: PortBlock,
         folder: Path,
         lease_key: str,
@@ -62,7 +61,7 @@ class LocalRouter:
             openai_listen=openai,
             lease_key_file=folder / LEASE_KEY_FILE_NAME,
         )
-        text = fleet_file(plan, sites, listen)
+        text = fleet_file(plan, ways, listen)
         command = [sys.executable, "-m", "spillway", "route", FLEET_FILE_NAME]
         files = {FLEET_FILE_NAME: text, LEASE_KEY_FILE_NAME: f"{lease_key}\n"}
         kept = Kept(command, os.environ, folder, files=files, grace_s=GRACE_S)

@@ -26,6 +26,7 @@ def two_sites(
     listen: str | None = None,
     openai_listen: str | None = None,
     rented_replicas: int = 1,
+    gateways: bool = False,
 ) -> FleetPlan:
     """The plan; `settings` holds arguments of serving.app:build for both sites."""
     of_rented = {**settings, "replicas": rented_replicas}
@@ -40,6 +41,7 @@ def two_sites(
         slo_classes=(slo,),
         listen=listen,
         openai_listen=openai_listen,
+        gateways=gateways,
     )
 
 

@@ -50,7 +50,8 @@ def history(seed=7):
         add(RoundTripMeasured(name, 2 * NS_PER_MS))
         add(LoadHeard(LoadReport(name, "i", 1, running=1, kv_usage=0.1, prefix_added=(2**64 - 1,))))
     for number in range(12):
-        send = add(RequestArrived(Request(f"r{number}", "m", f"s{number % 5}", prefix=(1, 2**63))))
+        session = f"s{number % 5}" if number % 2 else ""  # without one, chance decides
+        send = add(RequestArrived(Request(f"r{number}", "m", session, prefix=(1, 2**63))))
         if number % 3 == 0:
             send = add(OutcomeSeen(Ended(send.request, send.endpoint, End.UNREACHABLE)))
         add(OutcomeSeen(FirstToken(send.request, send.endpoint, 20 * NS_PER_MS)))
