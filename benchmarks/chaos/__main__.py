@@ -28,6 +28,7 @@ from spillway.local.two_sites import built_in_model, fake_engine
 
 ITL_S = 0.01  # of engines that count
 FULL = Size()
+ENGINES = Size(streams=12, probe_interval_s=0.2, streams_min=70)  # what one vLLM serves on a core
 SHORT = Size(streams=16, tokens_min=100, tokens_max=250)
 
 
@@ -63,6 +64,7 @@ def main() -> int:
         found |= {"rivals": [asdict(row) for row in rows], "missing": missing}
     if options.out is not None:
         write_json(options.out, found)
+        options.out.with_suffix(".md").write_text(table.markdown(results))
     return 1 if missed else 0
 
 
@@ -83,7 +85,7 @@ async def _run(options: argparse.Namespace, results: list[Result]) -> None:
         serving = fake_engine() if options.fake else built_in_model()
         with reporter_for_terminal() as reporter:
             async with ray_scene(serving, reporter) as scene:
-                await _all(faults, scene, FULL, rng, results)
+                await _all(faults, scene, ENGINES, rng, results)
     if counting:
         async with engine_scene(ITL_S, say=_say) as scene:
             await _all(counting, scene, FULL, rng, results)
@@ -121,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         "--rivals", type=Path, metavar="DIR", help="afterwards the rivals, whose programs are here"
     )
     parser.add_argument("--seed", type=int, default=0, help="seeds prompts and lengths")
-    parser.add_argument("--out", type=Path, help="write the result as JSON here")
+    parser.add_argument(
+        "--out", type=Path, help="write the result as JSON here, and the table beside it as .md"
+    )
     return parser
 
 

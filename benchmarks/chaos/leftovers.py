@@ -26,9 +26,9 @@ def baseline(scene: Scene) -> Baseline:
 async def leftovers(scene: Scene, before: Baseline) -> list[str]:
     """What is there that was not before, a sentence each, once there was time to tidy up."""
     try:
-        await scene.until(lambda state: not _busy(state), "nothing is in flight", CLEAN_DEADLINE_S)
+        await scene.until(lambda state: not _left(state, scene), "all is clean", CLEAN_DEADLINE_S)
     except SceneError:
-        left = _busy(await scene.state())
+        left = _left(await scene.state(), scene)
     else:
         left = []
     with contextlib.suppress(StopIteration):  # the router ended: the fault is told elsewhere
@@ -38,8 +38,11 @@ async def leftovers(scene: Scene, before: Baseline) -> list[str]:
     return left
 
 
-def _busy(state: fleet_pb2.FleetState) -> list[str]:
+def _left(state: fleet_pb2.FleetState, scene: Scene) -> list[str]:
     found = [f"{state.open_streams} streams open"] if state.open_streams else []
+    listed = sum(len(site.endpoints) for site in state.sites)
+    if listed > scene.replicas:
+        found.append(f"{listed} endpoints in the router's table, of which {scene.replicas} live")
     for site in state.sites:
         found += [
             f"{end.name}: {end.in_flight} in flight, {end.running_requests} running,"

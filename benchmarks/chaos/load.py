@@ -27,10 +27,11 @@ PROMPT_CHARACTERS = 64
 class Size:
     """How much load, and of what length."""
 
-    streams: int = 24
+    streams: int = 24  # at a time
     tokens_min: int = 100
     tokens_max: int = 400
     probe_interval_s: float = 0.05
+    streams_min: int = 0  # in all; the load goes on for longer where fewer have been begun
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.chaos.faults import Fault
-from benchmarks.chaos.load import Ask, Size, load
+from benchmarks.chaos.load import Ask, Heard, Size, load
 from benchmarks.chaos.scene import NEAR, Scene
 from benchmarks.chaos.stream import Seen, listen, listen_with
 from benchmarks.serving.summary import quantile
@@ -18,7 +18,9 @@ from spillway.client import Client
 
 DEADLINE_S = 60.0  # of one stream
 WARM_S = 2.0  # streams are well under way on both sites
-AFTER_S = 1.5  # load goes on for so long after the heal
+AFTER_S = 1.5  # load goes on for so long after the heal,
+MORE_S = 15.0  # and for so much longer at most, where too few streams have ended
+LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ async def measure(fault: Fault, scene: Scene, size: Size, rng: random.Random) ->
         healed_s = time.monotonic()
         await fault.heal(scene)
         await asyncio.sleep(AFTER_S)
+        await _enough(heard, size)
     await fault.clean(scene)
     found = result_of(fault, scene.dead, heard.streams, heard.probes, struck_s, healed_s)
     found.notes.extend(scene.notes)
@@ -86,6 +89,14 @@ async def measure(fault: Fault, scene: Scene, size: Size, rng: random.Random) ->
     scene.notes.clear()
     scene.broken.clear()
     return found
+
+
+async def _enough(heard: Heard, size: Size) -> None:
+    """Until so many streams have ended as are wanted, less those that are under way."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(MORE_S):
+            while len(heard.streams) + size.streams < size.streams_min:  # noqa: ASYNC110 - a list
+                await asyncio.sleep(LOOK_S)
 
 
 async def _warm(fault: Fault, scene: Scene) -> None:
@@ -122,7 +133,7 @@ def result_of(
         repeated=sum(one.repeated for one in differences),
         wrong=sum(one.wrong for one in differences),
         errors=dict(Counter(seen.status for seen in failed)),
-        error_detail=failed[0].detail if failed else "",
+        error_detail=_told(failed[0]) if failed else "",
         pause_p50_s=quantile(pauses, 0.5),
         pause_p99_s=quantile(pauses, 0.99),
         pause_p99_max_s=fault.pause_p99_max_s,
@@ -130,6 +141,13 @@ def result_of(
         avoided_after_s=max(met, default=0.0),
         failed_attempts_max=max((max(0, seen.attempts - 1) for seen in new), default=0),
     )
+
+
+def _told(seen: Seen) -> str:
+    """An error with what its client had by then."""
+    wanted = len(seen.question.wanted)
+    waited_s = seen.ended_s - seen.begun_s
+    return f"{seen.detail} (after {len(seen.token_ids)} of {wanted} tokens in {waited_s:.1f} s)"
 
 
 def _met(seen: Seen, dead: str) -> bool:

@@ -16,6 +16,10 @@ COLUMNS = (
         "left behind",
     ),
 )
+SHORT_COLUMNS = (
+    *("fault", "streams", "resumed", "lost, repeated, wrong", "errors", "pause p50", "pause p99"),
+    *("new requests avoid it after", "failed attempts of a request", "left behind"),
+)
 
 
 def show(results: Sequence[Result]) -> None:
@@ -26,6 +30,26 @@ def show(results: Sequence[Result]) -> None:
             print(f"{one.fault}: {note}")
         if one.errors:
             print(f"{one.fault}: {one.error_detail}")
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """The rows as docs/streams.md has them."""
+    lines = ["| " + " | ".join(SHORT_COLUMNS) + " |", "|---" * len(SHORT_COLUMNS) + "|"]
+    for one in results:
+        pauses = (
+            (f"{_ms(one.pause_p50_s)} ms", f"{_ms(one.pause_p99_s)} ms")
+            if one.resumed
+            else ("", "")
+        )
+        cells = (
+            *(one.fault, f"{one.streams:,}", str(one.resumed)),
+            f"{one.lost}, {one.repeated}, {one.wrong}",
+            *(_errors(one), *pauses, f"{one.avoided_after_s:.2f} s"),
+            *(str(one.failed_attempts_max), str(len(one.left))),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = [f"- {one.fault}: {note}" for one in results for note in one.notes]
+    return "\n".join([*lines, "", *notes, ""])
 
 
 def sentence(one: Result) -> str:
