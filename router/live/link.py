@@ -125,7 +125,7 @@ class Link:
                 if self._leaving and not self._calls:
                     await call.done_writing()
                     return
-        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+        except (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
             pass  # the call has ended; whoever reads from it knows why
 
     def _credit(self, number: int, more_bytes: int) -> None:

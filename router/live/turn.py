@@ -223,7 +223,8 @@ class Turn:
         )
 
     def _end(self, failed: Failure, refuse: Refuse | None) -> None:
-        if self._messages and self.transcript is not None:
+        late = failed.end is End.TIMED_OUT or (refuse is not None and refuse.rule is Rule.DEADLINE)
+        if self._messages and self.transcript is not None and not late:
             reason = f"{refuse.reason}: {failed.details}" if refuse else failed.details
             self._error = broken_off(reason, self._messages, self.transcript.delivered.tokens)
         else:
@@ -283,7 +284,8 @@ class Turn:
             self._error = self._refused(decision)
 
     def _refused(self, refuse: Refuse) -> CallError:
-        if self._messages and self.transcript is not None:
+        late = refuse.rule is Rule.DEADLINE  # which is no fault of the stream
+        if self._messages and self.transcript is not None and not late:
             return broken_off(refuse.reason, self._messages, self.transcript.delivered.tokens)
         return refused(refuse)
 

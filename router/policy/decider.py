@@ -120,12 +120,14 @@ class Decider:
             best = min(able, key=lambda candidate: candidate.ttft_ns)
             decision: Decision = overload(request, best, need.objective_ns, candidates, limits, rng)
             return Verdict(decision, need, candidates, room=False)
-        if request.deadline_ns is not None and now + chosen.ttft_ns > request.deadline_ns:
+        # A stream that has begun has nothing to lose: whatever comes before the deadline is a gain.
+        deadline_ns = None if request.resume is not None else request.deadline_ns
+        if deadline_ns is not None and now + chosen.ttft_ns > deadline_ns:
             first_ns = min(self._expected_ns(candidate, need, now) for candidate in able)
-            if now + first_ns > request.deadline_ns:
+            if now + first_ns > deadline_ns:
                 reason = (
                     f"the first token is expected in {span(first_ns)},"
-                    f" the deadline is in {span(request.deadline_ns - now)}"
+                    f" the deadline is in {span(deadline_ns - now)}"
                 )
                 return Verdict(refuse(request, Rule.DEADLINE, reason, candidates), need, candidates)
         decision = Send(
