@@ -191,9 +191,11 @@ def put(message: Any, field: str, value: Any, param: str) -> None:
 
 
 def put_all(field: Any, values: list[int] | list[str] | None, param: str) -> None:
-    """Sets a repeated field; ApiError where a value is out of its range."""
+    """Sets a repeated field, where there are values; ApiError for one that is out of its range."""
+    if not values:  # or the message around the field would be set
+        return
     try:
-        field.extend(values or ())
+        field.extend(values)
     except (TypeError, ValueError) as error:
         raise bad_parameter(param, "has a value that is out of range") from error
 
