@@ -1,7 +1,7 @@
 """The service spillway.v1.Tokenizer: the files that make token ids of messages and text."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 import grpc
@@ -28,7 +28,7 @@ class TokenizerFiles:
     ) -> AsyncIterator[pb.TokenizerPiece]:
         """The files piece by piece, read beside the event loop."""
         try:
-            pieces = _pieces(self._folder(request.model))
+            pieces = _pieces(self._folder(request.model), request.files)
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield piece
         except CallError as error:
@@ -45,10 +45,10 @@ class TokenizerFiles:
         return info.tokenizer_folder
 
 
-def _pieces(folder: Path) -> Iterator[pb.TokenizerPiece]:
+def _pieces(folder: Path, names: Collection[str]) -> Iterator[pb.TokenizerPiece]:
     """Raises CallError where the files are too large to be sent, or cannot be read."""
-    paths = [folder / name for name in (*TOKENIZER_FILES, TEMPLATE_FILE)]
-    paths = [path for path in paths if path.is_file()]
+    wanted = [name for name in (*TOKENIZER_FILES, TEMPLATE_FILE) if not names or name in names]
+    paths = [path for name in wanted if (path := folder / name).is_file()]
     if sum(path.stat().st_size for path in paths) > FILES_BYTES_MAX:
         raise failure(
             grpc.StatusCode.FAILED_PRECONDITION,

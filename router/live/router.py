@@ -231,7 +231,7 @@ class Router:
         add_FleetServicer_to_server(fleet, refusing)
         load = LoadService(self._core, self._roster, self._is_draining, closing)
         add_LoadServicer_to_server(load, refusing)
-        add_TokenizerServicer_to_server(TokenizerService(self._roster), refusing)
+        add_TokenizerServicer_to_server(TokenizerService(self.id, self._roster), refusing)
         add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
         shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, server)

@@ -5,30 +5,41 @@ from typing import Any
 
 import grpc
 
+from router.live.hops import HOPS_KEY, read_hops
 from router.live.model_texts import serving
 from router.live.roster import Roster
 from wire.spillway.v1 import tokenizer_pb2 as pb
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerServicer
-from wire.status import bad_field
+from wire.status import CallError, bad_field
 
 
 class TokenizerService(TokenizerServicer):
     """ReadTokenizer, for routers and clients above."""
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, router: str, roster: Roster) -> None:
+        self._router = router
         self._roster = roster
 
     async def ReadTokenizer(  # noqa: N802 - the wire's name
         self, request: pb.ReadTokenizerRequest, context: Any
     ) -> AsyncIterator[pb.TokenizerPiece]:
         """What the first endpoint that serves the model says."""
+        try:
+            hops = read_hops(dict(context.invocation_metadata() or ()), self._router)
+        except CallError as error:
+            error.set_on(context)
+            return
         endpoints = serving(self._roster, request.model)
         if not endpoints:
             missing = f"no endpoint serves the model {request.model!r}"
             bad_field("model", missing, grpc.StatusCode.NOT_FOUND).set_on(context)
             return
         with endpoints[0].call_open():
-            call = endpoints[0].read_tokenizer(request, timeout=context.time_remaining())
+            call = endpoints[0].read_tokenizer(
+                request,
+                timeout=context.time_remaining(),
+                metadata=((HOPS_KEY, ",".join((*hops, self._router))),),
+            )
             try:
                 async for piece in call:
                     yield piece

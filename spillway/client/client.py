@@ -28,7 +28,8 @@ from spillway.client.options import Call, Options, call_of
 from spillway.client.prompting import Conversation, Given, one_prompt
 from spillway.client.resumption import RESUME_S
 from spillway.client.stream import Stream
-from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
+from spillway.client.templates import Reading, Templates, no_template, only_of
+from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc
 
 
@@ -52,11 +53,12 @@ class Client:
         """`address` is one router's or several routers', which are used in turn as they fail.
 
         `deadline_s` is for calls that name none; `resume_s` is for how long an answer that broke
-        off is tried to be gone on with, 0 for not at all; `chat_template` makes a text of messages.
+        off is tried to be gone on with, 0 for not at all; `chat_template` makes a text of messages,
+        instead of the one that the model has.
         With `direct`, answers come from where the router says, and not through it, where they can.
         """
         self._resume_s = resume_s
-        self.chat_template = chat_template
+        self._templates = Templates(chat_template)
         self._deadline_s = deadline_s
         self._connections = Connections(
             lambda one: grpc.aio.insecure_channel(one, options=CHANNEL_OPTIONS),
@@ -196,10 +198,28 @@ class Client:
     async def _put(self, given: Given, call: Call) -> None:
         """The text of messages into the request; any other prompt is there already."""
         if isinstance(given, Conversation):
-            named = [call.request.model] if call.request.model else None
-            known = self.chat_template is not None
-            models = named or ([] if known else await self.models())
-            call.request.text = given.text(self.chat_template, models)
+            model = call.request.model
+            template = self._templates.known(model)
+            if template is None:
+                model = model or only_of(await self.models())
+                template = self._templates.known(model) or await self._read_template(model)
+            call.request.text = template.render_text(given.messages)
+
+    async def _read_template(self, model: str) -> ChatTemplate:
+        reading, connection = Reading(model), self._connections.take()
+        stub = tokenizer_pb2_grpc.TokenizerStub(connection.channel)
+        call = stub.ReadTokenizer(reading.request, timeout=ASK_DEADLINE_S)
+        try:
+            async for piece in call:
+                reading.add(piece)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                raise no_template(model) from None
+            raise _error(error, self.address) from None
+        finally:
+            call.cancel()
+            self._connections.give_back(connection)
+        return self._templates.keep(reading)
 
     async def _ask(
         self, stub: Any, method: str, request: Any, metadata: tuple[tuple[str, str], ...] = ()

@@ -24,7 +24,8 @@ from spillway.client.prompting import Conversation, Given, one_prompt
 from spillway.client.resumption import RESUME_S
 from spillway.client.sync_direct import SyncDirect
 from spillway.client.sync_stream import SyncAnswering, SyncStream, error_from
-from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
+from spillway.client.templates import Reading, Templates, no_template, only_of
+from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc
 
 
@@ -48,7 +49,7 @@ class SyncClient:
     ) -> None:
         """See `Client`."""
         self._resume_s = resume_s
-        self.chat_template = chat_template
+        self._templates = Templates(chat_template)
         self._deadline_s = deadline_s
         self._connections = Connections(
             lambda one: grpc.insecure_channel(one, options=CHANNEL_OPTIONS), address, connections
@@ -172,10 +173,30 @@ class SyncClient:
         if not isinstance(given, Conversation):
             return call_of(given, options, deadline_s=deadline_s)
         call = call_of("", options, deadline_s=deadline_s)
-        named = [call.request.model] if call.request.model else None
-        models = named or ([] if self.chat_template else self.models())
-        call.request.text = given.text(self.chat_template, models)
+        model = call.request.model
+        template = self._templates.known(model)
+        if template is None:
+            model = model or only_of(self.models())
+            template = self._templates.known(model) or self._read_template(model)
+        call.request.text = template.render_text(given.messages)
         return call
+
+    def _read_template(self, model: str) -> ChatTemplate:
+        reading, connection = Reading(model), self._connections.take()
+        stub = tokenizer_pb2_grpc.TokenizerStub(connection.channel)
+        call = stub.ReadTokenizer(reading.request, timeout=ASK_DEADLINE_S)
+        try:
+            for piece in call:
+                reading.add(piece)
+        except grpc.RpcError as caught:
+            error: Any = caught
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                raise no_template(model) from None
+            raise error_from(error, self.address) from None
+        finally:
+            call.cancel()
+            self._connections.give_back(connection)
+        return self._templates.keep(reading)
 
     def _ask(
         self, stub: Any, method: str, request: Any, metadata: tuple[tuple[str, str], ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -13,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
+from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2, tokenizer_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 DEADLINE_S = 10.0
@@ -24,11 +25,14 @@ class FakeRouter(
     inference_pb2_grpc.InferenceServicer,
     fleet_pb2_grpc.FleetServicer,
     control_pb2_grpc.ControlServicer,
+    tokenizer_pb2_grpc.TokenizerServicer,
 ):
     """Answers `count 3` with three tokens, `forever` without end, `fail CODE` with that status."""
 
     address: str = ""
     models: tuple[str, ...] = ("tiny",)
+    tokenizer: Path | None = None  # the folder of every model's
+    tokenizers_read: list = field(default_factory=list)
     requests: list = field(default_factory=list)
     metadata: list = field(default_factory=list)
     drained: list = field(default_factory=list)
@@ -117,6 +121,17 @@ class FakeRouter(
         self.drained.remove(request.site)
         return fleet_pb2.UndrainResponse()
 
+    def ReadTokenizer(self, request, context):
+        self.tokenizers_read.append(request.model)
+        if self.tokenizer is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "no files")
+        for name in request.files:
+            path = self.tokenizer / name
+            content = path.read_bytes() if path.exists() else b""
+            for start in range(0, len(content), 100):
+                piece = content[start : start + 100]
+                yield tokenizer_pb2.TokenizerPiece(file=name, content=piece)
+
     def GetModelInfo(self, request, context):
         return control_pb2.ModelInfo(served_model_name=self.models[0])
 
@@ -166,6 +181,7 @@ def serving(router: FakeRouter, *, fleet: bool = True) -> Iterator[FakeRouter]:
     server = grpc.server(ThreadPoolExecutor(16))
     inference_pb2_grpc.add_InferenceServicer_to_server(router, server)
     control_pb2_grpc.add_ControlServicer_to_server(router, server)
+    tokenizer_pb2_grpc.add_TokenizerServicer_to_server(router, server)
     if fleet:
         fleet_pb2_grpc.add_FleetServicer_to_server(router, server)
     router.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

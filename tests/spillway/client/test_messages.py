@@ -6,9 +6,9 @@ from itertools import chain
 
 import pytest
 
-from serving.models import BUILT_IN_NAME
+from serving.models import BUILT_IN
 from serving.models.vocabulary import BEGIN, MARKS, encode, encode_chat
-from spillway.client import ChatTemplate, ChatTemplateError, Client
+from spillway.client import ChatTemplate, ChatTemplateError, Client, SyncClient
 from tests.spillway.fake_router import FakeRouter, serving
 
 TEMPLATE = (
@@ -33,12 +33,16 @@ async def test_messages_are_sent_as_text(router, folder):
     assert router.requests[0].text == "<user>How are you?<assistant>"
 
 
-async def test_the_built_in_model_s_template_is_known():
-    """No template need be given for it: what is sent is what its own tokenizer would make."""
-    with serving(FakeRouter(models=(BUILT_IN_NAME,))) as router:
+async def test_a_model_s_own_template_is_read_once():
+    """From whoever serves it: what is sent is what the model's own tokenizer would make."""
+    with serving(FakeRouter(models=("tally",), tokenizer=BUILT_IN)) as router:
         async with Client(router.address) as client:
             await client.generate(messages=MESSAGES)
             await client.generate(messages=MESSAGES, model="tally")
+        with SyncClient(router.address) as client:
+            client.generate(messages=MESSAGES)
+            client.generate(messages=MESSAGES)
+        assert router.tokenizers_read == ["tally", "tally"]
     asked = [("user", "How are you?")]
     for request in router.requests:
         marked = re.split(r"(<\|[a-z]+\|>)", request.text)
@@ -51,6 +55,21 @@ async def test_messages_without_a_template_are_refused(router):
     async with Client(router.address) as client:
         with pytest.raises(ChatTemplateError, match="the chat template of tiny; give chat_templ"):
             await client.generate(messages=MESSAGES)
+    with (
+        SyncClient(router.address) as client,
+        pytest.raises(ChatTemplateError, match="the chat template of small; give chat_templ"),
+    ):
+        client.generate(messages=MESSAGES, model="small")
+
+
+async def test_messages_to_one_of_several_models_need_its_name():
+    """Each may have a template of its own."""
+    with serving(FakeRouter(models=("one", "two"), tokenizer=BUILT_IN)) as router:
+        async with Client(router.address) as client:
+            with pytest.raises(ChatTemplateError, match="the chat template of one and two"):
+                await client.generate(messages=MESSAGES)
+            await client.generate(messages=MESSAGES, model="two")
+    assert router.tokenizers_read == ["two"]
 
 
 async def test_exactly_one_kind_of_prompt_is_taken(router):

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n wire/spillway/v1/tokenizer.proto\x12\x0bspillway.v1\"%\n\x14ReadTokenizerRequest\x12\r\n\x05model\x18\x01 \x01(\t\"/\n\x0eTokenizerPiece\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x32^\n\tTokenizer\x12Q\n\rReadTokenizer\x12!.spillway.v1.ReadTokenizerRequest\x1a\x1b.spillway.v1.TokenizerPiece0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n wire/spillway/v1/tokenizer.proto\x12\x0bspillway.v1\"4\n\x14ReadTokenizerRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x03(\t\"/\n\x0eTokenizerPiece\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x32^\n\tTokenizer\x12Q\n\rReadTokenizer\x12!.spillway.v1.ReadTokenizerRequest\x1a\x1b.spillway.v1.TokenizerPiece0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wire.spillway.v1.tokenizer_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_READTOKENIZERREQUEST']._serialized_start=49
-  _globals['_READTOKENIZERREQUEST']._serialized_end=86
-  _globals['_TOKENIZERPIECE']._serialized_start=88
-  _globals['_TOKENIZERPIECE']._serialized_end=135
-  _globals['_TOKENIZER']._serialized_start=137
-  _globals['_TOKENIZER']._serialized_end=231
+  _globals['_READTOKENIZERREQUEST']._serialized_end=101
+  _globals['_TOKENIZERPIECE']._serialized_start=103
+  _globals['_TOKENIZERPIECE']._serialized_end=150
+  _globals['_TOKENIZER']._serialized_start=152
+  _globals['_TOKENIZER']._serialized_end=246
 # @@protoc_insertion_point(module_scope)

@@ -1,14 +1,18 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable
 from typing import ClassVar as _ClassVar, Optional as _Optional
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ReadTokenizerRequest(_message.Message):
-    __slots__ = ("model",)
+    __slots__ = ("model", "files")
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
     model: str
-    def __init__(self, model: _Optional[str] = ...) -> None: ...
+    files: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., files: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TokenizerPiece(_message.Message):
     __slots__ = ("file", "content")

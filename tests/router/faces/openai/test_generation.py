@@ -39,7 +39,7 @@ def prompt_of(generation):
         ({"temperature": 0.5}, {"temperature": 0.5}),
         ({"temperature": 0}, {"temperature": 0.0}),
         ({"n": 2, "top_p": 0.5}, {"sampling": {"numSequences": 2, "topP": 0.5}}),
-        ({"top_p": 0}, {"sampling": {"topP": 0.0, "topK": 1}}),
+        ({"top_p": 0}, {"sampling": {"topK": 1}}),
         ({"top_k": -1}, {}),
         ({"top_k": 5, "min_p": 0.25}, {"sampling": {"topK": 5, "minP": 0.25}}),
         ({"seed": 0}, {"sampling": {"seed": "0"}}),
