@@ -128,6 +128,10 @@ def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[s
     }
     if Path(settings.source).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"
+    if _is_cpu_build() and settings.vllm.arguments.get("enforce_eager", True):
+        # vLLM compiles what counts log-probabilities all the same: the first request for some would
+        # stop the engine, its answers to health checks included, for ten seconds.
+        defaults["TORCH_COMPILE_DISABLE"] = "1"
     for name, value in defaults.items():
         environment.setdefault(name, value)
     if settings.vllm.attention_backend == SPILLWAY_ATTENTION:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from serving import engine_arguments as engine_arguments_file
 from serving.engine_arguments import (
     FOLDER_PREFIX,
     SOCKETS_VARIABLE,
@@ -131,6 +132,17 @@ def test_the_environment_is_completed_not_overwritten(tmp_path):
     assert environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
     assert environment["HF_HUB_OFFLINE"] == "1"
     assert environment["SPILLWAY_ATTENTION"] == "1"
+
+
+def test_a_cpu_engine_that_runs_eagerly_compiles_nothing(monkeypatch, tmp_path):
+    """Nor does the first request that asks for something which vLLM compiles on its own."""
+    monkeypatch.setattr(engine_arguments_file, "_is_cpu_build", lambda: True)
+    eager, compiled = {}, {}
+    prepare_environment(read_settings({"model": str(tmp_path)}), eager)
+    asked = {"model": str(tmp_path), "vllm.arguments": {"enforce_eager": False}}
+    prepare_environment(read_settings(asked), compiled)
+    assert eager["TORCH_COMPILE_DISABLE"] == "1"
+    assert "TORCH_COMPILE_DISABLE" not in compiled
 
 
 @pytest.mark.parametrize(
