@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from router.live.start import TOKEN_CHARS_MAX, make_token, read_start
 from router.policy.identity import EngineIdentity
+from serving.fake_engine import TOKENIZER
+from serving.identity import tokenizer_digest
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
 from tests.router.live.counting import counted_on, counts
 from tests.router.live.scripted import drained, error_of, scripted
@@ -109,7 +111,8 @@ async def test_a_router_above_has_its_streams_gone_on_with():
         token_ids=TokenIds(ids=b"7" + begun.encode()),
         stopping=StoppingCriteria(max_new_tokens=20),
     )
-    metadata = ((RESUME_KEY, "10"), (RESUME_TEXT_KEY, "10"), (IDENTITY_KEY, "fake-x,bytes,exact,"))
+    origin = f"fake-x,{tokenizer_digest(TOKENIZER)},exact,"
+    metadata = ((RESUME_KEY, "10"), (RESUME_TEXT_KEY, "10"), (IDENTITY_KEY, origin))
     async with (
         engine(itl_s=0, weights="x") as like,
         engine(itl_s=0) as unlike,
@@ -120,7 +123,7 @@ async def test_a_router_above_has_its_streams_gone_on_with():
         assert begun + "".join(m.outputs.text for m in messages) == counted_on("7", 30)
         assert messages[-1].outputs.finish_info.num_output_tokens == 20
         assert dict(await call.trailing_metadata())["x-spillway-site"] == "cloud"
-        assert dict(await call.initial_metadata())[IDENTITY_KEY] == "fake-x,bytes,exact,"
+        assert dict(await call.initial_metadata())[IDENTITY_KEY] == origin
 
 
 async def test_a_ring_of_routers_is_broken():
