@@ -16,6 +16,7 @@ from benchmarks.chaos.faults import COUNTING_ONLY, MATRIX, QUICK, Fault
 from benchmarks.chaos.leftovers import baseline, leftovers
 from benchmarks.chaos.load import Size
 from benchmarks.chaos.measure import Result, measure
+from benchmarks.chaos.mode import Mode
 from benchmarks.chaos.opening import engine_scene, ray_scene
 from benchmarks.chaos.rivals.contest import contest, show
 from benchmarks.chaos.scene import Scene
@@ -76,7 +77,7 @@ async def _run(options: argparse.Namespace, results: list[Result]) -> None:
     rng = random.Random(options.seed)
     counting = _chosen(COUNTING_ONLY, options.only)
     if options.quick:
-        async with engine_scene(ITL_S, say=_say) as scene:
+        async with engine_scene(ITL_S, say=_say, mode=options.mode) as scene:
             await _all(_chosen(QUICK, options.only), scene, SHORT, rng, results)
         return
     if options.plain:
@@ -84,10 +85,10 @@ async def _run(options: argparse.Namespace, results: list[Result]) -> None:
     elif faults := _chosen(MATRIX, options.only):
         serving = fake_engine() if options.fake else built_in_model()
         with reporter_for_terminal() as reporter:
-            async with ray_scene(serving, reporter) as scene:
+            async with ray_scene(serving, reporter, options.mode) as scene:
                 await _all(faults, scene, ENGINES, rng, results)
     if counting:
-        async with engine_scene(ITL_S, say=_say) as scene:
+        async with engine_scene(ITL_S, say=_say, mode=options.mode) as scene:
             await _all(counting, scene, FULL, rng, results)
     if not options.only or "load" in options.only:
         async with engine_scene(overload.ITL_S, overload.SLOTS, say=_say) as scene:
@@ -118,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fake", action="store_true", help="engines that count, not vLLM's")
     parser.add_argument("--plain", action="store_true", help="engines that count, without Ray")
     parser.add_argument("--quick", action="store_true", help="two minutes: --plain, fewer faults")
+    parser.add_argument(
+        "--mode",
+        type=Mode,
+        default=Mode.PROXIED,
+        choices=list(Mode),
+        metavar="MODE",
+        help=f"how streams reach their clients: {', '.join(one.value for one in Mode)}",
+    )
     parser.add_argument("--only", nargs="*", default=[], help="faults whose names have these words")
     parser.add_argument(
         "--rivals", type=Path, metavar="DIR", help="afterwards the rivals, whose programs are here"

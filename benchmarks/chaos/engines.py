@@ -31,8 +31,11 @@ class EngineError(LocalError):
 class _Engine:
     """One process; its port is its own for as long as the site lives."""
 
-    def __init__(self, arguments: Mapping[str, object], folder: Path) -> None:
+    def __init__(
+        self, arguments: Mapping[str, object], folder: Path, env: Mapping[str, str]
+    ) -> None:
         self._arguments = arguments
+        self._env = {**os.environ, **env}
         self._folder = folder
         self.launches = 0
         self.port = 0
@@ -81,17 +84,25 @@ class _Engine:
         pairs = [f"{name}={value}" for name, value in self._arguments.items()]
         command = [sys.executable, "-m", "serving.standalone", f"port={self.port}", *pairs]
         folder = self._folder.with_name(f"{self._folder.name}-{self.launches}")
-        return Kept(command, os.environ, folder, grace_s=STOP_GRACE_S)
+        return Kept(command, self._env, folder, grace_s=STOP_GRACE_S)
 
 
 class EngineSite:
     """A site of so many engines; see benchmarks.chaos.scene.ChaosSite."""
 
     def __init__(
-        self, name: str, replicas: int, arguments: Mapping[str, object], folder: Path
+        self,
+        name: str,
+        replicas: int,
+        arguments: Mapping[str, object],
+        folder: Path,
+        env: Mapping[str, str] | None = None,
     ) -> None:
+        """`env` is for every engine, beside this process's own."""
         self.name = name
-        self._engines = [_Engine(arguments, folder / f"{name}{i}") for i in range(replicas)]
+        self._engines = [
+            _Engine(arguments, folder / f"{name}{i}", env or {}) for i in range(replicas)
+        ]
 
     @property
     def dashboard(self) -> str:

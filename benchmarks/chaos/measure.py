@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.chaos.faults import Fault
 from benchmarks.chaos.load import Ask, Heard, Size, load
+from benchmarks.chaos.mode import Mode
 from benchmarks.chaos.scene import NEAR, Scene
 from benchmarks.chaos.stream import Seen, listen, listen_with
 from benchmarks.serving.summary import quantile
@@ -54,12 +55,17 @@ class Result:
 
 @contextlib.asynccontextmanager
 async def _asking(scene: Scene) -> AsyncIterator[Ask]:
-    """How questions are asked: plainly, or with the client library where there are two routers."""
-    if scene.spare is None:
+    """How questions are asked: plainly, or with the client library where it has its part in it.
+
+    That is where there are two routers, and where streams come from the engines themselves.
+    """
+    direct = scene.mode is Mode.DIRECT
+    if scene.spare is None and not direct:
         channels = itertools.cycle(scene.channels)
         yield lambda question: listen(next(channels), question, DEADLINE_S)
         return
-    async with Client((scene.router.address, scene.spare.address)) as client:
+    routers = [one.address for one in (scene.router, scene.spare) if one is not None]
+    async with Client(routers, direct=direct) as client:
         yield lambda question: listen_with(client, question, DEADLINE_S)
 
 

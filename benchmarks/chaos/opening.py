@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import grpc.aio
 
 from benchmarks.chaos.engines import EngineSite
 from benchmarks.chaos.liar import Liar
+from benchmarks.chaos.mode import Mode
 from benchmarks.chaos.poison import POISON
 from benchmarks.chaos.ray_site import RaySite
 from benchmarks.chaos.relay import Relay
@@ -26,6 +28,7 @@ from spillway.local.plan import FleetPlan, SitePlan
 from spillway.local.ray_head import HOST
 from spillway.local.reporter import Reporter
 from spillway.local.site import APPLICATION
+from wire.lease_keys import KEYS_ENV
 
 SLO = SloClass("interactive", ttft_ns=2 * NS_PER_S, itl_ns=500 * NS_PER_MS)
 SITES = (Site(NEAR, SiteKind.HOME), Site(FAR, SiteKind.HOME))
@@ -36,7 +39,10 @@ SLOTS = 32  # of each engine: a site alone has room for all
 
 @contextlib.asynccontextmanager
 async def engine_scene(
-    itl_s: float, slots: int = SLOTS, say: Callable[[str], None] = lambda _: None
+    itl_s: float,
+    slots: int = SLOTS,
+    say: Callable[[str], None] = lambda _: None,
+    mode: Mode = Mode.PROXIED,
 ) -> AsyncIterator[Scene]:
     """Four engines that count, as plain processes, without Ray."""
     folder = Path(tempfile.gettempdir()) / f"chaos-{random.SystemRandom().getrandbits(24):06x}"
@@ -46,23 +52,29 @@ async def engine_scene(
         "fake.itl_s": itl_s,
         "fake.max_running": slots,
         "fake.poison": POISON,
+        "leases": "required",  # in every mode: who has neither lease nor pass is refused
     }
+    lease_key = secrets.token_hex(32)
+    env = {KEYS_ENV: lease_key}
     say("starting engines")
-    near = EngineSite(NEAR, NEAR_ENGINES, arguments, folder)
-    far = EngineSite(FAR, FAR_ENGINES, arguments, folder)
+    near = EngineSite(NEAR, NEAR_ENGINES, arguments, folder, env)
+    far = EngineSite(FAR, FAR_ENGINES, arguments, folder, env)
     try:
         await asyncio.to_thread(near.wait_until_serving)
         await asyncio.to_thread(far.wait_until_serving)
         access = SiteAccess(NEAR, endpoints=tuple(near.addresses()))
-        async with _scene(near, far, access, None, folder, recites=False) as scene:
+        async with _scene(near, far, access, None, folder, lease_key, mode, recites=False) as scene:
             yield scene
     finally:
         await asyncio.gather(asyncio.to_thread(near.stop), asyncio.to_thread(far.stop))
 
 
 @contextlib.asynccontextmanager
-async def ray_scene(serving: Mapping[str, Any], reporter: Reporter) -> AsyncIterator[Scene]:
+async def ray_scene(
+    serving: Mapping[str, Any], reporter: Reporter, mode: Mode = Mode.PROXIED
+) -> AsyncIterator[Scene]:
     """Two Ray clusters with a replica each; `serving` holds arguments of serving.app:build."""
+    serving = {**serving, "leases": "required"}
     plans = [SitePlan(site.name, site.kind, serving) for site in SITES]
     with LocalFleet(FleetPlan(tuple(plans), (SLO,)), reporter) as fleet:
         await asyncio.to_thread(fleet.start_sites)
@@ -72,7 +84,9 @@ async def ray_scene(serving: Mapping[str, Any], reporter: Reporter) -> AsyncIter
         async with Relay(near.dashboard) as door:
             access = SiteAccess(NEAR, f"http://{door.address}", APPLICATION, host=HOST)
             recites = serving.get("engine") != "fake"
-            async with _scene(near, far, access, door, fleet.folder, recites=recites) as scene:
+            async with _scene(
+                near, far, access, door, fleet.folder, fleet.lease_key, mode, recites=recites
+            ) as scene:
                 yield scene
 
 
@@ -83,6 +97,8 @@ async def _scene(
     near_access: SiteAccess,
     door: Relay | None,
     folder: Path,
+    lease_key: str,
+    mode: Mode,
     *,
     recites: bool,
 ) -> AsyncIterator[Scene]:
@@ -94,7 +110,7 @@ async def _scene(
         access = (near_access, SiteAccess(FAR, endpoints=(relay.address,)))
 
         def open_router(name: str) -> RouterProcess:
-            return RouterProcess(fleet, access, folder / name)
+            return RouterProcess(fleet, access, folder / name, lease_key)
 
         router = open_router("router")
         stack.push_async_callback(asyncio.to_thread, router.stop)
@@ -113,6 +129,7 @@ async def _scene(
             router=router,
             open_router=open_router,
             channels=channels,
+            mode=mode,
             recites=recites,
             replicas=len(near.addresses()) + len(far.addresses()),
         )

@@ -17,6 +17,7 @@ from spillway.local.kept import Kept
 from spillway.local.ports import take_block
 from spillway.local.ray_head import HOST
 from spillway.local.router import FLEET_FILE_NAME, METRICS_PORT, ROUTER_PORT
+from wire.lease_keys import KEYS_ENV
 
 START_DEADLINE_S = 60.0  # 2 s on an idle machine
 GRACE_S = 20.0  # SIGTERM lets open streams finish; see drain_timeout_s
@@ -26,7 +27,10 @@ DRAIN_TIMEOUT_S = 2.0  # short, so that streams of a router that is replaced hav
 class RouterProcess:
     """One router at an address that stays its own from one process to the next."""
 
-    def __init__(self, fleet: Fleet, access: tuple[SiteAccess, ...], folder: Path) -> None:
+    def __init__(
+        self, fleet: Fleet, access: tuple[SiteAccess, ...], folder: Path, lease_key: str = ""
+    ) -> None:
+        """It signs leases with the key, if it is given one."""
         self._block = take_block(random.SystemRandom())
         self.address = f"{HOST}:{self._block.port(ROUTER_PORT)}"
         settings = RouterSettings(
@@ -34,6 +38,7 @@ class RouterProcess:
             metrics_listen=f"{HOST}:{self._block.port(METRICS_PORT)}",
             drain_timeout_s=DRAIN_TIMEOUT_S,
         )
+        self._env = {**os.environ, **({KEYS_ENV: lease_key} if lease_key else {})}
         self._text = write(FleetFile(fleet, access, settings))
         self._folder = folder
         self._launches = 0
@@ -90,5 +95,5 @@ class RouterProcess:
         command = [sys.executable, "-m", "spillway", "route", FLEET_FILE_NAME]
         folder = self._folder.with_name(f"{self._folder.name}-{self._launches}")
         return Kept(
-            command, os.environ, folder, files={FLEET_FILE_NAME: self._text}, grace_s=GRACE_S
+            command, self._env, folder, files={FLEET_FILE_NAME: self._text}, grace_s=GRACE_S
         )

@@ -17,6 +17,7 @@ from typing import Protocol
 import grpc.aio
 
 from benchmarks.chaos.liar import Liar
+from benchmarks.chaos.mode import Mode
 from benchmarks.chaos.relay import Relay
 from benchmarks.chaos.router_process import RouterProcess
 from benchmarks.chaos.stream import CHANNEL_OPTIONS
@@ -80,6 +81,7 @@ class Scene:
     router: RouterProcess
     open_router: Callable[[str], RouterProcess]  # another one, by its name
     channels: Sequence[grpc.aio.Channel]
+    mode: Mode
     recites: bool  # the engines know the passage
     replicas: int
     spare: RouterProcess | None = None  # a second router, where a fault wants one

@@ -5,9 +5,12 @@ may both be wrong. The endpoint's account decides. It comes with the load report
 a lost connection, and says what was used, how long the engine took and how it ended. The client's
 claim is a hint, and costs a liar nothing but its own place: it gives back a lease that was never
 used, and it says that a stream broke off, which is believed only where this router has itself lost
-the endpoint. What neither end tells ages out: a lease that nobody used, soon after its life; a
-stream that has begun, at its deadline; everything at an endpoint that is gone, or is another
-instance now, at once. None of these teaches anything about the endpoint but the last.
+the endpoint. Of a stream that its client calls over, the endpoint has some seconds to speak; after
+that it holds no place any more.
+
+What neither end tells ages out: a lease that nobody used, soon after its life; a stream that has
+begun, at its deadline; everything at an endpoint that is gone, or is another instance now, at once.
+None of these teaches anything about the endpoint but the last.
 
 A lease may be used again within its life, or after it was given back. The endpoint tells, and each
 such use is a flight of its own, on the account of the same tenant.
@@ -59,6 +62,7 @@ class _Use:
     told_tokens: int | None = None  # by the endpoint, in the end
     claimed_tokens: int | None = None  # by the client
     broke_after: int | None = None  # so many messages, says the client
+    over_ns: int | None = None  # by when the endpoint should have said so, as the client has
 
     @property
     def id(self) -> str:
@@ -143,6 +147,9 @@ class Leases:
         use = self._placed.get(claim.lease)
         if use is None:
             return
+        if not use.settled and use.over_ns is None:
+            use.over_ns = now + _GRACE_NS
+            self._push(use, use.over_ns)
         if claim.kind is ClaimKind.COMPLETE:
             use.claimed_tokens = claim.output_tokens
             self._compare(use)
@@ -187,7 +194,10 @@ class Leases:
         if use.settled:
             if now >= use.forget_ns:
                 self._forget(use)
-        elif use.stage is Stage.PLACED:
+        elif use.over_ns is not None and now >= use.over_ns:
+            self.totals.aged_out += 1
+            self._end(use, End.CANCELLED, now)
+        elif use.stage is Stage.PLACED and now >= use.begins_by_ns:
             tenant = self._tenant(use.flight.request.tenant)
             self._lapsed[tenant] = self._lapsed.get(tenant, 0.0) + 1.0
             self.totals.lapsed += 1
@@ -195,7 +205,7 @@ class Leases:
         elif now >= use.ends_by_ns:
             self.totals.aged_out += 1
             self._end(use, End.CANCELLED, now)
-        else:
+        elif use.stage is not Stage.PLACED:
             self._push(use, use.ends_by_ns)
 
     def _hear(self, endpoint: str, account: LeaseAccount, now: int) -> None:

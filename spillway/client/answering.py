@@ -71,7 +71,8 @@ class Answering:
         )
         give_back = partial(self._connections.give_back, connection)
         request_id = call.request.request_id
-        return Started(running, connection.address, request_id, resumption, give_back)
+        came_back = bool(self._came_from)
+        return Started(running, connection.address, request_id, resumption, give_back, came_back)
 
     async def _start_direct(self, direct: Direct, resumption: Resumption) -> Started | None:
         """The call to where the router says; None where it has to go through the router."""
@@ -86,7 +87,9 @@ class Answering:
             return None
         address = placed.placement.address
         give_back = partial(direct.give_back, address)
-        return Started(running, address, call.request.request_id, resumption, give_back, running)
+        return Started(
+            running, address, call.request.request_id, resumption, give_back, direct=running
+        )
 
     def leave(self, direct: DirectCall) -> None:
         """See Source."""

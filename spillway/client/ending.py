@@ -15,17 +15,22 @@ class Ending:
 
 
 def ending_of(
-    trailers: Iterable[tuple[str, str | bytes]] | None, request_id: str, resumed: int = 0
+    trailers: Iterable[tuple[str, str | bytes]] | None,
+    request_id: str,
+    resumed: int = 0,
+    *,
+    came_back: bool = False,
 ) -> Ending:
     """The ending that trailers tell of, for an answer that the client had resumed so many times.
 
-    `request_id` is the client's, for where they tell none.
+    `request_id` is the client's, for where they tell none; `came_back` says that the client had
+    tried an endpoint by itself before.
     """
     found = {key: value for key, value in trailers or () if isinstance(value, str)}
     return Ending(
         request_id=found.get("x-spillway-request-id", request_id),
         site=found.get("x-spillway-site", ""),
-        attempts=_count(found.get("x-spillway-attempts", "")),
+        attempts=_count(found.get("x-spillway-attempts", "")) + came_back,
         resumed=_count(found.get("x-spillway-resumed", "")) + resumed,
     )
 

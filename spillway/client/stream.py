@@ -25,6 +25,7 @@ class Started:
     request_id: str
     resumption: Resumption  # of the answer that it is part of
     give_back: Callable[[], None]  # its connection, once
+    came_back: bool = False  # from an endpoint, to the router
     direct: DirectCall | SyncDirectCall | None = None  # the call, where it is one to an endpoint
 
 
@@ -113,7 +114,9 @@ class Stream:
             trailers = error.trailing_metadata()
             if not resumption.finished:
                 return await self._go_on(started, error)
-        self.ending = ending_of(trailers, started.request_id, resumption.resumed)
+        self.ending = ending_of(
+            trailers, started.request_id, resumption.resumed, came_back=started.came_back
+        )
         self._end()
         return None
 

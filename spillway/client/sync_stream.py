@@ -84,7 +84,9 @@ class SyncStream:
             if not resumption.finished:
                 return self._go_on(started, error)
         trailers = started.call.trailing_metadata()
-        self.ending = ending_of(trailers, started.request_id, resumption.resumed)
+        self.ending = ending_of(
+            trailers, started.request_id, resumption.resumed, came_back=started.came_back
+        )
         self._end()
         return None
 
@@ -158,7 +160,14 @@ class SyncAnswering:
         )
         give_back = partial(self._connections.give_back, connection)
         request_id = self._call.request.request_id
-        return Started(running, connection.address, request_id, self._resumption, give_back)
+        return Started(
+            running,
+            connection.address,
+            request_id,
+            self._resumption,
+            give_back,
+            came_back=bool(self._came_from),
+        )
 
     def _start_direct(self, direct: SyncDirect) -> Started | None:
         """The call to where the router says; None where it has to go through the router."""
@@ -174,7 +183,7 @@ class SyncAnswering:
         address = placed.placement.address
         give_back = partial(direct.give_back, address)
         request_id = call.request.request_id
-        return Started(running, address, request_id, self._resumption, give_back, running)
+        return Started(running, address, request_id, self._resumption, give_back, direct=running)
 
     def leave(self, direct: SyncDirectCall) -> None:
         """A call to an endpoint broke off: the next one tells the router of it."""

@@ -36,7 +36,7 @@ class LocalFleet:
         self.gateways: dict[str, LocalRouter] = {}  # by site
         self._router: LocalRouter | None = None
         self._reporter = reporter
-        self._lease_key = secrets.token_hex(32)
+        self.lease_key = secrets.token_hex(32)  # its own, and shown to nobody
         self._rng = random.SystemRandom()  # two fleets that start together must not draw alike
 
     @property
@@ -130,14 +130,14 @@ class LocalFleet:
         block = take_block(self._rng)
         try:
             folder = self.folder / name
-            return LocalRouter.launch(plan, ways, block, folder, self._lease_key)
+            return LocalRouter.launch(plan, ways, block, folder, self.lease_key)
         except BaseException:
             block.release()
             raise
 
     def launch_site(self, plan: SitePlan) -> LocalSite:
         """Start a site's Ray head, without waiting for it."""
-        site = LocalSite(plan, self.folder / plan.name, self._lease_key)
+        site = LocalSite(plan, self.folder / plan.name, self.lease_key)
         self.sites[plan.name] = site
         return site
 

@@ -187,6 +187,21 @@ def test_a_lie_of_a_client_changes_nothing_of_a_stream_that_goes_on(kind):
     assert world.leases.disputed == (kind is ClaimKind.COMPLETE)
 
 
+@pytest.mark.parametrize("kind", [ClaimKind.COMPLETE, ClaimKind.CANCELLED, BROKE])
+def test_what_its_client_calls_over_holds_no_place_for_long(kind):
+    """The endpoint may have frozen reports; it is not held against it, nor learned from."""
+    world = World()
+    world.place("q")
+    world.report(account("q", Stage.STARTED))
+    world.claim("q", kind)
+    world.wait(2)
+    assert world.in_flight == 1
+    world.wait(2)
+    assert (world.in_flight, world.site.failures) == (0, 0)
+    world.report(account("q", Stage.ENDED))
+    assert (world.in_flight, world.site.output_tokens) == (0, 40)
+
+
 def test_a_break_is_believed_where_the_router_has_lost_the_endpoint_too():
     """In either order: the client may be quicker than the router's own connection."""
     for lost_first in (False, True):

@@ -1,0 +1,10 @@
+"""How streams get from the engines to the clients of a scene."""
+
+from enum import Enum
+
+
+class Mode(Enum):
+    """The promises are the same in each."""
+
+    PROXIED = "proxied"  # through the router, request by request
+    DIRECT = "direct"  # from the engine itself, with a lease
