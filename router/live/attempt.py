@@ -94,6 +94,8 @@ class Attempt:
         "read",
         "seen",
         "send",
+        "slow_gap_ns",
+        "slow_gaps",
     )
 
     def __init__(self, core: TimedCore, send: Send, number: int, below: int = 0) -> None:
@@ -107,6 +109,8 @@ class Attempt:
         self.is_writing = False  # one of them, to a client that may be slow
         self.seen = 0  # of those read, at the last look of router.live.vigil,
         self.moved_ns = now_ns()  # and when there were more than before
+        self.slow_gap_ns = core.itl_objective_ns(send.slo)
+        self.slow_gaps = 0  # waits for the endpoint's next message that were longer
         self.message_bytes = 0
         self.last = b""
         self._core = core
@@ -161,6 +165,7 @@ class Attempt:
             messages=self.messages,
             duration_ns=now_ns() - self._sent_ns,
             egress_bytes=self.message_bytes,
+            slow_gaps=self.slow_gaps if self._begun else None,
             resume=resume,
             attempts=self.made(below),
         )

@@ -329,7 +329,11 @@ async def _passed_on(
                 await give(given)
                 attempt.is_writing = False
                 attempt.messages += 1
+            # The time in which nothing was there to read; a slow client's is not the endpoint's.
+            asked_ns = now_ns()
             message = await read()
+            if now_ns() - asked_ns > attempt.slow_gap_ns and message is not END:
+                attempt.slow_gaps += 1
     except grpc.aio.AioRpcError as error:
         return attempt.given_up or failure_of(error)
     except MismatchError as error:

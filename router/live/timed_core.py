@@ -45,6 +45,7 @@ class TimedCore:
         self._sink = sink
         self._sequence = 0
         self._started = Started(router, time.time_ns(), seed, fleet)
+        self._itl_ns = {slo.name: slo.itl_ns for slo in fleet.slo_classes}
         self._waiting: dict[str, asyncio.Future[Decision]] = {}
         self._look: asyncio.TimerHandle | None = None
 
@@ -124,6 +125,10 @@ class TimedCore:
     def may_move(self, request: str, point: ResumePoint | None) -> bool:
         """Whether a stream could go on elsewhere from this point."""
         return self._core.may_move(request, point, now_ns(), self._same_rng())
+
+    def itl_objective_ns(self, slo: str) -> int:
+        """How long a gap between tokens may be by the class that a decision names."""
+        return self._itl_ns[slo]
 
     @property
     def router(self) -> str:
