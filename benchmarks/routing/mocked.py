@@ -1,7 +1,7 @@
 """Worlds of Dynamo's mocker workers, in which its published figures and its speed are compared."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
@@ -30,15 +30,25 @@ class Figures:
 
 
 def replay(
-    sessions: Iterable[SimSession], workers: int, block_tokens: int, policy: Policy
+    sessions: Iterable[SimSession],
+    workers: int,
+    block_tokens: int,
+    policy: Policy,
+    *,
+    tells_steps: bool = False,
+    seed: int = 0,
 ) -> list[TurnRecord]:
-    """Run the requests on so many workers with no network between."""
+    """Run the requests on so many workers with no network between.
+
+    `tells_steps` has the workers tell of their caches at the end of each step, and of nothing else.
+    """
     records: list[TurnRecord] = []
     model = Mocker(kv_blocks=KV_TOKENS // block_tokens, block_tokens=block_tokens)
     replicas = [(f"home/{index}", "home", model) for index in range(workers)]
-    World(Scenario({"home": Link(0)}, block_tokens), replicas, [policy], records.append).run(
-        sessions
-    )
+    scenario = Scenario({"home": Link(0)}, block_tokens, seed=seed)
+    if tells_steps:
+        scenario = replace(scenario, report_interval_ns=None, reports_steps=True)
+    World(scenario, replicas, [policy], records.append).run(sessions)
     return records
 
 

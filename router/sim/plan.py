@@ -85,6 +85,7 @@ class Scenario:
     block_tokens: int
     report_interval_ns: int | None = 1_000_000_000  # None: no load reports
     report_delay_ns: int = 0  # beyond the link's own
+    reports_steps: bool = False  # also at the end of each step that changed a cache, as events do
     max_new_tokens: int = 4_096  # that requests ask for: what they will produce is not known
     slow_gap_ns: int = 100_000_000  # gaps between tokens above this are counted
     listed_after_ns: int = 2_000_000_000  # until a replica that is back is listed again

@@ -22,11 +22,14 @@ class Replica:
         scenario: Scenario,
         on_first_token: Callable[["Replica", Job, int], None],
         on_finished: Callable[["Replica", Job, int], None],
+        on_step: Callable[["Replica"], None] | None = None,
     ) -> None:
+        """`on_step` is called at the end of a step, before the next, if the cache has changed."""
         self.name, self.site, self.profile = name, site, profile
         self.alive = True
         self._clock, self._scenario = clock, scenario
         self._on_first_token, self._on_finished = on_first_token, on_finished
+        self._on_step = on_step
         self._restarts = 0
         self._sequence = 0
         self._wakes_ns = -1
@@ -76,7 +79,7 @@ class Replica:
             on_finished=lambda job: self._tell(self._on_finished, job, job.finished_ps),
             slow_gap_ps=self._scenario.slow_gap_ns * PS_PER_NS,
         )
-        if self._scenario.report_interval_ns is not None:
+        if self._scenario.report_interval_ns is not None or self._on_step is not None:
             engine.blocks.changes = {}
         return engine
 
@@ -95,5 +98,7 @@ class Replica:
     def _wake(self, wakes_ns: int, restarts: int) -> None:
         if wakes_ns == self._wakes_ns and restarts == self._restarts:
             self._wakes_ns = -1
+            if self._on_step is not None and self._engine.blocks.changes:
+                self._on_step(self)
             self._engine.advance(wakes_ns * PS_PER_NS)
             self._set_wake()

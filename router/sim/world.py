@@ -71,7 +71,14 @@ class World:
         self._meters = {site: Meter(price) for site, price in scenario.prices.items()}
         self.replicas = {
             name: Replica(
-                name, site, profile, self.clock, scenario, self._first_token, self._finished
+                name,
+                site,
+                profile,
+                self.clock,
+                scenario,
+                self._first_token,
+                self._finished,
+                self._send_report if scenario.reports_steps else None,
             )
             for name, site, profile in replicas
         }
@@ -297,10 +304,13 @@ class World:
         interval_ns = self._scenario.report_interval_ns
         if interval_ns is None or not self._busy():
             return
+        self._send_report(replica)
+        self.clock.at(self.clock.now + interval_ns, self._report, replica)
+
+    def _send_report(self, replica: Replica) -> None:
         if replica.alive and not self._network.is_cut(replica.site):
             delay_ns = self._network.way_ns(replica.site) + self._scenario.report_delay_ns
             self.clock.at(self.clock.now + delay_ns, self._hear_report, replica.report())
-        self.clock.at(self.clock.now + interval_ns, self._report, replica)
 
     def _hear_report(self, report: LoadReport) -> None:
         for router, policy in enumerate(self._policies):

@@ -26,13 +26,19 @@ class DynamoKv(Rival):
     where prefill tokens are the uncached ones of requests without a first token.
 
     Source: ai-dynamo 1.6.1, lib/kv-router. Scale and credit are 1 by default; `tuned` has 8 and 2.
+
+    Workers tell it of their caches at the end of each step. Where they tell less often, it goes by
+    its own dispatches between; `hears_steps` is for a world in which they do tell.
     """
 
     report_interval_ns = 1 * NS_PER_S
 
-    def __init__(self, *, scale: float = 1.0, credit: float = 1.0) -> None:
+    def __init__(
+        self, *, scale: float = 1.0, credit: float = 1.0, hears_steps: bool = False
+    ) -> None:
         super().__init__()
         self._scale, self._credit = scale, credit
+        self._hears_steps = hears_steps
         self._cache = CacheIndex(age_max_ns=_UNTOLD_AGE_NS)
         self._prefill = PendingTokens()
         self._blocks: dict[str, Counter[int]] = {}  # named, of unfinished requests
@@ -64,7 +70,8 @@ class DynamoKv(Rival):
         self._prefill.on_send(request.id, endpoint, uncached)
         self._blocks.setdefault(endpoint, Counter()).update(request.prefix)
         self._nameless[endpoint] += _nameless_blocks(request)
-        self._cache.on_send(endpoint, request, now)
+        if not self._hears_steps:
+            self._cache.on_send(endpoint, request, now)
 
     def saw_first_token(self, request: Request, outcome: FirstToken, now: int) -> None:
         """Its prefill is over."""
