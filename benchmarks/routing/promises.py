@@ -24,7 +24,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.routing.compare import QUICK_SESSIONS
 from benchmarks.routing.scenarios import SCENARIOS
-from benchmarks.routing.setup import Options
+from benchmarks.routing.setup import Options, Setup
 from benchmarks.workloads.traces import TraceError
 from router.policy.core import RouterCore
 from router.policy.decision import Decision, Send
@@ -94,18 +94,25 @@ class Promising(RouterCore):
 
 def promises_of(scenario: str, options: Options) -> Kept:
     """Run a scenario and count."""
-    setup = SCENARIOS[scenario](options)
+    return promises_in(SCENARIOS[scenario](options), QUICK_SESSIONS if options.quick else None)
+
+
+def promises_in(setup: Setup, sessions_max: int | None = None) -> Kept:
+    """Run so many sessions of a setup, or all, and count."""
     classes = tuple(replace(slo, confidence=CONFIDENCE) for slo in setup.fleet.slo_classes)
     fleet = replace(setup.fleet, slo_classes=classes)
     cores = [Promising(fleet) for _ in range(setup.routers)]
-    sessions = setup.sessions()
-    if options.quick:
-        sessions = itertools.islice(sessions, QUICK_SESSIONS)
+    sessions = itertools.islice(setup.sessions(), sessions_max)
     World(setup.world, setup.replicas, cores, _forget).run(sessions)
     kept = {w: [one for core in cores for one in core.kept[w]] for w in (False, True)}
     both = kept[False] + kept[True]
     return Kept(
-        scenario, len(both), _share(both), _share(kept[False]), _share(kept[True]), len(kept[True])
+        setup.name,
+        len(both),
+        _share(both),
+        _share(kept[False]),
+        _share(kept[True]),
+        len(kept[True]),
     )
 
 

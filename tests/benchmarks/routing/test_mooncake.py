@@ -1,13 +1,15 @@
 """Mooncake's traces replayed with the mocker's rules."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from benchmarks.routing.mocked import figures_of, replay
-from benchmarks.routing.mocker import PUBLISHED, agrees
+from benchmarks.routing.mocked import Figures, figures_of, replay
+from benchmarks.routing.mocker import KV, PUBLISHED, rows
 from benchmarks.routing.mooncake import replayed
 from router.sim.mocker import prefill_ps
+from router.sim.rivals.dynamo_kv import DynamoKv
 from router.sim.rivals.simple import RoundRobin
 
 
@@ -51,4 +53,33 @@ def test_a_replay_without_a_queue_is_the_prefill_alone(trace):
 def test_a_figure_off_by_more_than_the_tolerance_does_not_agree(trace):
     """Nor does anything that this small trace gives."""
     figures = figures_of(replay(replayed(trace, 64, 1.0), 1, 64, RoundRobin()))
-    assert not any(agrees(figures, published) for published in PUBLISHED)
+    assert not any(row.agrees for published in PUBLISHED for row in rows(published, [figures]))
+
+
+def test_a_figure_that_is_drawn_may_be_as_far_off_as_a_further_draw():
+    """Three standard deviations, and what the published digits leave open."""
+    kv = next(published for published in PUBLISHED if published.router == KV)
+    drawn = [Figures(1, kv.ttft_mean_ms + off, kv.ttft_p95_ms, 0.17) for off in (2.0, 4.0, 6.0)]
+    mean, *_ = rows(kv, drawn)
+    assert (mean.ours, mean.deviation) == (kv.ttft_mean_ms + 4.0, 2.0)
+    assert mean.agrees
+    mean, *_ = rows(kv, [replace(one, ttft_mean_ms=one.ttft_mean_ms + 3.0) for one in drawn])
+    assert not mean.agrees
+
+
+def test_workers_that_tell_of_each_step_are_known_to_have_what_they_computed(trace):
+    """The second request goes where its beginning is, whichever worker chance gave the first."""
+    homes = set()
+    for seed in range(6):
+        first, second = replay(
+            replayed(trace, 64, 1.0),
+            4,
+            64,
+            DynamoKv(hears_steps=True),
+            tells_steps=True,
+            seed=seed,
+        )
+        assert second.endpoint == first.endpoint
+        assert second.cached_tokens == 512
+        homes.add(first.endpoint)
+    assert len(homes) > 1

@@ -26,4 +26,4 @@ def test_p13_promises_are_kept_as_often_as_they_say(name, per_s, prompt):
         before = len(world.turns)
         world.run(180 * NS_PER_S)
         turns += world.turns[before:]
-    assert 0.85 <= _kept(turns) <= 0.97
+    assert 0.85 <= _kept(turns) <= 0.95

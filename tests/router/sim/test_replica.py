@@ -1,5 +1,7 @@
 """A simulated replica tells in its reports what its cache gained and lost."""
 
+from dataclasses import replace
+
 from router.policy.units import NS_PER_MS
 from router.sim.clock import Clock
 from router.sim.job import Job
@@ -37,3 +39,20 @@ def test_nothing_is_collected_where_nobody_reports():
     replica.submit(Job(1, 48, 1, (1, 2, 3)))
     clock.run()
     assert replica._engine.blocks.changes is None
+
+
+def test_a_step_is_told_at_its_end_and_before_the_next_is_begun():
+    """As an engine that publishes its cache's events: a chunk's blocks when it is computed."""
+    clock, told = Clock(), []
+    profile = replace(PROFILE, seqs_max=32, step_tokens_max=32)
+
+    def on_step(replica):
+        told.append((clock.now, replica.report().prefix_added))
+
+    world = Scenario({"home": Link(NS_PER_MS)}, profile.block_tokens, report_interval_ns=None)
+    nothing = lambda *_: None  # noqa: E731 - nobody listens
+    replica = Replica("home/0", "home", profile, clock, world, nothing, nothing, on_step)
+    replica.submit(Job(1, 48, 1, (1, 2, 3)))
+    clock.run()
+    assert [blocks for _, blocks in told] == [(1, 2), (3,)]
+    assert 0 < told[0][0] < told[1][0]
