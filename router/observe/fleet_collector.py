@@ -6,6 +6,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from router.policy.leases import LeaseTotals
 from router.policy.snapshot import (
     EndpointSnapshot,
     FleetSnapshot,
@@ -81,6 +82,7 @@ class FleetCollector(Collector):
             "Prompts that are refused because engines crashed under them",
             value=len(snapshot.quarantined),
         )
+        yield from _of_leases(snapshot.leases)
         for name, (text, endpoint_value) in _ENDPOINT_GAUGES.items():
             gauge = GaugeMetricFamily(name, text, labels=("site", "endpoint"))
             for endpoint in endpoints:
@@ -100,6 +102,20 @@ def _of_tenants(tenants: tuple[TenantSnapshot, ...]) -> Iterator[Metric]:
         for tenant in tenants:
             counter.add_metric((tenant.name,), value(tenant))
         yield counter
+
+
+def _of_leases(totals: LeaseTotals) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "spillway_leases_open", "Requests that were placed and have not ended", value=totals.open
+    )
+    for name, text, value in (
+        ("placed", "Requests that clients take to endpoints themselves", totals.placed),
+        ("lapsed", "Leases that nobody used", totals.lapsed),
+        ("used_again", "Uses of leases beyond the one that was placed", totals.used_again),
+        ("aged_out", "Placed requests whose endpoint never told the end", totals.aged_out),
+        ("disputed", "Leases of which client and endpoint told different things", totals.disputed),
+    ):
+        yield CounterMetricFamily(f"spillway_leases_{name}", text, value=value)
 
 
 def _by_health(sites: tuple[SiteSnapshot, ...]) -> Metric:
