@@ -6,6 +6,7 @@ from typing import Any, Final
 import grpc
 
 from router.live.closing import Closing
+from router.live.cookies import Cookies
 from router.live.fleet_state import decision_message, quarantined_message
 from router.live.incoming import read_incoming
 from router.live.placing import Placing
@@ -28,6 +29,7 @@ class FleetService(FleetServicer):
         self,
         router: str,
         core: TimedCore,
+        cookies: Cookies,
         placing: Placing,
         state: Callable[[], pb.FleetState],
         default_deadline_s: float,
@@ -35,6 +37,7 @@ class FleetService(FleetServicer):
     ) -> None:
         self._router = router
         self._core = core
+        self._cookies = cookies
         self._placing = placing
         self._state = state
         self._default_deadline_ns = ns(default_deadline_s)
@@ -53,7 +56,8 @@ class FleetService(FleetServicer):
         except CallError as error:
             error.set_on(context)
             return pb.Decision()
-        return decision_message(self._core.explain(incoming.request), incoming.request)
+        asked = self._cookies.join(incoming, context.invocation_metadata() or ()).request
+        return decision_message(self._core.explain(asked), asked)
 
     async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:  # noqa: N802 - the wire's name
         """Where the client may send the request itself."""

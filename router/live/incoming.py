@@ -10,6 +10,7 @@ from router.live.start import Start, read_start
 from router.policy.request import Request
 from wire.malformed import Malformed, read
 from wire.metadata import SESSION_KEYS, session_of
+from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.fingerprint import fingerprint_of
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
 from wire.spillway.v1.prefix import BLOCK_BYTES, BLOCK_TOKENS, salt_of, text_blocks, token_blocks
@@ -34,6 +35,7 @@ _OWN: Final = frozenset(
     {
         REQUEST_ID_KEY,
         HOPS_KEY,
+        COOKIE_KEY,
         ATTEMPTS_LEFT_KEY,
         WAITED_KEY,
         RESUME_KEY,
@@ -64,6 +66,7 @@ class Incoming:
     forwarded: Metadata
     start: Start | None = None  # what the client has already of the answer to a stream
     hops: tuple[str, ...] = ()  # routers that it has passed before
+    below: str = ""  # the cookie of a router below, for where its endpoint is that router
 
     def without_prompt(self) -> "Incoming":
         """What is needed of it once it is decided where it goes: a stream may last for long."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import grpc
 
 from router.live.attempt import CUT, UNFINISHED, Attempt, Failure, failure_of
+from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
@@ -51,6 +52,7 @@ class Inference:
         core: TimedCore,
         roster: Roster,
         router: str,
+        cookies: Cookies,
         returning: Returning,
         streams_max: int,
         default_deadline_s: float,
@@ -63,6 +65,7 @@ class Inference:
         self._core = core
         self._roster = roster
         self._router = router
+        self._cookies = cookies
         self._returning = returning
         self._streams_max = streams_max
         self._default_deadline_ns = ns(default_deadline_s)
@@ -249,7 +252,7 @@ class Inference:
         transcript = None
         if incoming.request.streams:
             transcript = Transcript(raw, self._memory, incoming.start)
-        turn = Turn(self._core, incoming, transcript, len(raw), self._resume_wait_s)
+        turn = Turn(self._core, incoming, transcript, len(raw), self._resume_wait_s, self._cookies)
         self._requests_bytes += len(raw)
         self.turns.add(turn)
         self.idle.clear()
@@ -291,7 +294,7 @@ class Inference:
                 "request has ended",
                 grpc.StatusCode.ALREADY_EXISTS,
             )
-        return self._returning.read(incoming, dict(metadata))
+        return self._returning.read(self._cookies.join(incoming, metadata), dict(metadata))
 
     def _end(self, method: str, turn: Turn) -> None:
         """However the call ended, the core has heard of it and nothing of it remains."""

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
+from router.live.cookies import Cookies
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
 from router.live.lease_desk import LeaseDesk
@@ -53,6 +54,7 @@ class Placing:
         core: TimedCore,
         roster: Roster,
         desk: LeaseDesk,
+        cookies: Cookies,
         is_draining: Callable[[], bool],
         *,
         default_deadline_s: float,
@@ -63,6 +65,7 @@ class Placing:
         self._core = core
         self._roster = roster
         self._desk = desk
+        self._cookies = cookies
         self._is_draining = is_draining
         self._default_deadline_s = default_deadline_s
         self._life_s = life_s
@@ -123,6 +126,7 @@ class Placing:
             router=self._router,
             direct=True,
         )
+        incoming = self._cookies.join(incoming, context.invocation_metadata() or ())
         why_not = self._why_not(incoming)
         if why_not:
             return pb.Placement(through_router=why_not)

@@ -17,6 +17,7 @@ from router.faces.openai.server import OpenAiServer
 from router.live import background
 from router.live.closing import Closing
 from router.live.control import Control
+from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
@@ -89,12 +90,15 @@ class Router:
         self._sinks = Sinks(fleet, _decision_log(settings))
         self._core = TimedCore(fleet, self.id, self._sinks)
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
+        age_max_ns = fleet.limits.session_age_max_ns
+        self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
         self._roster = Roster(self._open_endpoint)
         self._placing = Placing(
             self.id,
             self._core,
             self._roster,
             self._desk,
+            self._cookies,
             self._is_draining,
             default_deadline_s=settings.default_deadline_s,
             life_s=seconds(fleet.limits.lease_life_ns),
@@ -105,6 +109,7 @@ class Router:
             self._core,
             self._roster,
             self.id,
+            self._cookies,
             Returning(self._desk, self._core, self._roster),
             settings.streams_max,
             settings.default_deadline_s,
@@ -223,6 +228,7 @@ class Router:
         fleet = FleetService(
             self.id,
             self._core,
+            self._cookies,
             self._placing,
             self._state,
             settings.default_deadline_s,

@@ -20,6 +20,7 @@ from router.policy.cached_prefixes import Changes
 from router.policy.core import RouterCore
 from router.policy.decision import Decision, Refuse, Rule, Send
 from router.policy.fleet import Fleet
+from router.policy.hint import Hint
 from router.policy.outcome import End, Ended
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
@@ -146,6 +147,10 @@ class TimedCore:
     def cached_since(self, number: int) -> Changes:
         """What has changed since then in the prefixes that a router above is told of."""
         return self._core.cached.changes_since(number)
+
+    def placement(self, session: str) -> Hint | None:
+        """Where a session is placed, as another router may be told."""
+        return self._core.placement(session)
 
     def snapshot(self) -> FleetSnapshot:
         """The state of the fleet now."""

@@ -18,6 +18,7 @@ from router.live.below import (
     Below,
     read_below,
 )
+from router.live.cookies import Cookies, cookie_in
 from router.live.incoming import REQUEST_ID_KEY, Incoming
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
@@ -28,6 +29,7 @@ from router.policy.outcome import End
 from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.units import NS_PER_MS, ns, seconds
+from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.resume import RESUME_TOKEN_KEY
 from wire.status import DETAILS_KEY, CallError, Metadata, failure
 
@@ -48,6 +50,8 @@ class Turn:
         "_arrived_ns",
         "_attempts",
         "_below",
+        "_cookie_below",
+        "_cookies",
         "_core",
         "_cut",
         "_error",
@@ -73,7 +77,10 @@ class Turn:
         transcript: Transcript | None,
         request_bytes: int,
         resume_wait_s: float,
+        cookies: Cookies,
     ) -> None:
+        self._cookies = cookies
+        self._cookie_below = ""  # of the router below that answered
         self.incoming = incoming
         self.transcript = transcript  # of a stream
         self.request_bytes = request_bytes
@@ -135,6 +142,7 @@ class Turn:
         attempt.end(End.OK)
         self.attempt = None
         self._trailers = _foreign(trailers)
+        self._cookie_below = cookie_in(trailers)
 
     def fail(self, attempt: Attempt, failed: Failure) -> None:
         """The endpoint, or the way to it, ended the attempt: the core says what follows."""
@@ -167,7 +175,11 @@ class Turn:
     def descent(self, attempt: Attempt) -> Metadata:
         """What goes with an attempt, beside what is the same for all of them."""
         asked = self.incoming
-        return attempt.descent(self._arrived_ns, asked.request.waited_ns)
+        said = attempt.descent(self._arrived_ns, asked.request.waited_ns)
+        hint = asked.request.hint
+        if asked.below and hint is not None and hint.endpoint == attempt.send.endpoint:
+            said += ((COOKIE_KEY, asked.below),)
+        return said
 
     async def again(self) -> Attempt | None:
         """Waits for the next attempt, where the core said so or the answer has begun.
@@ -259,6 +271,8 @@ class Turn:
             own += (("x-spillway-site", sent.site), (ENDPOINT_KEY, sent.endpoint))
             if self._path:
                 own += ((PATH_KEY, PATH_SEPARATOR.join((sent.endpoint, self._path))),)
+        if self._error is None:
+            own += self._cookies.of(self.incoming.request.session, self._cookie_below)
         if self._resumed:
             own += ((RESUMED_KEY, str(self._resumed)),)
         if self.transcript is not None and self.transcript.delivered.lost:

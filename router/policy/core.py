@@ -20,6 +20,7 @@ from router.policy.fleet import Fleet
 from router.policy.flight import Flight
 from router.policy.flights import Flights
 from router.policy.hedge import Hedging
+from router.policy.hint import Hint
 from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken, Outcome
@@ -310,6 +311,10 @@ class RouterCore:
         self._leases.on_tick(now)
         self._suspicion.on_tick(now)
         self._stirred = True
+
+    def placement(self, session: str) -> Hint | None:
+        """Where a session is placed, as another router may be told; None where it is not."""
+        return self._sessions.hint(session)
 
     def snapshot(self, now: int) -> FleetSnapshot:
         """The state of the fleet as frozen values."""

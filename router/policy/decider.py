@@ -167,7 +167,9 @@ class Decider:
     def _need(
         self, request: Request, slo: SloClass, pool: Pool, tried: tuple[str, ...], now: int
     ) -> Need:
-        session = self._sessions.find(request.session, now) if request.session else None
+        session = None
+        if request.session:
+            session = self._sessions.look_up(request.session, request.hint, now)
         placed = None
         cached_tokens = 0
         if session is not None:

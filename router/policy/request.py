@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from router.policy.hint import Hint
 from router.policy.resume import ResumePoint
 
 
@@ -26,4 +27,5 @@ class Request:
     direct: bool = False  # its client takes it to the endpoint by itself
     avoid: tuple[str, ...] = ()  # endpoints that have failed it before it came here
     attempts_max: int = 0  # that a router above allows; 0: as many as this one does
+    hint: Hint | None = None  # where another router has placed the session
     waited_ns: int = 0  # what routers above have used of the objective for its first token

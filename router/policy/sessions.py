@@ -7,6 +7,7 @@ recently used session goes first) and in age (a cache that nobody used for so lo
 from collections import OrderedDict
 
 from router.policy.fleet import Limits
+from router.policy.hint import Hint
 
 _EXPIRED_PER_TICK = 1_000  # bounded work: a tick takes under a millisecond
 _TURNS_AHEAD_MAX = 8.0
@@ -56,6 +57,33 @@ class Sessions:
         if session is None or now - session.used_ns > self._limits.session_age_max_ns:
             return None
         return session
+
+    def look_up(self, name: str, hint: Hint | None, now: int) -> Session | None:
+        """The session of this name, or what another router says of it where that is newer.
+
+        Reading a hint changes nothing here: the session is placed once a turn of it is sent.
+        """
+        session = self.find(name, now)
+        if hint is None or now - hint.used_ns > self._limits.session_age_max_ns:
+            return session
+        if session is not None and session.used_ns >= hint.used_ns:
+            return session
+        told = Session(hint.endpoint, hint.used_ns)
+        told.cached_tokens, told.blocks, told.block = hint.cached_tokens, hint.blocks, hint.block
+        return told
+
+    def hint(self, name: str) -> Hint | None:
+        """The same for another router."""
+        session = self._table.get(name)
+        if session is None:
+            return None
+        return Hint(
+            session.endpoint,
+            session.used_ns,
+            session.cached_tokens,
+            session.blocks,
+            session.block,
+        )
 
     def get(self, name: str) -> Session | None:
         """The session of this name, however old."""

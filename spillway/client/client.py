@@ -21,6 +21,7 @@ from spillway.client.connections import (
     STREAMS_MAX,
     Connections,
 )
+from spillway.client.cookies import Cookies
 from spillway.client.direct import Direct
 from spillway.client.ending import Ending
 from spillway.client.errors import DeadlineError, UnsupportedError, error_of
@@ -66,6 +67,7 @@ class Client:
             connections,
         )
         self._places = asyncio.Semaphore(streams_max)
+        self._cookies = Cookies()
         self._direct = Direct(self._connections) if direct else None
 
     @property
@@ -101,7 +103,10 @@ class Client:
         """
         given = one_prompt(prompt, messages, token_ids)
         call = call_of(
-            "" if isinstance(given, Conversation) else given, options, deadline_s=self._deadline_s
+            "" if isinstance(given, Conversation) else given,
+            options,
+            deadline_s=self._deadline_s,
+            cookies=self._cookies,
         )
         put = partial(self._put, given)
         return Stream(
@@ -133,12 +138,15 @@ class Client:
         """Where the router would send this request, and why, without sending it."""
         given = one_prompt(prompt, messages, token_ids)
         call = call_of(
-            "" if isinstance(given, Conversation) else given, options, deadline_s=ASK_DEADLINE_S
+            "" if isinstance(given, Conversation) else given,
+            options,
+            deadline_s=ASK_DEADLINE_S,
+            cookies=self._cookies,
         )
         await self._put(given, call)
         request = fleet_pb2.ExplainRequest(request=call.request)
         decision: fleet_pb2.Decision = await self._ask(
-            fleet_pb2_grpc.FleetStub, "Explain", request, call.metadata
+            fleet_pb2_grpc.FleetStub, "Explain", request, call.told
         )
         return decision
 

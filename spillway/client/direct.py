@@ -60,7 +60,7 @@ class Direct:
         connection = self._connections.take()
         try:
             placement = await FleetStub(connection.channel).Place(
-                question_of(call, remaining_s), metadata=call.metadata, timeout=remaining_s
+                question_of(call, remaining_s), metadata=call.told, timeout=remaining_s
             )
         except grpc.aio.AioRpcError as error:
             code, trailers = error.code(), error.trailing_metadata()

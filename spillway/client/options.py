@@ -3,10 +3,11 @@
 import json as json_text
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypedDict
 
+from spillway.client.cookies import Cookies
 from wire.vllm import inference_pb2 as pb
 
 
@@ -78,6 +79,12 @@ class Call:
     request: pb.GenerateRequest
     metadata: tuple[tuple[str, str], ...]
     deadline_s: float
+    cookies: Cookies = field(default_factory=Cookies)  # its client's
+
+    @property
+    def told(self) -> tuple[tuple[str, str], ...]:
+        """The metadata, and the cookie that the session has now."""
+        return (*self.metadata, *self.cookies.of(self.request.session_id))
 
 
 _METADATA = {"slo": "x-spillway-slo", "tenant": "x-spillway-tenant"}
@@ -101,10 +108,16 @@ _FIELDS = {
 """Where the field of an option's name is: a message within the request, or the request itself."""
 
 
-def call_of(prompt: str | Sequence[int], options: Options, *, deadline_s: float) -> Call:
+def call_of(
+    prompt: str | Sequence[int],
+    options: Options,
+    *,
+    deadline_s: float,
+    cookies: Cookies | None = None,
+) -> Call:
     """The request for a prompt, as text or token ids, with these options.
 
-    `deadline_s` holds where the options name none.
+    `deadline_s` holds where the options name none; `cookies` are the client's.
 
     Raises:
         TypeError: there is no such option.
@@ -132,7 +145,7 @@ def call_of(prompt: str | Sequence[int], options: Options, *, deadline_s: float)
     deadline_s = options.get("deadline_s", deadline_s)
     if not 0 < deadline_s < float("inf"):
         raise OptionError(f"deadline_s: expected seconds above 0, found {deadline_s}")
-    return Call(request, _metadata(options), deadline_s)
+    return Call(request, _metadata(options), deadline_s, Cookies() if cookies is None else cookies)
 
 
 def _metadata(options: Options) -> tuple[tuple[str, str], ...]:

@@ -82,7 +82,7 @@ class Resumption:
     def __init__(self, call: Call, resume_s: float) -> None:
         asked = call.request
         self._asked = asked
-        self._metadata = call.metadata
+        self._call = call
         self._resume_s = resume_s
         self._hides_ids = not asked.response.output_token_ids
         text = asked.WhichOneof("prompt") == "text"
@@ -104,6 +104,10 @@ class Resumption:
         self.finished = False
         self.resumed = 0  # times that the answer has gone on
 
+    def keep(self, trailers: Pairs | None) -> None:
+        """The answer has ended, and its trailers may have the cookie of its session."""
+        self._call.cookies.keep(self._asked.session_id, trailers)
+
     @property
     def is_able(self) -> bool:
         """Whether it could go on elsewhere, as far as this client is concerned."""
@@ -119,7 +123,7 @@ class Resumption:
         request = pb.GenerateRequest()
         request.CopyFrom(self._asked)
         if not self._able:
-            return request, self._metadata
+            return request, self._call.told
         self._offset, self._answered = len(self._output_ids), False
         # Who broke off may still hold the id of the attempt before.
         attempt_id = request.request_id + (f".{self._attempt}" if self._attempt else "")
@@ -127,11 +131,11 @@ class Resumption:
         if not self._offset:
             text = request.WhichOneof("prompt") == "text"
             request.MergeFrom(overlay(attempt_id, output_ids=True, prompt_ids=text))
-            return request, self._metadata
+            return request, self._call.told
         continued_request(request, attempt_id, self._prompt_ids, self._output_ids)
         said = ((RESUME_KEY, str(self._offset)), (RESUME_TEXT_KEY, str(self._text_bytes)))
         origin = ((IDENTITY_KEY, self._identity),) if self._identity else ()
-        return request, (*self._metadata, *said, *origin)
+        return request, (*self._call.told, *said, *origin)
 
     def learn(self, initial_metadata: Pairs | None) -> None:
         """What the router says of where the answer comes from."""

@@ -114,6 +114,7 @@ class Stream:
             trailers = error.trailing_metadata()
             if not resumption.finished:
                 return await self._go_on(started, error)
+        resumption.keep(trailers)
         self.ending = ending_of(
             trailers, started.request_id, resumption.resumed, came_back=started.came_back
         )

@@ -17,6 +17,7 @@ from spillway.client.connections import (
     STREAMS_MAX,
     Connections,
 )
+from spillway.client.cookies import Cookies
 from spillway.client.ending import Ending
 from spillway.client.errors import DeadlineError, UnsupportedError
 from spillway.client.options import Call, Options, call_of
@@ -55,6 +56,7 @@ class SyncClient:
             lambda one: grpc.insecure_channel(one, options=CHANNEL_OPTIONS), address, connections
         )
         self._places = threading.Semaphore(streams_max)
+        self._cookies = Cookies()
         self._direct = SyncDirect(self._connections) if direct else None
 
     @property
@@ -116,7 +118,7 @@ class SyncClient:
         call = self._call(one_prompt(prompt, messages, token_ids), options, ASK_DEADLINE_S)
         request = fleet_pb2.ExplainRequest(request=call.request)
         decision: fleet_pb2.Decision = self._ask(
-            fleet_pb2_grpc.FleetStub, "Explain", request, call.metadata
+            fleet_pb2_grpc.FleetStub, "Explain", request, call.told
         )
         return decision
 
@@ -171,8 +173,8 @@ class SyncClient:
 
     def _call(self, given: Given, options: Options, deadline_s: float) -> Call:
         if not isinstance(given, Conversation):
-            return call_of(given, options, deadline_s=deadline_s)
-        call = call_of("", options, deadline_s=deadline_s)
+            return call_of(given, options, deadline_s=deadline_s, cookies=self._cookies)
+        call = call_of("", options, deadline_s=deadline_s, cookies=self._cookies)
         model = call.request.model
         template = self._templates.known(model)
         if template is None:

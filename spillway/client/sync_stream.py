@@ -84,6 +84,7 @@ class SyncStream:
             if not resumption.finished:
                 return self._go_on(started, error)
         trailers = started.call.trailing_metadata()
+        resumption.keep(trailers)
         self.ending = ending_of(
             trailers, started.request_id, resumption.resumed, came_back=started.came_back
         )

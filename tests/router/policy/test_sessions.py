@@ -2,8 +2,10 @@
 
 import gc
 import tracemalloc
+from dataclasses import replace
 
 from router.policy.fleet import Limits
+from router.policy.hint import Hint
 from router.policy.sessions import Session, Sessions
 from router.policy.units import NS_PER_S
 
@@ -82,3 +84,21 @@ def test_a_thousand_idle_sessions_hold_less_than_two_megabytes():
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 2_000_000
+
+
+def test_what_another_router_says_counts_where_it_is_newer():
+    """And is not remembered before a turn goes by it."""
+    sessions = Sessions(Limits(session_age_max_ns=1_000))
+    hint = Hint("b", used_ns=500, cached_tokens=7, blocks=2, block=9)
+    assert sessions.look_up("s", None, 600) is None
+    told = sessions.look_up("s", hint, 600)
+    assert (told.endpoint, told.cached_tokens, told.blocks, told.block) == ("b", 7, 2, 9)
+    assert len(sessions) == 0
+    sessions.place("s", "a", 550)
+    assert sessions.look_up("s", hint, 600).endpoint == "a"
+    newer = replace(hint, used_ns=580)
+    assert sessions.look_up("s", newer, 600).endpoint == "b"
+    assert sessions.look_up("t", newer, 1_580) is not None
+    assert sessions.look_up("t", newer, 1_581) is None
+    assert sessions.hint("s") == Hint("a", 550)
+    assert sessions.hint("t") is None
