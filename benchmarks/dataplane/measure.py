@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from benchmarks.dataplane.load import Load, drive
-from benchmarks.dataplane.middles import middle
+from benchmarks.dataplane.middles import engine_of, middle
 from benchmarks.dataplane.process import cpu_s, resident_bytes, running
 from benchmarks.serving.summary import quantile
 
@@ -43,7 +43,7 @@ async def measure(
     """Starts engine and middle, and drives the load. Raises MissingError for an absent rival."""
     pace = ["--interval-ms", str(load.interval_ms), "--shape", load.shape]
     async with contextlib.AsyncExitStack() as started:
-        engine = await started.enter_async_context(running("benchmarks.dataplane.engine", pace))
+        engine = await started.enter_async_context(running(engine_of(name), pace))
         process = await started.enter_async_context(middle(name, programs, engine))
         spent = functools.partial(cpu_s, process.pid)
         drove = await asyncio.to_thread(drive, process.address, load, duration_s, spent)

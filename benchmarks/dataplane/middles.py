@@ -11,7 +11,9 @@ from benchmarks.dataplane.proxies import PROXIES, proxying
 _OURS: Final = {
     "naive": ("benchmarks.dataplane.naive", ()),
     "spillway": ("benchmarks.dataplane.spillway_router", ()),
+    "spillway link": ("benchmarks.dataplane.spillway_router", ()),
 }
+_LINKED: Final = {"spillway link"}
 MIDDLES: Final = ("direct", *PROXIES, *_OURS)
 
 
@@ -27,3 +29,8 @@ async def middle(name: str, programs: Path | None, engine: Running) -> AsyncIter
         module, arguments = _OURS[name]
         async with running(module, ["--to", engine.address, *arguments]) as process:
             yield process
+
+
+def engine_of(name: str) -> str:
+    """The module of the fake engine that a middle is put before: one with site links or without."""
+    return f"benchmarks.dataplane.{'linked_engine' if name in _LINKED else 'engine'}"
