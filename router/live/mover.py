@@ -2,17 +2,19 @@
 
 New turns stay away at once, so most streams end by themselves. What still runs after the drain's
 time goes on elsewhere, while its endpoint is still as well as any: a part at a time, because each
-costs the others a prefill, and only where there is somewhere to go.
+costs the others a prefill, and only where there is somewhere to go. A stream that its client has
+from the endpoint itself is ended there, upon which the client comes here for the rest.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
 
 import grpc
 
 from router.live.attempt import Failure
+from router.live.roster import Roster
 from router.live.timed_core import TimedCore, now_ns
 from router.live.turn import Turn
 from router.policy.outcome import End
@@ -26,11 +28,17 @@ MOVED: Final = Failure(
 )
 
 
+Moved = TypeVar("Moved")
+
+
 class Mover:
     """Looks for endpoints that drain, and gives up their attempts in time."""
 
-    def __init__(self, core: TimedCore, turns: Iterable[Turn], drain_timeout_s: float) -> None:
+    def __init__(
+        self, core: TimedCore, roster: Roster, turns: Iterable[Turn], drain_timeout_s: float
+    ) -> None:
         self._core = core
+        self._roster = roster
         self._turns = turns
         self._patience_ns = ns(drain_timeout_s)
         self._since_ns: dict[str, int] = {}  # when each was first seen to drain with streams on it
@@ -43,12 +51,15 @@ class Mover:
 
     def look(self) -> None:
         """Look once."""
-        now, by_endpoint = now_ns(), self._on_draining()
-        self._since_ns = {name: self._since_ns.get(name, now) for name in by_endpoint}
-        for name, turns in by_endpoint.items():
+        now, by_endpoint, direct = now_ns(), self._on_draining(), self._direct_on_draining()
+        names = {*by_endpoint, *direct}
+        self._since_ns = {name: self._since_ns.get(name, now) for name in names}
+        for name in names:
             if now - self._since_ns[name] >= self._patience_ns:
-                for turn in turns[: -(-len(turns) // _PART)]:
+                for turn in _part(by_endpoint.get(name, ())):
                     self._move(turn)
+                for lease in _part(direct.get(name, ())):
+                    self._end_there(name, lease)
 
     def _on_draining(self) -> dict[str, list[Turn]]:
         found: defaultdict[str, list[Turn]] = defaultdict(list)
@@ -64,6 +75,15 @@ class Mover:
                 found[name].append(turn)
         return found
 
+    def _direct_on_draining(self) -> dict[str, tuple[str, ...]]:
+        names = [one.name for one in self._roster if self._core.is_draining(one.name)]
+        return {name: leases for name in names if (leases := self._core.leases_at(name))}
+
+    def _end_there(self, name: str, lease: str) -> None:
+        endpoint = self._roster.get(name)
+        if endpoint is not None and self._core.may_move(lease, None):
+            endpoint.abandoned.add(lease)
+
     def _move(self, turn: Turn) -> None:
         attempt, transcript = turn.attempt, turn.transcript
         if attempt is None or transcript is None:
@@ -71,3 +91,8 @@ class Mover:
         point = transcript.point() if attempt.messages else None
         if self._core.may_move(attempt.send.request, point):
             attempt.give_up(MOVED)
+
+
+def _part(all_there: Sequence[Moved]) -> Sequence[Moved]:
+    """Those that move at one look."""
+    return all_there[: -(-len(all_there) // _PART)]

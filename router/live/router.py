@@ -187,7 +187,7 @@ class Router:
         self._run(self._tick(), "tick")
         vigil = Vigil(self._core, self._roster, self._inference.turns)
         self._run(vigil.run(), "vigil")
-        mover = Mover(self._core, self._inference.turns, settings.drain_timeout_s)
+        mover = Mover(self._core, self._roster, self._inference.turns, settings.drain_timeout_s)
         self._run(mover.run(), "mover")
         opened.push_async_callback(self._stop_server, server)
         await server.start()

@@ -97,6 +97,10 @@ class TimedCore:
         """The decision that this request would get now, without any effect."""
         return self._core.explain(request, now_ns(), self._same_rng())
 
+    def leases_at(self, endpoint: str) -> tuple[str, ...]:
+        """The requests that run at an endpoint and were brought there by their clients."""
+        return self._core.leases_at(endpoint)
+
     def patience(self, request: str) -> tuple[int, int]:
         """How long the client of a placed request should wait: see `RouterCore.patience`."""
         return self._core.patience(request, now_ns())

@@ -174,6 +174,10 @@ class RouterCore:
         """Why a request should not be placed, but come through the router; empty if it may."""
         return self._leases.refusal(request.tenant)
 
+    def leases_at(self, endpoint: str) -> tuple[str, ...]:
+        """The requests that run at an endpoint and were brought there by their clients."""
+        return self._leases.begun_at(endpoint)
+
     def patience(self, request: str, now: int) -> tuple[int, int]:
         """How long a placed request's client should wait before it doubts the endpoint.
 

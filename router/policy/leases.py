@@ -117,6 +117,11 @@ class Leases:
             return "too many leases of this tenant have not been used"
         return ""
 
+    def begun_at(self, endpoint: str) -> tuple[str, ...]:
+        """The leases whose streams run at an endpoint, as far as is known."""
+        open_there = self._open.get(endpoint, {}).values()
+        return tuple(use.lease for use in open_there if use.stage is not Stage.PLACED)
+
     def place(self, flight: Flight, now: int) -> None:
         """An attempt was decided on that its client performs."""
         tracked = self._registry.by_name[flight.endpoint]

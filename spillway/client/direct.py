@@ -23,6 +23,7 @@ from spillway.client.placement import (
     broken,
     goes_through,
     question_of,
+    was_ended,
 )
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
@@ -197,6 +198,10 @@ class DirectCall:
                 raise broken("the endpoint ended the answer in its middle")
             self._say(LeaseClaim.COMPLETE)
             return response
+        if was_ended(response):
+            self._stop()
+            self._call.cancel()
+            raise broken("the endpoint was told to end the answer")
         self._note(response)
         return response
 

@@ -18,6 +18,7 @@ from wire.spillway.v1.fleet_pb2 import LeaseClaim, Placement, PlaceRequest
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
 from wire.spillway.v1.resume import IDENTITY_KEY
 from wire.status import Metadata
+from wire.vllm.inference_pb2 import FinishInfo, GenerateResponse
 
 CONNECT_S = 0.5
 """What a connection to an endpoint may take: within a continent it takes a tenth of it."""
@@ -95,6 +96,12 @@ def broken(details: str) -> grpc.aio.AioRpcError:
     """What a stream breaks with where gRPC itself has nothing to say."""
     nothing = grpc.aio.Metadata()
     return grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, details=details)
+
+
+def was_ended(response: GenerateResponse) -> bool:
+    """Whether an endpoint ended an answer because it was told to, and not by its client."""
+    finish = response.outputs.finish_info
+    return finish.finish_reason == FinishInfo.ABORTED
 
 
 class Silence:

@@ -22,6 +22,7 @@ from spillway.client.placement import (
     broken,
     goes_through,
     question_of,
+    was_ended,
 )
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
@@ -152,6 +153,10 @@ class SyncDirectCall:
             if not self._claim.messages and error.code() is not grpc.StatusCode.UNAVAILABLE:
                 self.end = LeaseClaim.REFUSED
             raise
+        if was_ended(response):
+            self._over.set()
+            self._call.cancel()
+            raise broken("the endpoint was told to end the answer")
         self._note(response)
         return response
 

@@ -119,6 +119,25 @@ async def test_an_endpoint_that_dies_in_the_middle_costs_no_token():
         assert core_of(r).sites[0].failures == 1
 
 
+async def test_a_stream_at_a_site_that_drains_moves_when_the_time_for_it_is_over():
+    """The router ends it there, and the client has the rest from elsewhere."""
+    moving = replace(SETTINGS, drain_timeout_s=0.3)
+    async with (
+        engine(itl_s=0.005) as one,
+        engine(itl_s=0.005) as two,
+        taking_leases({"home": [address(one)], "cloud": [address(two)]}, settings=moving) as r,
+        client_of(r) as client,
+    ):
+        text, stream = "", client.stream("41", max_new_tokens=300)
+        async for chunk in stream:
+            if not text:
+                await client.drain("home" if one.replica.in_flight else "cloud")
+            text += chunk.text
+        assert text == counted_on("41", 300)
+        assert stream.ending.resumed == 1
+        await settled(r)
+
+
 async def test_a_connection_that_is_cut_in_the_middle_costs_no_token():
     """The endpoint's server stops at once: the connection is reset under the stream."""
     async with two_sites(itl_s=0.005) as (one, _two, r), client_of(r) as client:
