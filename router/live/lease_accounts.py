@@ -7,6 +7,7 @@ import grpc
 from router.live.attempt import end_of
 from router.policy.lease import LeaseAccount, Stage
 from router.policy.outcome import End
+from router.policy.units import NS_PER_HOUR
 from wire.spillway.v1 import load_pb2 as pb
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -17,6 +18,10 @@ _STAGES: Final = {
 }
 
 
+_TIME_MAX_NS: Final = 24 * NS_PER_HOUR
+"""Of anything that an endpoint tells: longer than any deadline."""
+
+
 def accounts_of(report: pb.LoadReport, router: str) -> tuple[LeaseAccount, ...]:
     """The accounts of leases that this router gave; others' are not its to hear."""
     return tuple(
@@ -24,9 +29,9 @@ def accounts_of(report: pb.LoadReport, router: str) -> tuple[LeaseAccount, ...]:
             lease=one.lease_id,
             use=one.use,
             stage=_STAGES[one.stage],
-            age_ns=one.age_ns,
-            ttft_ns=one.ttft_ns,
-            decode_ns=one.decode_ns,
+            age_ns=min(one.age_ns, _TIME_MAX_NS),
+            ttft_ns=min(one.ttft_ns, _TIME_MAX_NS),
+            decode_ns=min(one.decode_ns, _TIME_MAX_NS),
             end=_end(one),
             output_tokens=one.output_tokens,
             messages=one.messages,

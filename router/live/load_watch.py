@@ -25,6 +25,9 @@ _UNIMPLEMENTED_RETRY_S: Final = 60.0
 
 _RATE_WINDOW_NS: Final = NS_PER_S
 
+_UNIX_NS_MAX: Final = 1 << 62
+"""The year 2116: no clock says more."""
+
 _LATENCY_MAX_S: Final = 3_600.0
 """Of a latency that is reported: a request that waits an hour has been refused long before."""
 
@@ -138,7 +141,8 @@ class LoadWatch:
             self.offers_link.clear()
         self._measure_rate(report)
         self.last = report
-        self.clock_ahead_ns = report.sampled_unix_ns - now_ns()
+        if 0 < report.sampled_unix_ns < _UNIX_NS_MAX:
+            self.clock_ahead_ns = report.sampled_unix_ns - now_ns()
         self._hearer.on_report()
         if report.HasField("identity"):
             self._hearer.learn(_identity(report.identity))

@@ -5,6 +5,7 @@ passes this router by, so that it is signed for the endpoint and waited for by t
 (`router.policy.leases`).
 """
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
@@ -35,6 +36,8 @@ _OVERLAY_BYTES: Final = 256
 _PLACING_MAX: Final = 20_000  # at a time, most of which wait in the queue
 _RETRY_AFTER_NS: Final = NS_PER_S
 _DEADLINE_MAX_S: Final = 7 * 24 * 3_600.0
+
+_LOOPBACK: Final = re.compile(r"(ipv4:|ipv6:)?(127\.|localhost:|\[::1\]|%5B::1%5D)|unix:")
 
 _KIND: Final = {
     pb.LeaseClaim.COMPLETE: ClaimKind.COMPLETE,
@@ -138,10 +141,10 @@ class Placing:
         if not isinstance(decision, Send):
             return pb.Placement(through_router="nothing was decided")
         endpoint = self._roster.get(decision.endpoint)
-        if endpoint is None or not endpoint.takes_leases:
-            self._give_back(decision)
-            return pb.Placement(through_router=f"{decision.endpoint} takes no leases")
-        return self._placement(decision, endpoint, incoming, request)
+        if endpoint is not None and _is_reached_from(context.peer(), endpoint):
+            return self._placement(decision, endpoint, incoming, request)
+        self._give_back(decision)
+        return pb.Placement(through_router=f"clients do not reach {decision.endpoint} themselves")
 
     def _why_not(self, incoming: Incoming) -> str:
         if not self._desk.signs:
@@ -181,3 +184,12 @@ class Placing:
             first_token_s=seconds(first_ns),
             silence_s=seconds(silence_ns),
         )
+
+
+def _is_reached_from(peer: str, endpoint: LiveEndpoint) -> bool:
+    """Whether a client may go to an endpoint by the address that this router has for it.
+
+    A loopback address, of a tunnel for example, is another machine's for a client elsewhere.
+    """
+    here = _LOOPBACK.match(endpoint.address) is None or _LOOPBACK.match(peer) is not None
+    return endpoint.takes_leases and here

@@ -1,0 +1,203 @@
+"""Placements and reports, asked for by clients of every kind."""
+
+import asyncio
+import math
+import secrets
+from types import SimpleNamespace
+
+import grpc
+import pytest
+
+from router.live.lease_accounts import accounts_of
+from router.live.placing import CLAIMS_MAX, _is_reached_from
+from router.policy.outcome import End
+from serving.fake_engine import FakeEngine, FakeSettings
+from serving.lease_door import LeaseTerms
+from serving.standalone import serve_standalone
+from tests.router.live.conftest import address, ask, route, until
+from tests.router.live.scripted import says, scripted
+from wire.lease_keys import KEYS_ENV
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.spillway.v1 import load_pb2
+from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY, open_lease
+from wire.vllm.inference_pb2 import StoppingCriteria
+
+KEY = secrets.token_hex(16)
+
+
+@pytest.fixture
+async def placing(monkeypatch):
+    """A router over one engine that takes leases."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+    server = await serve_standalone(
+        FakeEngine(FakeSettings(itl_s=0.005), ("fake",)), terms=LeaseTerms((KEY.encode(),))
+    )
+    try:
+        async with route({"home": [address(server)]}) as routed:
+            await until(lambda: all(e.takes_leases for e in routed.router._roster))
+            yield routed
+    finally:
+        await server.stop()
+
+
+async def code_of(call):
+    """The status that a call fails with."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+def core_of(routed):
+    return routed.router._core.snapshot()
+
+
+async def test_a_lease_says_what_the_router_decided_on(placing):
+    """Every field that the endpoint will hold the request against."""
+    request = ask("41", 30, session_id="s")
+    placement = await placing.fleet.Place(
+        pb.PlaceRequest(request=request), metadata=(("x-spillway-tenant", "us"),)
+    )
+    lease = open_lease(placement.lease, (KEY.encode(),))
+    endpoint = next(iter(placing.router._roster))
+    assert (lease.id, lease.audience) == (placement.request_id, endpoint.instance)
+    assert (lease.session, lease.tenant, lease.output_tokens_max) == ("s", "us", 30)
+    assert lease.request_bytes_max >= request.ByteSize()
+    assert (placement.address, placement.site) == (endpoint.address, "home")
+    assert 0 < placement.silence_s <= placement.first_token_s < 60
+    assert placement.identity.startswith("fake-count,")
+
+
+async def test_each_lease_has_an_id_of_its_own_that_nobody_guesses(placing):
+    """Who knows one knows nothing of the next."""
+    places = [await placing.fleet.Place(pb.PlaceRequest(request=ask())) for _ in range(20)]
+    assert len({one.request_id[-16:-4] for one in places}) == 20
+
+
+@pytest.mark.parametrize("deadline_s", [-1.0, math.nan, math.inf, 1e30])
+async def test_a_deadline_that_is_none_is_refused(placing, deadline_s):
+    """By its name."""
+    request = pb.PlaceRequest(request=ask(), deadline_s=deadline_s)
+    assert await code_of(placing.fleet.Place(request)) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_what_a_stream_would_be_refused_for_a_placement_is_too(placing):
+    """The same statuses: an unknown model, class or field, and too long a prompt."""
+    for request, metadata, code in (
+        (ask(model="no-such"), (), grpc.StatusCode.NOT_FOUND),
+        (ask(), (("x-spillway-slo", "no-such"),), grpc.StatusCode.INVALID_ARGUMENT),
+        (ask(session_id="s" * 300), (), grpc.StatusCode.INVALID_ARGUMENT),
+        (ask("7" * 400_000), (), grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        call = placing.fleet.Place(pb.PlaceRequest(request=request), metadata=metadata)
+        assert await code_of(call) is code
+    assert core_of(placing).leases.open == 0
+
+
+async def test_bytes_that_are_no_request_are_refused(placing):
+    """As in every service."""
+    for method in ("Place", "Report"):
+        call = placing.channel.unary_unary(f"/spillway.v1.Fleet/{method}")
+        assert await code_of(call(b"\x0a\xff")) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_answer_that_has_begun_is_not_placed(placing):
+    """What is left of it comes through the router, which can join it to the rest."""
+    request = pb.PlaceRequest(
+        request={"token_ids": {"ids": [1, 2, 3]}, "stopping": StoppingCriteria(max_new_tokens=5)}
+    )
+    placement = await placing.fleet.Place(request, metadata=(("x-spillway-resume", "2"),))
+    assert (placement.address, placement.through_router) == ("", "the answer has begun already")
+
+
+async def test_too_many_claims_at_once_are_refused(placing):
+    """A report is bounded like everything."""
+    claims = [pb.LeaseClaim()] * (CLAIMS_MAX + 1)
+    call = placing.fleet.Report(pb.ReportRequest(claims=claims))
+    assert await code_of(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_endpoint_that_takes_no_leases_is_gone_to_through_the_router(monkeypatch):
+    """A plain server of vllm.Inference, in front of which a router with a key stands."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+    async with scripted(says("a")) as plain, route({"home": [plain.address]}) as r:
+        placement = await r.fleet.Place(pb.PlaceRequest(request=ask()))
+        assert (placement.address, placement.through_router) == ("", "no endpoint takes leases")
+        assert await r.stream(ask())
+        assert LEASE_KEY not in plain.calls[0].metadata
+
+
+async def test_a_lease_that_is_brought_back_goes_no_further(placing):
+    """The endpoint is told by the router, and not shown what its client was given."""
+    placement = await placing.fleet.Place(pb.PlaceRequest(request=ask()))
+    back = ((LEASE_KEY, placement.lease), (LEASE_END_KEY, "UNREACHABLE"))
+    assert await placing.stream(ask("41", 5), metadata=back)
+    assert core_of(placing).leases.open == 0
+
+
+@pytest.mark.parametrize("text", ["", "x", "=" * 100, "A" * 8_000])
+async def test_what_is_no_lease_is_no_matter_to_a_router(placing, text):
+    """A client may carry anything; its request is a request."""
+    back = ((LEASE_KEY, text), (LEASE_END_KEY, "?" * 100))
+    assert await placing.stream(ask("41", 5), metadata=back)
+
+
+async def test_the_same_lease_brought_back_again_and_again_ends_once(placing):
+    """By a client that lies, too."""
+    placement = await placing.fleet.Place(pb.PlaceRequest(request=ask()))
+    for end in ("BROKE_OFF", "REFUSED", "COMPLETE", "UNREACHABLE", "BROKE_OFF"):
+        back = ((LEASE_KEY, placement.lease), (LEASE_END_KEY, end))
+        assert await placing.stream(ask("41", 5), metadata=back)
+    assert core_of(placing).sites[0].failures == 0
+    await until(lambda: core_of(placing).leases.open == 0)
+
+
+async def test_who_leaves_while_it_is_placed_leaves_nothing(placing):
+    """A hundred at once, cancelled at once."""
+    calls = [placing.fleet.Place(pb.PlaceRequest(request=ask())) for _ in range(100)]
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await until(lambda: placing.router._placing._placing == 0)
+    assert placing.router._placing._requests_bytes == 0
+
+
+async def test_a_router_that_drains_places_nothing(placing):
+    """It says so, and the client asks the next one."""
+    placing.router._inference.draining = True
+    call = placing.fleet.Place(pb.PlaceRequest(request=ask()))
+    assert await code_of(call) is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("peer", "at", "reached"),
+    [
+        ("ipv4:127.0.0.1:5000", "127.0.0.1:40000", True),
+        ("unix:/run/x", "localhost:40000", True),
+        ("ipv6:%5B::1%5D:5000", "127.0.0.1:40000", True),
+        ("ipv4:10.0.0.9:5000", "127.0.0.1:40000", False),
+        ("ipv4:10.0.0.9:5000", "localhost:40000", False),
+        ("ipv4:10.0.0.9:5000", "10.0.0.5:40000", True),
+        ("ipv4:127.0.0.1:5000", "10.0.0.5:40000", True),
+    ],
+)
+def test_a_loopback_address_is_for_clients_on_the_same_machine(peer, at, reached):
+    """To any other it would name a server of their own."""
+    endpoint = SimpleNamespace(address=at, takes_leases=True)
+    assert _is_reached_from(peer, endpoint) is reached
+
+
+def test_an_account_that_cannot_be_is_bounded_and_others_are_not_heard():
+    """Of a stage that is none, or another router's."""
+    account = load_pb2.LeaseAccount
+    most = (1 << 64) - 1
+    told = load_pb2.LoadReport(
+        accounts=[
+            account(lease_id="a", issuer="r", use=1, stage=3, age_ns=most, ttft_ns=most, status=77),
+            account(lease_id="b", issuer="other", stage=3),
+            account(lease_id="c", issuer="r", stage=9),
+        ]
+    )
+    (heard,) = accounts_of(told, "r")
+    assert (heard.lease, heard.end) == ("a", End.FAILED)
+    assert heard.age_ns == heard.ttft_ns < 1 << 50
