@@ -23,6 +23,9 @@ class ModelTokenizer:
             self._tokenizer: Any = Tokenizer.from_buffer(content)
         except Exception as error:  # the library raises nothing more special
             raise ValueError(f"{TOKENIZER_FILE} cannot be read: {error}") from error
+        # Some files ask for what belongs to training: prompts are neither cut nor filled up here.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         decoders = set(_types(json.loads(content).get("decoder")))
         self._is_byte_level = "ByteLevel" in decoders
         self._has_byte_tokens = "ByteFallback" in decoders

@@ -30,12 +30,16 @@ class Served:
 
 
 def find(roster: Roster, name: str) -> Served:
-    """What a name means; one that nobody serves means itself, and is refused by the core."""
+    """What a name means; one that nobody serves means itself, and is refused by the core.
+
+    Without a name it is the first model: which one answers decides how messages become a prompt.
+    """
     known = list(_known(roster))
-    of_name = [endpoint for names, endpoint in known if not name or name in names]
+    if not name and known:
+        name = known[0][0][0]
+    of_name = [endpoint for names, endpoint in known if name in names]
     if of_name:
-        shown = name or _names(of_name[0])[0]
-        return Served(name, "", shown, _contexts(of_name))
+        return Served(name, "", name, _contexts(of_name))
     adapted = [e for _, e in known if name in dict(e.follower.engine.adapters)]
     if adapted:
         return Served(_names(adapted[0])[0], name, name, _contexts(adapted))

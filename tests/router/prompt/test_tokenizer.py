@@ -47,6 +47,14 @@ def test_a_tokenizer_with_byte_tokens_gives_their_bytes():
     assert [made.token_bytes(i) for i in (1, 2, 3, 4, 5)] == [b" a", b"b", b"\xc3", b"\x9f", b" "]
 
 
+def test_prompts_are_neither_cut_nor_filled_up():
+    """Whatever the file asks for."""
+    tokenizer = Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=20)
+    assert len(ModelTokenizer(tokenizer.to_str().encode()).encode("123456")) == 6
+
+
 def test_any_other_tokenizer_gives_what_it_decodes():
     tokenizer = Tokenizer(models.WordLevel({"hello": 0, "there": 1}, unk_token="there"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

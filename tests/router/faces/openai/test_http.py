@@ -1,14 +1,17 @@
 """What comes over HTTP and is no well-behaved request of a client library."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import socket
 
 import grpc
 import pytest
 
 from tests.router.faces.openai.conftest import OPENAI_SETTINGS, faced
 from tests.router.live.conftest import address, engine, until
+from tests.router.live.counting import counted_on
 from tests.router.live.scripted import fails, scripted, stays_silent
 from wire.status import overloaded
 from wire.vllm.inference_pb2 import GenerateRequest
@@ -159,6 +162,71 @@ async def test_a_router_that_drains_takes_nothing_new():
             body = await response.text()
             assert body.endswith("data: [DONE]\n\n")
         await draining
+
+
+@pytest.fixture
+async def small_buffers(monkeypatch):
+    """The kernel keeps little of what a server sends to one who does not read."""
+    loop = asyncio.get_running_loop()
+    create = loop.create_server
+
+    async def create_small(*args, **kwargs):
+        server = await create(*args, **kwargs)
+        for listening in server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return server
+
+    monkeypatch.setattr(loop, "create_server", create_small)
+
+
+async def test_a_client_that_does_not_read_stops_its_engine(small_buffers):
+    """Nothing gathers in the router; when it reads at last, nothing is missing."""
+    async with (
+        engine(itl_s=0) as server,
+        faced({"home": [address(server)]}) as face,
+        contextlib.AsyncExitStack() as opened,
+    ):
+        port = face.routed.router.openai_port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        asked = HELLO | {"stream": True, "max_tokens": 1500, "n": 8, "logprobs": True}
+        body = json.dumps(asked).encode()
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        opened.callback(writer.close)
+        writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+
+        def generated():
+            return server.replica.engine.load().generated_tokens
+
+        async with asyncio.timeout(20):
+            before = -1
+            while generated() != before or not before:
+                before = generated()
+                await asyncio.sleep(0.2)
+        assert server.replica.in_flight == 1
+        received = b""
+        while not received.endswith(b"0\r\n\r\n"):
+            received += await reader.read(2**20)
+        events = [line for line in received.splitlines() if line.startswith(b"data: {")]
+        texts = [""] * 8
+        for event in events:
+            [choice] = json.loads(event[6:])["choices"]
+            texts[choice["index"]] += choice["delta"].get("content", "")
+        assert texts == [counted_on("7", 1500)] * 8
+
+
+async def test_headers_have_a_limit(face):
+    """And who goes over it is told so, and is no error of this router's."""
+    async with face.http.get("/v1/models", headers={"X-Long": "x" * 9000}) as response:
+        assert response.status == 400
+    many = {f"X-{number}": "x" for number in range(200)}
+    async with face.http.get("/v1/models", headers=many) as response:
+        assert response.status == 400
+
+
+async def test_without_a_name_the_first_model_answers(face):
+    asked = {"messages": HELLO["messages"], "max_tokens": 3}
+    status, _, answer = await face.post(CHAT, json=asked)
+    assert (status, answer["model"]) == (200, "fake")
 
 
 async def test_headers_go_on_where_they_mean_something():
