@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos import overload, table
-from benchmarks.chaos.faults import COUNTING_ONLY, MATRIX, QUICK, Fault
+from benchmarks.chaos.faults import COUNTING_ONLY, GATEWAYS, MATRIX, QUICK, Fault
 from benchmarks.chaos.leftovers import baseline, leftovers
 from benchmarks.chaos.load import Size
 from benchmarks.chaos.measure import Result, measure
@@ -75,18 +75,20 @@ async def _run(options: argparse.Namespace, results: list[Result]) -> None:
     What only engines that count can show is shown on plain ones, whatever the rest runs on.
     """
     rng = random.Random(options.seed)
+    gateways = GATEWAYS if options.mode is Mode.GATEWAYS else ()
+    matrix = _chosen((*MATRIX, *gateways), options.only)
     counting = _chosen(COUNTING_ONLY, options.only)
     if options.quick:
         async with engine_scene(ITL_S, say=_say, mode=options.mode) as scene:
-            await _all(_chosen(QUICK, options.only), scene, SHORT, rng, results)
+            await _all(_chosen((*QUICK, *gateways), options.only), scene, SHORT, rng, results)
         return
     if options.plain:
-        counting = (*_chosen(MATRIX, options.only), *counting)
-    elif faults := _chosen(MATRIX, options.only):
+        counting = (*matrix, *counting)
+    elif matrix:
         serving = fake_engine() if options.fake else built_in_model()
         with reporter_for_terminal() as reporter:
             async with ray_scene(serving, reporter, options.mode) as scene:
-                await _all(faults, scene, ENGINES, rng, results)
+                await _all(matrix, scene, ENGINES, rng, results)
     if counting:
         async with engine_scene(ITL_S, say=_say, mode=options.mode) as scene:
             await _all(counting, scene, FULL, rng, results)

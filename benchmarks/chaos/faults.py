@@ -9,7 +9,7 @@ from benchmarks.chaos.clients import misbehave
 from benchmarks.chaos.liar import Lie
 from benchmarks.chaos.poison import send_poison
 from benchmarks.chaos.relay import Link
-from benchmarks.chaos.scene import FAR, Scene, signal_all
+from benchmarks.chaos.scene import FAR, Gateway, Scene, signal_all
 
 Act = Callable[[Scene], Awaitable[None]]
 
@@ -68,6 +68,21 @@ async def _kill_site(scene: Scene) -> None:
     if scene.struck is not None:
         scene.dead = f"{scene.struck.name}/"
         signal_all(scene.struck.all_pids(), signal.SIGKILL)
+
+
+async def _end_gateway(scene: Scene, number: signal.Signals) -> None:
+    await scene.strike_busiest()
+    if isinstance(scene.struck, Gateway):
+        scene.dead = f"{scene.struck.name}/"
+        scene.struck.gateway.end(number)
+
+
+async def _kill_gateway(scene: Scene) -> None:
+    await _end_gateway(scene, signal.SIGKILL)
+
+
+async def _terminate_gateway(scene: Scene) -> None:
+    await _end_gateway(scene, signal.SIGTERM)
 
 
 async def _stall_link(scene: Scene) -> None:
@@ -195,9 +210,21 @@ ROUTER_TERMINATED = Fault(
     pause_p99_max_s=KILLED_PAUSE_MAX_S,
 )
 ROUTER_KILLED = replace(ROUTER_TERMINATED, name="router killed (SIGKILL)", strike=_kill_router)
+GATEWAY_KILLED = Fault(
+    "gateway killed (SIGKILL)",
+    _kill_gateway,
+    _mend_struck,
+    pause_p99_max_s=KILLED_PAUSE_MAX_S,
+)
+GATEWAY_TERMINATED = replace(
+    GATEWAY_KILLED, name="gateway replaced (SIGTERM)", strike=_terminate_gateway
+)
 POISON = Fault("poison request", send_poison, _mend_all)
 CLIENTS = Fault("clients slow, leaving, vanished", misbehave, hold_s=1.0)
 REPORTS = tuple(_lying(lie) for lie in Lie)
+
+GATEWAYS = (GATEWAY_KILLED, GATEWAY_TERMINATED)
+"""What only a fleet with gateways can suffer."""
 
 COUNTING_ONLY = (POISON,)
 """What only engines that count can suffer."""

@@ -8,3 +8,4 @@ class Mode(Enum):
 
     PROXIED = "proxied"  # through the router, request by request
     DIRECT = "direct"  # from the engine itself, with a lease
+    GATEWAYS = "gateways"  # through the router and, at each site, another

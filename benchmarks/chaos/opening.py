@@ -6,12 +6,14 @@ import random
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
 
 from benchmarks.chaos.engines import EngineSite
+from benchmarks.chaos.gateway_site import GatewaySite
 from benchmarks.chaos.liar import Liar
 from benchmarks.chaos.mode import Mode
 from benchmarks.chaos.poison import POISON
@@ -104,7 +106,13 @@ async def _scene(
 ) -> AsyncIterator[Scene]:
     """The relays, the router and the connections to it, over two sites that serve."""
     fleet = Fleet(SITES, (SLO,), SLO.name)
+    replicas = len(near.addresses()) + len(far.addresses())
     async with contextlib.AsyncExitStack() as stack:
+        if mode is Mode.GATEWAYS:
+            open_gateway = partial(_gateway, stack, folder, lease_key)
+            near = await open_gateway(near, near_access)
+            far = await open_gateway(far, None)
+            near_access = SiteAccess(NEAR, endpoints=tuple(near.addresses()))
         relay = await stack.enter_async_context(Relay(far.addresses()[0]))
         liar = await stack.enter_async_context(Liar(far.addresses()[0]))
         access = (near_access, SiteAccess(FAR, endpoints=(relay.address,)))
@@ -131,7 +139,26 @@ async def _scene(
             channels=channels,
             mode=mode,
             recites=recites,
-            replicas=len(near.addresses()) + len(far.addresses()),
+            replicas=replicas,
         )
         await scene.until_healthy()
         yield scene
+
+
+async def _gateway(
+    stack: contextlib.AsyncExitStack,
+    folder: Path,
+    lease_key: str,
+    site: ChaosSite,
+    access: SiteAccess | None,
+) -> GatewaySite:
+    """A router in front of a site, reached in this way or through a relay to its one replica."""
+    relay = None
+    if access is None:
+        relay = await stack.enter_async_context(Relay(site.addresses()[0]))
+        access = SiteAccess(site.name, endpoints=(relay.address,))
+    fleet = Fleet((Site(site.name, SiteKind.HOME),), (SLO,), SLO.name)
+    gateway = RouterProcess(fleet, (access,), folder / f"gateway-{site.name}", lease_key)
+    stack.push_async_callback(asyncio.to_thread, gateway.stop)
+    await asyncio.to_thread(gateway.wait_until_listening)
+    return GatewaySite(site, gateway, relay)

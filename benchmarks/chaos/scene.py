@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import grpc.aio
 
@@ -69,6 +69,17 @@ class ChaosSite(Protocol):
         ...
 
 
+@runtime_checkable
+class Gateway(Protocol):
+    """A site that is reached by its gateway alone."""
+
+    gateway: RouterProcess
+
+    def busiest(self) -> tuple[int, bool]:
+        """The process of the busiest engine behind it, and whether it is the only one."""
+        ...
+
+
 @dataclass(slots=True)
 class Scene:
     """Everything at hand to a fault."""
@@ -120,7 +131,8 @@ class Scene:
         def healthy(state: fleet_pb2.FleetState) -> bool:
             # One that is back is suspect until its first request: it takes requests.
             up = [e for s in state.sites for e in s.endpoints if e.health != e.DOWN]
-            return len(up) >= self.replicas
+            # A gateway says how many of the replicas behind it are up.
+            return sum(e.endpoints_up or 1 for e in up) >= self.replicas
 
         await self.until(healthy, f"{self.replicas} replicas are up", HEALTHY_DEADLINE_S)
 
@@ -135,6 +147,10 @@ class Scene:
         place = places[site.name].index(max(places[site.name]))
         address = site.addresses()[place] if site is self.near else self.relay.address
         self.dead = f"{site.name}/{address}"
+        if isinstance(site, Gateway):
+            pid, alone = await asyncio.to_thread(site.busiest)
+            self.dead = self.dead if alone else ""  # the others behind it take requests still
+            return pid
         return site.engine_pids()[place]
 
     async def set_drained(self, site: str, *, drained: bool) -> None:
