@@ -70,7 +70,7 @@ class ChaosSite(Protocol):
 
 
 @runtime_checkable
-class Gateway(Protocol):
+class Gateway(ChaosSite, Protocol):
     """A site that is reached by its gateway alone."""
 
     gateway: RouterProcess

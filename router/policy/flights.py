@@ -97,8 +97,8 @@ class Flights:
     def _begin(self, flight: Flight, now: int) -> None:
         """An attempt counts as in flight from now on."""
         tracked = self._registry.by_name[flight.endpoint]
-        tracked.site.spend.on_send(flight.price_usd, now, busy=tracked.in_flight > 0)
         tracked.on_send(flight, flight.request.id)
+        tracked.site.spend.on_send(flight.price_usd, now, more=tracked.work())
         self.by_id[flight.request.id] = flight
 
     def _count(self, send: Send, need: Need, tracked: Tracked, now: int) -> None:
@@ -152,8 +152,7 @@ class Flights:
         self.suspicion.on_ended(ended, flight, tracked, now)
         tracked.on_end(flight, ended, now)
         site = tracked.site
-        idle = not tracked.in_flight
-        site.spend.on_end(flight.price_usd, ended.egress_bytes, now, idle=idle)
+        site.spend.on_end(flight.price_usd, ended.egress_bytes, now, fewer=-tracked.work())
         site.output_tokens += ended.output_tokens
         self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
         self._registry.forget_if_done(tracked)

@@ -71,7 +71,7 @@ def judge(  # noqa: C901 - flat, for its speed
         site, spend, price_usd = tracked.site, tracked.site.spend, 0.0
         if spend.is_metered:
             busy_ns = prefill_ns + expected_tokens * itl_ns / (streams + 1.0)
-            usd_per_ns = spend.busy_usd_per_ns if tracked.in_flight else spend.idle_usd_per_ns
+            usd_per_ns = spend.idle_usd_per_ns if tracked.has_spare else spend.busy_usd_per_ns
             price_usd = need.egress_bytes * spend.egress_usd_per_byte + busy_ns * usd_per_ns
         excluded = ""
         if need.is_bounded or not tracked.is_clear or site.draining or spend.is_budgeted:

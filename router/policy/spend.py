@@ -113,20 +113,20 @@ class Spend:
         """Everything spent since the start."""
         return self._usd + self._accrued(now)
 
-    def on_send(self, price_usd: float, now: int, *, busy: bool) -> None:
-        """A request was sent to a replica that is busy, or idle, already."""
+    def on_send(self, price_usd: float, now: int, *, more: int) -> None:
+        """A request was sent, and so many more replicas work for it: 1, or 0 if one did before."""
         self._settle(now)
         self._reserved_usd += price_usd
-        if not busy:
-            self._busy += 1
+        if more:
+            self._busy += more
             self._set_margins()
 
-    def on_end(self, price_usd: float, egress_bytes: int, now: int, *, idle: bool) -> None:
-        """A request ended; `idle` tells that its replica has none of ours left."""
+    def on_end(self, price_usd: float, egress_bytes: int, now: int, *, fewer: int) -> None:
+        """A request ended, and so many replicas have none of ours left."""
         self._settle(now)
         self._reserved_usd = max(0.0, self._reserved_usd - price_usd)
-        if idle:
-            self._busy -= 1
+        if fewer:
+            self._busy -= fewer
             self._set_margins()
         self._charge(egress_bytes * self.egress_usd_per_byte, now)
 

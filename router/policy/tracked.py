@@ -64,6 +64,7 @@ class Tracked:
         "gap_tail",
         "gateway",
         "gone",
+        "has_spare",
         "heard_tokens",
         "in_flight",
         "is_clear",
@@ -80,6 +81,7 @@ class Tracked:
         "site",
         "tokens_ahead",
         "ttft",
+        "working",
     )
 
     def __init__(
@@ -110,6 +112,8 @@ class Tracked:
         self.heard_tokens = 0.0  # of `tokens_ahead`, what it knew of then
         self.is_clear = True  # nothing speaks against sending to it
         self.in_flight = 0
+        self.working = 0  # engines there, as far as it is this router's requests,
+        self.has_spare = True  # and whether any is left that would begin to work
         self.pending: dict[str, Flight] = {}  # without a first token, in the order of sending
         self.reserved: dict[str, Flight] = {}  # placed, and not known to have begun
         self.tokens_ahead = 0.0  # prompt tokens to be prefilled, own and reported
@@ -266,6 +270,17 @@ class Tracked:
         flight.sent_ns = max(flight.sent_ns, started_ns)
         flight.due_ns = flight.sent_ns + promised_ns
         self.pending[request_id] = flight
+
+    def work(self) -> int:
+        """How many more engines work here for this router than when this was last asked.
+
+        Requests are spread: behind a router each has an engine of its own while there is one.
+        """
+        engines = 1 if self.gateway is None else max(1, self.gateway.endpoints_up)
+        working = min(self.in_flight, engines)
+        change, self.working = working - self.working, working
+        self.has_spare = working < engines
+        return change
 
     def on_first_token(self, flight: Flight, request_id: str, now: int) -> None:
         """An attempt's first message came; its `ttft_ns` is set."""

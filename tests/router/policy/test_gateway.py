@@ -1,6 +1,7 @@
 """Endpoints that are routers: what their forecasts are worth, true or not."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from router.policy.core import RouterCore
 from router.policy.decision import Refuse, Rule, Send
 from router.policy.endpoint import Endpoint
-from router.policy.fleet import Fleet, Site, SiteKind, SloClass
+from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
 from router.policy.gateway import CIRCULAR, NOTHING_BEHIND, Forecast, Gateway
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
@@ -129,3 +130,20 @@ def test_a_router_is_given_more_time_to_notice_a_silence():
     assert is_stalled(silent_ns, signs)
     assert not is_stalled(silent_ns, signs._replace(routes=True))
     assert is_stalled(silent_ns, signs._replace(routes=True, reports=False))
+
+
+def test_engines_behind_a_router_are_paid_for_each():
+    """As many as its requests can have; none once they are over, whatever is up by then."""
+    rented = Site("cloud", SiteKind.RENTED, price=Price(metered_usd_per_replica_hour=3_600.0))
+    core = RouterCore(replace(FLEET, sites=(*FLEET.sites, rented)))
+    core.on_endpoint_up(Endpoint("cloud", "cloud", "m"), 0)
+    core.on_load(report("cloud", 1, Gateway(False, 2, 2)), 0)
+    rng = random.Random(1)
+    for number in range(3):
+        core.on_request(Request(f"r{number}", "m"), 0, rng)
+    assert core.snapshot(NS_PER_S).sites[1].spend_usd == pytest.approx(2.0)
+    core.on_load(report("cloud", 2, Gateway(False, 1, 2)), NS_PER_S)
+    for number in range(3):
+        core.on_outcome(Ended(f"r{number}", "cloud", End.OK), NS_PER_S, rng)
+    spent = core.snapshot(NS_PER_S).sites[1].spend_usd
+    assert core.snapshot(5 * NS_PER_S).sites[1].spend_usd == pytest.approx(spent)
