@@ -96,10 +96,14 @@ def _committed(site: SiteSection) -> int:
 
 
 def _access(name: str, site: SiteSection) -> SiteAccess:
-    if site.ray is None:
-        return SiteAccess(name, endpoints=tuple(site.endpoints))
+    ray = site.ray
     return SiteAccess(
-        name, site.ray.dashboard, site.ray.application, site.ray.host, tuple(site.endpoints)
+        name,
+        dashboard_url=ray.dashboard if ray else None,
+        application=ray.application if ray else None,
+        host=ray.host if ray else None,
+        endpoints=tuple(site.endpoints),
+        link=site.link == "auto",
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from router.policy.fleet import Limits, Price, SiteKind
 from router.policy.lending import DAYS, Lending, LendWindow
 from spillway.fleet import FleetError, FleetFile, load, read
+from spillway.fleet.writing import write
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "fleet.example.yaml"
 
@@ -205,3 +206,13 @@ def test_engine_settings_are_checked_before_they_are_deployed():
         "7:53: sites.cellar.serving.vllm.max_model_len: expected a number of at least 2, found 1",
         "8:17: sites.cellar.serving.replicas: set the site's own key capacity instead",
     ]
+
+
+@pytest.mark.parametrize(("text", "links"), [("off", False), ("auto", True)])
+def test_a_site_says_whether_links_are_used(text, links):
+    """`off` is a word here, as written, and no is not one of the two."""
+    named = SMALLEST.replace("    kind: home\n", f"    kind: home\n    link: {text}\n")
+    file = read(named)
+    assert [way.link for way in file.access] == [links]
+    assert read(write(file)) == file
+    assert refusal(named.replace(f"link: {text}", "link: no"))
