@@ -5,10 +5,12 @@
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 import ray
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from ray import serve
 from ray.serve import Application
 
@@ -16,9 +18,14 @@ from serving.engines import start_engine
 from serving.lease_terms import read_terms
 from serving.placement import deployment_options
 from serving.replica import Replica
+from serving.serve_counting import counted_session, uncounted_call
 from serving.serve_draining import follow_draining
 from serving.serve_server import set_server_options
 from serving.settings import ReplicaSettings, read_settings
+from wire.malformed import Malformed
+from wire.spillway.v1.link_pb2 import Down, Up
+from wire.spillway.v1.load_pb2 import LoadReport, WatchLoadRequest
+from wire.status import CallContext
 
 
 class ServedReplica(Replica):
@@ -30,6 +37,28 @@ class ServedReplica(Replica):
         terms = read_terms(read, os.environ)
         super().__init__(await start_engine(read), read.requests_max, terms)
         self._draining = follow_draining(self.board.drain)
+
+    def counted(self) -> AbstractContextManager[None]:
+        """A session of a link is a request to Serve."""
+        return counted_session()
+
+    async def Connect(  # noqa: N802 - the wire's name
+        self, messages: AsyncIterator[Up | Malformed], grpc_context: CallContext
+    ) -> AsyncGenerator[Down, None]:
+        """A link is none."""
+        with uncounted_call("Connect"):
+            async with aclosing(super().Connect(messages, grpc_context)) as downs:
+                async for down in downs:
+                    yield down
+
+    async def Watch(  # noqa: N802 - the wire's name
+        self, request: WatchLoadRequest | HealthCheckRequest, grpc_context: CallContext
+    ) -> AsyncGenerator[LoadReport | HealthCheckResponse, None]:
+        """Nor is a watch."""
+        with uncounted_call("Watch"):
+            async with aclosing(super().Watch(request, grpc_context)) as messages:
+                async for message in messages:
+                    yield message
 
     async def check_health(self) -> None:
         """Raises EngineDeadError, upon which Serve replaces the replica."""

@@ -42,6 +42,8 @@ class FakeSettings(BaseModel):
 
     itl_s: float = Field(default=0.02, ge=0)
     """Time between two tokens of a sequence."""
+    steps: bool = False
+    """Whether the tokens of all sequences come at the same times, as those of a real engine do."""
     prefill_tokens_per_s: float = Field(default=100_000, gt=0)
     max_running: int = Field(default=256, ge=1)
     max_model_len: int = Field(default=32_768, ge=2)
@@ -225,6 +227,8 @@ class FakeEngine:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         itl_s = self._settings.itl_s
+        if self._settings.steps and itl_s:
+            started_s -= started_s % itl_s
         prompt: PromptFacts | None = PromptFacts(tuple(token_ids))
         count = 0
         while not answer.finished:

@@ -33,6 +33,9 @@ FRAME_BYTES_MAX = 256 * 1024
 SESSIONS_MAX = 4_096
 """Of one link: more than a replica takes requests, which it refuses by itself before."""
 
+LEAVE_S, LEAVE_LOOKS = 2.0, 4
+"""How long a router has to close a link that has no session left, once the replica drains."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -176,6 +179,16 @@ class Link:
             await self._reported.wait()
             self._reported.clear()
 
+    async def leave(self) -> None:
+        """Ends the link of a router that leaves it open although there is nothing to wait for."""
+        idle_looks = 0
+        while idle_looks < LEAVE_LOOKS:
+            await asyncio.sleep(LEAVE_S / LEAVE_LOOKS)
+            idle = self._replica.board.draining and not self._sessions
+            idle_looks = idle_looks + 1 if idle else 0
+        self._ended = True
+        self._ready.set()
+
     async def next(self) -> pb.Down | None:
         """The next message; None after the last. Raises the CallError with which a link ends."""
         await self._ready.wait()
@@ -218,6 +231,7 @@ async def connect(
         tasks = [
             asyncio.create_task(link.listen(messages), name="listen to a router"),
             asyncio.create_task(link.report(), name="report to a router"),
+            asyncio.create_task(link.leave(), name="leave a router"),
         ]
         try:
             while (message := await link.next()) is not None:

@@ -4,7 +4,7 @@ The same methods run in a plain grpc.aio server (serving.standalone) and in a Ra
 (serving.app). Both find them by name; both pass a context that can do what CallContext says.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from uuid import uuid4
 
@@ -76,7 +76,7 @@ class Replica(Inference, Control, LinkService):
         self,
         request: load_pb2.WatchLoadRequest | health_pb2.HealthCheckRequest,
         grpc_context: CallContext,
-    ) -> AsyncIterator[load_pb2.LoadReport | health_pb2.HealthCheckResponse]:
+    ) -> AsyncGenerator[load_pb2.LoadReport | health_pb2.HealthCheckResponse, None]:
         """Load.Watch and Health.Watch: Serve knows methods by their last name alone."""
         if isinstance(request, health_pb2.HealthCheckRequest):
             async with aclosing(self._health.watch(request)) as statuses:
