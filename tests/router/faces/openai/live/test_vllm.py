@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 COUNT = [{"role": "user", "content": "Count from 417"}]
 MODEL = "built-in"
+NO_SPACES = {str(ord(space)): -100 for space in " \n\t\r"}  # JSON may have any number of them
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_shape_is_kept(client):
     schema["additionalProperties"] = False
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
     answer = client.chat.completions.create(
-        model=MODEL, messages=COUNT, response_format=form, max_tokens=100
+        model=MODEL, messages=COUNT, response_format=form, logit_bias=NO_SPACES, max_tokens=100
     )
     assert json.loads(answer.choices[0].message.content) == {"n": 7}
 
@@ -84,7 +85,8 @@ def test_a_call_is_forced(client):
     parameters = {"type": "object", "properties": {"n": {"enum": [7]}}, "required": ["n"]}
     parameters["additionalProperties"] = False
     tool = {"type": "function", "function": {"name": "add", "parameters": parameters}}
-    asked = {"model": MODEL, "messages": COUNT, "tools": [tool], "max_tokens": 100}
+    asked = {"model": MODEL, "messages": COUNT, "tools": [tool], "max_tokens": 200}
+    asked["logit_bias"] = NO_SPACES
     forced = {"type": "function", "function": {"name": "add"}}
     for choice in (forced, "required"):
         answer = client.chat.completions.create(tool_choice=choice, **asked)

@@ -1,0 +1,1 @@
+"""What each face of a router costs it, per token."""
