@@ -86,7 +86,7 @@ class Answering:
             self._came_from = placed.coming_back(LeaseClaim.UNREACHABLE)
             return None
         address = placed.placement.address
-        give_back = partial(direct.give_back, address)
+        give_back = partial(direct.give_back, running.channel)
         return Started(
             running, address, call.request.request_id, resumption, give_back, direct=running
         )

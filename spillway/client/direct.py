@@ -1,7 +1,6 @@
 """The client's direct mode: streams come from the endpoints, the router only says from which."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -89,10 +88,10 @@ class Direct:
         try:
             connected = await _connected(channel, min(CONNECT_S, timeout_s))
         except BaseException:
-            self._channels.give_back(address)
+            self._channels.give_back(channel)
             raise
         if not connected:
-            self._channels.give_back(address)
+            self._channels.give_back(channel)
             self._paths.failed(address, loop.time())
             return None
         self._paths.reached(address)
@@ -100,11 +99,16 @@ class Direct:
         call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(
             request, metadata=(*metadata, *placed.metadata), timeout=timeout_s
         )
-        return DirectCall(placed, call, channel, self._tell)
+        return DirectCall(placed, call, channel, self)
 
-    def give_back(self, address: str) -> None:
-        """A call to this endpoint has ended."""
-        self._channels.give_back(address)
+    def give_back(self, channel: grpc.aio.Channel) -> None:
+        """A call on this channel has ended."""
+        self._channels.give_back(channel)
+
+    def doubt(self, address: str, channel: grpc.aio.Channel) -> None:
+        """Nothing answers on this channel, which may seem to stand for long yet."""
+        self._channels.retire(address, channel)
+        self._paths.failed(address, asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Close the connections to endpoints; what still streams on them is cancelled."""
@@ -113,7 +117,7 @@ class Direct:
         await self._flush()
         await asyncio.gather(*self._closing)
 
-    def _tell(self, claim: LeaseClaim, loop: asyncio.AbstractEventLoop) -> None:
+    def tell(self, claim: LeaseClaim, loop: asyncio.AbstractEventLoop) -> None:
         """Tell the router soon, with what else there is to tell. Nothing depends on it."""
         if len(self._claims) < _CLAIMS_MAX:
             self._claims.append(claim)
@@ -160,13 +164,14 @@ class DirectCall:
         placed: Placed,
         call: Any,
         channel: grpc.aio.Channel,
-        tell: Callable[[LeaseClaim, asyncio.AbstractEventLoop], None],
+        direct: Direct,
     ) -> None:
         self.placed = placed
         self.end = LeaseClaim.BROKE_OFF  # as the router is told, should it have to go on there
         self._call = call
         self._check = HealthStub(channel).Check
-        self._tell = tell
+        self.channel = channel
+        self._direct = direct
         self._loop = asyncio.get_running_loop()
         self._begun_s = self._loop.time()
         self._silence = Silence(placed.placement, self._begun_s)
@@ -233,7 +238,7 @@ class DirectCall:
         self._claim.end = end
         self._claim.duration_s = self._loop.time() - self._begun_s
         if not self._loop.is_closed():  # as it may be for a stream that nobody held any more
-            self._tell(self._claim, self._loop)
+            self._direct.tell(self._claim, self._loop)
 
     def _stop(self) -> None:
         self._over = True
@@ -255,17 +260,20 @@ class DirectCall:
             await self._check(HealthCheckRequest(), timeout=ANSWER_S)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                self._give_up("it does not answer")
+                if self._give_up("it does not answer"):
+                    self._direct.doubt(self.placed.placement.address, self.channel)
                 return
         if not self._over:
             self._silence.is_believed = True
             self._look()
 
-    def _give_up(self, why: str) -> None:
-        if not self._over and self._silence.left_s(self._loop.time()) <= 0.0:
-            endpoint = self.placed.placement.endpoint
-            self._given_up = f"{endpoint} has fallen silent: {why}"
-            self._call.cancel()
+    def _give_up(self, why: str) -> bool:
+        """Unless a message came meanwhile."""
+        if self._over or self._silence.left_s(self._loop.time()) > 0.0:
+            return False
+        self._given_up = f"{self.placed.placement.endpoint} has fallen silent: {why}"
+        self._call.cancel()
+        return True
 
 
 async def _connected(channel: grpc.aio.Channel, within_s: float) -> bool:

@@ -197,7 +197,8 @@ class EndpointChannels(Generic[ChannelT]):
         self._open_channel = open_channel
         self._close = close
         self._all: OrderedDict[str, ChannelT] = OrderedDict()
-        self._calls: dict[str, int] = {}
+        self._calls: dict[int, int] = {}  # by the identity of a channel that is in use
+        self._retired: dict[int, ChannelT] = {}  # and closed when its last call has ended
         self._lock = threading.Lock()
 
     def take(self, address: str) -> ChannelT:
@@ -207,26 +208,36 @@ class EndpointChannels(Generic[ChannelT]):
             if channel is None:
                 channel = self._all[address] = self._open_channel(address)
             self._all.move_to_end(address)
-            self._calls[address] = self._calls.get(address, 0) + 1
+            self._calls[id(channel)] = self._calls.get(id(channel), 0) + 1
             if len(self._all) > ENDPOINTS_MAX:
                 self._drop_idle()
             return channel
 
-    def give_back(self, address: str) -> None:
+    def give_back(self, channel: ChannelT) -> None:
         """The call has ended."""
         with self._lock:
-            self._calls[address] -= 1
-            if not self._calls[address]:
-                del self._calls[address]
+            self._calls[id(channel)] -= 1
+            if not self._calls[id(channel)]:
+                del self._calls[id(channel)]
+                if self._retired.pop(id(channel), None) is not None:
+                    self._close(channel)
+
+    def retire(self, address: str, channel: ChannelT) -> None:
+        """Nothing answers on this one: the next call gets another."""
+        with self._lock:
+            if self._all.get(address) is channel:
+                del self._all[address]
+                self._retired[id(channel)] = channel
 
     def clear(self) -> list[ChannelT]:
         """Forget all; they are the caller's to close."""
         with self._lock:
-            channels = list(self._all.values())
+            channels = [*self._all.values(), *self._retired.values()]
             self._all.clear()
+            self._retired.clear()
             return channels
 
     def _drop_idle(self) -> None:
-        idle = next((at for at in self._all if at not in self._calls), None)
+        idle = next((at for at, one in self._all.items() if id(one) not in self._calls), None)
         if idle is not None:
             self._close(self._all.pop(idle))

@@ -81,29 +81,34 @@ class SyncDirect:
         try:
             grpc.channel_ready_future(channel).result(min(CONNECT_S, timeout_s))
         except grpc.FutureTimeoutError:
-            self._channels.give_back(address)
+            self._channels.give_back(channel)
             self._paths.failed(address, time.monotonic())
             return None
         except BaseException:
-            self._channels.give_back(address)
+            self._channels.give_back(channel)
             raise
         self._paths.reached(address)
         request.request_id = placed.placement.request_id
         call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(
             request, metadata=(*metadata, *placed.metadata), timeout=timeout_s
         )
-        return SyncDirectCall(placed, call, channel, self._tell)
+        return SyncDirectCall(placed, call, channel, self)
 
-    def give_back(self, address: str) -> None:
-        """A call to this endpoint has ended."""
-        self._channels.give_back(address)
+    def give_back(self, channel: grpc.Channel) -> None:
+        """A call on this channel has ended."""
+        self._channels.give_back(channel)
+
+    def doubt(self, address: str, channel: grpc.Channel) -> None:
+        """Nothing answers on this channel, which may seem to stand for long yet."""
+        self._channels.retire(address, channel)
+        self._paths.failed(address, time.monotonic())
 
     def close(self) -> None:
         """Close the connections to endpoints; what still streams on them is cancelled."""
         for channel in self._channels.clear():
             channel.close()
 
-    def _tell(self, claim: LeaseClaim) -> None:
+    def tell(self, claim: LeaseClaim) -> None:
         """Tell the router, and wait for nothing: the endpoints tell it too."""
         connection = self._connections.take()
         report = FleetStub(connection.channel).Report
@@ -117,12 +122,15 @@ class SyncDirectCall:
     A thread looks after it for as long as it lasts.
     """
 
-    def __init__(self, placed: Placed, call: Any, channel: grpc.Channel, tell: Any) -> None:
+    def __init__(
+        self, placed: Placed, call: Any, channel: grpc.Channel, direct: SyncDirect
+    ) -> None:
         self.placed = placed
         self.end = LeaseClaim.BROKE_OFF
         self._call = call
         self._check = HealthStub(channel).Check
-        self._tell = tell
+        self.channel = channel
+        self._direct = direct
         self._begun_s = time.monotonic()
         self._silence = Silence(placed.placement, self._begun_s)
         self._claim = LeaseClaim(lease=placed.placement.lease)
@@ -187,7 +195,7 @@ class SyncDirectCall:
     def _say(self, end: LeaseClaim.End) -> None:
         self._claim.end = end
         self._claim.duration_s = time.monotonic() - self._begun_s
-        self._tell(self._claim)
+        self._direct.tell(self._claim)
 
     def _look(self) -> None:
         """Until the call is over, or is given up."""
@@ -195,9 +203,12 @@ class SyncDirectCall:
         while not self._over.wait(max(0.001, silence.left_s(time.monotonic()))):
             if silence.left_s(time.monotonic()) > 0.0:
                 continue
-            why = "it answers, and gives nothing" if silence.is_believed else self._ask()
+            asked = not silence.is_believed
+            why = self._ask() if asked else "it answers, and gives nothing"
             if why and silence.left_s(time.monotonic()) <= 0.0:
                 self._given_up = f"{self.placed.placement.endpoint} has fallen silent: {why}"
+                if asked:
+                    self._direct.doubt(self.placed.placement.address, self.channel)
                 self._call.cancel()
                 return
 

@@ -182,7 +182,7 @@ class SyncAnswering:
             self._came_from = placed.coming_back(LeaseClaim.UNREACHABLE)
             return None
         address = placed.placement.address
-        give_back = partial(direct.give_back, address)
+        give_back = partial(direct.give_back, running.channel)
         request_id = call.request.request_id
         return Started(running, address, request_id, self._resumption, give_back, direct=running)
 
