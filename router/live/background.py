@@ -5,10 +5,12 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+Work = Coroutine[Any, Any, None]
+
 _log = logging.getLogger(__name__)
 
 
-def begin(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+def begin(work: Work, name: str) -> asyncio.Task[None]:
     """Runs work as a task. A failure is a defect: it is logged, because nobody awaits the task."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_log_failure)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import grpc
 
+from router.live.host_feed import HostFeed
 from router.live.identity import Identity
 from router.live.inference import Inference
 from router.live.roster import Roster
@@ -19,7 +20,11 @@ _ABORT_TIMEOUT_S: Final = 5.0
 class Control(ControlServicer):
     """GetServerInfo, GetModelInfo and Abort; other methods of the API answer UNIMPLEMENTED."""
 
-    def __init__(self, router: str, roster: Roster, inference: Inference) -> None:
+    def __init__(
+        self, router: str, roster: Roster, inference: Inference, feed: HostFeed | None
+    ) -> None:
+        """`feed` takes what is another worker's to do."""
+        self._feed = feed
         self._router = router
         self._roster = roster
         self._inference = inference
@@ -61,14 +66,10 @@ class Control(ControlServicer):
     async def Abort(self, request: pb.AbortRequest, context: Any) -> pb.AbortResponse:  # noqa: N802 - the wire's name
         """Passed on to where each request runs; an id that runs nowhere is no error."""
         _ = context
-        ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
-        for request_id in request.request_ids:
-            running = self._inference.running_at(request_id)
-            if running is not None:
-                name, attempt_id = running
-                ids_by_name[name].append(attempt_id)
-        endpoints = ((self._roster.open_at(name), ids) for name, ids in ids_by_name.items())
-        await asyncio.gather(*(e.abort(ids, _ABORT_TIMEOUT_S) for e, ids in endpoints if e))
+        if self._feed is not None:
+            here = self._inference.running_at
+            self._feed.abort(one for one in request.request_ids if here(one) is None)
+        await abort(self._roster, self._inference, request.request_ids)
         return pb.AbortResponse()
 
     def _known(self, context: Any) -> Sequence[Identity]:
@@ -79,3 +80,15 @@ class Control(ControlServicer):
             context.set_code(grpc.StatusCode.UNAVAILABLE)
             context.set_details("no endpoint is connected")
         return known
+
+
+async def abort(roster: Roster, inference: Inference, request_ids: Iterable[str]) -> None:
+    """Ends the requests with these ids of their senders' at the endpoints where they run."""
+    ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
+    for request_id in request_ids:
+        running = inference.running_at(request_id)
+        if running is not None:
+            name, attempt_id = running
+            ids_by_name[name].append(attempt_id)
+    endpoints = ((roster.open_at(name), ids) for name, ids in ids_by_name.items())
+    await asyncio.gather(*(e.abort(ids, _ABORT_TIMEOUT_S) for e, ids in endpoints if e))

@@ -11,10 +11,10 @@ import grpc
 from router.live import background
 from router.live.abandoned import Abandoned
 from router.live.channel import open_channel
-from router.live.follower import Follower, Pace
+from router.live.follower import Feed, Follower, Pace, Told, Witness
 from router.live.lease_desk import LeaseDesk
 from router.live.link_keeper import LinkKeeper
-from router.live.timed_core import TimedCore, now_ns
+from router.live.timed_core import now_ns
 from router.live.upstream import UpstreamCall
 from router.observe.event import EndpointGone
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerStub
@@ -33,7 +33,7 @@ class LiveEndpoint:
 
     def __init__(
         self,
-        core: TimedCore,
+        core: Told,
         site: str,
         address: str,
         pace: Pace,
@@ -41,6 +41,8 @@ class LiveEndpoint:
         desk: LeaseDesk,
         *,
         link: bool,
+        feed: Feed | None = None,
+        witness: Witness | None = None,
     ) -> None:
         """`link` says whether it may be reached over a link, where it offers one."""
         self.name = f"{site}/{address}"
@@ -55,7 +57,9 @@ class LiveEndpoint:
         self.read_tokenizer = TokenizerStub(self._channel).ReadTokenizer
         self._abort = ControlStub(self._channel).Abort
         self.abandoned = Abandoned(self.abort, self.name)
-        self.follower = Follower(core, site, self.name, self._channel, pace)
+        self.follower = Follower(
+            core, site, self.name, self._channel, pace, feed=feed, witness=witness
+        )
         self._following = background.begin(self.follower.run(), f"follow {self.name}")
         self.link = LinkKeeper(self.name, self._channel, self.follower.load, message_bytes_max)
         self._keeping: asyncio.Task[None] | None = None

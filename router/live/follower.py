@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import grpc
 from grpc_health.v1.health_pb2_grpc import HealthStub
@@ -22,12 +22,13 @@ from router.live.backoff import Backoff
 from router.live.identity import Identity, NotVllmError, identify
 from router.live.load_watch import LoadWatch
 from router.live.probe import Answer, probe
-from router.live.timed_core import TimedCore, now_ns
+from router.live.timed_core import now_ns
 from router.observe.event import ConnectionChanged, EndpointUp, Happening, RoundTripMeasured
 from router.policy.endpoint import Endpoint
 from router.policy.identity import UNKNOWN, EngineIdentity
 from router.policy.silence import LongestSilence
 from router.policy.units import NS_PER_S
+from wire.spillway.v1.load_pb2 import LoadReport
 
 _READY: Final = grpc.ChannelConnectivity.READY
 _IDENTIFY_TIMEOUT_S: Final = 5.0
@@ -47,11 +48,60 @@ class Pace:
     load_silence_max_s: float
 
 
+class Witness(Protocol):
+    """Hears what was heard of an endpoint, as it came."""
+
+    def on_met(self, endpoint: str, identity: Identity) -> None:
+        """It said who it is."""
+        ...
+
+    def on_answer(self, endpoint: str, answer: Answer) -> None:
+        """It was probed."""
+        ...
+
+    def on_report(self, endpoint: str, report: LoadReport) -> None:
+        """It reported its load."""
+        ...
+
+
+class Feed(Protocol):
+    """What another process of this host hears of endpoints, and passes on."""
+
+    async def identity(self, endpoint: str) -> Identity:
+        """Who is there, as soon as it is known."""
+        ...
+
+
+class Told(Protocol):
+    """Who is told of an endpoint."""
+
+    @property
+    def router(self) -> str:
+        """The id of the router that follows it."""
+        ...
+
+    def tell(self, happening: Happening) -> object:
+        """Something happened."""
+        ...
+
+
 class Follower:
-    """What is known of one endpoint, kept up to date by `run`."""
+    """What is known of one endpoint, kept up to date by `run`.
+
+    With a feed it asks for nothing that the feed brings: it watches its own connection, and probes
+    that only where it is in doubt.
+    """
 
     def __init__(
-        self, core: TimedCore, site: str, name: str, channel: grpc.aio.Channel, pace: Pace
+        self,
+        core: Told,
+        site: str,
+        name: str,
+        channel: grpc.aio.Channel,
+        pace: Pace,
+        *,
+        feed: Feed | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self.identity: Identity | None = None
         self.connected = False
@@ -61,6 +111,8 @@ class Follower:
         self._name = name
         self._channel = channel
         self._pace = pace
+        self._feed = feed
+        self._witness = witness
         self._check = HealthStub(channel).Check
         self._unanswered = 0
         self._answers = LongestSilence(0)  # before answers to probes
@@ -85,8 +137,10 @@ class Follower:
         """Its reports have stopped coming: asked at once, it has to answer at once."""
         self._silent.set()
 
-    def on_report(self) -> None:
+    def on_report(self, report: LoadReport) -> None:
         """A report came: whatever was thought of it, it lives and can be reached."""
+        if self._witness is not None:
+            self._witness.on_report(self._name, report)
         if self._unanswered:
             self._unanswered = 0
             self._settle()
@@ -95,13 +149,25 @@ class Follower:
         """Another instance reports: whether it is who was met here has to be asked."""
         self._doubted.set()
 
+    def on_other_identity(self) -> None:
+        """The feed has heard who is there, perhaps another than before."""
+        self._doubted.set()
+
+    def hear_answer(self, answer: Answer) -> None:
+        """The feed's probe was answered: it lives, though not necessarily for this connection."""
+        if answer.rtt_ns is not None:
+            self._serving = answer.serving
+            self.tell(RoundTripMeasured(self._name, answer.rtt_ns))
+            self._settle()
+
     async def run(self) -> None:
         """Connects, and follows the endpoint through losses of its connection, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_connection())
             tasks.create_task(self._get_to_know())
             tasks.create_task(self._probe())
-            tasks.create_task(self.load.run(self._known))
+            if self._feed is None:
+                tasks.create_task(self.load.run(self._known))
 
     async def _watch_connection(self) -> None:
         while True:
@@ -123,7 +189,7 @@ class Follower:
             await self._ready.wait()
             self._doubted.clear()
             try:
-                identity = await identify(self._channel, _IDENTIFY_TIMEOUT_S)
+                identity = await self._ask()
             except (grpc.aio.AioRpcError, NotVllmError):
                 await asyncio.sleep(backoff.wait_s())
                 continue
@@ -131,6 +197,14 @@ class Follower:
             if self._ready.is_set():
                 self._meet(identity)
             await self._doubted.wait()
+
+    async def _ask(self) -> Identity:
+        if self._feed is not None:
+            return await self._feed.identity(self._name)
+        identity = await identify(self._channel, _IDENTIFY_TIMEOUT_S)
+        if self._witness is not None:
+            self._witness.on_met(self._name, identity)
+        return identity
 
     def _meet(self, identity: Identity) -> None:
         self._list(identity)
@@ -163,6 +237,8 @@ class Follower:
         interval_s = self._pace.rtt_interval_s
         while True:
             await self._known.wait()
+            if self._feed is not None and not self._unanswered:
+                await self._silent.wait()
             in_doubt = self._silent.is_set()
             longest_s = self._answers.value_at(now_ns()) / NS_PER_S
             wait_s = min(interval_s, _DOUBT_MAX_S, _DOUBT_S + _DOUBT_ANSWERS * longest_s)
@@ -175,6 +251,8 @@ class Follower:
                 await asyncio.wait_for(self._silent.wait(), max(0.0, pause_s))
 
     def _judge(self, answer: Answer, *, in_doubt: bool) -> None:
+        if self._witness is not None:
+            self._witness.on_answer(self._name, answer)
         if answer.rtt_ns is None:
             self._unanswered += _UNANSWERED_MAX if in_doubt else 1
         else:

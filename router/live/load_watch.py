@@ -43,8 +43,8 @@ class Hearer(Protocol):
         """The endpoint said what it runs."""
         ...
 
-    def on_report(self) -> None:
-        """It said anything at all."""
+    def on_report(self, report: pb.LoadReport) -> None:
+        """It said this, here and now."""
         ...
 
     def on_restart(self) -> None:
@@ -102,6 +102,11 @@ class LoadWatch:
         self._brought.set()
         self._hear(report)
 
+    def share(self, report: pb.LoadReport) -> None:
+        """A report that another process of this host heard: it says nothing of this connection."""
+        if not self._is_brought:
+            self._take(report)
+
     def end_bringing(self) -> None:
         """There is no link any more."""
         self._is_brought = False
@@ -133,6 +138,10 @@ class LoadWatch:
             call.cancel()
 
     def _hear(self, report: pb.LoadReport) -> None:
+        self._hearer.on_report(report)
+        self._take(report)
+
+    def _take(self, report: pb.LoadReport) -> None:
         if self.last is not None and self.last.instance_id != report.instance_id:
             self._hearer.on_restart()
         if report.link:
@@ -143,7 +152,6 @@ class LoadWatch:
         self.last = report
         if 0 < report.sampled_unix_ns < _UNIX_NS_MAX:
             self.clock_ahead_ns = report.sampled_unix_ns - now_ns()
-        self._hearer.on_report()
         if report.HasField("identity"):
             self._hearer.learn(_identity(report.identity))
         self._hearer.tell(LoadHeard(_to_core(self._endpoint, report, self._router)))

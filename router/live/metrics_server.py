@@ -1,11 +1,11 @@
 """Prometheus metrics and a health check over HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from router.live.address import split_address
 from router.live.http_log import http_log
@@ -16,7 +16,10 @@ _log: Final = http_log(__name__)
 class MetricsServer:
     """GET /metrics, and /healthz: 200 while the router serves, 503 while it does not."""
 
-    def __init__(self, registry: CollectorRegistry, serves: Callable[[], bool]) -> None:
+    def __init__(
+        self, registry: Callable[[], Awaitable[Collector]], serves: Callable[[], bool]
+    ) -> None:
+        """`registry` is asked for what there is to show, at each scrape."""
         self._registry = registry
         self._serves = serves
         app = web.Application()
@@ -38,7 +41,8 @@ class MetricsServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        registry = await self._registry()
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         if self._serves():

@@ -10,11 +10,16 @@ OpenEndpoint = Callable[[str, str], LiveEndpoint]
 """Makes the endpoint of a site and an address, and begins to follow it."""
 
 
+OnListed = Callable[[str, tuple[str, ...]], None]
+"""Hears the addresses of a site whenever they are told."""
+
+
 class Roster:
     """The listed endpoints by name; retired ones live on here until their last call is over."""
 
-    def __init__(self, open_endpoint: OpenEndpoint) -> None:
+    def __init__(self, open_endpoint: OpenEndpoint, on_listed: OnListed | None = None) -> None:
         self._open_endpoint = open_endpoint
+        self._on_listed = on_listed
         self._listed: dict[str, LiveEndpoint] = {}
         self._retiring: dict[asyncio.Task[None], LiveEndpoint] = {}
 
@@ -45,6 +50,8 @@ class Roster:
     def set_site(self, site: str, addresses: Iterable[str]) -> None:
         """The addresses of a site are exactly these: opens what is new, retires what is not."""
         wanted = {f"{site}/{address}": address for address in addresses}
+        if self._on_listed is not None:
+            self._on_listed(site, tuple(wanted.values()))
         for name in [e.name for e in self._listed.values() if e.site == site]:
             if name not in wanted:
                 self._retire(self._listed.pop(name))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -12,11 +12,13 @@ import aiohttp
 import grpc
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
 
 from router.faces.openai.server import OpenAiServer
 from router.live import background
 from router.live.closing import Closing
-from router.live.control import Control
+from router.live.control import Control, abort
 from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.discovery import SiteDiscovery
@@ -25,6 +27,7 @@ from router.live.fleet_service import FleetService
 from router.live.fleet_state import fleet_state
 from router.live.follower import Pace
 from router.live.health import Health
+from router.live.host_feed import HostFeed
 from router.live.inference import Inference
 from router.live.lease_desk import LeaseDesk
 from router.live.lender import Lender
@@ -36,14 +39,14 @@ from router.live.placing import Placing
 from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.server import open_server
-from router.live.settings import RouterSettings, SiteAccess
+from router.live.settings import RouterSettings, SiteAccess, Worker
 from router.live.shared_store import SharedStore
 from router.live.timed_core import TimedCore, now_ns
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
 from router.observe.decision_log import DecisionLog
-from router.observe.event import Ticked
-from router.observe.sinks import Sinks
+from router.observe.event import DrainChanged, QuarantineReleased, Ticked
+from router.observe.sinks import Fork, Sinks
 from router.policy.fleet import Fleet
 from router.policy.units import seconds
 from wire.refusing import RefusingServer
@@ -75,8 +78,13 @@ class Router:
     """
 
     def __init__(
-        self, fleet: Fleet, access: Sequence[SiteAccess], settings: RouterSettings
+        self,
+        fleet: Fleet,
+        access: Sequence[SiteAccess],
+        settings: RouterSettings,
+        worker: Worker | None = None,
     ) -> None:
+        """`worker` says which of several processes on one port this one is, where it is one."""
         sites = {site.name for site in fleet.sites}
         for way in access:
             if way.site not in sites:
@@ -88,11 +96,15 @@ class Router:
         self._access = tuple(access)
         self._settings = settings
         self._sinks = Sinks(fleet, _decision_log(settings))
-        self._core = TimedCore(fleet, self.id, self._sinks)
+        self._feed: HostFeed | None = None
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
+        self._roster = Roster(self._open_endpoint)
+        if worker is not None:
+            self._feed = HostFeed(worker.receiver, worker.number, self._roster, self)
+        sinks = (self._sinks,) if self._feed is None else (self._sinks, self._feed)
+        self._core = TimedCore(fleet, self.id, Fork(sinks))
         age_max_ns = fleet.limits.session_age_max_ns
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
-        self._roster = Roster(self._open_endpoint)
         self._placing = Placing(
             self.id,
             self._core,
@@ -121,7 +133,7 @@ class Router:
         )
         self.openai_port: int | None = None
         self._texts = ModelTexts(self._roster)
-        self._metrics_server = MetricsServer(self._sinks.registry, self._serves)
+        self._metrics_server = MetricsServer(self._registry, self._serves)
         self._closing = Closing()
         self._closed = asyncio.Event()
         self._grace_s = 0.0
@@ -180,10 +192,15 @@ class Router:
             opened.push_async_callback(store.close)
             self._run(store.run(), "store")
         opened.push_async_callback(self._roster.close)
-        server, self.port = open_server(settings.listen, settings.message_bytes_max)
+        server, self.port = open_server(
+            settings.listen, settings.message_bytes_max, shares_port=self._feed is not None
+        )
         self._add_services(server)
-        for way in self._access:
-            self._discover(way, http)
+        if self._feed is not None:
+            self._run(self._feed.run(), "feed")
+        else:
+            for way in self._access:
+                self._discover(way, http)
         self._run(self._tick(), "tick")
         vigil = Vigil(self._core, self._roster, self._inference.turns)
         self._run(vigil.run(), "vigil")
@@ -200,7 +217,7 @@ class Router:
         )
         self._opened.push_async_callback(self._texts.close)
         self._opened.push_async_callback(self._stop_openai, face)
-        self.openai_port = await face.start(listen)
+        self.openai_port = await face.start(listen, shares_port=self._feed is not None)
 
     async def _stop_openai(self, face: OpenAiServer) -> None:
         await face.stop(self._grace_s)
@@ -224,7 +241,8 @@ class Router:
         settings, closing = self._settings, self._closing
         server.add_generic_rpc_handlers((self._inference.handlers(),))
         refusing = RefusingServer(server)
-        add_ControlServicer_to_server(Control(self.id, self._roster, self._inference), refusing)
+        control = Control(self.id, self._roster, self._inference, self._feed)
+        add_ControlServicer_to_server(control, refusing)
         fleet = FleetService(
             self.id,
             self._core,
@@ -247,7 +265,14 @@ class Router:
         pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
         link = all(way.link for way in self._access if way.site == site)
         return LiveEndpoint(
-            self._core, site, address, pace, settings.message_bytes_max, self._desk, link=link
+            self._core,
+            site,
+            address,
+            pace,
+            settings.message_bytes_max,
+            self._desk,
+            link=link,
+            feed=self._feed,
         )
 
     def _state(self) -> fleet_pb2.FleetState:
@@ -258,6 +283,21 @@ class Router:
             self._roster,
             lambda site: self._sinks.latency.percentiles(site, now),
         )
+
+    def hear_happening(self, happening: DrainChanged | QuarantineReleased) -> None:
+        """See Listener."""
+        self._core.tell(happening)
+
+    async def hear_abort(self, request_ids: Iterable[str]) -> None:
+        """See Listener."""
+        await abort(self._roster, self._inference, request_ids)
+
+    def metrics(self) -> bytes:
+        """See Listener."""
+        return generate_latest(self._sinks.registry)
+
+    async def _registry(self) -> CollectorRegistry:
+        return self._sinks.registry
 
     def _serves(self) -> bool:
         return self._roster.serves and not self._is_draining()

@@ -10,8 +10,12 @@ _METADATA_BYTES_MAX: Final = 16 * 1024
 _UNCOMPRESSED_ONLY: Final = 1 << int(grpc.Compression.NoCompression)
 
 
-def open_server(listen: str, message_bytes_max: int) -> tuple[grpc.aio.Server, int]:
+def open_server(
+    listen: str, message_bytes_max: int, *, shares_port: bool = False
+) -> tuple[grpc.aio.Server, int]:
     """A server that is bound to host:port but not started, and the port it got.
+
+    `shares_port` lets other workers of this router listen there, too.
 
     Raises OSError where the address cannot be had.
     """
@@ -23,8 +27,8 @@ def open_server(listen: str, message_bytes_max: int) -> tuple[grpc.aio.Server, i
             # A compressed message is inflated before its size is judged, a thousandfold if it was
             # made for that; so those are answered UNIMPLEMENTED, unread.
             ("grpc.compression_enabled_algorithms_bitset", _UNCOMPRESSED_ONLY),
-            # A port that is taken is an error, not a second router on it.
-            ("grpc.so_reuseport", 0),
+            # Without workers, a port that is taken is an error and not a second router on it.
+            ("grpc.so_reuseport", int(shares_port)),
             # Clients keep idle connections alive with a ping every few seconds.
             ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
             ("grpc.http2.max_ping_strikes", 0),

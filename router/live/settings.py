@@ -27,6 +27,14 @@ class SiteAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Worker:
+    """One of several router processes that share a port, and one receiver of reports."""
+
+    number: int
+    receiver: str  # where gRPC finds it: a Unix socket
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionLog:
     """Where decisions are written, as JSON lines. None for `path` writes none."""
 

@@ -1,12 +1,12 @@
 """The sinks of a router, wired together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from router.observe.attempts import Attempts
 from router.observe.decision_log import DecisionLog
-from router.observe.event import Event
+from router.observe.event import Event, Sink
 from router.observe.fleet_collector import FleetCollector
 from router.observe.metrics import Metrics
 from router.observe.site_latency import SiteLatency
@@ -50,3 +50,15 @@ class Sinks:
         """Writes what is pending; may take seconds."""
         if self._log is not None:
             self._log.close()
+
+
+class Fork:
+    """One sink that tells several."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def on_event(self, event: Event) -> None:
+        """See Sink."""
+        for sink in self._sinks:
+            sink.on_event(event)

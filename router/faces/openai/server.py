@@ -74,11 +74,14 @@ class OpenAiServer:
             shutdown_timeout=_CLOSING_S,
         )
 
-    async def start(self, listen: str) -> int:
-        """Listens on host:port and returns the port. Raises OSError where that is taken."""
+    async def start(self, listen: str, *, shares_port: bool = False) -> int:
+        """Listens on host:port and returns the port. Raises OSError where that is taken.
+
+        `shares_port` lets other workers of this router listen there, too.
+        """
         host, port = split_address(listen)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        await web.TCPSite(self._runner, host, port, reuse_port=shares_port or None).start()
         bound: int = self._runner.addresses[0][1]
         return bound
 

@@ -1,0 +1,151 @@
+"""A worker's side of `spillway.v1.Host`: what the receiver of this host heard, told to its router.
+
+While the receiver is away nothing comes: the core knows how old its reports are, and streams go on.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from typing import Final, Protocol
+
+import grpc
+
+from router.live.backoff import Backoff
+from router.live.follower import Follower
+from router.live.identity import Identity
+from router.live.probe import Answer
+from router.live.roster import Roster
+from router.observe.event import DrainChanged, Event, QuarantineReleased
+from wire.spillway.v1 import host_pb2 as pb
+
+_log = logging.getLogger(__name__)
+
+_SAYINGS_MAX: Final = 10_000
+"""Drains, releases, aborts and metrics that wait to be said."""
+
+
+class Listener(Protocol):
+    """The router of this worker."""
+
+    def hear_happening(self, happening: DrainChanged | QuarantineReleased) -> None:
+        """An operator told another worker."""
+        ...
+
+    async def hear_abort(self, request_ids: Iterable[str]) -> None:
+        """A client told another worker; the requests may be here."""
+        ...
+
+    def metrics(self) -> bytes:
+        """The metrics of this worker, in Prometheus' text format."""
+        ...
+
+
+class HostFeed:
+    """Joins the receiver at `address`, and again whenever it is lost. It is a Feed and a Sink."""
+
+    def __init__(self, address: str, worker: int, roster: Roster, listener: Listener) -> None:
+        self._address = address
+        self._worker = worker
+        self._roster = roster
+        self._listener = listener
+        self._identities: dict[str, Identity] = {}
+        self._learned = asyncio.Event()
+        self._sayings: asyncio.Queue[pb.Said] = asyncio.Queue(_SAYINGS_MAX)
+        self._is_hearing = False
+
+    async def identity(self, endpoint: str) -> Identity:
+        """See Feed."""
+        while endpoint not in self._identities:
+            self._learned.clear()
+            await self._learned.wait()
+        return self._identities[endpoint]
+
+    def on_event(self, event: Event) -> None:
+        """What an operator told this worker holds for all."""
+        if self._is_hearing:
+            return
+        if isinstance(event.happening, DrainChanged):
+            drain = pb.SiteDrain(site=event.happening.site, draining=event.happening.draining)
+            self._say(pb.Said(drain=drain))
+        elif isinstance(event.happening, QuarantineReleased):
+            self._say(pb.Said(released=event.happening.fingerprint))
+
+    def abort(self, request_ids: Iterable[str]) -> None:
+        """Requests that are not here may run at another worker."""
+        self._say(pb.Said(aborted=request_ids))
+
+    async def run(self) -> None:
+        """Listens until cancelled."""
+        backoff = Backoff(0.05, 1.0)
+        options = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
+        while True:
+            async with grpc.aio.insecure_channel(self._address, options=options) as channel:
+                join = channel.stream_stream(
+                    "/spillway.v1.Host/Join",
+                    request_serializer=pb.Said.SerializeToString,
+                    response_deserializer=pb.Heard.FromString,
+                )
+                try:
+                    async for heard in join(self._said()):
+                        backoff.reset()
+                        await self._hear(heard)
+                except grpc.aio.AioRpcError as error:
+                    _log.debug("the receiver is away: %s", error.details())
+            await asyncio.sleep(backoff.wait_s())
+
+    async def _said(self) -> AsyncIterator[pb.Said]:
+        yield pb.Said(worker=self._worker)
+        while True:
+            yield await self._sayings.get()
+
+    def _say(self, said: pb.Said) -> None:
+        try:
+            self._sayings.put_nowait(said)
+        except asyncio.QueueFull:
+            _log.warning("the receiver has been away for too long: a word to it is lost")
+
+    async def _hear(self, heard: pb.Heard) -> None:
+        for listing in heard.listings:
+            self._roster.set_site(listing.site, listing.addresses)
+            names = {endpoint.name for endpoint in self._roster}
+            self._identities = {n: one for n, one in self._identities.items() if n in names}
+        for met in heard.met:
+            self._meet(met)
+        for answer in heard.answers:
+            rtt_ns = answer.rtt_ns if answer.HasField("rtt_ns") else None
+            follower = self._follower(answer.endpoint)
+            if follower is not None:
+                follower.hear_answer(Answer(rtt_ns, serving=answer.serving))
+        for report in heard.reports:
+            follower = self._follower(report.endpoint)
+            if follower is not None:
+                follower.load.share(report.report)
+        self._hear_operators(heard)
+        if heard.aborted:
+            await self._listener.hear_abort(heard.aborted)
+        if heard.scrape:
+            scraped = pb.Scraped(scrape=heard.scrape, metrics=self._listener.metrics())
+            self._say(pb.Said(scraped=scraped))
+
+    def _hear_operators(self, heard: pb.Heard) -> None:
+        self._is_hearing = True
+        try:
+            for drain in heard.drains:
+                self._listener.hear_happening(DrainChanged(drain.site, drain.draining))
+            for fingerprint in heard.released:
+                self._listener.hear_happening(QuarantineReleased(fingerprint))
+        finally:
+            self._is_hearing = False
+
+    def _meet(self, met: pb.Met) -> None:
+        identity = Identity(met.model, met.server, met.rtt_ns)
+        known = self._identities.get(met.endpoint)
+        self._identities[met.endpoint] = identity
+        self._learned.set()
+        follower = self._follower(met.endpoint)
+        if follower is not None and known is not None:
+            follower.on_other_identity()
+
+    def _follower(self, name: str) -> Follower | None:
+        endpoint = self._roster.get(name)
+        return None if endpoint is None else endpoint.follower

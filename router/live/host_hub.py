@@ -1,0 +1,105 @@
+"""The receiver's side of `spillway.v1.Host`: what it heard goes to every worker, as bytes, once made.
+
+A worker that joins is told first what is so; then it gets what happens, put together where it is
+slow. One that is too slow is cut off, and joins anew.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import grpc
+
+from router.live import background
+from wire.spillway.v1.host_pb2 import Heard, Said
+
+_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What may wait for one worker: the cached prefixes of hundreds of endpoints."""
+
+_SCRAPE_S: Final = 2.0
+
+
+class _Worker:
+    """What waits for one worker."""
+
+    def __init__(self) -> None:
+        self.waiting: list[bytes] = []
+        self.bytes = 0
+        self.wakes = asyncio.Event()
+
+    def give(self, raw: bytes) -> None:
+        self.waiting.append(raw)
+        self.bytes += len(raw)
+        self.wakes.set()
+
+
+class Hub:
+    """Passes on what is published and what any worker says."""
+
+    def __init__(self, state: Callable[[], Heard], on_said: Callable[[Said], None]) -> None:
+        """`state` is what one who joins is told; `on_said` hears what workers say to all."""
+        self._state = state
+        self._on_said = on_said
+        self._workers: set[_Worker] = set()
+        self._scrapes = 0
+        self._scraped: dict[int, list[bytes]] = {}
+        self._answered = asyncio.Event()
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """The service for a server; bytes go out as they were made."""
+        join = grpc.stream_stream_rpc_method_handler(
+            self._join, request_deserializer=Said.FromString
+        )
+        return grpc.method_handlers_generic_handler("spillway.v1.Host", {"Join": join})
+
+    def publish(self, heard: Heard, but: _Worker | None = None) -> None:
+        """Tells all workers."""
+        raw = heard.SerializeToString()
+        for worker in self._workers:
+            if worker is not but:
+                worker.give(raw)
+
+    async def metrics(self) -> list[bytes]:
+        """The metrics of every worker that answers in time."""
+        self._scrapes += 1
+        scrape, asked = self._scrapes, len(self._workers)
+        answers = self._scraped[scrape] = []
+        self.publish(Heard(scrape=scrape))
+        try:
+            async with asyncio.timeout(_SCRAPE_S):
+                while len(answers) < asked:
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            pass
+        return self._scraped.pop(scrape)
+
+    async def _join(self, said: AsyncIterator[Said], _context: Any) -> AsyncIterator[bytes]:
+        worker = _Worker()
+        worker.give(self._state().SerializeToString())
+        self._workers.add(worker)
+        listening = background.begin(self._listen(said, worker), "listen to a worker")
+        try:
+            while worker.bytes <= _BYTES_MAX:
+                await worker.wakes.wait()
+                worker.wakes.clear()
+                waiting, worker.waiting, worker.bytes = worker.waiting, [], 0
+                yield b"".join(waiting)
+        finally:
+            self._workers.discard(worker)
+            await background.end(listening)
+
+    async def _listen(self, said: AsyncIterator[Said], worker: _Worker) -> None:
+        async for one in said:
+            if one.HasField("scraped"):
+                if one.scraped.scrape in self._scraped:
+                    self._scraped[one.scraped.scrape].append(one.scraped.metrics)
+                    self._answered.set()
+                continue
+            self._on_said(one)
+            passed_on = Heard(aborted=one.aborted)
+            if one.HasField("drain"):
+                passed_on.drains.append(one.drain)
+            if one.released:
+                passed_on.released.append(one.released)
+            self.publish(passed_on, but=worker)

@@ -1,0 +1,194 @@
+"""The one process of a host that asks endpoints how they are, for all the workers of its router.
+
+It discovers, identifies, probes and hears load reports as a router does that is alone, decides
+nothing, and passes on what it hears as it came.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+import grpc
+
+from router.live import background
+from router.live.discovery import SiteDiscovery
+from router.live.endpoint import LiveEndpoint
+from router.live.follower import Pace
+from router.live.host_hub import Hub
+from router.live.identity import Identity
+from router.live.lease_desk import LeaseDesk
+from router.live.metrics_server import MetricsServer
+from router.live.probe import Answer
+from router.live.roster import Roster
+from router.live.settings import RouterSettings, SiteAccess
+from router.observe.event import Happening
+from router.observe.merged import Merged
+from wire.spillway.v1 import host_pb2 as pb
+from wire.spillway.v1.load_pb2 import LoadReport
+
+_RENEW_S: Final = 1.0
+
+
+class _Nobody:
+    """The core of a process that decides nothing."""
+
+    router = "receiver"
+
+    def tell(self, happening: Happening) -> None:
+        """Nobody is told."""
+
+
+class _Known:
+    """What is known of one endpoint, for a worker that joins."""
+
+    def __init__(self) -> None:
+        self.met: pb.Met | None = None
+        self.report: LoadReport | None = None
+        self.prefix: set[int] = set()
+
+    def add(self, report: LoadReport) -> None:
+        if report.prefix.reset:
+            self.prefix.clear()
+        self.prefix.update(report.prefix.added)
+        self.prefix.difference_update(report.prefix.removed)
+        before, self.report = self.report, report
+        if before is None or before.instance_id != report.instance_id:
+            return
+        if not report.HasField("identity") and before.HasField("identity"):
+            self.report = LoadReport()
+            self.report.CopyFrom(report)
+            self.report.identity.CopyFrom(before.identity)
+
+    def whole_report(self) -> LoadReport | None:
+        if self.report is None:
+            return None
+        whole = LoadReport()
+        whole.CopyFrom(self.report)
+        whole.ClearField("prefix")
+        whole.prefix.reset = True
+        whole.prefix.added.extend(self.prefix)
+        return whole
+
+
+class Receiver:
+    """Follows the endpoints of all sites, and tells the workers at `address`."""
+
+    def __init__(
+        self, access: Sequence[SiteAccess], settings: RouterSettings, address: str
+    ) -> None:
+        """`address` is what gRPC listens on for the workers: a Unix socket."""
+        self._access = tuple(access)
+        self._settings = settings
+        self._address = address
+        self._listings: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, _Known] = {}
+        self._drains: dict[str, bool] = {}
+        self._desk = LeaseDesk(_Nobody.router, settings.lease_key_file)
+        self._roster = Roster(self._open_endpoint, self._on_listed)
+        self._hub = Hub(self._state, self._on_said)
+        self.metrics_port: int | None = None
+        self._opened = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Begins. Raises OSError where an address is taken."""
+        settings, opened = self._settings, self._opened
+        if settings.metrics_listen is not None:
+            metrics = MetricsServer(self._metrics, lambda: self._roster.serves)
+            opened.push_async_callback(metrics.stop)
+            self.metrics_port = await metrics.start(settings.metrics_listen)
+        http = await opened.enter_async_context(aiohttp.ClientSession())
+        opened.push_async_callback(self._roster.close)
+        for way in self._access:
+            discovery = SiteDiscovery(
+                self._roster,
+                way,
+                http,
+                settings.discovery_interval_s,
+                settings.discovery_timeout_s,
+            )
+            self._run(discovery.run(), f"discover {way.site}")
+        self._run(self._renew(), "renew")
+        server = grpc.aio.server(options=(("grpc.max_receive_message_length", -1),))
+        server.add_generic_rpc_handlers((self._hub.handlers(),))
+        try:
+            server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {self._address}: {error}") from error
+        opened.push_async_callback(server.stop, 0)
+        await server.start()
+
+    async def stop(self) -> None:
+        """Ends it."""
+        await self._opened.aclose()
+
+    def on_met(self, endpoint: str, identity: Identity) -> None:
+        """See Witness."""
+        met = pb.Met(
+            endpoint=endpoint, model=identity.model, server=identity.server, rtt_ns=identity.rtt_ns
+        )
+        self._of(endpoint).met = met
+        self._hub.publish(pb.Heard(met=[met]))
+
+    def on_answer(self, endpoint: str, answer: Answer) -> None:
+        """See Witness."""
+        told = pb.Answer(endpoint=endpoint, rtt_ns=answer.rtt_ns, serving=answer.serving)
+        self._hub.publish(pb.Heard(answers=[told]))
+
+    def on_report(self, endpoint: str, report: LoadReport) -> None:
+        """See Witness."""
+        self._of(endpoint).add(report)
+        self._hub.publish(pb.Heard(reports=[pb.Report(endpoint=endpoint, report=report)]))
+
+    def _of(self, endpoint: str) -> _Known:
+        return self._known.setdefault(endpoint, _Known())
+
+    def _on_listed(self, site: str, addresses: tuple[str, ...]) -> None:
+        if self._listings.get(site) == addresses:
+            return
+        self._listings[site] = addresses
+        names = {f"{site}/{address}" for site, of_it in self._listings.items() for address in of_it}
+        self._known = {name: known for name, known in self._known.items() if name in names}
+        self._hub.publish(pb.Heard(listings=[pb.Listing(site=site, addresses=addresses)]))
+
+    def _on_said(self, said: pb.Said) -> None:
+        if said.HasField("drain"):
+            self._drains[said.drain.site] = said.drain.draining
+
+    def _state(self) -> pb.Heard:
+        heard = pb.Heard(
+            listings=[
+                pb.Listing(site=site, addresses=addresses)
+                for site, addresses in self._listings.items()
+            ],
+            met=[known.met for known in self._known.values() if known.met is not None],
+            drains=[
+                pb.SiteDrain(site=site, draining=draining)
+                for site, draining in self._drains.items()
+            ],
+        )
+        for name, known in self._known.items():
+            report = known.whole_report()
+            if report is not None:
+                heard.reports.append(pb.Report(endpoint=name, report=report))
+        return heard
+
+    def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
+        settings = self._settings
+        pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
+        bytes_max = settings.message_bytes_max
+        return LiveEndpoint(
+            _Nobody(), site, address, pace, bytes_max, self._desk, link=False, witness=self
+        )
+
+    async def _metrics(self) -> Merged:
+        return Merged(await self._hub.metrics())
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            self._roster.renew_deaf()
+
+    def _run(self, work: background.Work, name: str) -> None:
+        self._opened.push_async_callback(background.end, background.begin(work, name))
