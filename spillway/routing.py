@@ -3,8 +3,8 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from typing import Protocol
 
-from router.live.router import Router
 from spillway.fleet import FleetFile
 from wire.lease_keys import LeaseKeyError
 
@@ -13,7 +13,27 @@ class RoutingError(Exception):
     """The router cannot run; the message is one line."""
 
 
-def run(file: FleetFile, say: Callable[[str], None]) -> bool:
+class _Router(Protocol):
+    """A router, whatever it is made of."""
+
+    port: int
+    metrics_port: int | None
+    openai_port: int | None
+
+    async def start(self) -> None:
+        """Begins to listen."""
+        ...
+
+    async def drain(self) -> None:
+        """Lets open streams finish, and stops."""
+        ...
+
+    async def stop(self) -> None:
+        """Stops at once."""
+        ...
+
+
+def run(file: FleetFile, say: Callable[[str], None], workers: int = 1) -> bool:
     """Run a router until SIGTERM (open streams finish first) or SIGINT (they are cut off).
 
     `say` hears where it listens, and how it ends. The answer is whether it was interrupted.
@@ -21,12 +41,14 @@ def run(file: FleetFile, say: Callable[[str], None]) -> bool:
     Raises:
         RoutingError: it cannot listen, cannot write its decision log, or has no usable keys.
     """
-    return asyncio.run(_run(file, say))
+    return asyncio.run(_run(file, say, workers))
 
 
-async def _run(file: FleetFile, say: Callable[[str], None]) -> bool:
+async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> bool:
+    from spillway.workers.supervisor import WorkerError  # noqa: PLC0415 - brings no gRPC
+
     try:
-        router = Router(file.fleet, file.access, file.router)
+        router = _made(file, workers)
     except LeaseKeyError as error:
         raise RoutingError(f"lease_key_file: {error}") from error
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
@@ -35,11 +57,12 @@ async def _run(file: FleetFile, say: Callable[[str], None]) -> bool:
         loop.add_signal_handler(number, signals.put_nowait, number)
     try:
         await router.start()
-    except OSError as error:
-        await router.stop(0)
+    except (OSError, WorkerError) as error:
+        await router.stop()
         raise RoutingError(str(error)) from error
     host = file.router.listen.rpartition(":")[0]
-    say(f"Router at {host}:{router.port}, {_sites(file)}")
+    of = f" of {workers} workers" if workers > 1 else ""
+    say(f"Router{of} at {host}:{router.port}, {_sites(file)}")
     if router.metrics_port is not None:
         metrics = (file.router.metrics_listen or "").rpartition(":")[0]
         say(f"Metrics at http://{metrics}:{router.metrics_port}/metrics")
@@ -50,11 +73,21 @@ async def _run(file: FleetFile, say: Callable[[str], None]) -> bool:
     if not interrupted:
         say("Draining: open streams finish, new requests are refused.")
         interrupted = await _drained(router, signals)
-    await router.stop(0)
+    await router.stop()
     return interrupted
 
 
-async def _drained(router: Router, signals: asyncio.Queue[signal.Signals]) -> bool:
+def _made(file: FleetFile, workers: int) -> _Router:
+    if workers > 1:
+        from spillway.workers.supervisor import Supervisor  # noqa: PLC0415 - brings no gRPC
+
+        return Supervisor(file, workers)
+    from router.live.router import Router  # noqa: PLC0415 - a supervisor has no use for gRPC
+
+    return Router(file.fleet, file.access, file.router)
+
+
+async def _drained(router: _Router, signals: asyncio.Queue[signal.Signals]) -> bool:
     """Drain; a second signal is impatience. Whether it came and was SIGINT."""
     draining = asyncio.create_task(router.drain())
     impatience = asyncio.create_task(signals.get())

@@ -1,4 +1,4 @@
-"""The receiver's side of `spillway.v1.Host`: what it heard goes to every worker, as bytes, once made.
+"""The receiver's side of `spillway.v1.Host`: what it heard goes to every worker, made once.
 
 A worker that joins is told first what is so; then it gets what happens, put together where it is
 slow. One that is too slow is cut off, and joins anew.

@@ -160,7 +160,7 @@ class Router:
             await self._inference.cut(_CUT_S)
         await self.stop(0.0)
 
-    async def stop(self, grace_s: float) -> None:
+    async def stop(self, grace_s: float = 0.0) -> None:
         """Takes no new requests, cuts off after `grace_s` what is still open, and closes all."""
         if self._closing.begun:
             await self._closed.wait()

@@ -40,7 +40,9 @@ class Merged(Collector):
         workers = Metric("spillway_workers", "Workers that gave their metrics", "gauge")
         workers.add_sample("spillway_workers", {}, len(texts))
         self._families: dict[str, Metric] = {workers.name: workers}
-        self._values: dict[str, dict[_Key, float]] = {workers.name: {(workers.name, ()): len(texts)}}
+        self._values: dict[str, dict[_Key, float]] = {
+            workers.name: {(workers.name, ()): len(texts)}
+        }
         for text in texts:
             for family in text_string_to_metric_families(text.decode()):
                 self._add(family)

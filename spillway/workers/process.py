@@ -1,0 +1,151 @@
+"""The processes that a supervisor starts: each begins without gRPC, and says when it serves.
+
+A process ends by itself with its supervisor, however that one ends. It is a session of its own, so
+that Ctrl-C reaches it through the supervisor alone.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from spillway.fleet import FleetFile
+from spillway.workers.share import share_of
+from wire.lease_keys import LeaseKeyError
+
+
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """A process has begun."""
+
+    metrics_port: int | None = None
+    openai_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fails:
+    """A process cannot begin; the reason is one line."""
+
+    reason: str
+
+
+class Part(Protocol):
+    """What runs in a process."""
+
+    async def start(self) -> Serves:
+        """Begins. Raises OSError or ValueError."""
+        ...
+
+    async def drain(self) -> None:
+        """Ends when what is open has ended."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends at once."""
+        ...
+
+
+def work(file: FleetFile, workers: int, number: int, receiver: str, told: Connection) -> None:
+    """A worker: one router of the many. `receiver` is the address of the receiver's socket."""
+    _run(lambda: _worker(share_of(file, workers, number), number, receiver), told)
+
+
+def receive(file: FleetFile, receiver: str, told: Connection) -> None:
+    """The receiver: it follows the endpoints, and shows the metrics of all workers."""
+    _run(lambda: _receiver(file, receiver), told)
+
+
+def _worker(file: FleetFile, number: int, receiver: str) -> Part:
+    from router.live.router import Router  # noqa: PLC0415 - gRPC begins with the process
+    from router.live.settings import Worker  # noqa: PLC0415
+
+    router = Router(file.fleet, file.access, file.router, Worker(number, receiver))
+
+    class _Worker:
+        async def start(self) -> Serves:
+            await router.start()
+            return Serves(openai_port=router.openai_port)
+
+        async def drain(self) -> None:
+            await router.drain()
+
+        async def stop(self) -> None:
+            await router.stop(0)
+
+    return _Worker()
+
+
+def _receiver(file: FleetFile, address: str) -> Part:
+    from router.live.host_receiver import Receiver  # noqa: PLC0415 - as above
+
+    receiver = Receiver(file.access, file.router, address)
+
+    class _Receiver:
+        async def start(self) -> Serves:
+            await receiver.start()
+            return Serves(metrics_port=receiver.metrics_port)
+
+        async def drain(self) -> None:
+            await receiver.stop()
+
+        async def stop(self) -> None:
+            await receiver.stop()
+
+    return _Receiver()
+
+
+def _run(make: Callable[[], Part], told: Connection) -> None:
+    with contextlib.suppress(PermissionError):  # it leads a session already
+        os.setsid()
+    # gRPC is silent in the command's own process, too: what it logs comes as an error of ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    asyncio.run(_until_told(make, told))
+
+
+async def _until_told(make: Callable[[], Part], told: Connection) -> None:
+    """SIGTERM drains, a second one ends at once, and so do SIGINT and the supervisor's end."""
+    loop, signals = asyncio.get_running_loop(), asyncio.Queue[signal.Signals]()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    parent = parent_process()
+    if parent is not None:
+        loop.add_reader(parent.sentinel, _orphaned, loop, parent.sentinel, signals)
+    try:
+        part = make()
+        serves = await part.start()
+    except LeaseKeyError as error:
+        _tell(told, Fails(f"lease_key_file: {error}"))
+        return
+    except (OSError, ValueError) as error:
+        _tell(told, Fails(str(error)))
+        return
+    _tell(told, serves)
+    if await signals.get() is signal.SIGTERM:
+        await _first_of(part.drain(), signals.get())
+    await part.stop()
+
+
+def _orphaned(
+    loop: asyncio.AbstractEventLoop, sentinel: int, signals: asyncio.Queue[signal.Signals]
+) -> None:
+    loop.remove_reader(sentinel)
+    signals.put_nowait(signal.SIGTERM)
+
+
+def _tell(told: Connection, word: Serves | Fails) -> None:
+    with contextlib.suppress(OSError):  # the supervisor has gone
+        told.send(word)
+        told.close()
+
+
+async def _first_of(*works: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(one) for one in works]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
