@@ -69,7 +69,7 @@ class _Kept:
         reason = said.reason if isinstance(said, Fails) else "it ended before it served"
         raise WorkerError(f"{self.name} does not start: {reason}")
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Passes a signal on."""
         process = self.process
         if process is not None and process.pid is not None and process.is_alive():
@@ -83,11 +83,11 @@ class _Kept:
 
     async def end(self, number: signal.Signals, within_s: float) -> None:
         """Has it end, by force where it takes longer."""
-        self.signal(number)
+        self.send(number)
         try:
             await asyncio.wait_for(self.ended.wait(), within_s)
         except TimeoutError:
-            self.signal(signal.SIGKILL)
+            self.send(signal.SIGKILL)
             await self.ended.wait()
 
 
@@ -132,17 +132,11 @@ class Supervisor:
         alive = ((one.name, one.process) for one in self._kept if not one.ended.is_set())
         return {name: process.pid for name, process in alive if process and process.pid}
 
-    def pass_on(self, number: signal.Signals) -> None:
-        """Gives the workers a signal."""
-        for one in self._kept[1:]:
-            one.signal(number)
-
     async def drain(self) -> None:
         """Lets the workers' streams end, as each of them sees to, and ends all."""
         await self._keep_no_more()
-        self.pass_on(signal.SIGTERM)
         within_s = self._file.router.drain_timeout_s + _KILL_S
-        await asyncio.gather(*(one.end(signal.Signals(0), within_s) for one in self._kept[1:]))
+        await asyncio.gather(*(one.end(signal.SIGTERM, within_s) for one in self._kept[1:]))
         await self.stop()
 
     async def stop(self) -> None:
