@@ -11,7 +11,7 @@ import grpc
 from router.live import background
 from router.live.abandoned import Abandoned
 from router.live.channel import open_channel
-from router.live.follower import Feed, Follower, Pace, Told, Witness
+from router.live.follower import Follower, Pace, Told, Witness
 from router.live.lease_desk import LeaseDesk
 from router.live.link_keeper import LinkKeeper
 from router.live.timed_core import now_ns
@@ -41,7 +41,7 @@ class LiveEndpoint:
         desk: LeaseDesk,
         *,
         link: bool,
-        feed: Feed | None = None,
+        fed: bool = False,
         witness: Witness | None = None,
     ) -> None:
         """`link` says whether it may be reached over a link, where it offers one."""
@@ -58,7 +58,7 @@ class LiveEndpoint:
         self._abort = ControlStub(self._channel).Abort
         self.abandoned = Abandoned(self.abort, self.name)
         self.follower = Follower(
-            core, site, self.name, self._channel, pace, feed=feed, witness=witness
+            core, site, self.name, self._channel, pace, fed=fed, witness=witness
         )
         self._following = background.begin(self.follower.run(), f"follow {self.name}")
         self.link = LinkKeeper(self.name, self._channel, self.follower.load, message_bytes_max)

@@ -51,24 +51,12 @@ class Pace:
 class Witness(Protocol):
     """Hears what was heard of an endpoint, as it came."""
 
-    def on_met(self, endpoint: str, identity: Identity) -> None:
-        """It said who it is."""
-        ...
-
     def on_answer(self, endpoint: str, answer: Answer) -> None:
         """It was probed."""
         ...
 
     def on_report(self, endpoint: str, report: LoadReport) -> None:
         """It reported its load."""
-        ...
-
-
-class Feed(Protocol):
-    """What another process of this host hears of endpoints, and passes on."""
-
-    async def identity(self, endpoint: str) -> Identity:
-        """Who is there, as soon as it is known."""
         ...
 
 
@@ -88,8 +76,9 @@ class Told(Protocol):
 class Follower:
     """What is known of one endpoint, kept up to date by `run`.
 
-    With a feed it asks for nothing that the feed brings: it watches its own connection, and probes
-    that only where it is in doubt.
+    One that is fed watches its own connection, asks who is there, and probes only where it is in
+    doubt. Load reports and the answers to regular probes come from a process that hears them for
+    all workers of this host.
     """
 
     def __init__(
@@ -100,7 +89,7 @@ class Follower:
         channel: grpc.aio.Channel,
         pace: Pace,
         *,
-        feed: Feed | None = None,
+        fed: bool = False,
         witness: Witness | None = None,
     ) -> None:
         self.identity: Identity | None = None
@@ -111,7 +100,8 @@ class Follower:
         self._name = name
         self._channel = channel
         self._pace = pace
-        self._feed = feed
+        self._fed = fed
+        self._said = UNKNOWN  # what it was reported to run, if it is who was met here
         self._witness = witness
         self._check = HealthStub(channel).Check
         self._unanswered = 0
@@ -149,12 +139,8 @@ class Follower:
         """Another instance reports: whether it is who was met here has to be asked."""
         self._doubted.set()
 
-    def on_other_identity(self) -> None:
-        """The feed has heard who is there, perhaps another than before."""
-        self._doubted.set()
-
     def hear_answer(self, answer: Answer) -> None:
-        """The feed's probe was answered: it lives, though not necessarily for this connection."""
+        """A probe for all was answered: it lives, though not necessarily for this connection."""
         if answer.rtt_ns is not None:
             self._serving = answer.serving
             self.tell(RoundTripMeasured(self._name, answer.rtt_ns))
@@ -166,7 +152,7 @@ class Follower:
             tasks.create_task(self._watch_connection())
             tasks.create_task(self._get_to_know())
             tasks.create_task(self._probe())
-            if self._feed is None:
+            if not self._fed:
                 tasks.create_task(self.load.run(self._known))
 
     async def _watch_connection(self) -> None:
@@ -189,7 +175,7 @@ class Follower:
             await self._ready.wait()
             self._doubted.clear()
             try:
-                identity = await self._ask()
+                identity = await identify(self._channel, _IDENTIFY_TIMEOUT_S)
             except (grpc.aio.AioRpcError, NotVllmError):
                 await asyncio.sleep(backoff.wait_s())
                 continue
@@ -198,15 +184,9 @@ class Follower:
                 self._meet(identity)
             await self._doubted.wait()
 
-    async def _ask(self) -> Identity:
-        if self._feed is not None:
-            return await self._feed.identity(self._name)
-        identity = await identify(self._channel, _IDENTIFY_TIMEOUT_S)
-        if self._witness is not None:
-            self._witness.on_met(self._name, identity)
-        return identity
-
     def _meet(self, identity: Identity) -> None:
+        if self._fed and self._is_who_reports(identity):
+            self.engine = self._said
         self._list(identity)
         self.tell(RoundTripMeasured(self._name, identity.rtt_ns))
         self._answers.add(identity.rtt_ns, now_ns())
@@ -216,9 +196,22 @@ class Follower:
 
     def learn(self, engine: EngineIdentity) -> None:
         """The endpoint said what it runs: streams of its like may go on there."""
+        self._said = engine
+        if self._fed and (self.identity is None or not self._is_who_reports(self.identity)):
+            return
         self.engine = engine
         if self.identity is not None:
             self._list(self.identity)
+
+    def _is_who_reports(self, identity: Identity) -> bool:
+        """Whether reports that came another way are of who was met on this connection.
+
+        A router below may be several workers, of which each has its own id.
+        """
+        report = self.load.last
+        if report is None:
+            return False
+        return report.HasField("gateway") or report.instance_id == identity.server.instance_id
 
     def _list(self, identity: Identity) -> None:
         self.identity = identity
@@ -237,7 +230,7 @@ class Follower:
         interval_s = self._pace.rtt_interval_s
         while True:
             await self._known.wait()
-            if self._feed is not None and not self._unanswered:
+            if self._fed and not self._unanswered:
                 await self._silent.wait()
             in_doubt = self._silent.is_set()
             longest_s = self._answers.value_at(now_ns()) / NS_PER_S

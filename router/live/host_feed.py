@@ -12,7 +12,6 @@ import grpc
 
 from router.live.backoff import Backoff
 from router.live.follower import Follower
-from router.live.identity import Identity
 from router.live.probe import Answer
 from router.live.roster import Roster
 from router.observe.event import DrainChanged, Event, QuarantineReleased
@@ -41,24 +40,15 @@ class Listener(Protocol):
 
 
 class HostFeed:
-    """Joins the receiver at `address`, and again whenever it is lost. It is a Feed and a Sink."""
+    """Joins the receiver at `address`, and again whenever it is lost. It is a Sink, too."""
 
     def __init__(self, address: str, worker: int, roster: Roster, listener: Listener) -> None:
         self._address = address
         self._worker = worker
         self._roster = roster
         self._listener = listener
-        self._identities: dict[str, Identity] = {}
-        self._learned = asyncio.Event()
         self._sayings: asyncio.Queue[pb.Said] = asyncio.Queue(_SAYINGS_MAX)
         self._is_hearing = False
-
-    async def identity(self, endpoint: str) -> Identity:
-        """See Feed."""
-        while endpoint not in self._identities:
-            self._learned.clear()
-            await self._learned.wait()
-        return self._identities[endpoint]
 
     def on_event(self, event: Event) -> None:
         """What an operator told this worker holds for all."""
@@ -107,10 +97,6 @@ class HostFeed:
     async def _hear(self, heard: pb.Heard) -> None:
         for listing in heard.listings:
             self._roster.set_site(listing.site, listing.addresses)
-            names = {endpoint.name for endpoint in self._roster}
-            self._identities = {n: one for n, one in self._identities.items() if n in names}
-        for met in heard.met:
-            self._meet(met)
         for answer in heard.answers:
             rtt_ns = answer.rtt_ns if answer.HasField("rtt_ns") else None
             follower = self._follower(answer.endpoint)
@@ -136,15 +122,6 @@ class HostFeed:
                 self._listener.hear_happening(QuarantineReleased(fingerprint))
         finally:
             self._is_hearing = False
-
-    def _meet(self, met: pb.Met) -> None:
-        identity = Identity(met.model, met.server, met.rtt_ns)
-        known = self._identities.get(met.endpoint)
-        self._identities[met.endpoint] = identity
-        self._learned.set()
-        follower = self._follower(met.endpoint)
-        if follower is not None and known is not None:
-            follower.on_other_identity()
 
     def _follower(self, name: str) -> Follower | None:
         endpoint = self._roster.get(name)

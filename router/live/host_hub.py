@@ -13,7 +13,7 @@ import grpc
 from router.live import background
 from wire.spillway.v1.host_pb2 import Heard, Said
 
-_BYTES_MAX: Final = 64 * 1024 * 1024
+BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for one worker: the cached prefixes of hundreds of endpoints."""
 
 _SCRAPE_S: Final = 2.0
@@ -25,11 +25,17 @@ class _Worker:
     def __init__(self) -> None:
         self.waiting: list[bytes] = []
         self.bytes = 0
+        self.lost = False  # it is too slow, and is told nothing more
         self.wakes = asyncio.Event()
 
     def give(self, raw: bytes) -> None:
+        if self.lost:
+            return
         self.waiting.append(raw)
         self.bytes += len(raw)
+        if self.bytes > BYTES_MAX:
+            self.lost = True
+            self.waiting.clear()
         self.wakes.set()
 
 
@@ -80,9 +86,11 @@ class Hub:
         self._workers.add(worker)
         listening = background.begin(self._listen(said, worker), "listen to a worker")
         try:
-            while worker.bytes <= _BYTES_MAX:
+            while True:
                 await worker.wakes.wait()
                 worker.wakes.clear()
+                if worker.lost:
+                    return
                 waiting, worker.waiting, worker.bytes = worker.waiting, [], 0
                 yield b"".join(waiting)
         finally:

@@ -17,7 +17,6 @@ from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
 from router.live.follower import Pace
 from router.live.host_hub import Hub
-from router.live.identity import Identity
 from router.live.lease_desk import LeaseDesk
 from router.live.metrics_server import MetricsServer
 from router.live.probe import Answer
@@ -44,7 +43,6 @@ class _Known:
     """What is known of one endpoint, for a worker that joins."""
 
     def __init__(self) -> None:
-        self.met: pb.Met | None = None
         self.report: LoadReport | None = None
         self.prefix: set[int] = set()
 
@@ -123,14 +121,6 @@ class Receiver:
         """Ends it."""
         await self._opened.aclose()
 
-    def on_met(self, endpoint: str, identity: Identity) -> None:
-        """See Witness."""
-        met = pb.Met(
-            endpoint=endpoint, model=identity.model, server=identity.server, rtt_ns=identity.rtt_ns
-        )
-        self._of(endpoint).met = met
-        self._hub.publish(pb.Heard(met=[met]))
-
     def on_answer(self, endpoint: str, answer: Answer) -> None:
         """See Witness."""
         told = pb.Answer(endpoint=endpoint, rtt_ns=answer.rtt_ns, serving=answer.serving)
@@ -162,7 +152,6 @@ class Receiver:
                 pb.Listing(site=site, addresses=addresses)
                 for site, addresses in self._listings.items()
             ],
-            met=[known.met for known in self._known.values() if known.met is not None],
             drains=[
                 pb.SiteDrain(site=site, draining=draining)
                 for site, draining in self._drains.items()

@@ -17,7 +17,7 @@ from router.live.coalescing import coalesced
 WAITING_BYTES_MAX: Final = 64 * 1024
 """What may wait for one client: as much as an endpoint may send ahead (router.live.channel)."""
 
-_QUICK_S: Final = 0.001
+_QUICK_S: Final = 0.005
 """A write that took no longer says nothing of who is behind."""
 
 

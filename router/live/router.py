@@ -272,7 +272,7 @@ class Router:
             settings.message_bytes_max,
             self._desk,
             link=link,
-            feed=self._feed,
+            fed=self._feed is not None,
         )
 
     def _state(self) -> fleet_pb2.FleetState:

@@ -1,5 +1,4 @@
 from wire.spillway.v1 import load_pb2 as _load_pb2
-from wire.vllm import control_pb2 as _control_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -9,9 +8,8 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Heard(_message.Message):
-    __slots__ = ("listings", "met", "answers", "reports", "drains", "released", "aborted", "scrape")
+    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "scrape")
     LISTINGS_FIELD_NUMBER: _ClassVar[int]
-    MET_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
     DRAINS_FIELD_NUMBER: _ClassVar[int]
@@ -19,14 +17,13 @@ class Heard(_message.Message):
     ABORTED_FIELD_NUMBER: _ClassVar[int]
     SCRAPE_FIELD_NUMBER: _ClassVar[int]
     listings: _containers.RepeatedCompositeFieldContainer[Listing]
-    met: _containers.RepeatedCompositeFieldContainer[Met]
     answers: _containers.RepeatedCompositeFieldContainer[Answer]
     reports: _containers.RepeatedCompositeFieldContainer[Report]
     drains: _containers.RepeatedCompositeFieldContainer[SiteDrain]
     released: _containers.RepeatedScalarFieldContainer[str]
     aborted: _containers.RepeatedScalarFieldContainer[str]
     scrape: int
-    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., met: _Optional[_Iterable[_Union[Met, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., scrape: _Optional[int] = ...) -> None: ...
+    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., scrape: _Optional[int] = ...) -> None: ...
 
 class Said(_message.Message):
     __slots__ = ("worker", "drain", "released", "aborted", "scraped")
@@ -49,18 +46,6 @@ class Listing(_message.Message):
     site: str
     addresses: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, site: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class Met(_message.Message):
-    __slots__ = ("endpoint", "model", "server", "rtt_ns")
-    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
-    MODEL_FIELD_NUMBER: _ClassVar[int]
-    SERVER_FIELD_NUMBER: _ClassVar[int]
-    RTT_NS_FIELD_NUMBER: _ClassVar[int]
-    endpoint: str
-    model: _control_pb2.ModelInfo
-    server: _control_pb2.ServerInfo
-    rtt_ns: int
-    def __init__(self, endpoint: _Optional[str] = ..., model: _Optional[_Union[_control_pb2.ModelInfo, _Mapping]] = ..., server: _Optional[_Union[_control_pb2.ServerInfo, _Mapping]] = ..., rtt_ns: _Optional[int] = ...) -> None: ...
 
 class Answer(_message.Message):
     __slots__ = ("endpoint", "rtt_ns", "serving")

@@ -1,0 +1,73 @@
+"""The metrics of several workers read as those of one router."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from router.observe.merged import SUMMED, Merged
+from router.observe.sinks import Sinks
+from router.policy.core import RouterCore
+from router.policy.fleet import Fleet, Site, SiteKind, SloClass
+
+SAME_FOR_ALL = {
+    "process_max_fds",
+    "process_start_time_seconds",
+    "spillway_discovery_failing",
+    "spillway_endpoint_kv_usage",
+    "spillway_endpoint_report_age_seconds",
+    "spillway_endpoint_rtt_seconds",
+    "spillway_endpoint_running",
+    "spillway_endpoint_waiting",
+    "spillway_endpoints",
+    "spillway_quarantined",
+    "spillway_site_draining",
+    "spillway_workers",
+}
+
+
+def scraped(turns, ttfts_s, kv_usage, open_streams):
+    registry = CollectorRegistry()
+    counter = Counter("spillway_turns", "t", ("site",), registry=registry)
+    counter.labels("home").inc(turns)
+    histogram = Histogram("spillway_ttft_seconds", "t", buckets=(0.1, 1.0), registry=registry)
+    for ttft_s in ttfts_s:
+        histogram.observe(ttft_s)
+    Gauge("spillway_endpoint_kv_usage", "t", registry=registry).set(kv_usage)
+    Gauge("spillway_open_streams", "t", registry=registry).set(open_streams)
+    return generate_latest(registry)
+
+
+def values(merged):
+    """Every sample but those of when it began, read as Prometheus reads it."""
+    text = generate_latest(merged).decode()
+    samples = (sample for f in text_string_to_metric_families(text) for sample in f.samples)
+    return {(s.name, *s.labels.values()): s.value for s in samples if "_created" not in s.name}
+
+
+def test_counts_add_up_and_what_all_see_alike_does_not():
+    """Counters, each bucket of a histogram and own shares are sums."""
+    merged = values(Merged([scraped(3, [0.05, 0.5], 0.4, 7), scraped(4, [2.0], 0.5, 1)]))
+    assert merged["spillway_turns_total", "home"] == 7
+    assert merged["spillway_ttft_seconds_bucket", "0.1"] == 1
+    assert merged["spillway_ttft_seconds_bucket", "+Inf"] == 3
+    assert merged["spillway_ttft_seconds_count",] == 3
+    assert merged["spillway_endpoint_kv_usage",] == 0.5
+    assert merged["spillway_open_streams",] == 8
+    assert merged["spillway_workers",] == 2
+
+
+def test_what_only_one_worker_has_is_kept():
+    """A series of an endpoint that the others do not know."""
+    merged = values(Merged([scraped(1, [], 0.0, 0), b""]))
+    assert merged["spillway_turns_total", "home"] == 1
+
+
+def test_of_every_gauge_it_is_said_whether_it_adds_up():
+    """A new gauge of a router belongs into one of the two lists."""
+    fleet = Fleet((Site("home", SiteKind.HOME),), (SloClass("chat", 1, 1),), "chat")
+    sinks = Sinks(fleet, None)
+    sinks.start(lambda: RouterCore(fleet).snapshot(0))
+    shown = generate_latest(Merged([generate_latest(sinks.registry)])).decode()
+    families = text_string_to_metric_families(shown)
+    gauges = {f.name for f in families if f.type == "gauge" and not f.name.endswith("_created")}
+    assert gauges <= SUMMED | SAME_FOR_ALL
