@@ -19,6 +19,7 @@ SUMMED: Final = frozenset(
         "process_virtual_memory_bytes",
         "spillway_decision_log_dropped_events",
         "spillway_endpoint_in_flight",
+        "spillway_leases_open",
         "spillway_open_streams",
         "spillway_sessions",
         "spillway_waiting",
