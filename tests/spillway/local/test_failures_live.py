@@ -76,6 +76,25 @@ def test_a_killed_router_leaves_the_sites_serving(fleet: LocalFleet):
         assert count(client) == HOME
 
 
+def test_gateways_stand_in_front_of_the_sites(fleet: LocalFleet):
+    """The router reaches replicas through them alone; one that is killed is started again."""
+    for site in fleet.plan.sites:
+        fleet.start_gateway(site)
+    fleet.start_router(fleet.plan)
+    with SyncClient(fleet.address) as client:
+        state = next(client.watch_fleet())
+        ends = [end for site in state.sites for end in site.endpoints]
+        assert [(end.endpoints_up, end.endpoints) for end in ends] == [(1, 1), (1, 1)]
+        assert count(client) == HOME
+        gateway = fleet.gateways[HOME].kept
+        (child,) = [pid for pid, parent in descendants(gateway.pid) if parent == gateway.pid]
+        os.kill(child, signal.SIGKILL)
+        assert gateway.wait(DEADLINE_S) == signal.SIGKILL
+        count_until(client, RENTED)
+        fleet.start_gateway(fleet.plan.sites[0])
+        count_until(client, HOME)
+
+
 def test_a_killed_site_leaves_the_other_serving():
     """Every process of its Ray cluster at once, and the one that keeps them."""
     with LocalFleet(two_sites(fake_engine()), Silent()) as fleet:
