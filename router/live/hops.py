@@ -18,7 +18,9 @@ HOPS_KEY: Final = "x-spillway-hops"
 HOPS_MAX: Final = 4
 """Routers in front of routers: a region, a site, and some to spare."""
 
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ID_CHARS_MAX: Final = 64
+
+_ID: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{ID_CHARS_MAX}}}")
 
 
 def read_hops(named: Mapping[str, str | bytes], router: str) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import islice
 from typing import Final
 
 from router.live.endpoint import LiveEndpoint
 from router.live.forecasts import forecasts
-from router.live.hops import HOPS_MAX
+from router.live.hops import HOPS_MAX, ID_CHARS_MAX
 from router.live.roster import Roster
 from router.live.timed_core import TimedCore
 from router.policy.gateway import ROUTERS_MAX
@@ -107,8 +108,8 @@ def _routers(router: str, endpoints: Iterable[LiveEndpoint]) -> dict[str, int]:
         report = endpoint.follower.load.last
         if report is None or not endpoint.follower.connected:
             continue
-        for behind, passed in report.gateway.routers.items():
-            if passed + 1 < HOPS_MAX:
+        for behind, passed in islice(report.gateway.routers.items(), ROUTERS_MAX):
+            if passed + 1 < HOPS_MAX and len(behind) <= ID_CHARS_MAX:
                 found[behind] = min(passed + 1, found.get(behind, HOPS_MAX))
     nearest = sorted(found.items(), key=lambda one: (one[1], one[0]))
     return dict(nearest[:ROUTERS_MAX])

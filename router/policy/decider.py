@@ -28,6 +28,7 @@ from router.policy.strain import Strain
 from router.policy.tracked import BEING_PROBED, Tracked
 
 _HEDGE_SHARE = 0.25  # of the objective that passes before anything is hedged
+_WAITED_ABOVE = 0.5  # of the objective, at most: whoever says more is late, and buys nothing by it
 _GAP_SHARE = 0.67  # of the objective; streams with smaller mean gaps miss it for other reasons
 _EGRESS_BYTES_PER_TOKEN = 48  # a streamed message with one token, framing included
 
@@ -89,7 +90,8 @@ class Decider:
         if pool is None or not pool.members:
             return Verdict(no_endpoint(request, (), 0, self._limits))
         need = self._need(request, slo, pool, tried, now)
-        need.objective_ns -= waited_ns + request.waited_ns
+        above_ns = min(request.waited_ns, int(_WAITED_ABOVE * need.objective_ns))
+        need.objective_ns -= waited_ns + above_ns
         judged = pool.members
         if pool.is_large:
             judged = pool.shortlist((need.placed, self._owner(need)), rng)

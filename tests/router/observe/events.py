@@ -13,12 +13,16 @@ from router.observe.event import (
     RequestArrived,
     RoundTripMeasured,
     Started,
+    StoreHeard,
     Ticked,
 )
 from router.observe.tell import tell
+from router.policy.allowance import Granted
 from router.policy.core import RouterCore
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
+from router.policy.gateway import Forecast, Gateway
+from router.policy.hint import Hint
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
@@ -49,6 +53,12 @@ def history(seed=7):
         add(ConnectionChanged(name, connected=True))
         add(RoundTripMeasured(name, 2 * NS_PER_MS))
         add(LoadHeard(LoadReport(name, "i", 1, running=1, kv_usage=0.1, prefix_added=(2**64 - 1,))))
+    gateway = Gateway(False, 1, 2, (Forecast(1, 20 * NS_PER_MS), Forecast(256, 40 * NS_PER_MS)))
+    add(LoadHeard(LoadReport("cloud/c", "i", 2, running=1, gateway=gateway)))
+    add(StoreHeard(2, (Granted("usd/cloud/hour", 1.5, 0.25),)))
+    hint = Hint("home/b", 0, 100, 2, 2**64 - 1)
+    send = add(RequestArrived(Request("hinted", "m", "known", prefix=(1, 2**64 - 1), hint=hint)))
+    add(OutcomeSeen(Ended(send.request, send.endpoint, End.CANCELLED)))
     for number in range(12):
         session = f"s{number % 5}" if number % 2 else ""  # without one, chance decides
         send = add(RequestArrived(Request(f"r{number}", "m", session, prefix=(1, 2**63))))

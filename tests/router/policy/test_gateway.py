@@ -147,3 +147,14 @@ def test_engines_behind_a_router_are_paid_for_each():
         core.on_outcome(Ended(f"r{number}", "cloud", End.OK), NS_PER_S, rng)
     spent = core.snapshot(NS_PER_S).sites[1].spend_usd
     assert core.snapshot(5 * NS_PER_S).sites[1].spend_usd == pytest.approx(spent)
+
+
+def test_what_has_been_waited_above_is_gone_from_the_objective():
+    """But no more than half of it, whatever somebody says who wants to be served elsewhere."""
+    core = core_with(a=Gateway(False, 1, 1))
+    objective_ns = FLEET.slo("").ttft_ns
+    for waited_ns, left_ns in ((0, objective_ns), (NS_PER_S, objective_ns - NS_PER_S)):
+        request = Request("x", "m", waited_ns=waited_ns)
+        assert core.explain(request, 1, random.Random(1)).objective_ns == left_ns
+    liar = Request("x", "m", waited_ns=10**18)
+    assert core.explain(liar, 1, random.Random(1)).objective_ns == objective_ns / 2
