@@ -7,7 +7,7 @@ passes this router by, so that it is signed for the endpoint and waited for by t
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 from router.live.cookies import Cookies
@@ -59,17 +59,20 @@ class Placing:
         desk: LeaseDesk,
         cookies: Cookies,
         is_draining: Callable[[], bool],
+        off: Container[str],
         *,
         default_deadline_s: float,
         life_s: float,
         requests_bytes_max: int,
     ) -> None:
+        """`off` are the sites whose endpoints clients do not go to themselves."""
         self._router = router
         self._core = core
         self._roster = roster
         self._desk = desk
         self._cookies = cookies
         self._is_draining = is_draining
+        self._off = off
         self._default_deadline_s = default_deadline_s
         self._life_s = life_s
         self._requests_bytes_max = requests_bytes_max
@@ -141,7 +144,7 @@ class Placing:
         if not isinstance(decision, Send):
             return pb.Placement(through_router="nothing was decided")
         endpoint = self._roster.get(decision.endpoint)
-        if endpoint is not None and _is_reached_from(context.peer(), endpoint):
+        if endpoint is not None and self.may_go(context.peer(), endpoint):
             return self._placement(decision, endpoint, incoming, request)
         self._give_back(decision)
         return pb.Placement(through_router=f"clients do not reach {decision.endpoint} themselves")
@@ -151,9 +154,17 @@ class Placing:
             return "this router has no key to sign leases with"
         if incoming.start is not None:
             return "the answer has begun already"
-        if not any(endpoint.takes_leases for endpoint in self._roster):
+        if not any(one.takes_leases and one.site not in self._off for one in self._roster):
             return "no endpoint takes leases"
         return self._core.lease_refusal(incoming.request)
+
+    def may_go(self, peer: str, endpoint: LiveEndpoint) -> bool:
+        """Whether a client may go to an endpoint by the address that this router has for it.
+
+        A loopback address, of a tunnel for example, is another machine's for a client elsewhere.
+        """
+        here = not _LOOPBACK.match(endpoint.address) or bool(_LOOPBACK.match(peer))
+        return here and endpoint.takes_leases and endpoint.site not in self._off
 
     def _give_back(self, send: Send) -> None:
         self._core.tell(LeaseClaimed(LeaseClaim(send.request, ClaimKind.NEVER_BEGAN)))
@@ -184,12 +195,3 @@ class Placing:
             first_token_s=seconds(first_ns),
             silence_s=seconds(silence_ns),
         )
-
-
-def _is_reached_from(peer: str, endpoint: LiveEndpoint) -> bool:
-    """Whether a client may go to an endpoint by the address that this router has for it.
-
-    A loopback address, of a tunnel for example, is another machine's for a client elsewhere.
-    """
-    here = _LOOPBACK.match(endpoint.address) is None or _LOOPBACK.match(peer) is not None
-    return endpoint.takes_leases and here

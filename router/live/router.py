@@ -112,6 +112,7 @@ class Router:
             self._desk,
             self._cookies,
             self._is_draining,
+            {way.site for way in access if not way.direct},
             default_deadline_s=settings.default_deadline_s,
             life_s=seconds(fleet.limits.lease_life_ns),
             requests_bytes_max=settings.requests_bytes_max,

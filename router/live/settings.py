@@ -24,6 +24,7 @@ class SiteAccess:
     host: str | None = None
     endpoints: tuple[str, ...] = ()
     link: bool = True
+    direct: bool = True  # whether clients that ask may stream from its endpoints themselves
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def _access(name: str, site: SiteSection) -> SiteAccess:
         host=ray.host if ray else None,
         endpoints=tuple(site.endpoints),
         link=site.link == "auto",
+        direct=site.direct == "auto",
     )
 
 

@@ -9,7 +9,8 @@ import grpc
 import pytest
 
 from router.live.lease_accounts import accounts_of
-from router.live.placing import CLAIMS_MAX, _is_reached_from
+from router.live.placing import CLAIMS_MAX, Placing
+from router.live.settings import SiteAccess
 from router.policy.outcome import End
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.lease_door import LeaseTerms
@@ -183,8 +184,41 @@ async def test_a_router_that_drains_places_nothing(placing):
 )
 def test_a_loopback_address_is_for_clients_on_the_same_machine(peer, at, reached):
     """To any other it would name a server of their own."""
-    endpoint = SimpleNamespace(address=at, takes_leases=True)
-    assert _is_reached_from(peer, endpoint) is reached
+    endpoint = SimpleNamespace(address=at, takes_leases=True, site="home")
+    assert placing_with(off=()).may_go(peer, endpoint) is reached
+    assert placing_with(off=("home",)).may_go(peer, endpoint) is False
+
+
+def placing_with(off):
+    """Placements without a router around them."""
+    return Placing(
+        "r",
+        None,
+        (),
+        None,
+        None,
+        lambda: False,
+        off,
+        default_deadline_s=1.0,
+        life_s=1.0,
+        requests_bytes_max=1,
+    )
+
+
+async def test_a_site_whose_endpoints_clients_do_not_reach_is_gone_to_through_the_router(
+    monkeypatch,
+):
+    """The fleet file says so, and no placement is tried there."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+    server = await serve_standalone(
+        FakeEngine(FakeSettings(), ("fake",)), terms=LeaseTerms((KEY.encode(),))
+    )
+    way = SiteAccess("home", endpoints=(address(server),), direct=False)
+    async with route({"home": way}) as r:
+        await until(lambda: all(e.takes_leases for e in r.router._roster))
+        placement = await r.fleet.Place(pb.PlaceRequest(request=ask()))
+        assert (placement.address, placement.through_router) == ("", "no endpoint takes leases")
+    await server.stop()
 
 
 def test_an_account_that_cannot_be_is_bounded_and_others_are_not_heard():

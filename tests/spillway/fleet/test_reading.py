@@ -208,11 +208,12 @@ def test_engine_settings_are_checked_before_they_are_deployed():
     ]
 
 
-@pytest.mark.parametrize(("text", "links"), [("off", False), ("auto", True)])
-def test_a_site_says_whether_links_are_used(text, links):
+@pytest.mark.parametrize("key", ["link", "direct"])
+@pytest.mark.parametrize(("text", "used"), [("off", False), ("auto", True)])
+def test_a_site_says_whether_links_and_direct_streams_are_used(key, text, used):
     """`off` is a word here, as written, and no is not one of the two."""
-    named = SMALLEST.replace("    kind: home\n", f"    kind: home\n    link: {text}\n")
+    named = SMALLEST.replace("    kind: home\n", f"    kind: home\n    {key}: {text}\n")
     file = read(named)
-    assert [way.link for way in file.access] == [links]
+    assert [getattr(way, key) for way in file.access] == [used]
     assert read(write(file)) == file
-    assert refusal(named.replace(f"link: {text}", "link: no"))
+    assert refusal(named.replace(f"{key}: {text}", f"{key}: no"))
