@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from router.faces.openai.chat_request import ChatRequest
+from router.faces.openai.completion_request import CompletionRequest
 from spillway import cli, client
 from spillway.commands import fleet, site
 from spillway.commands.failure import Outcome
@@ -57,6 +59,13 @@ def test_every_command_is_documented():
     ]
     assert len(names) > 10
     assert [name for name in names if f"`{name}" not in text] == []
+
+
+@pytest.mark.parametrize("request_kind", [ChatRequest, CompletionRequest])
+def test_every_parameter_of_openai_s_api_is_documented(request_kind):
+    """Those that are honoured, and those that are refused."""
+    text = (DOCS / "openai.md").read_text()
+    assert [name for name in request_kind.model_fields if f"`{name}`" not in text] == []
 
 
 def test_every_exit_code_is_documented():
