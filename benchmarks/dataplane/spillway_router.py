@@ -6,7 +6,9 @@ serves through it, and ends with its standard input.
 
 import argparse
 import asyncio
+import json
 import sys
+from pathlib import Path
 
 import grpc.aio
 
@@ -18,12 +20,14 @@ from router.policy.units import NS_PER_S
 from wire.vllm import inference_pb2
 
 READY_TIMEOUT_S = 15.0
+COUNT_S = 0.2
 
 
 async def main() -> None:
     """Serve until standard input closes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dataplane.spillway_router")
     parser.add_argument("--to", required=True, help="host:port of the backend")
+    parser.add_argument("--counts", type=Path, help="keep counts of what is open in this file")
     options = parser.parse_args()
     fleet = Fleet(
         sites=(Site("home", SiteKind.HOME),),
@@ -36,9 +40,28 @@ async def main() -> None:
     router = Router(fleet, access, settings)
     await router.start()
     await _until_it_serves(f"127.0.0.1:{router.port}")
+    counting = None
+    if options.counts is not None:
+        _write_counts(options.counts, router)
+        counting = asyncio.create_task(_count(options.counts, router))
     print(router.port, flush=True)
     await asyncio.to_thread(sys.stdin.read)
+    if counting is not None:
+        counting.cancel()
     await router.stop(0)
+
+
+async def _count(path: Path, router: Router) -> None:
+    while True:
+        await asyncio.sleep(COUNT_S)
+        _write_counts(path, router)
+
+
+def _write_counts(path: Path, router: Router) -> None:
+    counts = {"tasks": len(asyncio.all_tasks()), "calls": router.open_calls}
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(json.dumps(counts), encoding="ascii")
+    unfinished.replace(path)
 
 
 async def _until_it_serves(address: str) -> None:

@@ -140,6 +140,11 @@ class Router:
         self._grace_s = 0.0
         self._opened = contextlib.AsyncExitStack()  # closed in the opposite order
 
+    @property
+    def open_calls(self) -> int:
+        """Calls of vllm.Inference that have not ended."""
+        return self._inference.open_calls
+
     async def start(self) -> None:
         """Listens, and begins to look for endpoints; the ports it got are set then.
 
