@@ -45,6 +45,7 @@ class Scripted:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     aborted: list[str] = field(default_factory=list)
     unserved: Unserved = field(default_factory=Unserved)
+    links: object = None  # what serves links here, if anything does
     address: str = ""
     server: grpc.aio.Server | None = None
 
@@ -92,8 +93,10 @@ class Scripted:
     async def start(self, port=0):
         self.server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         services = self.services()
-        if TRANSPORT.name == "link":
-            services |= ScriptedLink(self.handle).services()
+        if self.links is None and TRANSPORT.name == "link":
+            self.links = ScriptedLink(self.handle)
+        if self.links is not None:
+            services |= self.links.services()
         for name, methods in services.items():
             handler = grpc.method_handlers_generic_handler(name, methods)
             self.server.add_generic_rpc_handlers((handler,))

@@ -106,7 +106,7 @@ class ScriptedLink(LinkService):
         return {
             "spillway.v1.Link": {
                 "Connect": grpc.stream_stream_rpc_method_handler(
-                    self.Connect, link_pb2.Up.FromString, link_pb2.Down.SerializeToString
+                    self.Connect, link_pb2.Up.FromString, _to_bytes
                 )
             },
             "spillway.v1.Load": {
@@ -119,3 +119,7 @@ class ScriptedLink(LinkService):
     async def _watch(self, request, _context):
         async for report in self.board.watch(request):
             yield report
+
+
+def _to_bytes(message):
+    return message.SerializeToString()
