@@ -6,6 +6,7 @@ import random
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ async def _scene(
             near_access = SiteAccess(NEAR, endpoints=tuple(near.addresses()))
         relay = await stack.enter_async_context(Relay(far.addresses()[0]))
         liar = await stack.enter_async_context(Liar(far.addresses()[0]))
-        access = (near_access, SiteAccess(FAR, endpoints=(relay.address,)))
+        ways = (near_access, SiteAccess(FAR, endpoints=(relay.address,)))
+        access = tuple(replace(way, link=mode is not Mode.PROXIED) for way in ways)
 
         def open_router(name: str) -> RouterProcess:
             return RouterProcess(fleet, access, folder / name, lease_key)

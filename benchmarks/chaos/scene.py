@@ -131,6 +131,8 @@ class Scene:
         def healthy(state: fleet_pb2.FleetState) -> bool:
             # One that is back is suspect until its first request: it takes requests.
             up = [e for s in state.sites for e in s.endpoints if e.health != e.DOWN]
+            if self.mode is Mode.LINK and not all(e.linked for e in up):
+                return False
             # A gateway says how many of the replicas behind it are up.
             return sum(e.endpoints_up or 1 for e in up) >= self.replicas
 

@@ -165,6 +165,7 @@ def _endpoint(endpoint: EndpointSnapshot, live: LiveEndpoint | None) -> pb.Endpo
         state.trouble = endpoint.gateway.excluded
     if live is not None:
         state.address = live.address
+        state.linked = live.link.stands
         state.tokens_per_s = live.follower.load.tokens_per_s
         report = live.follower.load.last
         if report is not None:

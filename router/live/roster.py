@@ -47,6 +47,15 @@ class Roster:
         """How many endpoints of a site take requests."""
         return sum(e.site == site and e.follower.connected for e in self._listed.values())
 
+    def links_at(self, site: str) -> int:
+        """How many endpoints of a site are reached over a link."""
+        return sum(e.site == site and e.link.stands for e in self._listed.values())
+
+    def link_sessions_at(self, site: str) -> int:
+        """How many streams go over links to a site, to endpoints that are listed no more as well."""
+        endpoints = (*self._listed.values(), *self._retiring.values())
+        return sum(e.link.sessions or 0 for e in endpoints if e.site == site)
+
     def set_site(self, site: str, addresses: Iterable[str]) -> None:
         """The addresses of a site are exactly these: opens what is new, retires what is not."""
         wanted = {f"{site}/{address}": address for address in addresses}

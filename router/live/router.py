@@ -238,6 +238,11 @@ class Router:
             settings.discovery_timeout_s,
         )
         self._sinks.metrics.watch_discovery(way.site, lambda: discovery.failing)
+        self._sinks.metrics.watch_links(
+            way.site,
+            lambda: self._roster.links_at(way.site),
+            lambda: self._roster.link_sessions_at(way.site),
+        )
         self._run(discovery.run(), f"discover {way.site}")
 
     async def _stop_server(self, server: grpc.aio.Server) -> None:

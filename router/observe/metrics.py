@@ -81,6 +81,19 @@ class Metrics:
             registry=registry,
         )
 
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"spillway_{name}", text, ("site",), registry=registry)
+
+        self._links = gauge("links", "Links to endpoints that stand")
+        self._link_sessions = gauge("link_sessions", "Streams that go over links")
+
+    def watch_links(
+        self, site: str, standing: Callable[[], int], sessions: Callable[[], int]
+    ) -> None:
+        """Shows how many links to a site's endpoints stand, and how many streams are on them."""
+        self._links.labels(site).set_function(standing)
+        self._link_sessions.labels(site).set_function(sessions)
+
     def watch_discovery(self, site: str, failing: Callable[[], bool]) -> None:
         """Shows whether a site's dashboard cannot be asked."""
         self._discovery.labels(site).set_function(lambda: float(failing()))

@@ -269,7 +269,7 @@ class SiteState(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ..., trouble: _Optional[_Union[SiteState.Trouble, str]] = ...) -> None: ...
 
 class EndpointState(_message.Message):
-    __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s", "endpoints_up", "endpoints", "trouble")
+    __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s", "endpoints_up", "endpoints", "trouble", "linked")
     class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         HEALTH_UNSPECIFIED: _ClassVar[EndpointState.Health]
@@ -301,6 +301,7 @@ class EndpointState(_message.Message):
     ENDPOINTS_UP_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    LINKED_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     instance_id: str
@@ -322,7 +323,8 @@ class EndpointState(_message.Message):
     endpoints_up: int
     endpoints: int
     trouble: str
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., instance_id: _Optional[str] = ..., health: _Optional[_Union[EndpointState.Health, str]] = ..., draining: _Optional[bool] = ..., in_flight: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., rtt_s: _Optional[float] = ..., report_age_s: _Optional[float] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., generated_tokens: _Optional[int] = ..., tokens_per_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., ttft_s: _Optional[float] = ..., endpoints_up: _Optional[int] = ..., endpoints: _Optional[int] = ..., trouble: _Optional[str] = ...) -> None: ...
+    linked: bool
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., instance_id: _Optional[str] = ..., health: _Optional[_Union[EndpointState.Health, str]] = ..., draining: _Optional[bool] = ..., in_flight: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., rtt_s: _Optional[float] = ..., report_age_s: _Optional[float] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., generated_tokens: _Optional[int] = ..., tokens_per_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., ttft_s: _Optional[float] = ..., endpoints_up: _Optional[int] = ..., endpoints: _Optional[int] = ..., trouble: _Optional[str] = ..., linked: _Optional[bool] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ("site",)
