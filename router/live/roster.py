@@ -52,7 +52,7 @@ class Roster:
         return sum(e.site == site and e.link.stands for e in self._listed.values())
 
     def link_sessions_at(self, site: str) -> int:
-        """How many streams go over links to a site, to endpoints that are listed no more as well."""
+        """How many streams go over links to a site; also to endpoints that are listed no more."""
         endpoints = (*self._listed.values(), *self._retiring.values())
         return sum(e.link.sessions or 0 for e in endpoints if e.site == site)
 

@@ -20,6 +20,8 @@ SUMMED: Final = frozenset(
         "spillway_decision_log_dropped_events",
         "spillway_endpoint_in_flight",
         "spillway_leases_open",
+        "spillway_link_sessions",
+        "spillway_links",
         "spillway_open_streams",
         "spillway_sessions",
         "spillway_waiting",
