@@ -12,6 +12,7 @@ class Ending:
     site: str = ""
     attempts: int = 0  # endpoints tried; 0 where nobody said
     resumed: int = 0  # times that the answer went on elsewhere after it had begun
+    path: str = ""  # the way to the engine, where there are several levels of routers
 
 
 def ending_of(
@@ -32,6 +33,7 @@ def ending_of(
         site=found.get("x-spillway-site", ""),
         attempts=_count(found.get("x-spillway-attempts", "")) + came_back,
         resumed=_count(found.get("x-spillway-resumed", "")) + resumed,
+        path=found.get("x-spillway-path", ""),
     )
 
 

@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import dataclass, replace
 
+import grpc
 import pytest
 
 from router.live.settings import StoreSettings
@@ -15,7 +16,16 @@ from router.observe.event import StoreHeard
 from router.policy.allowance import Bucket
 from router.policy.fleet import DEFAULT_TENANT, Fleet, Price, Site, SiteKind, SloClass, Tenant
 from router.policy.units import NS_PER_S
-from tests.router.live.conftest import SETTINGS, address, ask, engine, fleet_of, route, until
+from tests.router.live.conftest import (
+    HOME,
+    SETTINGS,
+    address,
+    ask,
+    engine,
+    fleet_of,
+    route,
+    until,
+)
 from tests.store_server import StoreServer
 
 USD, TOKENS = "usd/cloud/hour", "tokens/default"
@@ -261,3 +271,35 @@ async def test_two_routers_refuse_a_tenant_at_one_rate(server):
         state = await one.state()
         assert (state.store.away, state.store.routers) == (False, 2)
         assert [held.bucket for held in state.store.held] == [TOKENS]
+
+
+async def test_two_routers_stay_within_a_budget_when_the_store_dies(server):
+    """What both really spend, but for what a request in flight took longer than was thought."""
+    price = Price(metered_usd_per_replica_hour=3_600.0, budget_usd_per_hour=2_400.0)
+    fleet = fleet_of(HOME, Site("cloud", SiteKind.RENTED, price=price))
+    settings = replace(SETTINGS, store=StoreSettings(server.url, interval_s=0.05, timeout_s=0.3))
+    async with (
+        engine(itl_s=0.01) as behind,
+        route({"cloud": [address(behind)]}, settings, fleet) as one,
+        route({"cloud": [address(behind)]}, settings, fleet) as two,
+    ):
+        begun_s, longest_s, served = time.monotonic(), 0.0, [0, 0]
+        killed = False
+        while (passed_s := time.monotonic() - begun_s) < 1.6:
+            if passed_s > 0.8 and not killed:
+                server.kill()
+                killed = True
+            for place, routed in enumerate((one, two)):
+                asked_s = time.monotonic()
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    await routed.stream(ask("7", 5))
+                    served[place] += 1
+                    longest_s = max(longest_s, time.monotonic() - asked_s)
+            await asyncio.sleep(0.01)
+        states = [await routed.state() for routed in (one, two)]
+        spent = sum(site.cost_usd for state in states for site in state.sites)
+        # Half a dollar comes in each second, until the store dies; routers were up a little longer.
+        came = 0.5 * (0.8 + 1.5)
+        assert all(served)
+        assert 0 < spent <= came + 2 * longest_s
+        assert all(state.store.away for state in states)
