@@ -103,6 +103,7 @@ class Leases:
         self._open: defaultdict[str, dict[str, _Use]] = defaultdict(dict)  # by endpoint
         self._due: list[tuple[int, int, _Use]] = []  # a heap of when to look at each
         self._pushed = 0
+        self._instances: dict[str, str] = {}  # as each endpoint has said last
         self._lost_ns: dict[str, int] = {}  # endpoints without a connection, and since when
         self._unused: defaultdict[str, int] = defaultdict(int)
         self._lapsed: dict[str, float] = {}
@@ -141,9 +142,11 @@ class Leases:
 
     def on_report(self, report: LoadReport, now: int) -> None:
         """An endpoint has said which instance it is, and what became of leases."""
-        for use in list(self._open[report.endpoint].values()):
-            if use.instance and use.instance != report.instance:
-                self._lose(use, now)
+        if self._instances.get(report.endpoint) != report.instance:
+            self._instances[report.endpoint] = report.instance
+            for use in list(self._open[report.endpoint].values()):
+                if use.instance and use.instance != report.instance:
+                    self._lose(use, now)
         for account in report.accounts:
             self._hear(report.endpoint, account, now)
 
@@ -181,6 +184,7 @@ class Leases:
         self._lose_all(endpoint, now)
         self._open.pop(endpoint, None)
         self._lost_ns.pop(endpoint, None)
+        self._instances.pop(endpoint, None)
 
     def on_tick(self, now: int) -> None:
         """End what has aged, and forget what has ended."""
