@@ -71,6 +71,7 @@ class ChatRequest(Asked):
     top_logprobs: int | None = Field(default=None, ge=0, le=TOP_LOGPROBS_MAX)
     tools: list[Tool] | None = Field(default=None, max_length=ITEMS_MAX)
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | None = None
+    parallel_tool_calls: bool | None = None
     modalities: list[str] | None = None
     reasoning_effort: str | None = None
     # vLLM's

@@ -198,7 +198,10 @@ def schema_of(asked: ChatRequest) -> str:
         }
         for tool in forced
     ]
-    return json.dumps({"type": "array", "minItems": 1, "items": {"anyOf": calls}})
+    schema: dict[str, Any] = {"type": "array", "minItems": 1, "items": {"anyOf": calls}}
+    if asked.parallel_tool_calls is False:
+        schema["maxItems"] = 1
+    return json.dumps(schema)
 
 
 def _parameters(tool: Tool) -> Mapping[str, Any]:

@@ -105,4 +105,7 @@ def test_a_forced_call_has_a_schema():
     schema = json.loads(schema_of(asked(tool_choice="required")))
     names = [one["properties"]["name"]["enum"] for one in schema["items"]["anyOf"]]
     assert names == [["f"], ["g"]]
+    assert "maxItems" not in schema
+    one = asked(tool_choice="required", parallel_tool_calls=False)
+    assert json.loads(schema_of(one))["maxItems"] == 1
     assert not schema_of(asked())

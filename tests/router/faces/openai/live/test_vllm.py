@@ -86,7 +86,7 @@ def test_a_call_is_forced(client):
     parameters["additionalProperties"] = False
     tool = {"type": "function", "function": {"name": "add", "parameters": parameters}}
     asked = {"model": MODEL, "messages": COUNT, "tools": [tool], "max_tokens": 200}
-    asked["logit_bias"] = NO_SPACES
+    asked |= {"logit_bias": NO_SPACES, "parallel_tool_calls": False}
     forced = {"type": "function", "function": {"name": "add"}}
     for choice in (forced, "required"):
         answer = client.chat.completions.create(tool_choice=choice, **asked)
