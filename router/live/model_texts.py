@@ -54,7 +54,7 @@ class ModelTexts:
 
         Raises CallError where no endpoint serves it, or none that does can be asked.
         """
-        endpoints = serving(self._roster, model)
+        endpoints = self._roster.serving(model)
         if not endpoints:
             known = self._known.get(self._key_of.get(model, ""))
             if known is not None:  # the core says how it stands with its endpoints
@@ -109,17 +109,6 @@ class ModelTexts:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def serving(roster: Roster, model: str) -> list[LiveEndpoint]:
-    """The endpoints that take requests for a model of this name."""
-    return [
-        endpoint
-        for endpoint in roster
-        if endpoint.follower.connected
-        and endpoint.follower.identity is not None
-        and (not model or model in endpoint.follower.identity.names)
-    ]
 
 
 def _not_served(roster: Roster, model: str) -> Exception:

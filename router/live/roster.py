@@ -43,6 +43,16 @@ class Roster:
         """Whether any endpoint takes requests."""
         return any(endpoint.follower.connected for endpoint in self._listed.values())
 
+    def serving(self, model: str) -> list[LiveEndpoint]:
+        """The endpoints that take requests for a model of this name; any model if it is empty."""
+        return [
+            endpoint
+            for endpoint in self._listed.values()
+            if endpoint.follower.connected
+            and endpoint.follower.identity is not None
+            and (not model or model in endpoint.follower.identity.names)
+        ]
+
     def connected_at(self, site: str) -> int:
         """How many endpoints of a site take requests."""
         return sum(e.site == site and e.follower.connected for e in self._listed.values())

@@ -15,7 +15,6 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from router.faces.openai.server import OpenAiServer
 from router.live import background
 from router.live.closing import Closing
 from router.live.control import Control, abort
@@ -33,7 +32,6 @@ from router.live.lease_desk import LeaseDesk
 from router.live.lender import Lender
 from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
-from router.live.model_texts import ModelTexts
 from router.live.mover import Mover
 from router.live.placing import Placing
 from router.live.returning import Returning
@@ -133,7 +131,6 @@ class Router:
             self._sinks.metrics.on_call,
         )
         self.openai_port: int | None = None
-        self._texts = ModelTexts(self._roster)
         self._metrics_server = MetricsServer(self._registry, self._serves)
         self._closing = Closing()
         self._closed = asyncio.Event()
@@ -218,15 +215,15 @@ class Router:
             await self._start_openai(settings.openai_listen)
 
     async def _start_openai(self, listen: str) -> None:
-        face = OpenAiServer(
-            self._inference, self._roster, self._texts, self._serves, self._settings
-        )
-        self._opened.push_async_callback(self._texts.close)
-        self._opened.push_async_callback(self._stop_openai, face)
-        self.openai_port = await face.start(listen, shares_port=self._feed is not None)
+        # Not at the top: a router without it needs neither tokenizers nor templates.
+        from router.faces.openai.server import OpenAiServer  # noqa: PLC0415
+        from router.live.model_texts import ModelTexts  # noqa: PLC0415
 
-    async def _stop_openai(self, face: OpenAiServer) -> None:
-        await face.stop(self._grace_s)
+        texts = ModelTexts(self._roster)
+        face = OpenAiServer(self._inference, self._roster, texts, self._serves, self._settings)
+        self._opened.push_async_callback(texts.close)
+        self._opened.push_async_callback(lambda: face.stop(self._grace_s))
+        self.openai_port = await face.start(listen, shares_port=self._feed is not None)
 
     def _discover(self, way: SiteAccess, http: aiohttp.ClientSession) -> None:
         settings = self._settings

@@ -6,7 +6,6 @@ from typing import Any
 import grpc
 
 from router.live.hops import HOPS_KEY, read_hops
-from router.live.model_texts import serving
 from router.live.roster import Roster
 from wire.spillway.v1 import tokenizer_pb2 as pb
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerServicer
@@ -29,7 +28,7 @@ class TokenizerService(TokenizerServicer):
         except CallError as error:
             error.set_on(context)
             return
-        endpoints = serving(self._roster, request.model)
+        endpoints = self._roster.serving(request.model)
         if not endpoints:
             missing = f"no endpoint serves the model {request.model!r}"
             bad_field("model", missing, grpc.StatusCode.NOT_FOUND).set_on(context)

@@ -14,6 +14,7 @@ _PASSED_ON: Final = (
     *SESSION_KEYS,
     "x-spillway-slo",
     "x-spillway-tenant",
+    "x-spillway-cookie",
     "x-request-id",
     "traceparent",
     "tracestate",
