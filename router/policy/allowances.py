@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from router.policy.allowance import Granted, Want
+from router.policy.allowance import Allowance, Granted, Want
 from router.policy.candidate import Candidate
 from router.policy.judge import OVER_BUDGET
 from router.policy.site_state import SiteState
@@ -22,9 +22,15 @@ class SharedSnapshot:
 class Allowances:
     """The allowances of one router by the names of their buckets."""
 
-    def __init__(self, sites: Iterable[SiteState], tenants: Iterable[TenantState]) -> None:
+    def __init__(
+        self,
+        sites: Iterable[SiteState],
+        hedges: Iterable[Allowance],
+        tenants: Iterable[TenantState],
+    ) -> None:
         """None where the fleet shares nothing."""
-        self._money = {a.bucket.name: a for site in sites for a in site.spend.allowances}
+        money = (*(one for site in sites for one in site.spend.allowances), *hedges)
+        self._money = {one.bucket.name: one for one in money}
         bounds = (tenant.bound for tenant in tenants)
         self._rates = {b.allowance.bucket.name: b.allowance for b in bounds if b and b.allowance}
         self.routers = 1  # that the store last counted

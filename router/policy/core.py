@@ -47,9 +47,10 @@ class RouterCore:
         self._sessions = Sessions(fleet.limits)
         self._decider = Decider(fleet, self._registry, self._sessions)
         self._admission = Admission(fleet)
-        sites = self._registry.sites
-        self.allowances = Allowances(sites.values(), self._admission.tenants)
         self._hedging = Hedging(fleet, self._registry, self._decider)
+        self.allowances = Allowances(
+            self._registry.sites.values(), self._hedging.allowances, self._admission.tenants
+        )
         self._totals = Totals()
         self.cached = CachedPrefixes(fleet.limits.told_prefix_marks_max)
         self._flights = Flights(

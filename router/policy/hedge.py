@@ -16,12 +16,13 @@ must have room, and be predicted to answer within the objective.
 import random
 from dataclasses import replace
 
+from router.policy.allowance import Allowance
 from router.policy.decider import Decider, Verdict
 from router.policy.fleet import Fleet, SloClass
 from router.policy.flight import Flight
 from router.policy.registry import Registry
 from router.policy.retry_budget import RetryBudget
-from router.policy.spend import Budget
+from router.policy.spend import Budget, shared_bucket
 from router.policy.units import NS_PER_HOUR
 
 _BURST = 10  # hedges at once, as with retries
@@ -40,7 +41,16 @@ class Hedging:
         self._decider = decider
         hedged = [slo for slo in fleet.slo_classes if slo.hedge_share > 0.0]
         self._requests = {slo.name: RetryBudget(slo.hedge_share, _BURST) for slo in hedged}
-        self._money = {slo.name: Budget(slo.hedge_usd_per_hour, NS_PER_HOUR) for slo in hedged}
+        own = {slo.name: Budget(slo.hedge_usd_per_hour, NS_PER_HOUR) for slo in hedged}
+        shared = {
+            slo.name: Allowance(
+                shared_bucket(f"usd/hedge/{slo.name}", slo.hedge_usd_per_hour, NS_PER_HOUR)
+            )
+            for slo in hedged
+            if fleet.shares and slo.hedge_usd_per_hour
+        }
+        self.allowances = tuple(shared.values())
+        self._money: dict[str, Budget | Allowance] = {**own, **shared}
 
     def on_request(self, slo: SloClass) -> None:
         """A request of this class was sent: it earns a share of a hedge."""
@@ -61,6 +71,8 @@ class Hedging:
             return None
         money = self._money[slo.name]
         if chosen.price_usd > 0.0 and money.level(now) < chosen.price_usd:
+            if isinstance(money, Allowance):
+                money.ask(chosen.price_usd, now)
             return None
         if not self._requests[slo.name].take():
             return None

@@ -43,8 +43,8 @@ class Budget:
         self._at = now if self._at is None else max(now, self._at)
 
 
-def _bucket(name: str, usd: float, period_ns: int) -> Bucket:
-    """The same bucket as Budget's, where several routers share it."""
+def shared_bucket(name: str, usd: float, period_ns: int) -> Bucket:
+    """What Budget is for one router, where several share it."""
     seconds = period_ns / NS_PER_S
     return Bucket(name, usd * _BURST_SHARE, usd * (1.0 - _BURST_SHARE) / seconds)
 
@@ -80,7 +80,7 @@ class Spend:
         )
         named = [(name, usd, period) for name, usd, period in limits if usd is not None]
         self.allowances = tuple(
-            Allowance(_bucket(f"usd/{site.name}/{name}", usd, period))
+            Allowance(shared_bucket(f"usd/{site.name}/{name}", usd, period))
             for name, usd, period in named
             if shared
         )

@@ -128,10 +128,11 @@ def _store(file: FileSection) -> Iterator[Finding]:
     store = built(RouterSettings, file.router).store
     budgets = any(s.price.budget_hourly or s.price.budget_monthly for s in file.sites.values())
     rates = any(getattr(one, "tokens_per_minute", None) for one in file.tenants.values())
+    hedges = any(getattr(one, "hedge_hourly", None) for one in file.slo_classes.values())
     if store.url is None:
         if store != StoreSettings():
             yield ("router", "store"), "nothing says where it is; give url"
-    elif not (budgets or rates):
+    elif not (budgets or rates or hedges):
         yield ("router", "store"), "there is nothing to share: no budget and no tokens_per_minute"
     else:
         for key, message in store_problems(store):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from router.policy.allowance import Granted
 from router.policy.core import RouterCore
 from router.policy.decision import Refuse, Send
 from router.policy.endpoint import Endpoint
@@ -154,3 +155,17 @@ def test_what_failed_one_attempt_is_not_tried_again_by_the_other(rng):
     last = core.on_outcome(Ended(third.request, third.endpoint, End.FAILED), now, rng)
     assert isinstance(last, Refuse)
     assert core.snapshot(now).open_streams == 0
+
+
+def test_what_hedges_cost_is_shared_where_routers_share(rng):
+    """A router that was given nothing hedges nothing on metered capacity, and asks for it."""
+    core = _core()
+    shared = RouterCore(replace(core._fleet, shares=True))
+    for name in ("home-0", "rented-0"):
+        shared.on_endpoint_up(Endpoint(name, name[:-2], "m"), 0)
+        shared.on_rtt(name, NS_PER_MS, 0)
+    first = _ask(shared, rng)
+    assert shared.on_hedge_due("r", first.hedge_ns, rng) is None
+    want = next(one for one in shared.allowances.wants(0) if one.bucket.name == "usd/hedge/chat")
+    shared.on_store(2, (Granted("usd/hedge/chat", want.amount),), 0)
+    assert isinstance(shared.on_hedge_due("r", first.hedge_ns, rng), Send)
