@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from benchmarks.dataplane import direct
 from benchmarks.dataplane.load import LOADS, Load
 from benchmarks.dataplane.measure import Measured, measure, medians
 from benchmarks.dataplane.memory import Held, hold
@@ -17,6 +18,7 @@ from benchmarks.report import write_json
 
 _QUICK_S = 1.0
 _QUICK_STREAMS = 500
+_QUICK_CALLS = 300
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Run:
     held: dict[str, Held] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    direct: direct.Costs | None = None
 
 
 async def _run(options: argparse.Namespace, run: Run) -> None:
@@ -39,6 +42,10 @@ async def _run(options: argparse.Namespace, run: Run) -> None:
     for repeat in range(options.repeats):
         for load in loads:
             await _in_turn(options, run, load, repeat)
+    if "spillway" in options.middles:
+        _say("direct mode")
+        calls = _QUICK_CALLS if options.quick else direct.CALLS
+        run.direct = await direct.measure(calls, direct.STREAMS, options.seconds)
     if options.streams:
         for name in options.middles:
             if name != "direct" and name not in run.missing:
@@ -92,6 +99,8 @@ def main() -> int:
         return 130
     of_loads = medians(run.measured)
     show(of_loads, run.held)
+    if run.direct is not None:
+        print(*direct.sentences(run.direct), sep="\n")
     for reason in run.missing.values():
         print(f"Left out: {reason}.")
     if options.out is not None:
@@ -101,6 +110,7 @@ def main() -> int:
                 "measured": [asdict(one) for one in run.measured],
                 "held": {name: asdict(one) for name, one in run.held.items()},
                 "rivals": run.versions | run.missing,
+                "direct": asdict(run.direct) if run.direct is not None else None,
             },
         )
     if options.picture is not None:

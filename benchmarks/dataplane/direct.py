@@ -31,6 +31,7 @@ from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
 
 INTERVAL_MS, TOKENS = 20, 100
+CALLS, STREAMS = 3_000, 64
 GIVE_BACK = 50  # leases at a time
 WARM = 200
 SETTLE_S = 1.0
@@ -156,26 +157,32 @@ async def _placed(router: Running) -> int:
     return 0
 
 
+def sentences(costs: Costs) -> tuple[str, str]:
+    """The result, for people."""
+    placement = (
+        f"A placement: p50 {costs.place_ms_p50:.2f} ms, p99 {costs.place_ms_p99:.2f} ms;"
+        f" a health check: p50 {costs.check_ms_p50:.2f} ms, p99 {costs.check_ms_p99:.2f} ms;"
+        f" placing adds {costs.added_ms_p50:.2f} ms."
+    )
+    streams = (
+        f"{costs.streams} direct streams: {costs.tokens} tokens of {costs.requests} answers,"
+        f" {costs.placed} placed; the router's process spent {costs.cpu_us_per_token:.1f} us of"
+        f" CPU for a token and {costs.cpu_us_per_request:.0f} us for an answer,"
+        f" {costs.cpu_share:.1%} of a core; idle it takes {costs.idle_cpu_share:.1%}."
+    )
+    return placement, streams
+
+
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dataplane.direct")
-    parser.add_argument("--calls", type=int, default=3_000, help="placements that are timed")
-    parser.add_argument("--streams", type=int, default=64, help="open at a time")
+    parser.add_argument("--calls", type=int, default=CALLS, help="placements that are timed")
+    parser.add_argument("--streams", type=int, default=STREAMS, help="open at a time")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--out", type=Path, help="write the result as JSON here")
     options = parser.parse_args()
     costs = asyncio.run(measure(options.calls, options.streams, options.seconds))
-    print(
-        f"a placement: p50 {costs.place_ms_p50:.2f} ms, p99 {costs.place_ms_p99:.2f} ms;"
-        f" a health check: p50 {costs.check_ms_p50:.2f} ms, p99 {costs.check_ms_p99:.2f} ms;"
-        f" placing adds {costs.added_ms_p50:.2f} ms"
-    )
-    print(
-        f"{costs.streams} direct streams: {costs.tokens} tokens of {costs.requests} answers,"
-        f" {costs.placed} placed; the router's process spent {costs.cpu_us_per_token:.1f} us of"
-        f" CPU for a token and {costs.cpu_us_per_request:.0f} us for an answer,"
-        f" {costs.cpu_share:.1%} of a core; idle it takes {costs.idle_cpu_share:.1%}"
-    )
+    print(*sentences(costs), sep="\n")
     if options.out is not None:
         write_json(options.out, asdict(costs))
 
