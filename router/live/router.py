@@ -38,7 +38,6 @@ from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess, Worker
-from router.live.shared_store import SharedStore
 from router.live.timed_core import TimedCore, now_ns
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
@@ -190,6 +189,8 @@ class Router:
             self.metrics_port = await self._metrics_server.start(settings.metrics_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
         if settings.store.url is not None:
+            from router.live.shared_store import SharedStore  # noqa: PLC0415 - 15 MB of a client
+
             store = SharedStore(self._core, settings.store)
             await store.ask()  # so that the first requests find what they may use
             opened.push_async_callback(store.close)

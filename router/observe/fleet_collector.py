@@ -6,6 +6,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from router.policy.allowances import SharedSnapshot
 from router.policy.leases import LeaseTotals
 from router.policy.snapshot import (
     EndpointSnapshot,
@@ -83,6 +84,8 @@ class FleetCollector(Collector):
             value=len(snapshot.quarantined),
         )
         yield from _of_leases(snapshot.leases)
+        if snapshot.shared is not None:
+            yield from _of_shared(snapshot.shared)
         for name, (text, endpoint_value) in _ENDPOINT_GAUGES.items():
             gauge = GaugeMetricFamily(name, text, labels=("site", "endpoint"))
             for endpoint in endpoints:
@@ -102,6 +105,21 @@ def _of_tenants(tenants: tuple[TenantSnapshot, ...]) -> Iterator[Metric]:
         for tenant in tenants:
             counter.add_metric((tenant.name,), value(tenant))
         yield counter
+
+
+def _of_shared(shared: SharedSnapshot) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "spillway_store_away", "1 while the store of what routers share is away", value=shared.away
+    )
+    yield GaugeMetricFamily(
+        "spillway_store_routers", "Routers that share, by its last answer", value=shared.routers
+    )
+    held = GaugeMetricFamily(
+        "spillway_store_held", "What this router may use of a shared bucket", labels=("bucket",)
+    )
+    for bucket, amount in shared.held:
+        held.add_metric((bucket,), amount)
+    yield held
 
 
 def _of_leases(totals: LeaseTotals) -> Iterator[Metric]:

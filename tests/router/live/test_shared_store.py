@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import grpc
 import pytest
+from prometheus_client import generate_latest
 
 from router.live.settings import StoreSettings
 from router.live.shared_store import SharedStore
@@ -271,6 +272,10 @@ async def test_two_routers_refuse_a_tenant_at_one_rate(server):
         state = await one.state()
         assert (state.store.away, state.store.routers) == (False, 2)
         assert [held.bucket for held in state.store.held] == [TOKENS]
+        shown = generate_latest(one.router._sinks.registry).decode()
+        assert "spillway_store_away 0.0" in shown
+        assert "spillway_store_routers 2.0" in shown
+        assert f'spillway_store_held{{bucket="{TOKENS}"}}' in shown
 
 
 async def test_two_routers_stay_within_a_budget_when_the_store_dies(server):
