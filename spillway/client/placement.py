@@ -35,8 +35,13 @@ AWAY_S = 30.0
 ENDPOINTS_MAX = 64
 """Connections to endpoints that are kept open; what is idle for the longest is closed."""
 
+BELIEVED_S = 5.0
+"""How long at least a stream may be silent at an endpoint that answers: one that is short of cache
+memory sets streams aside, and to come back for each would only add to its trouble."""
+
 _FAILURES_MAX = 3
 _PATIENCES = 4  # of an endpoint that answers, but for this stream
+_PATIENCES_FIRST = 16  # the same before the first token: it may stand in a queue there
 _LONGEST = 2.5
 _STEPS = 8
 _ELSEWHERE = frozenset(
@@ -141,7 +146,10 @@ class Silence:
 
     def left_s(self, now_s: float) -> float:
         """What is left until it has been silent for too long; not above 0 where it has."""
-        limit_s = self._limit_s * (_PATIENCES if self.is_believed else 1)
+        limit_s = self._limit_s
+        if self.is_believed:
+            times = _PATIENCES if self._count else _PATIENCES_FIRST
+            limit_s = max(BELIEVED_S, times * limit_s)
         return limit_s - (now_s - self._moved_s) if self.is_listening else limit_s
 
 

@@ -33,6 +33,12 @@ def keys(monkeypatch):
     monkeypatch.setenv(KEYS_ENV, KEY)
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Clients that believe an endpoint for a second at most."""
+    monkeypatch.setattr("spillway.client.placement.BELIEVED_S", 1.0)
+
+
 @contextlib.asynccontextmanager
 async def engine(port=0, terms=TERMS, requests_max=64, **settings):
     """An engine that lets in who has a lease, or a router's pass."""
@@ -282,7 +288,7 @@ async def test_what_the_request_itself_is_refused_for_is_the_clients_error():
         await settled(r)
 
 
-async def test_an_endpoint_that_falls_silent_is_left_for_another():
+async def test_an_endpoint_that_falls_silent_is_left_for_another(impatient):
     """The engine hangs, its server answers: the rest comes from elsewhere, each token once."""
     async with two_sites(itl_s=0.005) as (one, two, r), client_of(r) as client:
         text, stream, hung = "", client.stream("41", max_new_tokens=150), False
@@ -331,7 +337,7 @@ async def test_a_router_with_another_key_is_not_let_in_and_says_so():
         assert "let this router in" in caught.value.details()
 
 
-async def test_the_synchronous_client_goes_directly_too():
+async def test_the_synchronous_client_goes_directly_too(impatient):
     """And comes back when its endpoint dies, or falls silent."""
     async with two_sites(itl_s=0.005) as (one, two, r):
 

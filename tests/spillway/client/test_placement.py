@@ -1,6 +1,13 @@
 """What the direct mode of both clients shares: silences, ways, connections."""
 
-from spillway.client.placement import AWAY_S, ENDPOINTS_MAX, EndpointChannels, Paths, Silence
+from spillway.client.placement import (
+    AWAY_S,
+    BELIEVED_S,
+    ENDPOINTS_MAX,
+    EndpointChannels,
+    Paths,
+    Silence,
+)
 from wire.spillway.v1.fleet_pb2 import Placement
 
 PLACEMENT = Placement(first_token_s=2.0, silence_s=0.5)
@@ -30,10 +37,12 @@ def test_one_that_answers_gets_some_times_the_patience():
     silence = Silence(PLACEMENT, 0.0)
     silence.listen(0.0)
     silence.is_believed = True
-    assert silence.left_s(7.9) > 0 >= silence.left_s(8.1)
-    silence.moved(7.9)
-    silence.listen(7.9)
-    assert silence.left_s(8.5) <= 0
+    assert silence.left_s(31.9) > 0 >= silence.left_s(32.1)
+    silence.moved(31.9)
+    silence.listen(31.9)
+    assert silence.left_s(32.5) <= 0
+    silence.is_believed = True
+    assert silence.left_s(31.9 + BELIEVED_S - 0.1) > 0 >= silence.left_s(31.9 + BELIEVED_S + 0.1)
 
 
 def test_an_endpoint_that_could_not_be_reached_is_left_for_a_while():
