@@ -17,9 +17,10 @@ from tests.router.live.conftest import (
     route,
     until,
 )
-from tests.router.live.counting import counted_on
+from tests.router.live.counting import counted_on, counts
 from tests.router.live.scripted import scripted
 from wire.spillway.v1 import fleet_pb2, load_pb2
+from wire.vllm.inference_pb2 import GenerateResponse, SequenceOutput
 
 
 def at(routed):
@@ -256,3 +257,32 @@ async def test_attempts_shrink_on_the_way_down():
         assert [len(site) for site in calls] == [2, 1]
         assert dict(caught.value.trailing_metadata())["x-spillway-attempts"] == "3"
         assert all(call.remaining_s < 595 for site in calls for call in site)
+
+
+async def test_a_silence_below_is_the_lower_routers_to_notice():
+    """One of its engines hangs in the middle of an answer; the upper router waits, and may."""
+    hung = asyncio.Event()
+
+    async def hangs(raw, context):
+        if hung.is_set():
+            return await counts()(raw, context)
+        hung.set()
+        for token in counted_on("7", 4):
+            outputs = SequenceOutput(text=token, num_tokens=1, token_ids=[ord(token)])
+            await context.write(GenerateResponse(outputs=outputs).SerializeToString())
+            await asyncio.sleep(0.02)
+        return await asyncio.Event().wait()
+
+    async with (
+        scripted(hangs) as one,
+        scripted(hangs) as two,
+        route({"home": [one.address, two.address]}) as below,
+        route({"home": [at(below)]}) as above,
+    ):
+        calls = [above.inference.GenerateStream(ask("7", 20)) for _ in range(4)]
+        async with asyncio.timeout(20):
+            texts = [(await ended(call))[0] for call in calls]
+        assert set(texts) == {counted_on("7", 20)}
+        assert (await below.state()).resumed > 0
+        state = await above.state()
+        assert (state.resumed, state.sites[0].failures) == (0, 0)
