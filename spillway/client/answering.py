@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from spillway.client.connections import Connections
-from spillway.client.direct import Direct, DirectCall
+from spillway.client.direct import Direct
+from spillway.client.direct_call import DirectCall
 from spillway.client.errors import DeadlineError
 from spillway.client.options import Call
 from spillway.client.resumption import Break, Resumption

@@ -8,11 +8,11 @@ from typing import Any, Protocol, Self
 import grpc
 
 from spillway.client.chunk import Chunk, chunk_of
-from spillway.client.direct import DirectCall
+from spillway.client.direct_call import DirectCall
 from spillway.client.ending import Ending, ending_of
 from spillway.client.errors import error_of
 from spillway.client.resumption import Break, Resumption, break_of
-from spillway.client.sync_direct import SyncDirectCall
+from spillway.client.sync_direct_call import SyncDirectCall
 from wire.vllm import inference_pb2 as pb
 
 

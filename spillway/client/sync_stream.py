@@ -14,7 +14,8 @@ from spillway.client.errors import SpillwayError, error_of
 from spillway.client.options import Call
 from spillway.client.resumption import Break, Resumption, break_of
 from spillway.client.stream import Started
-from spillway.client.sync_direct import SyncDirect, SyncDirectCall
+from spillway.client.sync_direct import SyncDirect
+from spillway.client.sync_direct_call import SyncDirectCall
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.vllm import inference_pb2 as pb
 from wire.vllm import inference_pb2_grpc

@@ -36,7 +36,7 @@ def keys(monkeypatch):
 @pytest.fixture
 def impatient(monkeypatch):
     """Clients that believe an endpoint for a second at most."""
-    monkeypatch.setattr("spillway.client.placement.BELIEVED_S", 1.0)
+    monkeypatch.setattr("spillway.client.silence.BELIEVED_S", 1.0)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,156 @@
+"""One stream from an endpoint, in the shape of a call to a router."""
+
+import asyncio
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from spillway.client.placement import Placed, broken, was_ended
+from spillway.client.silence import ANSWER_S, Silence
+from wire.spillway.v1.fleet_pb2 import LeaseClaim
+from wire.status import Metadata
+from wire.vllm import inference_pb2 as pb
+
+
+class Owner(Protocol):
+    """Whose call it is."""
+
+    def tell(self, claim: LeaseClaim, loop: asyncio.AbstractEventLoop) -> None:
+        """Tell the router what became of the lease."""
+        ...
+
+    def doubt(self, address: str, channel: grpc.aio.Channel) -> None:
+        """Nothing answers on this channel."""
+        ...
+
+
+class DirectCall:
+    """A call to an endpoint, in the shape of one to a router, which notices that it falls silent.
+
+    A silent endpoint is asked whether it lives. If it does not answer, or answers and still gives
+    nothing for some times as long, the call is given up.
+    """
+
+    def __init__(
+        self,
+        placed: Placed,
+        call: Any,
+        channel: grpc.aio.Channel,
+        owner: Owner,
+    ) -> None:
+        self.placed = placed
+        self.end = LeaseClaim.BROKE_OFF  # as the router is told, should it have to go on there
+        self._call = call
+        self._check = HealthStub(channel).Check
+        self.channel = channel
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._begun_s = self._loop.time()
+        self._silence = Silence(placed.placement, self._begun_s)
+        self._claim = LeaseClaim(lease=placed.placement.lease)
+        self._finished = False
+        self._over = False
+        self._given_up = ""
+        self._asking: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(self._silence.left_s(self._begun_s), self._look)
+
+    async def read(self) -> Any:
+        """The next message, or grpc.aio.EOF. Raises grpc.aio.AioRpcError where it broke off."""
+        self._silence.listen(self._loop.time())
+        try:
+            response = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            if not self._claim.messages and error.code() is not grpc.StatusCode.UNAVAILABLE:
+                self.end = LeaseClaim.REFUSED
+            self._stop()
+            raise
+        except asyncio.CancelledError:
+            if self._given_up and not _task_is_cancelled():
+                self._stop()
+                raise broken(self._given_up) from None
+            raise
+        if response is grpc.aio.EOF:
+            self._stop()
+            if not self._finished:
+                raise broken("the endpoint ended the answer in its middle")
+            self._say(LeaseClaim.COMPLETE)
+            return response
+        if was_ended(response):
+            self._stop()
+            self._call.cancel()
+            raise broken("the endpoint was told to end the answer")
+        self._note(response)
+        return response
+
+    async def initial_metadata(self) -> Metadata:
+        """What a router would say of what answers."""
+        return self.placed.initial
+
+    async def trailing_metadata(self) -> Metadata:
+        """What a router would say in the end."""
+        return self.placed.trailers
+
+    def cancel(self) -> None:
+        """The answer is wanted no longer."""
+        if not self._over:
+            self._stop()
+            self._say(LeaseClaim.CANCELLED)
+        self._call.cancel()
+
+    def _note(self, response: pb.GenerateResponse) -> None:
+        now_s, outputs = self._loop.time(), response.outputs
+        self._silence.moved(now_s)
+        if not self._claim.messages:
+            self._claim.ttft_s = now_s - self._begun_s
+        self._claim.messages += 1
+        self._claim.output_tokens += outputs.num_tokens
+        self._finished = outputs.HasField("finish_info")
+
+    def _say(self, end: "LeaseClaim.End") -> None:
+        self._claim.end = end
+        self._claim.duration_s = self._loop.time() - self._begun_s
+        if not self._loop.is_closed():  # as it may be for a stream that nobody held any more
+            self._owner.tell(self._claim, self._loop)
+
+    def _stop(self) -> None:
+        self._over = True
+        self._timer.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _look(self) -> None:
+        left_s = self._silence.left_s(self._loop.time())
+        if left_s > 0.0:
+            self._timer = self._loop.call_later(left_s, self._look)
+        elif self._silence.is_believed:
+            self._give_up("it answers, and gives nothing")
+        else:
+            self._asking = asyncio.ensure_future(self._ask())
+
+    async def _ask(self) -> None:
+        try:
+            await self._check(HealthCheckRequest(), timeout=ANSWER_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                if self._give_up("it does not answer"):
+                    self._owner.doubt(self.placed.placement.address, self.channel)
+                return
+        if not self._over:
+            self._silence.is_believed = True
+            self._look()
+
+    def _give_up(self, why: str) -> bool:
+        """Unless a message came meanwhile."""
+        if self._over or self._silence.left_s(self._loop.time()) > 0.0:
+            return False
+        self._given_up = f"{self.placed.placement.endpoint} has fallen silent: {why}"
+        self._call.cancel()
+        return True
+
+
+def _task_is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

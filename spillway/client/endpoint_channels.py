@@ -1,0 +1,66 @@
+"""Connections to endpoints, for clients that stream from them directly."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+ENDPOINTS_MAX = 64
+"""Connections to endpoints that are kept open; what is idle for the longest is closed."""
+
+ChannelT = TypeVar("ChannelT")
+
+
+class EndpointChannels(Generic[ChannelT]):
+    """A connection to each endpoint, with a bound on how many are kept."""
+
+    def __init__(
+        self, open_channel: Callable[[str], ChannelT], close: Callable[[ChannelT], None]
+    ) -> None:
+        self._open_channel = open_channel
+        self._close = close
+        self._all: OrderedDict[str, ChannelT] = OrderedDict()
+        self._calls: dict[int, int] = {}  # by the identity of a channel that is in use
+        self._retired: dict[int, ChannelT] = {}  # and closed when its last call has ended
+        self._lock = threading.Lock()
+
+    def take(self, address: str) -> ChannelT:
+        """The channel to an endpoint, for one call, to be given back."""
+        with self._lock:
+            channel = self._all.get(address)
+            if channel is None:
+                channel = self._all[address] = self._open_channel(address)
+            self._all.move_to_end(address)
+            self._calls[id(channel)] = self._calls.get(id(channel), 0) + 1
+            if len(self._all) > ENDPOINTS_MAX:
+                self._drop_idle()
+            return channel
+
+    def give_back(self, channel: ChannelT) -> None:
+        """The call has ended."""
+        with self._lock:
+            self._calls[id(channel)] -= 1
+            if not self._calls[id(channel)]:
+                del self._calls[id(channel)]
+                if self._retired.pop(id(channel), None) is not None:
+                    self._close(channel)
+
+    def retire(self, address: str, channel: ChannelT) -> None:
+        """Nothing answers on this one: the next call gets another."""
+        with self._lock:
+            if self._all.get(address) is channel:
+                del self._all[address]
+                self._retired[id(channel)] = channel
+
+    def clear(self) -> list[ChannelT]:
+        """Forget all; they are the caller's to close."""
+        with self._lock:
+            channels = [*self._all.values(), *self._retired.values()]
+            self._all.clear()
+            self._retired.clear()
+            return channels
+
+    def _drop_idle(self) -> None:
+        idle = next((at for at, one in self._all.items() if id(one) not in self._calls), None)
+        if idle is not None:
+            self._close(self._all.pop(idle))

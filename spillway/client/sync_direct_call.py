@@ -1,0 +1,133 @@
+"""The synchronous twin of `spillway.client.direct_call`."""
+
+import threading
+import time
+from typing import Any, Protocol, Self
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from spillway.client.placement import Placed, broken, was_ended
+from spillway.client.silence import ANSWER_S, Silence
+from wire.spillway.v1.fleet_pb2 import LeaseClaim
+from wire.status import Metadata
+from wire.vllm import inference_pb2 as pb
+
+
+class Owner(Protocol):
+    """Whose call it is."""
+
+    def tell(self, claim: LeaseClaim) -> None:
+        """Tell the router what became of the lease."""
+        ...
+
+    def doubt(self, address: str, channel: grpc.Channel) -> None:
+        """Nothing answers on this channel."""
+        ...
+
+
+class SyncDirectCall:
+    """A call to an endpoint, in the shape of one to a router, which notices that it falls silent.
+
+    A thread looks after it for as long as it lasts.
+    """
+
+    def __init__(self, placed: Placed, call: Any, channel: grpc.Channel, owner: Owner) -> None:
+        self.placed = placed
+        self.end = LeaseClaim.BROKE_OFF
+        self._call = call
+        self._check = HealthStub(channel).Check
+        self.channel = channel
+        self._owner = owner
+        self._begun_s = time.monotonic()
+        self._silence = Silence(placed.placement, self._begun_s)
+        self._claim = LeaseClaim(lease=placed.placement.lease)
+        self._finished = False
+        self._given_up = ""
+        self._over = threading.Event()
+        threading.Thread(target=self._look, name="silence", daemon=True).start()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pb.GenerateResponse:
+        """The next message. Raises grpc.RpcError where the answer broke off."""
+        self._silence.listen(time.monotonic())
+        try:
+            response: pb.GenerateResponse = next(self._call)
+        except StopIteration:
+            self._over.set()
+            if not self._finished:
+                raise broken("the endpoint ended the answer in its middle") from None
+            self._say(LeaseClaim.COMPLETE)
+            raise
+        except grpc.RpcError as caught:
+            error: Any = caught
+            self._over.set()
+            if self._given_up:
+                raise broken(self._given_up) from None
+            if not self._claim.messages and error.code() is not grpc.StatusCode.UNAVAILABLE:
+                self.end = LeaseClaim.REFUSED
+            raise
+        if was_ended(response):
+            self._over.set()
+            self._call.cancel()
+            raise broken("the endpoint was told to end the answer")
+        self._note(response)
+        return response
+
+    def initial_metadata(self) -> Metadata:
+        """What a router would say of what answers."""
+        return self.placed.initial
+
+    def trailing_metadata(self) -> Metadata:
+        """What a router would say in the end."""
+        return self.placed.trailers
+
+    def cancel(self) -> None:
+        """The answer is wanted no longer."""
+        if not self._over.is_set():
+            self._over.set()
+            self._say(LeaseClaim.CANCELLED)
+        self._call.cancel()
+
+    def _note(self, response: pb.GenerateResponse) -> None:
+        now_s, outputs = time.monotonic(), response.outputs
+        self._silence.moved(now_s)
+        if not self._claim.messages:
+            self._claim.ttft_s = now_s - self._begun_s
+        self._claim.messages += 1
+        self._claim.output_tokens += outputs.num_tokens
+        self._finished = outputs.HasField("finish_info")
+
+    def _say(self, end: LeaseClaim.End) -> None:
+        self._claim.end = end
+        self._claim.duration_s = time.monotonic() - self._begun_s
+        self._owner.tell(self._claim)
+
+    def _look(self) -> None:
+        """Until the call is over, or is given up."""
+        silence = self._silence
+        while not self._over.wait(max(0.001, silence.left_s(time.monotonic()))):
+            if silence.left_s(time.monotonic()) > 0.0:
+                continue
+            asked = not silence.is_believed
+            why = self._ask() if asked else "it answers, and gives nothing"
+            if why and silence.left_s(time.monotonic()) <= 0.0:
+                self._given_up = f"{self.placed.placement.endpoint} has fallen silent: {why}"
+                if asked:
+                    self._owner.doubt(self.placed.placement.address, self.channel)
+                self._call.cancel()
+                return
+
+    def _ask(self) -> str:
+        """Why the endpoint is given up; empty where it answers."""
+        try:
+            self._check(HealthCheckRequest(), timeout=ANSWER_S)
+        except grpc.RpcError as caught:
+            error: Any = caught
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                return "it does not answer"
+        self._silence.is_believed = True
+        return ""

@@ -1,0 +1,30 @@
+"""Connections to endpoints: how many, and when they are closed."""
+
+from spillway.client.endpoint_channels import ENDPOINTS_MAX, EndpointChannels
+
+
+def test_connections_to_endpoints_are_bounded_and_those_in_use_are_kept():
+    """The one that is idle for the longest goes."""
+    closed = []
+    channels = EndpointChannels(lambda at: [at], closed.extend)
+    busy = channels.take("busy")
+    for number in range(ENDPOINTS_MAX + 5):
+        channels.give_back(channels.take(f"e{number}"))
+    assert closed == [f"e{number}" for number in range(6)]
+    assert channels.take("busy") is busy
+    assert len(channels.clear()) == ENDPOINTS_MAX
+
+
+def test_a_connection_on_which_nothing_answers_is_replaced():
+    """It is closed when the last call on it has been given up."""
+    closed = []
+    channels = EndpointChannels(lambda at: [at], closed.append)
+    deaf = channels.take("a")
+    channels.retire("a", deaf)
+    fresh = channels.take("a")
+    assert fresh is not deaf
+    assert closed == []
+    channels.give_back(deaf)
+    assert closed == [deaf]
+    channels.retire("a", deaf)
+    assert channels.take("a") is fresh
