@@ -311,10 +311,13 @@ def _status_of(failed: Failure, refuse: Refuse | None) -> CallError:
     has a status, too, but it is gRPC's own and says nothing to the client.
     """
     trailers = _foreign(failed.trailers)
+    # Nobody but the client cancels its call: what ends an attempt so has let go of it.
+    gone = failed.code is grpc.StatusCode.CANCELLED
+    code = grpc.StatusCode.UNAVAILABLE if gone else failed.code
     if refuse is None or any(key == DETAILS_KEY for key, _ in trailers):
-        return CallError(failed.code, failed.details, trailers)
+        return CallError(code, failed.details, trailers)
     if refuse.rule is Rule.NO_RETRY:
-        return failure(failed.code, f"{refuse.reason}: {failed.details}")
+        return failure(code, f"{refuse.reason}: {failed.details}")
     return refused(refuse)
 
 
