@@ -61,8 +61,16 @@ def end_of(code: grpc.StatusCode) -> End:
     return _END_OF.get(code, End.FAILED)
 
 
-def failure_of(error: grpc.aio.AioRpcError) -> Failure:
+CLOSED: Final = Failure(
+    End.UNREACHABLE, grpc.StatusCode.UNAVAILABLE, "the connection to the endpoint was closed"
+)
+"""By this router itself, under a call: gRPC cancels it, or says that the channel is of no use."""
+
+
+def failure_of(error: grpc.aio.AioRpcError | grpc.aio.BaseError) -> Failure:
     """What an endpoint's status, or gRPC's own, says of the attempt."""
+    if not isinstance(error, grpc.aio.AioRpcError):
+        return CLOSED
     details, trailers = error.details() or "", tuple(error.trailing_metadata() or ())
     end = end_of(error.code())
     if reason_of(trailers) in LEASE_FAULTS:

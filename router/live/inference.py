@@ -9,16 +9,16 @@ own flow control.
 
 import asyncio
 import contextlib
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import grpc
 
-from router.live.attempt import CUT, UNFINISHED, Attempt, Failure, failure_of
+from router.live.attempt import CLOSED, CUT, UNFINISHED, Attempt, Failure, failure_of
 from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
-from router.live.outlet import Outlet
+from router.live.outlet import ClientGoneError, Outlet
 from router.live.race import Opened, Runner, race
 from router.live.returning import Returning
 from router.live.roster import Roster
@@ -34,6 +34,10 @@ from wire.status import CallError, bad_field, overloaded, unavailable
 
 _RETRY_AFTER_NS = NS_PER_S
 """When one who was refused for the number of streams may ask again: some have ended by then."""
+
+
+_UPSTREAM_ERRORS: Final = (grpc.aio.AioRpcError, grpc.aio.BaseError)
+"""What a call to an endpoint may raise: its status, or that this router has closed its channel."""
 
 
 class OnCall(Protocol):
@@ -123,8 +127,8 @@ class Inference:
                 await self._stream(turn, attempt, outlet, context)
             await outlet.flush()
             turn.tell_client(context)
-        except grpc.aio.BaseError:
-            pass  # the client went while it was written to; its cancel is on its way
+        except ClientGoneError:
+            context.set_code(grpc.StatusCode.CANCELLED)
         finally:
             outlet.close()
             self._end("GenerateStream", turn)
@@ -150,7 +154,11 @@ class Inference:
             turn.lose(attempt)
             return
         with contextlib.ExitStack() as opened:
-            call = self._call(turn, transcript, attempt, endpoint, opened)
+            try:
+                call = self._call(turn, transcript, attempt, endpoint, opened)
+            except grpc.aio.BaseError:
+                turn.fail(attempt, CLOSED)
+                return
             if attempt.send.hedge_ns:
                 first = Runner(attempt, Opened(call), endpoint)
                 attempt, call, endpoint = await self._race(turn, transcript, first, opened)
@@ -198,7 +206,11 @@ class Inference:
             if endpoint is None:
                 hedge.end(End.UNREACHABLE)
                 return None
-            call = self._call(turn, transcript, hedge, endpoint, opened)
+            try:
+                call = self._call(turn, transcript, hedge, endpoint, opened)
+            except grpc.aio.BaseError:
+                hedge.end(End.UNREACHABLE)
+                return None
             return Runner(hedge, Opened(call), endpoint)
 
         first.attempt.call = first.call
@@ -212,13 +224,13 @@ class Inference:
             turn.lose(attempt)
             return b""
         with endpoint.call_open():
-            call = endpoint.generate(
-                raw + overlay(attempt.id, output_ids=False, prompt_ids=False).SerializeToString(),
-                timeout_s=endpoint.time_of(turn.remaining_s),
-                metadata=(*turn.incoming.forwarded, *turn.descent(attempt)),
-            )
-            attempt.call = call
             try:
+                over = overlay(attempt.id, output_ids=False, prompt_ids=False)
+                attempt.call = call = endpoint.generate(
+                    raw + over.SerializeToString(),
+                    timeout_s=endpoint.time_of(turn.remaining_s),
+                    metadata=(*turn.incoming.forwarded, *turn.descent(attempt)),
+                )
                 message: bytes = await call
                 attempt.message_bytes = len(message)
                 attempt.last = message
@@ -227,18 +239,20 @@ class Inference:
                     return b""
                 attempt.messages = 1
                 turn.succeed(attempt, await call.trailing_metadata())
-            except grpc.aio.AioRpcError as error:
+            except _UPSTREAM_ERRORS as error:
                 turn.fail(attempt, attempt.given_up or failure_of(error))
                 return b""
             except asyncio.CancelledError:
-                if attempt.given_up is None or _is_cancelled():
+                if _is_cancelled():
                     raise
-                endpoint.abandoned.add(attempt.id)
-                turn.fail(attempt, attempt.given_up)
+                if attempt.given_up is not None:
+                    endpoint.abandoned.add(attempt.id)
+                turn.fail(attempt, attempt.given_up or CLOSED)
                 return b""
             finally:
-                attempt.call = None
-                call.cancel()
+                call, attempt.call = attempt.call, None
+                if call is not None:
+                    call.cancel()
             return message
 
     def _begin(self, method: str, raw: bytes, context: Any) -> Turn | None:
@@ -321,7 +335,7 @@ async def _passed_on(
         if message is not END:
             attempt.first_token()
             if not transcript.is_begun and (origin := transcript.origin()):
-                await context.send_initial_metadata(origin)
+                await outlet.begin(context.send_initial_metadata(origin))
         while message is not END and attempt.given_up is None:
             attempt.last = message
             attempt.message_bytes += len(message)
@@ -337,14 +351,14 @@ async def _passed_on(
             message = await read()
             if now_ns() - asked_ns > attempt.slow_gap_ns and message is not END:
                 attempt.slow_gaps += 1
-    except grpc.aio.AioRpcError as error:
+    except _UPSTREAM_ERRORS as error:
         return attempt.given_up or failure_of(error)
     except MismatchError as error:
         return Failure(End.REJECTED, grpc.StatusCode.ABORTED, str(error))
     except asyncio.CancelledError:
-        if attempt.given_up is None or _is_cancelled():
+        if _is_cancelled():
             raise
-        return attempt.given_up
+        return attempt.given_up or CLOSED
     finally:
         attempt.call = None
         call.cancel()

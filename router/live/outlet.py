@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import grpc.aio
+
 from router.live.coalescing import coalesced
 
 WAITING_BYTES_MAX: Final = 64 * 1024
@@ -19,6 +21,13 @@ WAITING_BYTES_MAX: Final = 64 * 1024
 
 _QUICK_S: Final = 0.005
 """A write that took no longer says nothing of who is behind."""
+
+
+class ClientGoneError(Exception):
+    """Nothing can be written to the client: it went, and the cancel of its call is on its way.
+
+    An error of its own, because gRPC's says the same of a connection to an endpoint that closes.
+    """
 
 
 class Outlet:
@@ -46,14 +55,24 @@ class Outlet:
         self._writer: asyncio.Task[None] | None = None  # while the client is behind
         self._room: asyncio.Event | None = None
 
+    async def begin(self, sending: Awaitable[None]) -> None:
+        """What goes before the first message. Raises ClientGoneError."""
+        try:
+            await sending
+        except grpc.aio.BaseError as error:
+            raise ClientGoneError from error
+
     async def give(self, message: bytes) -> None:
-        """The next message. Raises what writing raises, of this message or of one before it."""
+        """The next message. Raises ClientGoneError where it or one before cannot be written."""
         if self._writer is not None and self._writer.done():
             await self.flush()
         if self._writer is None:
             begun_s = time.perf_counter()
             if self._keeps_up(begun_s - self._wrote_s):
-                await self._write(message)
+                try:
+                    await self._write(message)
+                except grpc.aio.BaseError as error:
+                    raise ClientGoneError from error
                 self._wrote_s = time.perf_counter()
                 self._took_s = self._wrote_s - begun_s
                 return
@@ -73,7 +92,7 @@ class Outlet:
         return waited_s >= (min(self._took_s, self._hold_s) if self._hold_s else self._took_s)
 
     async def flush(self) -> None:
-        """Until all that was given is written. Raises what writing raises."""
+        """Until all that was given is written. Raises ClientGoneError where it cannot be."""
         writer, self._writer = self._writer, None
         if writer is not None:
             await writer
@@ -96,5 +115,7 @@ class Outlet:
                 room.set()
                 for message in coalesced(waiting):
                     await self._write(message)
+        except grpc.aio.BaseError as error:
+            raise ClientGoneError from error
         finally:
             room.set()
