@@ -1,5 +1,6 @@
 """`spillway plan`: what to rent."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from spillway.planning.offer import Offer
     from spillway.planning.search import Plan
 
+PROCESSES_MAX = 8  # as many plans are tried side by side, and hardly ever more
+
 Trace = Annotated[
     Path | None, typer.Option("--trace", help="The demand: a trace file.", exists=True)
 ]
@@ -24,8 +27,16 @@ Rates = Annotated[
     Path | None,
     typer.Option(help="Or the demand's shape: CSV of seconds and turns per second.", exists=True),
 ]
-PromptTokens = Annotated[int, typer.Option(min=1, help="Mean length of a prompt, with --rates.")]
-OutputTokens = Annotated[int, typer.Option(min=1, help="Mean length of an answer, with --rates.")]
+PromptTokens = Annotated[
+    str,
+    typer.Option(
+        metavar="MEAN|FILE",
+        help="With --rates, the prompts' mean length, or CSV of tokens and cumulated percent.",
+    ),
+]
+OutputTokens = Annotated[
+    str, typer.Option(metavar="MEAN|FILE", help="With --rates, the same of the answers.")
+]
 Speed = Annotated[float, typer.Option(min=1e-6, help="The trace arrives so many times as fast.")]
 Attainment = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="The share of turns to answer in time.")
@@ -54,8 +65,8 @@ def plan(
     *,
     trace: Trace = None,
     rates: Rates = None,
-    prompt_tokens: PromptTokens = 1000,
-    output_tokens: OutputTokens = 200,
+    prompt_tokens: PromptTokens = "1000",
+    output_tokens: OutputTokens = "200",
     speed: Speed = 1.0,
     attainment: Attainment = 0.99,
     hardware: Hardware = None,
@@ -73,8 +84,9 @@ def plan(
     from spillway.fleet import load
     from spillway.planning import outcome
     from spillway.planning.demand import sample
+    from spillway.planning.lengths import lengths_of
     from spillway.planning.settings import minute_of, offers_of
-    from spillway.planning.trace import drawn, sessions_of
+    from spillway.planning.trace import Drawn, Recorded
 
     if (trace is None) == (rates is None):
         raise Failure("give the demand as --trace or as --rates", Outcome.USAGE)
@@ -82,10 +94,12 @@ def plan(
     try:
         offers = offers_of(file, hardware or (), replicas or (), rtt or (), committed or ())
         lendings = [site.lending for site in file.fleet.sites if site.lending is not None]
+        sessions: Recorded | Drawn
         if trace is not None:
-            sessions = sessions_of(trace, offers[0].profile.block_tokens, speed)
+            sessions = Recorded(trace, offers[0].profile.block_tokens, speed)
         elif rates is not None:
-            sessions = drawn(rates, prompt_tokens, output_tokens, speed)
+            lengths = lengths_of(prompt_tokens), lengths_of(output_tokens)
+            sessions = Drawn(rates, *lengths, speed)
         demand = sample(sessions, minute_of(begins), lendings)
     except ValueError as error:
         raise Failure(str(error), Outcome.USAGE) from error
@@ -114,7 +128,6 @@ def _search(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from router.policy.units import ns
     from spillway.planning.search import TRIALS_MAX, Planner
 
     columns = (TextColumn("{task.completed} plans"), BarColumn(), TimeElapsedColumn())
@@ -124,5 +137,12 @@ def _search(
         def progress(what: str) -> None:
             bar.update(task, advance=1, description=what)
 
-        notice_ns = ns(file.router.drain_timeout_s)
-        return Planner(file.fleet, offers, demand, progress, notice_ns).plan(attainment)
+        planner = Planner(
+            file.fleet,
+            offers,
+            demand,
+            progress,
+            notice_s=file.router.drain_timeout_s,
+            processes=min(PROCESSES_MAX, len(os.sched_getaffinity(0))),
+        )
+        return planner.plan(attainment)

@@ -7,22 +7,33 @@ of the spells' figures, each weighted by what it stands for.
 
 Where home lends by a schedule, the spells of each of its states are sorted by themselves: a night
 of middling load with half of home away may be harder than the busiest noon.
+
+A conversation is in every spell in which it has turns, with those that fall there: else a spell
+would begin with nobody but those who come, and never reach the load of a place that is full. When a
+turn falls is estimated, from the pauses and the lengths of answers.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from router.policy.lending import MINUTES_OF_WEEK, Lending
-from router.policy.units import NS_PER_S
-from router.sim.plan import SimSession
+from router.policy.units import NS_PER_MS, NS_PER_S, ns
+from router.sim.plan import SimSession, SimTurn
 
-SESSIONS_MAX = 4_000
-"""Sessions of all chosen spells together: a second or two of simulation for each plan."""
+TURNS_MAX = 4_000
+"""Turns of all chosen spells together: a second or two of simulation for each plan."""
+
+TURNS_HEAVY_MAX = 20_000
+"""The same where the load is so heavy that spells would be too short for queues to form."""
 
 STRATA = 6
-SPELL_S_MIN, SPELL_S_MAX = 60, 1_800  # long enough for queues to form
+SPELL_MINUTES_MAX = 30  # long enough for queues to form
 SPELLS_MIN = 16  # that a trace is cut into, if they are not too short
-SESSIONS_OF_A_SPELL_MAX = 1_500  # a heavier spell is cut short
+SIMULATED_S_MIN = 120.0  # of a spell that is cut short
+
+_TOKEN_NS = 30 * NS_PER_MS  # of an answer, where it is not known yet who gives it
+_MINUTE_NS = 60 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +45,15 @@ class Spell:
     lasts_s: float
     weight: float  # the share of all spells for which it stands
 
+    @property
+    def turns(self) -> int:
+        """That it asks for."""
+        return sum(len(session.turns) for session in self.sessions)
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """The chosen spells, and how much they were chosen from."""
+    """The chosen spells, the heaviest first, and how much they were chosen from."""
 
     spells: tuple[Spell, ...]
     sessions: int
@@ -45,61 +61,133 @@ class Demand:
     begins_minute: float = 0  # of the week
 
 
+@dataclass(slots=True)
+class _Survey:
+    """What is asked in each minute of a trace."""
+
+    sessions: int = 0
+    last_ns: int = 0
+    turns: Counter[int] = field(default_factory=Counter)
+    tokens: Counter[int] = field(default_factory=Counter)
+
+
 def sample(
     sessions: Iterable[SimSession], begins_minute: float = 0, lendings: Sequence[Lending] = ()
 ) -> Demand:
-    """The spells of a trace that begins in this minute of the week, the heaviest first.
+    """The spells of a trace that begins in this minute of the week.
 
-    ValueError for a trace without sessions.
-
-    All sessions are held while they are sorted: a week of a million turns takes about a gigabyte.
+    The trace is gone through twice, and only what is chosen is held; an iterator, which can be gone
+    through once, is held whole. ValueError for a trace without sessions.
     """
-    everything = list(sessions)
-    if not everything:
+    if isinstance(sessions, Iterator):
+        sessions = list(sessions)
+    survey = _survey(sessions)
+    if not survey.sessions:
         raise ValueError("the trace has no sessions")
-    lasts_s = max(1.0, everything[-1].at_ns / NS_PER_S)
-    spell_s = max(SPELL_S_MIN, min(SPELL_S_MAX, lasts_s / SPELLS_MIN))
-    cut: dict[int, list[SimSession]] = {}
-    for session in everything:
-        cut.setdefault(int(session.at_ns / NS_PER_S / spell_s), []).append(session)
+    minutes = max(1, min(SPELL_MINUTES_MAX, survey.last_ns // _MINUTE_NS // SPELLS_MIN))
+    turns, tokens = _by_spell(survey.turns, minutes), _by_spell(survey.tokens, minutes)
     alike: dict[tuple[int, ...], list[int]] = {}
-    for index in sorted(cut, key=lambda index: _tokens(cut[index])):
-        middle = begins_minute + (index + 0.5) * spell_s / 60
+    for index in sorted(tokens, key=tokens.__getitem__):
+        middle = begins_minute + (index + 0.5) * minutes
         state = tuple(one.lent(int(middle) % MINUTES_OF_WEEK) for one in lendings)
         alike.setdefault(state, []).append(index)
-    chosen = [one for ordered in alike.values() for one in _strata(ordered, len(cut))]
-    chosen.sort(key=lambda one: -_tokens(cut[one[0]]))
-    most = min(SESSIONS_OF_A_SPELL_MAX, SESSIONS_MAX // len(chosen))
+    stands_for, lasts_s = _chosen(list(alike.values()), turns, 60.0 * minutes)
+    spell_ns = minutes * _MINUTE_NS
+    held = _held(sessions, spell_ns, {index: ns(lasts_s[index]) for index in stands_for})
     spells = tuple(
-        _spell(cut[index], index * spell_s, spell_s, count / len(cut), most)
-        for index, count in chosen
+        Spell(
+            tuple(held[index]),
+            index * 60.0 * minutes,
+            lasts_s[index],
+            stands_for[index] / len(turns),
+        )
+        for index in sorted(stands_for, key=lambda index: -tokens[index])
     )
-    return Demand(spells, len(everything), lasts_s, begins_minute)
+    return Demand(spells, survey.sessions, max(1.0, survey.last_ns / NS_PER_S), begins_minute)
 
 
-def _strata(ordered: Sequence[int], spells: int) -> Iterator[tuple[int, int]]:
+def _turns_of(session: SimSession) -> Iterator[tuple[int, SimTurn]]:
+    """The turns of a session, and about when each is asked."""
+    at_ns = session.at_ns
+    for turn in session.turns:
+        at_ns += turn.think_ns
+        yield at_ns, turn
+        at_ns += turn.output_tokens * _TOKEN_NS
+
+
+def _survey(sessions: Iterable[SimSession]) -> _Survey:
+    found = _Survey()
+    for session in sessions:
+        found.sessions += 1
+        for at_ns, turn in _turns_of(session):
+            minute = at_ns // _MINUTE_NS
+            found.turns[minute] += 1
+            found.tokens[minute] += turn.prompt_tokens + turn.output_tokens
+        found.last_ns = max(found.last_ns, at_ns)
+    return found
+
+
+def _by_spell(counts: Counter[int], minutes: int) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for minute, count in counts.items():
+        found[minute // minutes] += count
+    return found
+
+
+def _chosen(
+    alike: Sequence[Sequence[int]], turns: Mapping[int, int], spell_s: float
+) -> tuple[dict[int, int], dict[int, float]]:
+    """The spells to simulate: for how many each stands, and how long it is simulated.
+
+    Of fewer strata each is longer: where the load is heavy there are fewer.
+    """
+    for strata in range(STRATA, 0, -1):
+        stands_for = {
+            index: count
+            for ordered in alike
+            for index, count in _strata(ordered, strata, len(turns))
+        }
+        share = TURNS_MAX / len(stands_for)
+        lasts_s = {
+            index: min(spell_s, max(SIMULATED_S_MIN, share * spell_s / turns[index]))
+            for index in stands_for
+        }
+        asked = sum(turns[index] * lasts_s[index] / spell_s for index in stands_for)
+        if asked <= TURNS_MAX * 1.1:
+            return stands_for, lasts_s
+    shrunk = min(1.0, TURNS_HEAVY_MAX / asked)
+    return stands_for, {index: shrunk * one for index, one in lasts_s.items()}
+
+
+def _strata(ordered: Sequence[int], strata: int, spells: int) -> Iterator[tuple[int, int]]:
     """Of spells by their weight those that stand for all of them, and each for how many."""
     others = ordered[:-1]
     yield ordered[-1], 1
-    strata = min(len(others), max(1, round(STRATA * len(others) / spells)))
+    strata = min(len(others), max(1, round(strata * len(others) / spells)))
     for stratum in range(strata):
         begin, end = stratum * len(others) // strata, (stratum + 1) * len(others) // strata
         yield others[(begin + end) // 2], end - begin
 
 
-def _tokens(sessions: Iterable[SimSession]) -> int:
-    return sum(
-        turn.prompt_tokens + turn.output_tokens for session in sessions for turn in session.turns
-    )
-
-
-def _spell(
-    sessions: list[SimSession], begins_s: float, lasts_s: float, weight: float, most: int
-) -> Spell:
-    origin_ns = int(begins_s * NS_PER_S)
-    if len(sessions) > most:
-        lasts_s = (sessions[most].at_ns - origin_ns) / NS_PER_S
-    moved = tuple(
-        replace(session, at_ns=max(0, session.at_ns - origin_ns)) for session in sessions[:most]
-    )
-    return Spell(moved, begins_s, max(1.0, lasts_s), weight)
+def _held(
+    sessions: Iterable[SimSession], spell_ns: int, lasts_ns: Mapping[int, int]
+) -> dict[int, list[SimSession]]:
+    """What is asked in the chosen spells, each from its beginning on."""
+    held: dict[int, list[SimSession]] = {index: [] for index in lasts_ns}
+    for session in sessions:
+        pieces: dict[int, list[SimTurn]] = {}
+        begun_ns: dict[int, int] = {}
+        for at_ns, turn in _turns_of(session):
+            index = at_ns // spell_ns
+            if index not in lasts_ns or at_ns - index * spell_ns >= lasts_ns[index]:
+                continue
+            if index not in pieces:
+                begun_ns[index] = at_ns - index * spell_ns
+                pieces[index] = [replace(turn, think_ns=0) if turn.think_ns else turn]
+            else:
+                pieces[index].append(turn)
+        for index, piece in pieces.items():
+            held[index].append(replace(session, at_ns=begun_ns[index], turns=tuple(piece)))
+    for found in held.values():
+        found.sort(key=lambda session: session.at_ns)
+    return held

@@ -17,6 +17,8 @@ from spillway.planning.offer import HOURS_OF_MONTH, Offer, fleet_of
 
 _ENDS_LATER_NS = NS_PER_HOUR  # than a spell's last arrival does its last turn, at the most
 
+REPORTS_PER_S_MAX = 100  # of all replicas: a large fleet's take no more time than its turns
+
 SLOW_GAPS_SHARE = 0.05  # a turn keeps its objective between tokens if no more of its gaps miss it
 
 
@@ -91,6 +93,7 @@ def _run(
     scenario = Scenario(
         links={offer.site.name: offer.link for offer in offers},
         block_tokens=offers[0].profile.block_tokens,
+        report_interval_ns=max(NS_PER_S, NS_PER_S * sum(replicas.values()) // REPORTS_PER_S_MAX),
         # Only egress is charged inside: hours are priced afterwards, committed or metered.
         prices={
             offer.site.name: Price(egress_usd_per_gib=offer.site.price.egress_usd_per_gib)

@@ -131,3 +131,11 @@ def test_a_beginning_that_is_no_time_is_refused(text):
     """With an example."""
     with pytest.raises(ValueError, match="such as mon 22:30"):
         minute_of(text)
+
+
+@pytest.mark.timeout(60)
+def test_plans_tried_side_by_side_come_to_the_same():
+    """In two processes as in this one."""
+    demand = sample(load(60, 0.3))
+    alone = Planner(FLEET, OFFERS, demand, lambda _: None).plan(0.9)
+    assert Planner(FLEET, OFFERS, demand, lambda _: None, processes=2).plan(0.9) == alone
