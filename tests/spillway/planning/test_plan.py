@@ -104,7 +104,7 @@ def test_what_home_lends_is_planned_for_when_it_is_away():
     fleet = replace(FLEET, sites=(lent, AWAY))
     found = {}
     for begins_minute in (0, 12 * 60):
-        demand = sample(load(100, 2.0), begins_minute, [lent.lending])
+        demand = sample(load(40, 2.0), begins_minute, [lent.lending])
         found[begins_minute] = Planner(fleet, offers, demand, lambda _: None).plan(0.9)
     assert found[0].home_only.replicas["home"] == 2
     assert found[0].best.replicas["away"]
