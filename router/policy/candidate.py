@@ -28,3 +28,5 @@ class Candidate(NamedTuple):
     excluded: str = ""  # why it could not be chosen; empty where it could
     expected_ns: int = 0  # until the first token, in the middle of what may happen
     flows: bool = True  # the gaps between tokens are within the objective
+    burden_ns: int = 0  # by how much its prefill holds up the streams that are there, in all
+    sunk: bool = False  # its time is paid for, used or not

@@ -29,7 +29,6 @@ from router.policy.tracked import BEING_PROBED, Tracked
 
 _HEDGE_SHARE = 0.25  # of the objective that passes before anything is hedged
 _WAITED_ABOVE = 0.5  # of the objective, at most: whoever says more is late, and buys nothing by it
-_GAP_SHARE = 0.67  # of the objective; streams with smaller mean gaps miss it for other reasons
 _EGRESS_BYTES_PER_TOKEN = 48  # a streamed message with one token, framing included
 
 
@@ -145,26 +144,22 @@ class Decider:
             _hedge_ns(need, chosen, attempt),
             attempts_left(request, len(need.tried), limits),
         )
-        return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able, need))
+        return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able))
 
-    def _has_room(self, chosen: Candidate, able: list[Candidate], need: Need) -> bool:
+    def _has_room(self, chosen: Candidate, able: list[Candidate]) -> bool:
         """Whether some endpoint can take one more without a queue there, in time for all.
 
         Where none of this router's requests is, one may go whatever is said of the queue: reports
         may be wrong, and only an answer tells.
         """
-        gap_ns = int(_GAP_SHARE * need.slo.itl_ns)
-        if self._is_roomy(chosen, gap_ns):
+        if self._is_roomy(chosen):
             return True
         by_name = self._registry.by_name
-        return any(
-            self._is_roomy(one, gap_ns) or not by_name[one.endpoint].in_flight for one in able
-        )
+        return any(self._is_roomy(one) or not by_name[one.endpoint].in_flight for one in able)
 
-    def _is_roomy(self, one: Candidate, gap_ns: int) -> bool:
+    def _is_roomy(self, one: Candidate) -> bool:
         """Little enough waits that no order is lost by sending there, and tokens come in time."""
-        flows = one.flows or one.itl_ns <= gap_ns
-        return flows and one.queue_ns <= self._room_ns + one.network_ns
+        return one.flows and one.queue_ns <= self._room_ns + one.network_ns
 
     def _need(
         self, request: Request, slo: SloClass, pool: Pool, tried: tuple[str, ...], now: int

@@ -18,7 +18,7 @@ OVER_BUDGET = "over budget"
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
 
-def judge(  # noqa: C901 - flat, for its speed
+def judge(  # noqa: C901, PLR0915 - flat, for its speed
     endpoints: Iterable[Tracked], need: Need, now: int
 ) -> tuple[Candidate, ...]:
     """The candidates that these endpoints are for this request."""
@@ -26,6 +26,7 @@ def judge(  # noqa: C901 - flat, for its speed
     marks, block_tokens, hot_tokens = need.marks, need.block_tokens, need.hot_tokens
     expected_tokens, confidence = need.expected_tokens, need.confidence
     objective_ns, itl_objective_ns = need.objective_ns, need.slo.itl_ns
+    per_token = 1.0 / max(1, prompt_tokens)
     candidates = []
     for tracked in endpoints:
         cached = tracked.prefix.matched(marks) * block_tokens if marks else 0
@@ -39,11 +40,12 @@ def judge(  # noqa: C901 - flat, for its speed
             streams, tokens_ahead, silence = tracked.busyness, tracked.tokens_ahead, 1.0
         else:
             streams, tokens_ahead, silence = tracked.faded_at(now)
-        seen, slot_wait_ns, beside = tracked.occupancy, 0.0, streams
+        seen, slot_wait_ns, beside, engines = tracked.occupancy, 0.0, streams, 1
         if seen.slots and streams + LIKELY_TAKEN > seen.slots:
             slot_wait_ns = tracked.slot_wait_ns(streams, expected_tokens, now)
             beside = seen.slots - 1.0
         if tracked.gateway is not None:
+            engines = max(1, tracked.gateway.endpoints_up)
             tokens_ahead, slot_wait_ns = tracked.ahead_below(
                 tracked.gateway, Ahead(tokens_ahead, slot_wait_ns), uncached, now
             )
@@ -66,12 +68,15 @@ def judge(  # noqa: C901 - flat, for its speed
         queue_ns, prefill_ns = int(margin * ahead_ns), int(margin * own_ns)
         ttft_ns = network_ns + queue_ns + prefill_ns
         itl_ns = int(decode.base_ns + decode.stream_ns * beside)
-        flows = tracked.gap_tail.flows(itl_ns, decode.base_ns, itl_objective_ns)
+        flows = (
+            tracked.gap_limits.get(itl_objective_ns) or tracked.gap_limit(itl_objective_ns)
+        ).flows(beside, itl_ns, decode.base_ns, uncached * per_token)
 
-        site, spend, price_usd = tracked.site, tracked.site.spend, 0.0
+        site, spend, price_usd, sunk = tracked.site, tracked.site.spend, 0.0, False
         if spend.is_metered:
             busy_ns = prefill_ns + expected_tokens * itl_ns / (streams + 1.0)
             usd_per_ns = spend.idle_usd_per_ns if tracked.has_spare else spend.busy_usd_per_ns
+            sunk = spend.committed > 0 and usd_per_ns <= 0.0
             price_usd = need.egress_bytes * spend.egress_usd_per_byte + busy_ns * usd_per_ns
         excluded = ""
         if need.is_bounded or not tracked.is_clear or site.draining or spend.is_budgeted:
@@ -84,6 +89,7 @@ def judge(  # noqa: C901 - flat, for its speed
             tracked.name, site.name, site.is_home, ttft_ns, network_ns, queue_ns, prefill_ns,
             itl_ns, cached, uncached, price_usd, meets, score_ns, doubt_ns,
             None if seen.report is None else age_ns, excluded, expected_ns, flows,
+            int(token_ns * uncached * beside / engines), sunk,
         )))
         # fmt: on
     return tuple(candidates)

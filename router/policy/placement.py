@@ -2,8 +2,9 @@
 
 1. Home first. While a home endpoint is predicted to meet the objective with the class's confidence,
    the request goes to one, unless rented capacity that is paid for anyway, and so costs as little,
-   would be sooner by a quarter of the objective. Under pressure, what has little or nothing cached
-   at home leaves a little earlier (`router.policy.strain`), so that what has much finds room.
+   would be better by a quarter of the objective: sooner, or with less harm to the streams there.
+   Under pressure, what has little or nothing cached at home leaves a little earlier
+   (`router.policy.strain`), so that what has much finds room.
 2. A session stays where it is while that is good enough, at home or elsewhere.
 3. Spill-back. An overflowed session returns when home is predicted to be well within the objective,
    has been calm for a while, the session has not just moved, and when returning saves more over
@@ -20,6 +21,7 @@ same on every router that one of them reaches.
 """
 
 import random
+from collections.abc import Callable
 from operator import attrgetter
 
 from router.policy.candidate import Candidate
@@ -65,24 +67,37 @@ def choose(
         return placed, Rule.STICKY
     if home:
         best = _pick(home, placed, need, rng)
-        share = strain.share_at(best.cached_tokens, now)
-        if not rented or (
-            best.ttft_ns <= share * need.objective_ns
-            and not _is_sooner_free(rented, best, need.objective_ns)
-        ):
-            return best, Rule.STICKY if best is placed else Rule.HOME
+        most_ns = strain.share_at(best.cached_tokens, now) * need.objective_ns
+        if not rented or best.ttft_ns <= most_ns:
+            return _home_or_free(best, rented, placed, need, rng)
     if rented:
         return _overflow(rented, placed, need, rng)
     return _least_bad(able, placed, need, rng), Rule.LEAST_BAD
 
 
-def _is_sooner_free(rented: list[Candidate], home: Candidate, objective_ns: int) -> bool:
-    """Whether rented capacity that is paid for anyway is far sooner than home.
+def _home_or_free(
+    best: Candidate,
+    rented: list[Candidate],
+    placed: Candidate | None,
+    need: Need,
+    rng: random.Random,
+) -> tuple[Candidate, Rule]:
+    """Home's best, if none of what is as cheap is far better."""
+    free = _sooner_free(rented, best, need.objective_ns)
+    if free:
+        return _pick(free, None, need, rng, _whole), Rule.OVERFLOW
+    return best, Rule.STICKY if best is placed else Rule.HOME
 
-    It is sunk cost as home is, and to wait at home beside it would serve nobody.
+
+def _sooner_free(rented: list[Candidate], home: Candidate, objective_ns: int) -> list[Candidate]:
+    """Rented capacity that is paid for anyway and far better than home, for all that are there.
+
+    It is sunk cost as home is, and to wait at home beside it would serve nobody. What a prefill
+    takes from the streams beside it counts as time of this request: that is what keeps long
+    prompts away from a home full of streams while idle replicas stand beside it.
     """
-    enough_ns = home.score_ns - _FREE_GAIN * objective_ns
-    return any(c.score_ns < enough_ns for c in rented if not c.price_usd)
+    enough_ns = _whole(home) - _FREE_GAIN * objective_ns
+    return [c for c in rented if c.sunk and _whole(c) < enough_ns]
 
 
 def _overflow(
@@ -115,14 +130,22 @@ def _may_return(
     return lost_ns <= _FREE_LOSS_NS + need.turns_ahead * max(0.0, saved_ns)
 
 
+def _whole(candidate: Candidate) -> int:
+    return candidate.score_ns + candidate.burden_ns
+
+
 def _pick(
-    candidates: list[Candidate], placed: Candidate | None, need: Need, rng: random.Random
+    candidates: list[Candidate],
+    placed: Candidate | None,
+    need: Need,
+    rng: random.Random,
+    key: Callable[[Candidate], int] = _score,
 ) -> Candidate:
     if len(candidates) == 1:
         return candidates[0]
-    best = min(candidates, key=_score)
-    reach = best.score_ns + best.doubt_ns + max(_ALIKE_NS, int(_ALIKE_SHARE * best.ttft_ns))
-    alike = [c for c in candidates if c.score_ns - c.doubt_ns <= reach]
+    best = min(candidates, key=key)
+    reach = key(best) + best.doubt_ns + max(_ALIKE_NS, int(_ALIKE_SHARE * best.ttft_ns))
+    alike = [c for c in candidates if key(c) - c.doubt_ns <= reach]
     if placed is not None and placed in alike:
         return placed
     if len(alike) == 1:

@@ -56,11 +56,11 @@ class Spend:
         "_at",
         "_budgets",
         "_busy",
-        "_committed",
         "_reserved_usd",
         "_usd",
         "allowances",
         "busy_usd_per_ns",
+        "committed",
         "egress_usd_per_byte",
         "idle_usd_per_ns",
         "is_budgeted",
@@ -73,7 +73,7 @@ class Spend:
         price = site.price if site.kind is SiteKind.RENTED else Price()
         self.usd_per_ns = price.metered_usd_per_replica_hour / NS_PER_HOUR
         self.egress_usd_per_byte = price.egress_usd_per_gib / _BYTES_PER_GIB
-        self._committed = price.committed_replicas
+        self.committed = price.committed_replicas
         limits = (
             ("hour", price.budget_usd_per_hour, NS_PER_HOUR),
             ("month", price.budget_usd_per_month, _NS_PER_MONTH),
@@ -131,12 +131,12 @@ class Spend:
         self._charge(egress_bytes * self.egress_usd_per_byte, now)
 
     def _set_margins(self) -> None:
-        metered = self._busy - self._committed
+        metered = self._busy - self.committed
         self.busy_usd_per_ns = self.usd_per_ns if metered > 0 else 0.0
         self.idle_usd_per_ns = self.usd_per_ns if metered >= 0 else 0.0
 
     def _accrued(self, now: int) -> float:
-        metered = max(0, self._busy - self._committed)
+        metered = max(0, self._busy - self.committed)
         return metered * max(0, now - self._at) * self.usd_per_ns
 
     def _settle(self, now: int) -> None:

@@ -7,7 +7,7 @@ from router.policy.decode_speed import DecodeSpeed
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
 from router.policy.flight import Flight
-from router.policy.gap_tail import GapTail
+from router.policy.gap_limit import GapLimit
 from router.policy.gateway import Gateway
 from router.policy.liveness import Liveness
 from router.policy.load import LoadReport
@@ -50,6 +50,7 @@ class Tracked:
 
     __slots__ = (
         "_full_pause_ns",
+        "_itl_share",
         "_usual_tokens",
         "_was_connected",
         "breaker",
@@ -61,7 +62,7 @@ class Tracked:
         "endpoint",
         "expected_tokens",
         "fresh_until_ns",
-        "gap_tail",
+        "gap_limits",
         "gateway",
         "gone",
         "has_spare",
@@ -105,7 +106,8 @@ class Tracked:
         self.occupancy = Occupancy(limits)
         self.ttft = TtftPredictor(confidences, prior.costs)
         self.decode = DecodeSpeed(prior.itl_base_ns, prior.itl_stream_ns)
-        self.gap_tail = GapTail(1.0 / limits.endpoint_itl_share)
+        self._itl_share = limits.endpoint_itl_share
+        self.gap_limits: dict[int, GapLimit] = {}  # by objective
         self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
         self.liveness = Liveness()
         self.gateway: Gateway | None = None  # what it last said, if it is a router
@@ -319,8 +321,10 @@ class Tracked:
                 self.decode.add(gap_ns, min(streams, slots - 1) if slots else streams)
                 if ended.slow_gaps is not None:
                     slow_share = ended.slow_gaps / (ended.output_tokens - 1)
-                    slo = flight.slo_class
-                    self.gap_tail.add(gap_ns, slow_share, slo.itl_ns, slo.confidence)
+                    beside_ns = self.decode.itl_ns(streams)
+                    objective_ns = flight.slo_class.itl_ns
+                    limit = self.gap_limit(objective_ns)
+                    limit.add(streams, beside_ns, slow_share, objective_ns)
         self.expected_tokens -= flight.expected_tokens
         if not self.in_flight:
             self.expected_tokens = 0.0  # sums of floats drift
@@ -338,6 +342,13 @@ class Tracked:
         self.connected = connected
         self.lost_silently = silent and not connected
         self.settle()
+
+    def gap_limit(self, objective_ns: int) -> GapLimit:
+        """What was learned of the streams that may run under this objective for their gaps."""
+        limit = self.gap_limits.get(objective_ns)
+        if limit is None:
+            limit = self.gap_limits[objective_ns] = GapLimit(self._itl_share * objective_ns)
+        return limit
 
     @property
     def is_draining(self) -> bool:

@@ -212,10 +212,10 @@ def test_where_nobody_is_sure_streams_are_not_slowed_beyond_their_objective():
 def test_paid_capacity_that_idles_is_taken_before_home_is_used_up():
     """Committed replicas are sunk cost like home: a quarter of the objective sooner is enough."""
     home = _candidate("home-0", 600)
-    assert _choose(_need(), home, _candidate("rented-0", 100, price_usd=0.0)) == (
+    assert _choose(_need(), home, _candidate("rented-0", 100, sunk=True)) == (
         "rented-0",
         Rule.OVERFLOW,
     )
     assert _choose(_need(), home, _candidate("rented-0", 100)) == ("home-0", Rule.HOME)
-    near = _candidate("rented-0", 400, price_usd=0.0)
+    near = _candidate("rented-0", 400, sunk=True)
     assert _choose(_need(), home, near) == ("home-0", Rule.HOME)

@@ -1,0 +1,89 @@
+"""The streams that may run at an endpoint are learned from those that ended."""
+
+import random
+
+import pytest
+
+from router.policy.gap_limit import GapLimit
+
+KEPT, MISSED = 0.0, 0.2
+FOR_EVER = float("inf")
+OBJECTIVE_NS = 100e6
+
+
+class _Limit(GapLimit):
+    """Streams whose mean gap is half of what is allowed, unless it is said."""
+
+    def see(self, streams: float, slow_share: float, gap_ns: float = 0.5 * OBJECTIVE_NS) -> None:
+        self.add(streams, gap_ns, slow_share, OBJECTIVE_NS)
+
+
+def _limit() -> _Limit:
+    return _Limit(0.8 * OBJECTIVE_NS)
+
+
+@pytest.mark.parametrize("edge", [10, 30, 90])
+def test_the_limit_finds_the_edge(edge):
+    """Beyond so many streams all miss: the limit ends just below."""
+    learned, rng = _limit(), random.Random(5)
+    for _ in range(500):
+        streams = rng.uniform(1, 2 * edge)
+        learned.see(streams, MISSED if streams > edge else KEPT)
+    assert 0.7 * edge <= learned.streams <= 1.1 * edge
+
+
+def test_misses_that_fewer_streams_would_not_have_prevented_set_no_limit():
+    """One stream in twenty misses, however many run beside it."""
+    learned, rng = _limit(), random.Random(5)
+    for _ in range(1_000):
+        learned.see(rng.uniform(1, 60), MISSED if rng.random() < 0.05 else KEPT)
+    assert learned.streams == FOR_EVER
+
+
+def test_streams_that_miss_together_do_not_drive_the_limit_away():
+    """A full endpoint misses with all its streams at once: the limit is a little below, no more."""
+    learned = _limit()
+    for _ in range(200):
+        learned.see(80.0, MISSED)
+    assert 60 < learned.streams < 80
+
+
+def test_the_limit_grows_again_where_streams_keep_their_objective():
+    """What got faster is found out in minutes."""
+    learned = _limit()
+    for _ in range(10):
+        learned.see(40.0, MISSED)
+    before = learned.streams
+    for _ in range(1_000):
+        learned.see(learned.streams - 1.0, KEPT)
+    assert 1.1 * before < learned.streams < 1.5 * before
+
+
+def test_an_endpoint_is_never_closed_by_its_gaps():
+    """Even where every stream misses, one may run beside another."""
+    learned = _limit()
+    for _ in range(200):
+        learned.see(0.5, MISSED)
+    assert learned.streams >= 2
+
+
+def test_a_stream_keeps_its_objective_with_a_twentieth_of_its_gaps_above():
+    """The objective is about the p95."""
+    learned = _limit()
+    for _ in range(20):
+        learned.see(50.0, 0.05)
+    assert learned.streams == FOR_EVER
+    for _ in range(20):
+        learned.see(50.0, 0.06)
+    assert learned.streams <= 50.0
+
+
+def test_longer_gaps_are_allowed_where_streams_keep_their_objective_with_them():
+    """The mean may come close to the objective, if the tail allows it, and no longer."""
+    learned = _limit()
+    for _ in range(300):
+        learned.see(10.0, KEPT, 0.95 * learned.gap_ns)
+    assert learned.gap_ns == OBJECTIVE_NS
+    for _ in range(300):
+        learned.see(10.0, MISSED, OBJECTIVE_NS)
+    assert learned.gap_ns == 0.8 * OBJECTIVE_NS
