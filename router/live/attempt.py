@@ -1,5 +1,6 @@
 """One attempt: a `Send` of the core being performed, up to its one `Ended`."""
 
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -108,7 +109,8 @@ class Attempt:
 
     def __init__(self, core: TimedCore, send: Send, number: int, below: int = 0) -> None:
         """The turn's so-and-so-many-th; routers below have made `below` attempts beyond these."""
-        self.send = send
+        # A stream may last for long, and who else could have had it is of no use to it.
+        self.send = replace(send, candidates=())
         self.id = f"{send.request}.{number}"  # by which the endpoint knows it
         self.call: Any = None  # to the endpoint, while it runs; of it, only cancel is used here
         self.given_up: Failure | None = None

@@ -1,9 +1,7 @@
 """One endpoint as the live router holds it: a channel, calls on it, and what is followed of it."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 import grpc
@@ -14,6 +12,7 @@ from router.live.channel import open_channel
 from router.live.follower import Follower, Pace, Told, Witness
 from router.live.lease_desk import LeaseDesk
 from router.live.link_keeper import LinkKeeper
+from router.live.open_calls import OpenCalls
 from router.live.timed_core import now_ns
 from router.live.upstream import UpstreamCall
 from router.observe.event import EndpointGone
@@ -65,21 +64,7 @@ class LiveEndpoint:
         self._keeping: asyncio.Task[None] | None = None
         if link:
             self._keeping = background.begin(self.link.run(), f"link to {self.name}")
-        self._calls = 0
-        self._no_calls = asyncio.Event()
-        self._no_calls.set()
-
-    @contextlib.contextmanager
-    def call_open(self) -> Iterator[None]:
-        """Keeps the channel open for the time of a call, even when the endpoint is retired."""
-        self._calls += 1
-        self._no_calls.clear()
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._no_calls.set()
+        self.calls = OpenCalls()  # for whose time the channel is open, even when it is retired
 
     def time_of(self, remaining_s: float) -> float:
         """What it gets of the time that is left: a router less, so that its word comes in time."""
@@ -149,7 +134,7 @@ class LiveEndpoint:
         """Closes the channel once the last call on it is over."""
         await asyncio.gather(self._following, return_exceptions=True)
         await self.abandoned.close()
-        await self._no_calls.wait()
+        await self.calls.none.wait()
         await self._end_link()
         await self._channel.close()
 

@@ -63,7 +63,7 @@ class Inference:
         memory: ResumeMemory,
         requests_bytes_max: int,
         resume_wait_s: float,
-        hold_s: float,
+        hold_s: float | None,
         on_call: OnCall,
     ) -> None:
         self._core = core
@@ -153,7 +153,8 @@ class Inference:
         if endpoint is None or transcript is None:
             turn.lose(attempt)
             return
-        with contextlib.ExitStack() as opened:
+        opened: list[LiveEndpoint] = []
+        try:
             try:
                 call = self._call(turn, transcript, attempt, endpoint, opened)
             except grpc.aio.BaseError:
@@ -175,6 +176,9 @@ class Inference:
                 turn.succeed(attempt)
             else:
                 turn.fail(attempt, failed)
+        finally:
+            for one in opened:
+                one.calls.end()
 
     def _call(
         self,
@@ -182,11 +186,12 @@ class Inference:
         transcript: Transcript,
         attempt: Attempt,
         endpoint: LiveEndpoint,
-        opened: contextlib.ExitStack,
+        opened: list[LiveEndpoint],
     ) -> UpstreamCall:
         """Sends an attempt; its endpoint is kept open as long as `opened` is."""
         request, metadata = transcript.begin(attempt.id, attempt.send.mode)
-        opened.enter_context(endpoint.call_open())
+        endpoint.calls.begin()
+        opened.append(endpoint)
         return endpoint.open_stream(
             request,
             timeout_s=endpoint.time_of(turn.remaining_s),
@@ -194,7 +199,7 @@ class Inference:
         )
 
     async def _race(
-        self, turn: Turn, transcript: Transcript, first: Runner, opened: contextlib.ExitStack
+        self, turn: Turn, transcript: Transcript, first: Runner, opened: list[LiveEndpoint]
     ) -> tuple[Attempt, UpstreamCall, LiveEndpoint]:
         """The attempt that goes on, of this one and a second that may join it."""
 
@@ -223,7 +228,7 @@ class Inference:
         if endpoint is None:
             turn.lose(attempt)
             return b""
-        with endpoint.call_open():
+        with endpoint.calls:
             try:
                 over = overlay(attempt.id, output_ids=False, prompt_ids=False)
                 attempt.call = call = endpoint.generate(

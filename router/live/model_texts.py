@@ -129,7 +129,7 @@ async def _read(endpoint: LiveEndpoint, model: str) -> Mapping[str, bytes]:
     """The files; none where the endpoint does not serve them. Raises _FetchError."""
     files: dict[str, bytearray] = {}
     total = 0
-    with endpoint.call_open():
+    with endpoint.calls:
         call = endpoint.read_tokenizer(
             pb.ReadTokenizerRequest(model=model), timeout=_FETCH_TIMEOUT_S
         )

@@ -44,8 +44,11 @@ class Outlet:
         "_wrote_s",
     )
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]], hold_s: float) -> None:
-        """`hold_s` is how long the writes to a client that is behind are held back."""
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], hold_s: float | None) -> None:
+        """`hold_s` is how long writes to a client that is behind are held back.
+
+        None puts nothing together: each message is written as it came, however late.
+        """
         self._write = write
         self._hold_s = hold_s
         self._took_s = 0.0  # the last write,
@@ -87,7 +90,7 @@ class Outlet:
 
     def _keeps_up(self, waited_s: float) -> bool:
         """Whether a message that came so long after the last was written is written by itself."""
-        if self._took_s <= _QUICK_S:
+        if self._took_s <= _QUICK_S or self._hold_s is None:
             return True
         return waited_s >= (min(self._took_s, self._hold_s) if self._hold_s else self._took_s)
 

@@ -77,7 +77,7 @@ class RouterSettings:
     resume_stream_bytes_max: int = 1024 * 1024  # some 20,000 tokens that one stream has delivered
     resume_bytes_max: int = 1024 * 1024 * 1024  # 400 tokens of each of 20,000 streams, thrice
     resume_wait_s: float = 10.0  # for an endpoint that goes on with a stream which none could
-    coalesce_hold_s: float = 0.01  # of writes to a client that is behind, to put more into one
+    coalesce_hold_s: float | None = 0.01  # of writes to a client that is behind; None: each alone
     drain_timeout_s: float = 30.0  # what streams get to end, here at SIGTERM and where one drains
     lease_key_file: Path | None = None  # None: as the environment says, and else none
     default_deadline_s: float = 600.0  # for a client that set none

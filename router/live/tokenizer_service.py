@@ -33,7 +33,7 @@ class TokenizerService(TokenizerServicer):
             missing = f"no endpoint serves the model {request.model!r}"
             bad_field("model", missing, grpc.StatusCode.NOT_FOUND).set_on(context)
             return
-        with endpoints[0].call_open():
+        with endpoints[0].calls:
             call = endpoints[0].read_tokenizer(
                 request,
                 timeout=context.time_remaining(),

@@ -60,6 +60,7 @@ class Turn:
         "_path",
         "_resumed",
         "_sent",
+        "_stirred",
         "_trailers",
         "_unplaced",
         "_wait_ns",
@@ -100,7 +101,8 @@ class Turn:
         self._wait_ns = 0 if incoming.hops else ns(resume_wait_s)
         self._unplaced: tuple[Failure, Refuse, int] | None = None  # since when it has no endpoint
         self._waits = ""  # the id under which the core says what follows; empty: nothing waits
-        self._cut = asyncio.Event()
+        self._cut = False
+        self._stirred: asyncio.Event | None = None  # while it waits for an endpoint
 
     @property
     def remaining_s(self) -> float:
@@ -133,7 +135,7 @@ class Turn:
         """Of two attempts this one goes on."""
         self.attempt = attempt
         self._sent = attempt.send
-        if self._cut.is_set():
+        if self._cut:
             attempt.give_up(CUT)
 
     def succeed(self, attempt: Attempt, trailers: Any = ()) -> None:
@@ -190,13 +192,14 @@ class Turn:
         await self._wait()
         while self._unplaced is not None:
             failed, refuse, since_ns = self._unplaced
-            over = now_ns() - since_ns >= self._wait_ns or self._cut.is_set()
+            over = now_ns() - since_ns >= self._wait_ns or self._cut
             if over or self.transcript is None:
                 self._unplaced = None
                 self._end(failed, refuse)
                 return None
+            self._stirred = asyncio.Event()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._cut.wait(), _ASK_AGAIN_S)
+                await asyncio.wait_for(self._stirred.wait(), _ASK_AGAIN_S)
             decision = self._core.tell(RequestArrived(self._rest()))
             if isinstance(decision, Wait):
                 decision = await self._core.released(decision.request)
@@ -216,7 +219,9 @@ class Turn:
 
     def cut(self) -> None:
         """This router stops: whatever is under way ends now."""
-        self._cut.set()
+        self._cut = True
+        if self._stirred is not None:
+            self._stirred.set()
         if self.attempt is not None:
             self.attempt.give_up(CUT)
 
@@ -287,9 +292,9 @@ class Turn:
 
     def _follow(self, decision: Decision | None) -> None:
         if isinstance(decision, Send):
-            self._sent = decision
             self._attempts += 1
             self.attempt = Attempt(self._core, decision, self._attempts, self._below)
+            self._sent = self.attempt.send
         elif isinstance(decision, Wait):
             self.attempt = None
             self._waits = decision.request

@@ -25,6 +25,7 @@ SETTINGS = RouterSettings(
     load_silence_max_s=0.2,
     drain_timeout_s=5.0,
     resume_wait_s=0.3,
+    coalesce_hold_s=None,  # so that messages can be counted, however busy the machine is
 )
 
 HOME = Site("home", SiteKind.HOME)

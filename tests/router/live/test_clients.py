@@ -1,13 +1,14 @@
 """Clients that cancel, vanish or stop reading, and that nothing of them remains."""
 
 import asyncio
+import dataclasses
 import random
 import time
 
 import grpc
 
 from tests.router.live import http2
-from tests.router.live.conftest import address, ask, engine, route, until
+from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
 from tests.router.live.scripted import fails, hangs, message, says, scripted, stays_silent
 
 STREAM = "/vllm.Inference/GenerateStream"
@@ -21,7 +22,7 @@ async def nothing_is_open(routed):
     assert all(not e.in_flight for site in state.sites for e in site.endpoints)
     assert len(routed.router._sinks.attempts) == 0
     assert not routed.router._inference._by_client_id
-    assert all(endpoint._calls == 0 for endpoint in routed.router._roster)
+    assert all(endpoint.calls.count == 0 for endpoint in routed.router._roster)
 
 
 async def test_a_cancel_reaches_the_endpoint_at_once():
@@ -94,7 +95,11 @@ async def test_a_slow_client_gets_the_whole_answer_in_fewer_messages():
             await context.write(message(f"{number}{padding}", finish_tokens))
             sent += 1
 
-    async with scripted(flood) as server, route({"home": [server.address]}) as routed:
+    settings = dataclasses.replace(SETTINGS, coalesce_hold_s=0.01)
+    async with (
+        scripted(flood) as server,
+        route({"home": [server.address]}, settings) as routed,
+    ):
         call = routed.inference.GenerateStream(ask())
         chunks = [await call.read()]
         before = -1

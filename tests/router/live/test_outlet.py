@@ -139,3 +139,13 @@ async def test_closing_ends_the_writer_and_is_silent_about_its_error():
         outlet.close()
         await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_without_a_hold_each_message_is_written_by_itself():
+    """However late the client is."""
+    client = Client()
+    outlet = await behind(client, hold_s=None)
+    client.goes_on.set()
+    for number in range(1, 5):
+        await outlet.give(message(str(number)))
+    assert [output.text for output in client.got] == ["0", "1", "2", "3", "4"]
