@@ -108,10 +108,11 @@ def test_a_router_ends_on_a_signal(start, tmp_path, number, code):
     path.write_text(
         "sites: {cellar: {kind: home, endpoints: ['127.0.0.1:1']}}\n"
         "slo_classes: {interactive: {ttft: 1s, itl: 1s}}\n"
-        "router: {listen: '127.0.0.1:0', metrics_listen: null}\n"
+        "router: {listen: '127.0.0.1:0', metrics_listen: null, openai_listen: '127.0.0.1:0'}\n"
     )
     process = start("route", str(path))
     assert "Router at 127.0.0.1:" in process.stderr.readline()
+    assert "OpenAI's API at http://127.0.0.1:" in process.stderr.readline()
     process.send_signal(number)
     assert process.wait(DEADLINE_S) == code
     assert "Traceback" not in process.stderr.read()
