@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Container
 from typing import Any, Final
 
-from router.live.cookies import Cookies
+from router.live.cookies import Cookies, cookie_in
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
 from router.live.lease_desk import LeaseDesk
@@ -194,4 +194,5 @@ class Placing:
             identity=identity_header(endpoint.follower.engine, message.lora_name),
             first_token_s=seconds(first_ns),
             silence_s=seconds(silence_ns),
+            cookie=cookie_in(self._cookies.of(request.session, "")),
         )

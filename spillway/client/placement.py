@@ -6,6 +6,7 @@ import grpc
 import grpc.aio
 
 from spillway.client.options import Call
+from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, Placement, PlaceRequest
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
 from wire.spillway.v1.resume import IDENTITY_KEY
@@ -50,6 +51,7 @@ class Placed:
             ("x-spillway-endpoint", placement.endpoint),
             ("x-spillway-attempts", "1"),
             ("x-spillway-request-id", placement.request_id),
+            *(((COOKIE_KEY, placement.cookie),) if placement.cookie else ()),
         )
 
 

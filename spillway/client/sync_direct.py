@@ -40,7 +40,7 @@ class SyncDirect:
         connection = self._connections.take()
         try:
             placement = FleetStub(connection.channel).Place(
-                question_of(call, remaining_s), metadata=call.metadata, timeout=remaining_s
+                question_of(call, remaining_s), metadata=call.told, timeout=remaining_s
             )
         except grpc.RpcError as caught:
             error: Any = caught

@@ -110,6 +110,23 @@ async def test_each_turn_asks_again_and_is_told_where_the_session_is_now():
         assert core_of(r).leases.placed == 2
 
 
+async def test_a_session_stays_where_its_cache_is_whichever_router_places_its_next_turn():
+    """The placement has the session's cookie, and the client takes it to the next router."""
+    async with (
+        two_sites() as (one, two, r),
+        taking_leases({"home": [address(one)], "cloud": [address(two)]}) as q,
+    ):
+        both = [f"127.0.0.1:{x.router.port}" for x in (r, q)]
+        await r.fleet.Drain(pb.DrainRequest(site="home"))
+        async with Client(both, direct=True) as client:
+            first = await client.generate("1", session="s")
+            await r.router.stop(0.0)
+            second = await client.generate("1", session="s")
+            third = await client.generate("1", session="s")
+        assert {one.ending.site for one in (first, second, third)} == {"cloud"}
+        assert core_of(q).leases.placed == 1  # the second found its router gone, and went through
+
+
 async def test_an_endpoint_that_dies_in_the_middle_costs_no_token():
     """The client comes back to the router with what it has, and gets the rest from another."""
     async with two_sites(itl_s=0.005) as (one, _two, r), client_of(r) as client:
