@@ -29,7 +29,7 @@ class Run:
     held: dict[str, Held] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    direct: direct.Costs | None = None
+    placed: direct.Costs | None = None
 
 
 async def _run(options: argparse.Namespace, run: Run) -> None:
@@ -45,7 +45,7 @@ async def _run(options: argparse.Namespace, run: Run) -> None:
     if "spillway" in options.middles:
         _say("direct mode")
         calls = _QUICK_CALLS if options.quick else direct.CALLS
-        run.direct = await direct.measure(calls, direct.STREAMS, options.seconds)
+        run.placed = await direct.measure(calls, direct.STREAMS, options.seconds)
     if options.streams:
         for name in options.middles:
             if name != "direct" and name not in run.missing:
@@ -99,8 +99,8 @@ def main() -> int:
         return 130
     of_loads = medians(run.measured)
     show(of_loads, run.held)
-    if run.direct is not None:
-        print(*direct.sentences(run.direct), sep="\n")
+    if run.placed is not None:
+        print(*direct.sentences(run.placed), sep="\n")
     for reason in run.missing.values():
         print(f"Left out: {reason}.")
     if options.out is not None:
@@ -110,7 +110,7 @@ def main() -> int:
                 "measured": [asdict(one) for one in run.measured],
                 "held": {name: asdict(one) for name, one in run.held.items()},
                 "rivals": run.versions | run.missing,
-                "direct": asdict(run.direct) if run.direct is not None else None,
+                "direct": asdict(run.placed) if run.placed is not None else None,
             },
         )
     if options.picture is not None:

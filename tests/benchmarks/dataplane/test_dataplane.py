@@ -2,11 +2,13 @@
 
 import asyncio
 import functools
+import json
 import os
 import socket
 
 import pytest
 
+from benchmarks.dataplane import __main__ as command
 from benchmarks.dataplane.client import Call, ClientConnection, Seen, turn
 from benchmarks.dataplane.engine import Engine, EngineConnection, Stream
 from benchmarks.dataplane.http2 import END_HEADERS, HEADERS, frame, headers
@@ -158,3 +160,22 @@ async def test_only_what_was_driven_is_counted():
         drove = await asyncio.to_thread(drive, engine.address, SHORT, 0.2, cpu)
     assert drove.seconds == pytest.approx(0.2, abs=0.1)
     assert drove.seen.tokens == drove.seen.messages > 0
+
+
+def test_the_command_writes_what_it_measured(tmp_path, monkeypatch, capsys):
+    """Table, JSON and picture; it ends well where no stream had an error."""
+    out, picture = tmp_path / "out.json", tmp_path / "picture.png"
+    monkeypatch.setattr(command, "LOADS", (SHORT,))
+    monkeypatch.setattr(
+        "sys.argv",
+        [
+            *("dataplane", "--middles", "direct", "naive", "--repeats", "1", "--seconds", "0.2"),
+            *("--streams", "20", "--out", str(out), "--picture", str(picture)),
+        ],
+    )
+    assert command.main() == 0
+    assert "short: naive" in capsys.readouterr().out
+    result = json.loads(out.read_text())
+    assert [one["middle"] for one in result["measured"]] == ["direct", "naive"]
+    assert result["held"]["naive"]["streams"] == 20
+    assert picture.stat().st_size > 0
