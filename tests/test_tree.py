@@ -94,7 +94,8 @@ def test_the_router_and_the_client_need_no_engine():
         "import sys\n"
         "for name in ('torch', 'ray', 'vllm', 'triton', 'transformers', 'numpy', 'matplotlib'):\n"
         "    sys.modules[name] = None\n"
-        "import router.live.router, spillway.client, spillway.cli, spillway.fleet\n"
+        "import router.live.router, router.faces.openai.server\n"
+        "import spillway.client, spillway.cli, spillway.fleet\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
