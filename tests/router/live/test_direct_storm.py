@@ -111,6 +111,7 @@ class Storm:
 async def test_no_client_leaves_anything_behind_or_takes_anything_from_another(monkeypatch):
     """Counts are at zero, breakers closed, and all that was made is on somebody's account."""
     monkeypatch.setenv(KEYS_ENV, KEY)
+    monkeypatch.setattr("router.policy.leases._GRACE_NS", 500_000_000)
     rng = random.Random(7)
     terms = LeaseTerms((KEY.encode(),), required=True)
     servers = [

@@ -35,8 +35,8 @@ def keys(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Clients that believe an endpoint for a second at most."""
-    monkeypatch.setattr("spillway.client.silence.BELIEVED_S", 1.0)
+    """Clients that believe an endpoint for half a second, or four times their patience."""
+    monkeypatch.setattr("spillway.client.silence.BELIEVED_S", 0.5)
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +102,7 @@ async def test_a_stream_comes_from_the_endpoint_and_the_router_knows_of_it():
 
 async def test_each_turn_asks_again_and_is_told_where_the_session_is_now():
     """A drained site gets no further turn, however good its last lease still is."""
-    async with two_sites() as (_one, _two, r), client_of(r) as client:
+    async with two_sites(itl_s=0.002) as (_one, _two, r), client_of(r) as client:
         first = await client.generate("1", session="s")
         await client.drain(first.ending.site)
         second = await client.generate("1", session="s")
@@ -113,7 +113,7 @@ async def test_each_turn_asks_again_and_is_told_where_the_session_is_now():
 async def test_a_session_stays_where_its_cache_is_whichever_router_places_its_next_turn():
     """The placement has the session's cookie, and the client takes it to the next router."""
     async with (
-        two_sites() as (one, two, r),
+        two_sites(itl_s=0.002) as (one, two, r),
         taking_leases({"home": [address(one)], "cloud": [address(two)]}) as q,
     ):
         both = [f"127.0.0.1:{x.router.port}" for x in (r, q)]
@@ -191,7 +191,7 @@ async def test_the_stream_goes_on_when_the_router_dies():
 
 async def test_an_endpoint_that_cannot_be_reached_from_here_is_gone_to_through_the_router():
     """And is not tried again by itself for a while; the lease is given back at once."""
-    async with engine() as one, taking_leases({"home": [address(one)]}) as r:
+    async with engine(itl_s=0.002) as one, taking_leases({"home": [address(one)]}) as r:
         endpoint = next(iter(r.router._roster))
         endpoint.address = "127.0.0.1:1"
         async with client_of(r) as client:
@@ -213,8 +213,9 @@ async def test_without_a_key_everything_goes_through_the_router(monkeypatch):
             assert (await client.generate("41", max_new_tokens=20)).text == counted_on("41", 20)
 
 
-async def test_a_client_that_vanishes_leaves_nothing_behind():
+async def test_a_client_that_vanishes_leaves_nothing_behind(monkeypatch):
     """Before it uses its lease, or in the middle of its answer."""
+    monkeypatch.setattr("router.policy.leases._GRACE_NS", 300_000_000)
     fleet = fleet_of(HOME, CLOUD, lease_life_ns=100_000_000)
     async with (
         engine(itl_s=0.01) as one,
@@ -260,7 +261,7 @@ async def test_a_client_that_lies_changes_nothing_but_its_own_lot():
 
 async def test_a_replayed_lease_is_charged_and_comes_to_an_end():
     """Again and again, one after the other: each is told by the endpoint."""
-    async with engine() as one, taking_leases({"home": [address(one)]}) as r:
+    async with engine(itl_s=0.002) as one, taking_leases({"home": [address(one)]}) as r:
         request = ask("41", 30)
         placement = await r.fleet.Place(pb.PlaceRequest(request=request))
         request.request_id = placement.request_id
