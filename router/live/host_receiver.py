@@ -83,6 +83,7 @@ class Receiver:
         self._listings: dict[str, tuple[str, ...]] = {}
         self._known: dict[str, _Known] = {}
         self._drains: dict[str, bool] = {}
+        self._discoveries: dict[str, SiteDiscovery] = {}
         self._desk = LeaseDesk(_Nobody.router, settings.lease_key_file)
         self._roster = Roster(self._open_endpoint, self._on_listed)
         self._hub = Hub(self._state, self._on_said)
@@ -106,6 +107,7 @@ class Receiver:
                 settings.discovery_interval_s,
                 settings.discovery_timeout_s,
             )
+            self._discoveries[way.site] = discovery
             self._run(discovery.run(), f"discover {way.site}")
         self._run(self._renew(), "renew")
         server = grpc.aio.server(options=(("grpc.max_receive_message_length", -1),))
@@ -172,7 +174,8 @@ class Receiver:
         )
 
     async def _metrics(self) -> Merged:
-        return Merged(await self._hub.metrics())
+        failing = {site: one.failing for site, one in self._discoveries.items()}
+        return Merged([*await self._hub.metrics()], failing)
 
     async def _renew(self) -> None:
         while True:

@@ -200,6 +200,8 @@ class Router:
             settings.listen, settings.message_bytes_max, shares_port=self._feed is not None
         )
         self._add_services(server)
+        for way in self._access:
+            self._watch_links(way.site)
         if self._feed is not None:
             self._run(self._feed.run(), "feed")
         else:
@@ -236,12 +238,14 @@ class Router:
             settings.discovery_timeout_s,
         )
         self._sinks.metrics.watch_discovery(way.site, lambda: discovery.failing)
-        self._sinks.metrics.watch_links(
-            way.site,
-            lambda: self._roster.links_at(way.site),
-            lambda: self._roster.link_sessions_at(way.site),
-        )
         self._run(discovery.run(), f"discover {way.site}")
+
+    def _watch_links(self, site: str) -> None:
+        self._sinks.metrics.watch_links(
+            site,
+            lambda: self._roster.links_at(site),
+            lambda: self._roster.link_sessions_at(site),
+        )
 
     async def _stop_server(self, server: grpc.aio.Server) -> None:
         await server.stop(self._grace_s)

@@ -5,7 +5,7 @@ all of them see alike, an endpoint's load or whether a site drains, is the great
 when something began is the earliest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client.core import Metric
@@ -22,8 +22,11 @@ SUMMED: Final = frozenset(
         "spillway_leases_open",
         "spillway_link_sessions",
         "spillway_links",
+        "spillway_link_sessions",
+        "spillway_links",
         "spillway_open_streams",
         "spillway_sessions",
+        "spillway_store_held",
         "spillway_waiting",
     }
 )
@@ -31,15 +34,17 @@ SUMMED: Final = frozenset(
 
 _EARLIEST: Final = ("_created", "_start_time_seconds")
 
+_DISCOVERY: Final = "spillway_discovery_failing"
+"""Which workers do not know: the receiver discovers."""
+
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Merged(Collector):
     """What was scraped, as one registry."""
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        """`texts` are in Prometheus' text format."""
-        texts = list(texts)
+    def __init__(self, texts: Sequence[bytes], failing: Mapping[str, bool] | None = None) -> None:
+        """`texts` are in Prometheus' text format; `failing` says whose dashboard is not heard."""
         workers = Metric("spillway_workers", "Workers that gave their metrics", "gauge")
         workers.add_sample("spillway_workers", {}, len(texts))
         self._families: dict[str, Metric] = {workers.name: workers}
@@ -49,6 +54,9 @@ class Merged(Collector):
         for text in texts:
             for family in text_string_to_metric_families(text.decode()):
                 self._add(family)
+        for site, fails in (failing or {}).items():
+            discovery = self._values.setdefault(_DISCOVERY, {})
+            discovery[_DISCOVERY, (("site", site),)] = float(fails)
 
     def collect(self) -> Iterator[Metric]:
         """Every family."""

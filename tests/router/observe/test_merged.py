@@ -21,6 +21,8 @@ SAME_FOR_ALL = {
     "spillway_endpoints",
     "spillway_quarantined",
     "spillway_site_draining",
+    "spillway_store_away",
+    "spillway_store_routers",
     "spillway_workers",
 }
 
@@ -62,12 +64,19 @@ def test_what_only_one_worker_has_is_kept():
     assert merged["spillway_turns_total", "home"] == 1
 
 
+def test_the_receiver_says_whose_dashboard_is_not_heard():
+    """Workers have the gauge, and nothing to show in it."""
+    fleet = Fleet((Site("home", SiteKind.HOME),), (SloClass("chat", 1, 1),), "chat")
+    worker = generate_latest(Sinks(fleet, None).registry)
+    merged = values(Merged([worker], {"home": True, "cloud": False}))
+    assert merged["spillway_discovery_failing", "home"] == 1
+    assert merged["spillway_discovery_failing", "cloud"] == 0
+
+
 def test_of_every_gauge_it_is_said_whether_it_adds_up():
     """A new gauge of a router belongs into one of the two lists."""
     fleet = Fleet((Site("home", SiteKind.HOME),), (SloClass("chat", 1, 1),), "chat")
     sinks = Sinks(fleet, None)
     sinks.start(lambda: RouterCore(fleet).snapshot(0))
-    shown = generate_latest(Merged([generate_latest(sinks.registry)])).decode()
-    families = text_string_to_metric_families(shown)
-    gauges = {f.name for f in families if f.type == "gauge" and not f.name.endswith("_created")}
+    gauges = {family.name for family in sinks.registry.collect() if family.type == "gauge"}
     assert gauges <= SUMMED | SAME_FOR_ALL
