@@ -22,8 +22,6 @@ SUMMED: Final = frozenset(
         "spillway_leases_open",
         "spillway_link_sessions",
         "spillway_links",
-        "spillway_link_sessions",
-        "spillway_links",
         "spillway_open_streams",
         "spillway_sessions",
         "spillway_store_held",
