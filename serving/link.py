@@ -30,6 +30,9 @@ from wire.vllm.inference_pb2 import GenerateRequest, GenerateResponse
 FRAME_BYTES_MAX = 256 * 1024
 """A frame that has more waits to be taken before it gets more. A chunk may be larger by itself."""
 
+RESERVED_BYTES = 512 * 1024
+"""Of the router's limit, for what comes with a chunk: the ends of sessions and a load report."""
+
 SESSIONS_MAX = 4_096
 """Of one link: more than a replica takes requests, which it refuses by itself before."""
 
@@ -149,11 +152,11 @@ class Link:
 
     async def _send(self, session: LinkSession, chunk: bytes) -> None:
         size = len(chunk) + CHUNK_OVERHEAD_BYTES
-        if size > self._hello.message_bytes_max:
+        most = self._hello.message_bytes_max - RESERVED_BYTES
+        if size > most:
             raise failure(
                 grpc.StatusCode.OUT_OF_RANGE,
-                f"a message of {len(chunk)} bytes is over {self._hello.message_bytes_max}, the most"
-                " that the router takes",
+                f"a message of {len(chunk)} bytes is over {most}, the most that the router takes",
             )
         await session.until_credited()
         while self._frame.bytes and self._frame.bytes + size > FRAME_BYTES_MAX:
