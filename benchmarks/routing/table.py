@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from benchmarks.report import print_table
+from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result
 from benchmarks.routing.measures import Latency
 from benchmarks.routing.setup import Setup
@@ -43,6 +44,8 @@ def page(setup: Setup, results: Sequence[Result], bound: float | None) -> str:
 
 def _row(result: Result, bound: float | None) -> list[str]:
     summary = result.summary
+    if result.policy == BOUND:
+        return [BOUND, f"{summary.attainment:.2%}", "100.0%", *("" for _ in COLUMNS[3:])]
     return [
         result.policy,
         f"{summary.attainment:.2%}",
