@@ -30,7 +30,7 @@ from router.sim.rivals.simple import RoundRobin
 
 WORKERS, BLOCK_TOKENS = 8, 64
 TOLERANCE = 0.005
-SEEDS = 8
+SEEDS = 5
 DEVIATIONS = 3.0  # of one run from the mean of others, which 99 of 100 keep
 EXIT_MISSED, EXIT_USAGE = 1, 2
 

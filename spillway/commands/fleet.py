@@ -9,9 +9,13 @@ from spillway.commands.parameters import FleetPath, Json
 from spillway.commands.terminal import is_terminal, say, write_json, write_table
 
 if TYPE_CHECKING:
+    from router.policy.lending import Lending
     from spillway.fleet import FleetFile, Problem
 
-COLUMNS = ("site", "kind", "region", "reached by", "model", "replicas", "committed", "metered")
+COLUMNS = (
+    *("site", "kind", "region", "reached by", "model", "replicas", "committed", "metered"),
+    "lends",
+)
 
 app = typer.Typer(help="Check a fleet file.", no_args_is_help=True)
 
@@ -58,7 +62,20 @@ def _row(file: "FleetFile", name: str) -> tuple[str, ...]:
         str(deployed.replicas) if deployed else "-",
         str(site.price.committed_replicas),
         f"{price:g} USD/h" if price else "-",
+        _lends(site.lending),
     )
+
+
+def _lends(lending: "Lending | None") -> str:
+    from router.policy.lending import DAYS
+    from spillway.fleet.kinds import time_of_day
+
+    found = []
+    for window in lending.windows if lending else ():
+        hours = "-".join(map(time_of_day, (window.from_minute, window.until_minute)))
+        days = () if window.days == DAYS else window.days
+        found.append(" ".join((str(window.replicas), hours, *days)))
+    return ", ".join(found) or "-"
 
 
 def _problem(problem: "Problem") -> dict[str, Any]:
