@@ -6,7 +6,8 @@ An hour at the load of Bing's chat of 2023: 1.9e9 conversations in nine months a
 the mean, here tripled as at the peak, five turns each. 1,024 home replicas and 3,072 rented ones
 2 ms away, 4,096 in all, are nodes of eight H100 with a 70B model. Sessions are made as they arrive
 and records are counted as they come, so memory is what is in flight. The aim is ten minutes of one
-core for the hour.
+core for the hour. A run of some seconds says more than an hour would take: it ends with minutes in
+which the last conversations go on, and 4,096 replicas report.
 """
 
 import argparse
