@@ -85,7 +85,9 @@ class Link:
             self._reported = now
             self._report.sequence += 1
             frame.load.CopyFrom(self._report)
-        due, chunks, numbers = self._due, [], []
+        due = self._due
+        chunks: list[bytes] = []
+        numbers: list[int] = []
         while due and due[0].due <= now and len(chunks) < _FRAME_CHUNKS_MAX:
             session = due[0]
             if session.cancelled:

@@ -7,11 +7,13 @@ that Ctrl-C reaches it through the supervisor alone.
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol
 
 from spillway.fleet import FleetFile
@@ -58,6 +60,9 @@ def work(file: FleetFile, workers: int, number: int, receiver: str, told: Connec
 def receive(file: FleetFile, receiver: str, told: Connection) -> None:
     """The receiver: it follows the endpoints, and shows the metrics of all workers."""
     _run(lambda: _receiver(file, receiver), told)
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():  # and cannot clean up after itself
+        shutil.rmtree(Path(receiver.removeprefix("unix:")).parent, ignore_errors=True)
 
 
 def _worker(file: FleetFile, number: int, receiver: str) -> Part:

@@ -178,7 +178,7 @@ async def _keep(kept: _Kept) -> None:
             await kept.start()
         except WorkerError as error:
             _log.warning("%s", error)
-            await kept.ended.wait()
+            kept.send(signal.SIGKILL)  # it may hang and not have ended
 
 
 async def _heard(told: Connection) -> object:

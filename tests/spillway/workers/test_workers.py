@@ -179,6 +179,7 @@ async def test_workers_end_with_their_supervisor(tmp_path):
         running.process.kill()
         await running.process.wait()
         await until(lambda: not any(Path(f"/proc/{one}").exists() for one in children), 20)
+    assert [path.name for path in tmp_path.iterdir()] == ["fleet.yaml"]
 
 
 async def test_a_port_that_is_taken_is_one_line(tmp_path):
