@@ -286,3 +286,26 @@ async def test_a_silence_below_is_the_lower_routers_to_notice():
         assert (await below.state()).resumed > 0
         state = await above.state()
         assert (state.resumed, state.sites[0].failures) == (0, 0)
+
+
+async def test_a_router_below_that_is_replaced_loses_nothing():
+    """It drains: new turns stay away at once, and what it has to cut goes on elsewhere."""
+    async with (
+        engine(itl_s=0.02) as one,
+        engine(itl_s=0.02) as two,
+        route({"home": [address(one)]}, replace(SETTINGS, drain_timeout_s=0.3)) as leaves,
+        route({"home": [address(two)]}) as stays,
+        route({"home": [at(leaves), at(stays)]}) as above,
+    ):
+        calls = [above.inference.GenerateStream(ask("7", 60)) for _ in range(6)]
+        firsts = [(await call.read()).outputs.text for call in calls]
+        draining = asyncio.create_task(leaves.router.drain())
+        await above.state_where(
+            lambda state: any(e.draining or e.health == e.DOWN for e in state.sites[0].endpoints)
+        )
+        assert (await explained(above)).endpoint == f"home/{at(stays)}"
+        rests = [(await ended(call))[0] for call in calls]
+        assert {first + rest for first, rest in zip(firsts, rests, strict=True)} == {
+            counted_on("7", 60)
+        }
+        await draining
