@@ -30,6 +30,7 @@ class Run:
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     placed: direct.Costs | None = None
+    broke_off: str = ""
 
 
 async def _run(options: argparse.Namespace, run: Run) -> None:
@@ -97,6 +98,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print("benchmarks.dataplane: interrupted", file=sys.stderr)
         return 130
+    except RuntimeError as error:  # what was measured before is shown all the same
+        run.broke_off = str(error)
     of_loads = medians(run.measured)
     show(of_loads, run.held)
     if run.placed is not None:
@@ -115,6 +118,9 @@ def main() -> int:
         )
     if options.picture is not None:
         draw(of_loads, options.picture)
+    if run.broke_off:
+        print(f"benchmarks.dataplane: {run.broke_off}", file=sys.stderr)
+        return 2
     errors = [one.errors for one in run.measured] + [one.errors for one in run.held.values()]
     return 1 if any(errors) else 0
 

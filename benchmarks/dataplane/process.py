@@ -49,8 +49,11 @@ async def running(module: str, arguments: Sequence[str]) -> AsyncIterator[Runnin
     )
     assert process.stdin is not None and process.stdout is not None  # noqa: PT018, S101 - for mypy
     try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            line = await process.stdout.readline()
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            raise RuntimeError(f"{module} does not start in {START_TIMEOUT_S:.0f} s") from None
         if not line.strip().isdigit():
             raise RuntimeError(f"{module} did not start: its first line was {line!r}")
         yield Running(process.pid, int(line))
