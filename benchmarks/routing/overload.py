@@ -1,6 +1,6 @@
 """What is served in time when ten times as much is asked for as can be served.
 
-    python -m benchmarks.routing.overload [--factors F ...] [--seconds S] [--out FILE]
+    python -m benchmarks.routing.overload [--factors F ...] [--shape NAME] [--seconds S] [--out F]
 
 Four simulated H100 replicas at home, driven by the router's own core in virtual time. Two tenants
 of equal weight ask: `quiet` always for a fifth of what the replicas can do, `loud` for the rest of
@@ -31,7 +31,29 @@ from router.sim.record import TurnRecord
 from router.sim.world import World
 
 FACTORS = (0.5, 1.0, 1.2, 1.5, 2.0, 5.0, 10.0)
-CAPACITY_PER_S = 20.0  # requests of this load that the four replicas answer, about
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Lengths in tokens: the logarithms' means and deviations, and their bounds."""
+
+    per_s: float  # requests that the four replicas answer, about
+    prompt: tuple[float, float] = (6.2, 0.7)
+    prompt_min: int = 100
+    prompt_max: int = 2_000
+    answer: tuple[float, float] = (5.0, 0.6)
+    answer_min: int = 20
+    answer_max: int = 400
+    burst: float = 1.0  # requests that come together, on average
+
+
+SHAPES = {
+    "mixed": Shape(20.0),
+    "bursts": Shape(20.0, burst=8.0),
+    "short": Shape(60.0, prompt=(4.8, 0.5), answer=(3.8, 0.5)),
+    "long prompts": Shape(9.0, prompt=(7.6, 0.5), prompt_max=6_000, answer=(4.5, 0.5)),
+    "long answers": Shape(9.0, prompt=(5.5, 0.7), answer=(6.0, 0.4), answer_max=1_000),
+}
 QUIET_SHARE = 0.2
 WARM_UP_S = 10
 GOODPUT_SHARE_MIN = 0.9  # of its peak, at the greatest factor
@@ -75,22 +97,28 @@ class Watched(RouterCore):
         self.open_max = max(self.open_max, waiting + state.open_streams)
 
 
-def sessions(factor: float, duration_s: int, seed: int) -> Iterator[SimSession]:
-    """Single turns at random moments: prompts of 100 to 2,000 tokens, answers of 20 to 400."""
+def sessions(
+    factor: float, duration_s: int, seed: int, shape: Shape = SHAPES["mixed"]
+) -> Iterator[SimSession]:
+    """Single turns at random moments, one at a time or several."""
     rng = random.Random(seed)
-    at, number, per_s = 0.0, 0, factor * CAPACITY_PER_S
+    at, number, per_s = 0.0, 0, factor * shape.per_s
     quiet = min(1.0, QUIET_SHARE / factor)
-    while (at := at + rng.expovariate(per_s)) < duration_s:
-        number += 1
-        turn = SimTurn(
-            prompt_tokens=int(min(2000, max(100, rng.lognormvariate(6.2, 0.7)))),
-            output_tokens=int(min(400, max(20, rng.lognormvariate(5.0, 0.6)))),
-        )
-        tenant = "quiet" if rng.random() < quiet else "loud"
-        yield SimSession(f"s{number}", int(at * NS_PER_S), (turn,), tenant=tenant)
+    while (at := at + rng.expovariate(per_s / shape.burst)) < duration_s:
+        for _ in range(rng.randint(1, round(2 * shape.burst) - 1)):
+            number += 1
+            prompt, answer = rng.lognormvariate(*shape.prompt), rng.lognormvariate(*shape.answer)
+            turn = SimTurn(
+                prompt_tokens=int(min(shape.prompt_max, max(shape.prompt_min, prompt))),
+                output_tokens=int(min(shape.answer_max, max(shape.answer_min, answer))),
+            )
+            tenant = "quiet" if rng.random() < quiet else "loud"
+            yield SimSession(f"s{number}", int(at * NS_PER_S), (turn,), tenant=tenant)
 
 
-def run(job: tuple[bool, float], duration_s: int, seed: int) -> Outcome:
+def run(
+    job: tuple[bool, float], duration_s: int, seed: int, shape: Shape = SHAPES["mixed"]
+) -> Outcome:
     """Run one load factor, with the router's queue or without it."""
     queue, factor = job
     fleet = replace(
@@ -115,7 +143,7 @@ def run(job: tuple[bool, float], duration_s: int, seed: int) -> Outcome:
             ttft_s.append(seconds(record.ttft_ns))
 
     world = Scenario({"home": Link(NS_PER_MS)}, block_tokens=64, seed=seed)
-    load = sessions(factor, duration_s, seed)
+    load = sessions(factor, duration_s, seed, shape)
     World(world, replicas_of("home", 4, H100_TP8), [core], take).run(load)
     span_s = duration_s - WARM_UP_S
     return Outcome(
@@ -139,11 +167,13 @@ def main() -> int:
     parser.add_argument("--factors", type=float, nargs="+", default=list(FACTORS))
     parser.add_argument("--seconds", type=int, default=60, help="of load, in virtual time")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="mixed", help="of the requests")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, help="write the result as JSON here")
     asked = parser.parse_args()
     jobs = [(queue, factor) for queue in (True, False) for factor in asked.factors]
-    work = partial(run, duration_s=asked.seconds, seed=asked.seed)
+    shape = SHAPES[asked.shape]
+    work = partial(run, duration_s=asked.seconds, seed=asked.seed, shape=shape)
     with ProcessPoolExecutor(asked.processes) as pool:
         outcomes = list(pool.map(work, jobs))
     for queue, title in ((True, "With the router's queue"), (False, "Without it")):

@@ -22,6 +22,7 @@ CODES = grpc.StatusCode
 HONEST = {
     ("leaves", CODES.CANCELLED),
     ("hasty", CODES.DEADLINE_EXCEEDED),
+    ("hasty", CODES.UNAVAILABLE),  # no time was left to wait for an endpoint
     # Nothing of it is delivered before it ends, and two or three engines may have died under it.
     ("unary", CODES.UNAVAILABLE),
     ("unary", CODES.FAILED_PRECONDITION),
