@@ -82,33 +82,6 @@ async def test_a_stream_outlives_one_engine_after_another():
         assert state.open_streams == 0
 
 
-async def test_a_connection_that_the_router_itself_closes_ends_no_answer(transport):
-    """Neither a stream, at its first token or later, nor an answer that comes whole."""
-    slow = {"prefill_tokens_per_s": 10.0, "itl_s": 0.002}
-    async with (
-        engine(**slow) as one,
-        engine(**slow) as two,
-        route({"home": [address(one)], "cloud": [address(two)]}) as routed,
-    ):
-        homely = routed.router._roster.get(f"home/{address(one)}")
-        whole = asyncio.create_task(_whole(routed.inference.Generate(ask("41", 100))))
-        streams = [
-            asyncio.create_task(read(routed.inference.GenerateStream(ask(text, 100))))
-            for text in ("41", "4" * 9)
-        ]
-        await until(lambda: one.replica.in_flight == 3)
-        await asyncio.sleep(0.25)  # one of them has begun
-        await homely._channel.close()
-        assert (await whole).outputs.text == counted_on("41", 100)
-        for call, text in zip(streams, ("41", "4" * 9), strict=True):
-            messages, _ = await call
-            assert text_of(messages) == counted_on(text, 100)
-
-
-async def _whole(call):
-    return await call
-
-
 async def test_what_the_client_asked_for_is_what_it_gets():
     """Token ids where it asked for them, before the seam and after it."""
     response = ResponseOptions(output_token_ids=True, prompt_token_ids=True)

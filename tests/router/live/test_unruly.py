@@ -133,3 +133,28 @@ async def test_whoever_asks_gets_each_token_once_or_an_honest_end(seed, transpor
     wrong = {end for end in ends if end[1] is not CODES.OK} - HONEST
     assert not wrong
     assert len(ends) > CLIENTS
+
+
+async def test_a_connection_that_the_router_itself_closes_ends_no_answer(transport):
+    """Neither a stream, at its first token or later, nor an answer that comes whole."""
+    slow = {"prefill_tokens_per_s": 10.0, "itl_s": 0.002}
+    async with (
+        engine(**slow) as one,
+        engine(**slow) as two,
+        route({"home": [address(one)], "cloud": [address(two)]}) as routed,
+    ):
+        homely = routed.router._roster.get(f"home/{address(one)}")
+        prompts = ("41", "4" * 9)
+        streams = [asyncio.create_task(routed.stream(ask(prompt, 100))) for prompt in prompts]
+        whole = asyncio.ensure_future(_whole(routed.inference.Generate(ask("41", 100))))
+        await until(lambda: one.replica.in_flight == 3)
+        await asyncio.sleep(0.25)  # one of them has begun
+        await homely._channel.close()
+        assert (await whole).outputs.text == counted_on("41", 100)
+        for prompt, stream in zip(prompts, streams, strict=True):
+            text = "".join(message.outputs.text for message in await stream)
+            assert text == counted_on(prompt, 100)
+
+
+async def _whole(call):
+    return await call
