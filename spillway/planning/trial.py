@@ -17,7 +17,8 @@ from spillway.planning.offer import HOURS_OF_MONTH, Offer, fleet_of
 
 _ENDS_LATER_NS = NS_PER_HOUR  # than a spell's last arrival does its last turn, at the most
 
-REPORTS_PER_S_MAX = 100  # of all replicas: a large fleet's take no more time than its turns
+REPORTS_OF_A_TURN = 8  # of all replicas: idle ones take no more time to simulate than turns do
+REPORT_S_MIN, REPORT_S_MAX = 1.0, 5.0  # one router alone knows what it has sent, and needs few
 
 SLOW_GAPS_SHARE = 0.05  # a turn keeps its objective between tokens if no more of its gaps miss it
 
@@ -93,7 +94,7 @@ def _run(
     scenario = Scenario(
         links={offer.site.name: offer.link for offer in offers},
         block_tokens=offers[0].profile.block_tokens,
-        report_interval_ns=max(NS_PER_S, NS_PER_S * sum(replicas.values()) // REPORTS_PER_S_MAX),
+        report_interval_ns=ns(_report_interval_s(sum(replicas.values()), spell)),
         # Only egress is charged inside: hours are priced afterwards, committed or metered.
         prices={
             offer.site.name: Price(egress_usd_per_gib=offer.site.price.egress_usd_per_gib)
@@ -110,6 +111,11 @@ def _run(
     core = RouterCore(fleet_of(fleet, {}))
     World(scenario, machines, [core], records.append).run(iter(spell.sessions))
     return records
+
+
+def _report_interval_s(replicas: int, spell: Spell) -> float:
+    most = REPORTS_OF_A_TURN * max(1, spell.turns)
+    return min(REPORT_S_MAX, max(REPORT_S_MIN, replicas * spell.lasts_s / most))
 
 
 def _names(site: str, replicas: Mapping[str, int]) -> list[str]:
