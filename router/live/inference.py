@@ -163,8 +163,7 @@ class Inference:
             if attempt.send.hedge_ns:
                 first = Runner(attempt, Opened(call), endpoint)
                 attempt, call, endpoint = await self._race(turn, transcript, first, opened)
-            if not transcript.identity.is_known:
-                transcript.identity = endpoint.follower.engine
+            transcript.comes_from(endpoint.follower.engine)
             failed = await _passed_on(call, attempt, transcript, outlet, context)
             if attempt.given_up is not None and attempt.given_up is not CUT:
                 endpoint.abandoned.add(attempt.id)
@@ -336,11 +335,10 @@ async def _passed_on(
     attempt.call = call
     try:
         read, give, pass_on = call.read, outlet.give, transcript.pass_on
+        origin = () if transcript.is_begun else transcript.origin()
         message: Any = await read()
         if message is not END:
             attempt.first_token()
-            if not transcript.is_begun and (origin := transcript.origin()):
-                await outlet.begin(context.send_initial_metadata(origin))
         while message is not END and attempt.given_up is None:
             attempt.last = message
             attempt.message_bytes += len(message)
@@ -348,6 +346,11 @@ async def _passed_on(
             given = pass_on(message)
             if given is not None:
                 attempt.is_writing = True
+                if (
+                    origin
+                ):  # with the first message, and so once, whatever became of attempts before
+                    await outlet.begin(context.send_initial_metadata(origin))
+                    origin = ()
                 await give(given)
                 attempt.is_writing = False
                 attempt.messages += 1

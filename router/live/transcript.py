@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from router.live.delivered import Delivered, ResumeMemory
 from router.live.seam import Continued, Replayed, Seam
 from router.live.start import Start, identity_header, make_token
-from router.policy.identity import UNKNOWN
+from router.policy.identity import UNKNOWN, EngineIdentity
 from router.policy.resume import Mode, ResumePoint
 from wire.spillway.v1.prefix import salt_of, token_blocks
 from wire.spillway.v1.resume import (
@@ -115,6 +115,11 @@ class Transcript:
     def is_begun(self) -> bool:
         """Whether anything was passed on."""
         return self.delivered.messages > 0
+
+    def comes_from(self, identity: EngineIdentity) -> None:
+        """What is at the endpoint of the next attempt: its own are the tokens if nobody's were."""
+        if not (self.is_begun or self._start.identity.is_known):
+            self.identity = identity
 
     def origin(self) -> Metadata:
         """The identity of where the first token came from, as metadata; nothing if not known."""

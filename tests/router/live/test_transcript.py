@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from router.live.delivered import Delivered, ResumeMemory
 from router.live.seam import Continued, MismatchError, Replayed
 from router.live.transcript import Transcript
+from router.policy.identity import EngineIdentity
 from router.policy.resume import Mode
 from wire.spillway.v1.resume import RESUME_KEY, RESUME_TEXT_KEY
 from wire.vllm.inference_pb2 import (
@@ -223,3 +224,14 @@ def test_what_was_looked_at_may_go_on():
     assert kept.point().tokens == 2
     kept.pass_on(more[0].SerializeToString())
     assert kept.point().tokens == 4
+
+
+def test_the_tokens_are_those_of_the_endpoint_whose_message_was_the_first_passed_on():
+    """Not of one that was asked before and gave nothing, nor of one that goes on."""
+    held = transcript()
+    first, second, third = (EngineIdentity(name, "t", "n") for name in "abc")
+    held.comes_from(first)
+    held.comes_from(second)
+    held.pass_on(_message([1], "x").SerializeToString())
+    held.comes_from(third)
+    assert held.identity == second
