@@ -70,19 +70,20 @@ async def _kill_site(scene: Scene) -> None:
         signal_all(scene.struck.all_pids(), signal.SIGKILL)
 
 
-async def _end_gateway(scene: Scene, number: signal.Signals) -> None:
+async def _kill_gateway(scene: Scene) -> None:
     await scene.strike_busiest()
     if isinstance(scene.struck, Gateway):
         scene.dead = f"{scene.struck.name}/"
-        scene.struck.gateway.end(number)
+        scene.struck.gateway.end(signal.SIGKILL)
 
 
-async def _kill_gateway(scene: Scene) -> None:
-    await _end_gateway(scene, signal.SIGKILL)
-
-
-async def _terminate_gateway(scene: Scene) -> None:
-    await _end_gateway(scene, signal.SIGTERM)
+async def _replace_gateway(scene: Scene) -> None:
+    await scene.strike_busiest()
+    scene.dead = ""  # it is back before the fault is over
+    if isinstance(scene.struck, Gateway):
+        scene.struck.gateway.end(signal.SIGTERM)
+        await asyncio.to_thread(scene.struck.gateway.wait_until_ended)
+        await asyncio.to_thread(scene.struck.gateway.restart)
 
 
 async def _stall_link(scene: Scene) -> None:
@@ -216,14 +217,14 @@ GATEWAY_KILLED = Fault(
     _mend_struck,
     pause_p99_max_s=KILLED_PAUSE_MAX_S,
 )
-GATEWAY_TERMINATED = replace(
-    GATEWAY_KILLED, name="gateway replaced (SIGTERM)", strike=_terminate_gateway
+GATEWAY_REPLACED = replace(
+    GATEWAY_KILLED, name="gateway replaced (SIGTERM)", strike=_replace_gateway
 )
 POISON = Fault("poison request", send_poison, _mend_all)
 CLIENTS = Fault("clients slow, leaving, vanished", misbehave, hold_s=1.0)
 REPORTS = tuple(_lying(lie) for lie in Lie)
 
-GATEWAYS = (GATEWAY_KILLED, GATEWAY_TERMINATED)
+GATEWAYS = (GATEWAY_KILLED, GATEWAY_REPLACED)
 """What only a fleet with gateways can suffer."""
 
 COUNTING_ONLY = (POISON,)
