@@ -35,7 +35,6 @@ def judge(  # noqa: C901, PLR0915 - flat, for its speed
         if cached >= prompt_tokens:  # the last token is always computed: it makes the first new one
             cached = max(0, prompt_tokens - 1)
         uncached = prompt_tokens - cached
-
         if now <= tracked.fresh_until_ns:
             streams, tokens_ahead, silence = tracked.busyness, tracked.tokens_ahead, 1.0
         else:
@@ -58,10 +57,9 @@ def judge(  # noqa: C901, PLR0915 - flat, for its speed
         own_ns = silence * base_ns + token_ns * uncached
         network_ns = tracked.round_trip.expected_ns
         expected_ns = network_ns + int(ahead_ns + own_ns)
-        # The middle is what placements are compared by, not the promise: margins are learned for
-        # each endpoint, and their noise would choose. Work put on an endpoint delays what comes
-        # after it as well: it counts twice. What nearly every request shares counts nowhere: every
-        # endpoint has it or is about to.
+        # Placements are compared by the middle, not the promise: the noise of the margins learned
+        # for each would choose. Work delays what comes after it as well: it counts twice. What
+        # nearly every request shares counts nowhere: every endpoint has it or is about to.
         score_ns = expected_ns + int(token_ns * uncached)
         if hot_tokens > cached:
             score_ns -= int(2.0 * token_ns * (hot_tokens - cached))
@@ -71,13 +69,10 @@ def judge(  # noqa: C901, PLR0915 - flat, for its speed
         flows = (
             tracked.gap_limits.get(itl_objective_ns) or tracked.gap_limit(itl_objective_ns)
         ).flows(beside, itl_ns, decode.base_ns, uncached * per_token)
-
         site, spend, price_usd, sunk = tracked.site, tracked.site.spend, 0.0, False
         if spend.is_metered:
             busy_ns = prefill_ns + expected_tokens * itl_ns / (streams + 1.0)
-            usd_per_ns = spend.idle_usd_per_ns if tracked.has_spare else spend.busy_usd_per_ns
-            sunk = spend.committed > 0 and usd_per_ns <= 0.0
-            price_usd = need.egress_bytes * spend.egress_usd_per_byte + busy_ns * usd_per_ns
+            price_usd, sunk = _price(tracked, need.egress_bytes, busy_ns)
         excluded = ""
         if need.is_bounded or not tracked.is_clear or site.draining or spend.is_budgeted:
             excluded = _excluded(tracked, need, price_usd, now)
@@ -93,6 +88,14 @@ def judge(  # noqa: C901, PLR0915 - flat, for its speed
         )))
         # fmt: on
     return tuple(candidates)
+
+
+def _price(tracked: Tracked, egress_bytes: float, busy_ns: float) -> tuple[float, bool]:
+    """What a request costs there in dollars, and whether the time is paid for anyway."""
+    spend = tracked.site.spend
+    usd_per_ns = spend.idle_usd_per_ns if tracked.has_spare else spend.busy_usd_per_ns
+    price_usd = egress_bytes * spend.egress_usd_per_byte + busy_ns * usd_per_ns
+    return price_usd, spend.committed > 0 and usd_per_ns <= 0.0
 
 
 def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:

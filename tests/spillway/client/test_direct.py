@@ -373,10 +373,9 @@ async def test_the_synchronous_client_goes_directly_too(impatient):
         whole = counted_on("41", 150)
         assert await asyncio.to_thread(read, []) == (whole, 0)
         assert r.router._inference.open_calls == 0
-        busy = [lambda: hang(one if one.replica.in_flight else two)]
-        assert await asyncio.to_thread(read, busy) == (whole, 1)
-        busy = [lambda: die(one if one.replica.in_flight else two)]
-        assert await asyncio.to_thread(read, busy) == (whole, 1)
+        for end in (hang, die):
+            busy = [lambda end=end: end(one if one.replica.in_flight else two)]
+            assert await asyncio.to_thread(read, busy) == (whole, 1)
         await settled(r)
 
 
@@ -397,6 +396,5 @@ async def test_what_the_core_was_told_of_leases_replays(tmp_path):
         await r.fleet.Place(pb.PlaceRequest(request=ask()))
         await asyncio.gather(*(client.generate("1") for _ in range(5)))
         await client.close()
-    kinds = {type(event.happening).__name__ for event in read_log(path)}
-    assert {"LeaseClaimed", "LoadHeard"} <= kinds
+    assert {"LeaseClaimed", "LoadHeard"} <= {type(e.happening).__name__ for e in read_log(path)}
     assert list(replay(read_log(path))) == []
