@@ -14,6 +14,7 @@ from wire.spillway.v1.load_pb2 import WatchLoadRequest
 from wire.vllm.inference_pb2 import GenerateRequest, GenerateResponse, StoppingCriteria
 
 CREDIT = 64 * 1024
+WINDOW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", CREDIT))
 STREAMED = "/spillway.v1.Link/Connect"
 
 
@@ -83,7 +84,8 @@ async def linked(first=None, **settings):
         FakeEngine(FakeSettings(**settings)), 0, "127.0.0.1", requests_max
     )
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        address = f"127.0.0.1:{server.port}"
+        async with grpc.aio.insecure_channel(address, options=WINDOW) as channel:
             router = Router(channel.stream_stream(STREAMED)())
             await router.say(first if first is not None else Up(hello=hello()))
             yield router, server
@@ -193,6 +195,7 @@ async def test_a_router_that_does_not_read_makes_sessions_wait():
         request.response.prompt_token_ids = True
         raw = request.SerializeToString()
         await router.say(Up(opened=[Open(session=n, request=raw) for n in range(1, 41)]))
+        await until(lambda: server.replica.in_flight == 40)
         link = the_link()
         await until(lambda: not link._room.is_set())
         assert link._frame.bytes <= FRAME_BYTES_MAX
