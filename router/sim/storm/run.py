@@ -146,12 +146,13 @@ def _check_failing(storm: Storm, weather: Weather) -> None:
 def _check_poison(storm: Storm, router: StormRouter, weather: Weather) -> None:
     """Who kills engines is found out; where nothing else does, nobody else is held to be such."""
     kinds = {strike.kind for strike in storm.strikes}
-    puzzling = kinds & (_BLINDING | _LIKE_POISON)
-    crashes_max = _CRASHES_MAX if puzzling else _SEEN_CRASHES_MAX
+    poisons = {ask.prompt for ask in storm.asks if ask.poison}
+    # Two poisons at once are each other's company, crash after crash.
+    is_puzzling = kinds & (_BLINDING | _LIKE_POISON) or len(poisons) > 1
+    crashes_max = _CRASHES_MAX if is_puzzling else _SEEN_CRASHES_MAX
     for prompt, crashes in weather.poisoned.items():
         if crashes > crashes_max:
             raise BrokenError(f"{prompt} killed {crashes} engines")
-    poisons = {ask.prompt for ask in storm.asks if ask.poison}
     if kinds & _LIKE_POISON or len(poisons) > 1:
         return  # one that was beside a poison and then beside another looks like one itself
     for kept in router.core.snapshot(router.clock.now).quarantined:

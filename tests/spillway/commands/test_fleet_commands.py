@@ -14,7 +14,7 @@ def test_a_good_file_is_summed_up(capsys):
     assert cli.run(["fleet", "check", str(EXAMPLE)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["site", "cellar", "ridge", "harbour"]
-    assert lines[2].split("\t")[4:] == ["llama-3.1-8b", "4", "1", "2.49 USD/h"]
+    assert lines[2].split("\t")[4:] == ["llama-3.1-8b", "4", "1", "2.49 USD/h", "-"]
 
 
 def test_a_bad_file_is_refused_with_every_problem(capsys, tmp_path):
