@@ -18,9 +18,7 @@ OVER_BUDGET = "over budget"
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
 
-def judge(  # noqa: C901, PLR0915 - flat, for its speed
-    endpoints: Iterable[Tracked], need: Need, now: int
-) -> tuple[Candidate, ...]:
+def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate, ...]:
     """The candidates that these endpoints are for this request."""
     prompt_tokens = need.request.prompt_tokens
     marks, block_tokens, hot_tokens = need.marks, need.block_tokens, need.hot_tokens
@@ -35,10 +33,7 @@ def judge(  # noqa: C901, PLR0915 - flat, for its speed
         if cached >= prompt_tokens:  # the last token is always computed: it makes the first new one
             cached = max(0, prompt_tokens - 1)
         uncached = prompt_tokens - cached
-        if now <= tracked.fresh_until_ns:
-            streams, tokens_ahead, silence = tracked.busyness, tracked.tokens_ahead, 1.0
-        else:
-            streams, tokens_ahead, silence = tracked.faded_at(now)
+        streams, tokens_ahead, silence = tracked.standing_at(now)
         seen, slot_wait_ns, beside, engines = tracked.occupancy, 0.0, streams, 1
         if seen.slots and streams + LIKELY_TAKEN > seen.slots:
             slot_wait_ns = tracked.slot_wait_ns(streams, expected_tokens, now)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from router.policy.breaker import Breaker
 from router.policy.decode_speed import DecodeSpeed
+from router.policy.echo import Echo
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
 from router.policy.flight import Flight
@@ -59,6 +60,7 @@ class Tracked:
         "decode",
         "doubt_max_ns",
         "doubt_per_ns",
+        "echo",
         "endpoint",
         "expected_tokens",
         "fresh_until_ns",
@@ -110,6 +112,7 @@ class Tracked:
         self.gap_limits: dict[int, GapLimit] = {}  # by objective
         self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
         self.liveness = Liveness()
+        self.echo = Echo()
         self.gateway: Gateway | None = None  # what it last said, if it is a router
         self.heard_tokens = 0.0  # of `tokens_ahead`, what it knew of then
         self.is_clear = True  # nothing speaks against sending to it
@@ -134,18 +137,30 @@ class Tracked:
         All as far as can be known. The factor is 1 while reports come, more when they have stopped.
         """
         if now <= self.fresh_until_ns:
-            return self.busyness, self.tokens_ahead, 1.0
-        return self.faded_at(now)
+            streams = self.busyness + self.echo.streams
+            tokens, silence = self.tokens_ahead + self.echo.tokens, 1.0
+        else:
+            streams, tokens, silence = self._faded_at(now)
+        if self.occupancy.others_tokens > 0.0:
+            tokens -= self._drained_at(now)
+        return streams, tokens, silence
 
-    def faded_at(self, now: int) -> tuple[float, float, float]:
+    def _drained_at(self, now: int) -> float:
+        """Others' tokens of the last report, prefilled since: a queue goes down alike."""
+        others = self.occupancy.others_tokens
+        queue_ns = self.ttft.token_ns * (self.heard_tokens + 1.0)
+        age_ns = now - self.occupancy.heard_ns
+        return self.occupancy.weight_at(now) * others * min(1.0, age_ns / queue_ns)
+
+    def _faded_at(self, now: int) -> tuple[float, float, float]:
         """The same once the last report is no longer fresh."""
         seen = self.occupancy
         own_tokens = self.tokens_ahead - seen.others_tokens
         weight = seen.weight_at(now)
-        others = weight * seen.others + (1.0 - weight) * seen.mean
+        others = weight * (seen.others + self.echo.streams) + (1.0 - weight) * seen.mean
         return (
             self.in_flight + others,
-            own_tokens + weight * seen.others_tokens,
+            own_tokens + weight * (seen.others_tokens + self.echo.tokens),
             1.0 + _SILENCE_PENALTY * seen.silence_at(now),
         )
 
@@ -217,6 +232,7 @@ class Tracked:
         own = self.in_flight - unseen
         if not self.occupancy.hear(report, own, own_tokens, now):
             return
+        self.echo.on_report(own, self.occupancy.others)
         restarted = last is not None and last.instance != report.instance
         if restarted or report.prefix_reset:
             self.prefix.clear()
@@ -249,6 +265,7 @@ class Tracked:
         """An attempt is sent."""
         self.in_flight += 1
         self.busyness += 1
+        self.echo.on_send(flight.uncached_tokens)
         self.expected_tokens += flight.expected_tokens
         self._usual_tokens += _USUAL_GAIN * (flight.uncached_tokens - self._usual_tokens)
         if flight.request.streams:
