@@ -360,7 +360,8 @@ class RouterCore:
     ) -> Decision:
         tracked = self._registry.by_name.get(ended.endpoint)
         lost = tracked is None or not tracked.connected or ended.end is End.UNREACHABLE
-        again = self._recovery.after(ended, flight, lost=lost)
+        suspected = self._suspicion.standing(flight.request, now) is not Standing.FREE
+        again = self._recovery.after(ended, flight, lost=lost, suspected=suspected)
         if isinstance(again, str):
             self._totals.refused += 1
             return refuse(flight.request, Rule.NO_RETRY, again)

@@ -56,18 +56,23 @@ class Recovery:
         refused = ended.end is End.REJECTED and flight.request.resume is not None
         return ended.end in _RETRIABLE or refused
 
-    def after(self, ended: Ended, flight: Flight, *, lost: bool) -> Again | str:
+    def after(
+        self, ended: Ended, flight: Flight, *, lost: bool, suspected: bool = False
+    ) -> Again | str:
         """The next attempt, paid for from its budget; or why there is none.
 
-        `lost` tells that the endpoint could not be reached when the attempt ended.
+        `lost` tells that the endpoint could not be reached when the attempt ended. What is
+        `suspected` and was lost with its engine again is this router's to judge, whatever one above
+        allows it: sent back, it would crash engines elsewhere.
         """
         failed = f"attempt {flight.attempt} failed at {ended.endpoint} ({ended.end.value})"
         if ended.messages:
             return self._resume(ended, flight, failed)
         tried = (*flight.tried, ended.endpoint)
         below = flight.below + ended.attempts - 1
-        if attempts_left(flight.request, len(tried) + below, self._limits) < 1:
-            return f"{failed}, and no more than {len(tried) + below} are made"
+        made = len(tried) + below
+        if attempts_left(flight.request, made, self._limits, bounded=not (suspected and lost)) < 1:
+            return f"{failed}, and no more than {made} are made"
         budget = self._resumes if lost else self._retries
         if not budget.take():
             return f"{failed}, and the {'resume' if lost else 'retry'} budget is spent"
@@ -86,10 +91,13 @@ class Recovery:
         return Again(request, (ended.endpoint,), flight.attempt + 1, flight.resumes + 1)
 
 
-def attempts_left(request: Request, made: int, limits: Limits) -> int:
-    """How many more attempts may be made of a request of which so many have failed."""
+def attempts_left(request: Request, made: int, limits: Limits, *, bounded: bool = True) -> int:
+    """How many more attempts may be made of a request of which so many have failed.
+
+    `bounded` tells that what a router above allows counts.
+    """
     most = limits.attempts_max
-    return (min(most, request.attempts_max) if request.attempts_max else most) - made
+    return (min(most, request.attempts_max) if bounded and request.attempts_max else most) - made
 
 
 def rest_of(flight: Flight, point: ResumePoint) -> Request:

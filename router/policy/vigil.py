@@ -9,7 +9,8 @@ from router.policy.tracked import Tracked
 
 _STEP_TOKENS_MAX = 2_048  # of prompts that an engine prefills between two tokens of a stream
 _ROUND_TRIPS = 2
-_PATIENCES = 4  # for a first token that is overdue where reports come
+_PATIENCES = 4  # for a first token that is overdue where reports come,
+_ROUTES = 3.0  # and so many times that where a router holds the same vigil over its own endpoints
 
 
 class Beat(NamedTuple):
@@ -82,4 +83,5 @@ def _is_overdue(flight: Flight, waited_ns: int, signs: Signs, now: int) -> bool:
     promised_ns = flight.due_ns - flight.sent_ns
     late_ns = now - flight.due_ns - promised_ns
     quiet = signs.quiet_ns >= waited_ns
-    return quiet and late_ns > _PATIENCES * patience_ns(signs)
+    patiences = _PATIENCES * (_ROUTES if signs.routes and signs.reports else 1.0)
+    return quiet and late_ns > patiences * patience_ns(signs)

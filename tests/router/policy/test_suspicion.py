@@ -194,3 +194,13 @@ def test_an_operator_lets_a_prompt_in_again(rng):
     home.core.on_quarantine_released("poison", home.now)
     home.ask("p2", "poison")
     assert "p2" in home.at
+
+
+def test_a_router_below_judges_a_poison_itself_whatever_attempts_are_left(rng):
+    """Sent back for want of attempts, it would crash engines at the next site as well."""
+    trial = Fleet(rng)
+    trial.ask("r", "poison", attempts_max=2)
+    for _ in range(2):
+        assert trial.crash(trial.at["r"].endpoint) == ["r"]
+    assert trial.refused["r"].rule is Rule.QUARANTINED
+    assert len(trial.alive) == len(ENGINES) - 2
