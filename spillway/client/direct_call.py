@@ -137,6 +137,8 @@ class DirectCall:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 if self._give_up("it does not answer"):
                     self._owner.doubt(self.placed.placement.address, self.channel)
+                elif not self._over:  # a message came while it was asked
+                    self._look()
                 return
         if not self._over:
             self._silence.is_believed = True

@@ -1,0 +1,77 @@
+"""A stream from an endpoint is watched for as long as it lasts."""
+
+import asyncio
+
+import grpc
+import pytest
+
+from spillway.client.direct_call import DirectCall
+from spillway.client.placement import Placed, broken
+from wire.spillway.v1.fleet_pb2 import Placement
+from wire.vllm.inference_pb2 import GenerateResponse
+
+PLACED = Placed(Placement(address="a:1", endpoint="home/a", first_token_s=0.01, silence_s=0.01))
+
+
+class FakeCall:
+    """Messages as they are put; a read that waits ends when the call is cancelled."""
+
+    def __init__(self):
+        self.messages = asyncio.Queue()
+
+    async def read(self):
+        message = await self.messages.get()
+        if message is None:
+            raise asyncio.CancelledError
+        return message
+
+    def cancel(self):
+        self.messages.put_nowait(None)
+
+
+class DeafChannel:
+    """Questions after its health wait until the test answers them."""
+
+    def __init__(self):
+        self.asked = asyncio.Queue()
+
+    def unary_unary(self, *_, **__):
+        async def check(*_, **__):
+            answer = asyncio.get_running_loop().create_future()
+            self.asked.put_nowait(answer)
+            return await answer
+
+        return check
+
+    unary_stream = unary_unary
+
+
+class Doubts:
+    """What the owner of the call is told."""
+
+    def __init__(self):
+        self.doubted = []
+
+    def tell(self, claim, loop):
+        pass
+
+    def doubt(self, address, channel):
+        self.doubted.append(address)
+
+
+async def test_an_endpoint_that_gave_a_message_while_it_was_asked_is_asked_again():
+    """That question failed, and was no reason to give up; the next silence is one."""
+    call, channel, owner = FakeCall(), DeafChannel(), Doubts()
+    direct = DirectCall(PLACED, call, channel, owner)
+    reading = asyncio.create_task(direct.read())
+    first = await channel.asked.get()
+    call.messages.put_nowait(GenerateResponse())
+    await reading
+    first.set_exception(broken("deaf"))
+    reading = asyncio.create_task(direct.read())
+    async with asyncio.timeout(5):
+        second = await channel.asked.get()
+    second.set_exception(broken("deaf"))
+    with pytest.raises(grpc.aio.AioRpcError, match="fallen silent"):
+        await reading
+    assert owner.doubted == ["a:1"]
