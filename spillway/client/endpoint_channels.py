@@ -50,7 +50,10 @@ class EndpointChannels(Generic[ChannelT]):
         with self._lock:
             if self._all.get(address) is channel:
                 del self._all[address]
-                self._retired[id(channel)] = channel
+                if id(channel) in self._calls:
+                    self._retired[id(channel)] = channel
+                else:  # its last call ended meanwhile
+                    self._close(channel)
 
     def clear(self) -> list[ChannelT]:
         """Forget all; they are the caller's to close."""

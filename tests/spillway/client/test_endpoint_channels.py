@@ -28,3 +28,14 @@ def test_a_connection_on_which_nothing_answers_is_replaced():
     assert closed == [deaf]
     channels.retire("a", deaf)
     assert channels.take("a") is fresh
+
+
+def test_a_connection_that_is_retired_when_its_last_call_has_ended_is_closed_at_once():
+    """The thread that watches a call may be later than the call."""
+    closed = []
+    channels = EndpointChannels(lambda at: [at], closed.append)
+    deaf = channels.take("a")
+    channels.give_back(deaf)
+    channels.retire("a", deaf)
+    assert closed == [deaf]
+    assert channels.clear() == []
