@@ -55,7 +55,7 @@ class DirectCall:
         self._over = False
         self._given_up = ""
         self._asking: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(self._silence.left_s(self._begun_s), self._look)
+        self._timer = self._loop.call_later(self._silence.look_s(self._begun_s), self._look)
 
     async def read(self) -> Any:
         """The next message, or grpc.aio.EOF. Raises grpc.aio.AioRpcError where it broke off."""
@@ -122,9 +122,9 @@ class DirectCall:
             self._asking.cancel()
 
     def _look(self) -> None:
-        left_s = self._silence.left_s(self._loop.time())
-        if left_s > 0.0:
-            self._timer = self._loop.call_later(left_s, self._look)
+        look_s = self._silence.look_s(self._loop.time())
+        if look_s > 0.0:
+            self._timer = self._loop.call_later(look_s, self._look)
         elif self._silence.is_believed:
             self._give_up("it answers, and gives nothing")
         else:

@@ -13,6 +13,7 @@ _PATIENCES = 4  # of an endpoint that answers, but for this stream
 _PATIENCES_FIRST = 16  # the same before the first token: it may stand in a queue there
 _LONGEST = 2.5
 _STEPS = 8
+_LOOK_MIN_S = 0.05
 
 
 class Silence:
@@ -57,3 +58,7 @@ class Silence:
             times = _PATIENCES if self._count else _PATIENCES_FIRST
             limit_s = max(BELIEVED_S, times * limit_s)
         return limit_s - (now_s - self._moved_s) if self.is_listening else limit_s
+
+    def look_s(self, now_s: float) -> float:
+        """When to look again: the first message may leave less than is left before it."""
+        return min(self.left_s(now_s), max(_LOOK_MIN_S, self._between_s))

@@ -109,7 +109,7 @@ class SyncDirectCall:
     def _look(self) -> None:
         """Until the call is over, or is given up."""
         silence = self._silence
-        while not self._over.wait(max(0.001, silence.left_s(time.monotonic()))):
+        while not self._over.wait(max(0.001, silence.look_s(time.monotonic()))):
             if silence.left_s(time.monotonic()) > 0.0:
                 continue
             asked = not silence.is_believed

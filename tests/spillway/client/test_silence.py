@@ -1,5 +1,7 @@
 """When a stream from an endpoint has been silent for too long."""
 
+import pytest
+
 from spillway.client.silence import BELIEVED_S, Silence
 from wire.spillway.v1.fleet_pb2 import Placement
 
@@ -36,3 +38,15 @@ def test_one_that_answers_gets_some_times_the_patience():
     assert silence.left_s(32.5) <= 0
     silence.is_believed = True
     assert silence.left_s(31.9 + BELIEVED_S - 0.1) > 0 >= silence.left_s(31.9 + BELIEVED_S + 0.1)
+
+
+def test_a_silence_after_the_first_message_is_not_noticed_as_late_as_one_before_it():
+    """Whoever waits for the first message looks in between: it may come soon."""
+    silence = Silence(PLACEMENT, 0.0)
+    silence.listen(0.0)
+    assert silence.look_s(0.0) == 0.5
+    assert silence.look_s(1.9) == pytest.approx(silence.left_s(1.9))
+    silence.moved(1.95)
+    silence.listen(1.95)
+    assert silence.look_s(1.95) == pytest.approx(0.5)
+    assert silence.look_s(2.5) <= 0.0
