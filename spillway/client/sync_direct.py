@@ -66,8 +66,9 @@ class SyncDirect:
             self._paths.missed(now_s)
             return None
         channel = self._channels.take(address)
+        ready = grpc.channel_ready_future(channel)
         try:
-            grpc.channel_ready_future(channel).result(min(CONNECT_S, timeout_s))
+            ready.result(min(CONNECT_S, timeout_s))
         except grpc.FutureTimeoutError:
             self._channels.give_back(channel)
             self._paths.failed(address, time.monotonic())
@@ -75,6 +76,8 @@ class SyncDirect:
         except BaseException:
             self._channels.give_back(channel)
             raise
+        finally:
+            ready.cancel()  # or it would go on listening to the channel
         self._paths.reached(address)
         request.request_id = placed.placement.request_id
         call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(
