@@ -79,3 +79,18 @@ def test_every_exception_is_documented():
     text = (DOCS / "client.md").read_text()
     names = [name for name in client.__all__ if name.endswith("Error")]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_page_is_in_the_reading_order():
+    """A page that nobody is led to is not read."""
+    text = (DOCS / "ARCHITECTURE.md").read_text()
+    names = [page.name for page in DOCS.glob("*.md") if page.name != "ARCHITECTURE.md"]
+    assert [name for name in names if f"]({name})" not in text] == []
+
+
+def test_every_decision_has_a_number_of_its_own():
+    """Code and documents name decisions by it."""
+    pages = sorted((DOCS / "decisions").glob("*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert len(set(numbers)) == len(numbers) > 10
+    assert [p.name for p in pages if not p.read_text().startswith(f"# {int(p.name[:4])}. ")] == []
