@@ -133,7 +133,8 @@ def _store(file: FileSection) -> Iterator[Finding]:
         if store != StoreSettings():
             yield ("router", "store"), "nothing says where it is; give url"
     elif not (budgets or rates or hedges):
-        yield ("router", "store"), "there is nothing to share: no budget and no tokens_per_minute"
+        message = "there is nothing to share: no budget, no tokens_per_minute and no hedge_hourly"
+        yield ("router", "store"), message
     else:
         for key, message in store_problems(store):
             yield ("router", "store", key), message
