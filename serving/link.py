@@ -230,13 +230,14 @@ async def connect(
         raise bad_field("hello", "must be in the first message of a link")
     with replica.board.watcher(first.hello.watch) as watcher:
         link = Link(replica, first.hello, watcher)
-        link.hear(first)
-        tasks = [
-            asyncio.create_task(link.listen(messages), name="listen to a router"),
-            asyncio.create_task(link.report(), name="report to a router"),
-            asyncio.create_task(link.leave(), name="leave a router"),
-        ]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            link.hear(first)
+            tasks = [
+                asyncio.create_task(link.listen(messages), name="listen to a router"),
+                asyncio.create_task(link.report(), name="report to a router"),
+                asyncio.create_task(link.leave(), name="leave a router"),
+            ]
             while (message := await link.next()) is not None:
                 yield message
         finally:

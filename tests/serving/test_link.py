@@ -256,6 +256,17 @@ async def test_a_link_begins_with_a_hello_that_can_be_kept(first):
         assert details.startswith("hello")
 
 
+async def test_a_first_message_that_goes_wrong_leaves_nothing_running():
+    """The sessions that it had opened before leave the engine with the link."""
+    first = Up(hello=hello(), opened=[opened(1, tokens=10_000), opened(1)])
+    async with linked(first, itl_s=0.01) as (router, server):
+        code, details = await router.end()
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "1 is not above 1" in details
+        assert not server.replica.in_flight
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("session")]
+
+
 async def test_a_chunk_that_the_router_cannot_take_ends_its_session():
     """And not the link, which a message over the limit would."""
     tokens = 1_200_000
