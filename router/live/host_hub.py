@@ -78,7 +78,9 @@ class Hub:
                     await self._answered.wait()
         except TimeoutError:
             pass
-        return self._scraped.pop(scrape)
+        finally:
+            del self._scraped[scrape]
+        return answers
 
     async def _join(self, said: AsyncIterator[Said], _context: Any) -> AsyncIterator[bytes]:
         worker = _Worker()
