@@ -346,9 +346,7 @@ async def _passed_on(
             given = pass_on(message)
             if given is not None:
                 attempt.is_writing = True
-                if (
-                    origin
-                ):  # with the first message, and so once, whatever became of attempts before
+                if origin:  # once: an attempt that gave nothing has told none
                     await outlet.begin(context.send_initial_metadata(origin))
                     origin = ()
                 await give(given)
