@@ -23,6 +23,10 @@ REFUSED: Final = {
 }
 
 
+_TAKEN: Final = frozenset({"messages", "tools", "self"})
+"""Of a template's variables, those that no client sets beside the request."""
+
+
 class Message(BaseModel):
     """One message. What else it has is the template's to read."""
 
@@ -131,6 +135,9 @@ class ChatRequest(Asked):
                 if message["role"] == "developer":
                     message["role"] = "system"
         further = dict(self.chat_template_kwargs or {})
+        taken = sorted(_TAKEN & further.keys())
+        if taken:
+            raise bad_parameter("chat_template_kwargs", f"must not have {', '.join(taken)}")
         if self.reasoning_effort is not None:
             further["reasoning_effort"] = self.reasoning_effort
         continues = bool(self.continue_final_message)

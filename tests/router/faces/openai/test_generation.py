@@ -99,6 +99,14 @@ async def test_a_prompt_goes_as_token_ids():
     assert prompt_of(made) == "^[user]hi[assistant]!"
 
 
+@pytest.mark.parametrize("name", ["messages", "tools", "self"])
+async def test_a_template_s_own_variables_are_not_set_beside_the_request(name):
+    """The client is told which, and that it is its mistake."""
+    with pytest.raises(ApiError, match=f"chat_template_kwargs: must not have {name}") as refused:
+        await chat(chat_template_kwargs={name: []})
+    assert refused.value.status == 400
+
+
 async def test_a_prompt_goes_as_text_where_ids_are_not_known():
     """Its first token left to the engine's own tokenizer."""
     several = ModelText(TEMPLATE, TOKENIZING.tokenizer, is_agreed=False)
