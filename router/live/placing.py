@@ -123,7 +123,10 @@ class Placing:
         message = request.request
         deadline_s = request.deadline_s or self._default_deadline_s
         if not 0.0 < deadline_s < _DEADLINE_MAX_S:
-            raise bad_field("deadline_s", f"is {deadline_s}; expected seconds above 0")
+            raise bad_field(
+                "deadline_s",
+                f"is {deadline_s:g}; expected seconds above 0 and below {_DEADLINE_MAX_S:g}",
+            )
         incoming = read_incoming(
             message.SerializeToString(),
             context.invocation_metadata() or (),
