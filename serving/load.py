@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from serving.engine import Engine, EngineLoad, PrefixBlocks
 from serving.identity import Identity
-from serving.lease_ledger import Key, LeaseLedger, LeaseUse
+from serving.lease_ledger import KEPT_MAX, Key, LeaseLedger, LeaseUse
 from serving.prefix_backlog import PrefixBacklog, PrefixSet
 from wire.spillway.v1 import load_pb2 as pb
 
@@ -171,6 +171,8 @@ class Watcher:
     def on_use(self, use: LeaseUse) -> None:
         """A use of a lease has begun, given its first token, or ended."""
         self.uses[use.key] = use
+        if len(self.uses) > KEPT_MAX:  # it has not read for long
+            del self.uses[next(iter(self.uses))]
         self.changed.set()
 
     def accounts(self) -> list[pb.LeaseAccount]:

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.lease_door import LeaseTerms
+from serving.lease_ledger import KEPT_MAX, LeaseLedger
 from serving.lease_terms import read_terms
+from serving.load import Watcher
 from serving.settings import ReplicaSettings, SettingsError
 from tests.serving.conftest import serve_fake
 from tests.serving.leasing import KEY, OTHER_KEY, S, ask, lease_for, shown
@@ -181,6 +183,17 @@ async def test_who_listens_later_hears_what_has_ended_of_late():
         assert [account.stage for account in report.accounts] == [LeaseAccount.ENDED]
         assert report.takes_leases
         assert not (await anext(aiter(served.reports()))).accounts
+
+
+def test_for_who_does_not_read_no_more_is_kept_than_is_remembered():
+    """The latest; its reports go on from there."""
+    watcher, ledger = Watcher(None, silence_s=1.0), LeaseLedger()
+    ledger.listen(watcher.on_use)
+    for number in range(KEPT_MAX + 10):
+        with ledger.use(Lease(id=f"r{number}")):
+            pass
+    assert len(watcher.uses) == KEPT_MAX
+    assert (f"r{KEPT_MAX + 9}", 1) in watcher.uses
 
 
 async def test_a_dying_engine_tells_of_its_leases_before_its_reports_end():
