@@ -1,7 +1,7 @@
 """What a fleet file may say of the store that routers share."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from router.live.settings import StoreSettings
 from spillway.fleet.kinds import is_name
@@ -23,7 +23,7 @@ def store_problems(store: StoreSettings) -> Iterator[tuple[str, str]]:
         yield "url", expected
     elif url.scheme != "unix" and url.path.strip("/") and not url.path.strip("/").isdecimal():
         yield "url", "expected the number of a database behind the address, such as /0"
-    if password is not None:
+    if password is not None or "password" in parse_qs(url.query):
         yield "url", "a password does not belong into this file; name one with password_file"
     if not is_name(store.name):
         yield "name", "expected a name of letters, digits, '.', '_' and '-'"

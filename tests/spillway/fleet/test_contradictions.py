@@ -55,6 +55,7 @@ def test_a_store_is_where_there_is_something_to_share():
         ({"url": "http://h:1"}, "expected the server's URL"),
         ({"url": "redis://h/first"}, "expected the number of a database"),
         ({"url": "redis://:secret@h"}, "a password does not belong into this file"),
+        ({"url": "redis://h/0?password=secret"}, "a password does not belong into this file"),
         ({"url": "redis://h", "name": "{a}"}, "expected a name of letters"),
     ],
 )
