@@ -61,7 +61,11 @@ def lengths_of(text: str) -> Lengths:
     try:
         mean = float(text)
     except ValueError:
-        return _curve(Path(text))
+        path = Path(text)
+        if not path.exists():
+            message = f"expected a mean number of tokens or a CSV file, and found no file {text}"
+            raise ValueError(message) from None
+        return _curve(path)
     if not 1 <= mean <= TOKENS_MAX:
         raise ValueError(f"expected a mean of 1 to {TOKENS_MAX} tokens, found {text}")
     return LogNormal(mean)
