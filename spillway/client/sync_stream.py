@@ -107,8 +107,8 @@ class SyncStream:
         if pause_s is None:
             self._end()
             raise error_from(error, started.address, started.request_id) from None
+        time.sleep(pause_s)  # before its connection is given back: Ctrl-C gives it back, too
         started.give_back()
-        time.sleep(pause_s)
         self._started = self._source.start()
         return None
 
