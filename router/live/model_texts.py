@@ -1,7 +1,8 @@
 """What turns messages into the prompt of a model: fetched once from an endpoint that serves it.
 
-Kept by the digest that endpoints state of their tokenizers, so that a model is fetched again where
-it is replaced by another one of the same name.
+Kept by the model's name and the digest that endpoints state of their tokenizers. So a model is
+fetched again where it is replaced by another one of the same name. Models that have one tokenizer,
+or are behind one router, have each its own template, which is no part of the digest.
 """
 
 import asyncio
@@ -60,11 +61,10 @@ class ModelTexts:
             if known is not None:  # the core says how it stands with its endpoints
                 return known
             raise _not_served(self._roster, model)
-        keys = {_key(endpoint): endpoint for endpoint in endpoints}
-        key = next(iter(keys))
+        key = _key(endpoints[0], model)
         text = self._known.get(key)
         if text is None:
-            same = [endpoint for endpoint in endpoints if _key(endpoint) == key]
+            same = [endpoint for endpoint in endpoints if _key(endpoint, model) == key]
             text = await self._fetched(key, same, model)
         else:
             self._known.move_to_end(key)
@@ -72,7 +72,9 @@ class ModelTexts:
         self._key_of.move_to_end(model)
         while len(self._key_of) > MODELS_MAX:
             self._key_of.popitem(last=False)
-        return text if len(keys) == 1 else ModelText(text.template, text.tokenizer, is_agreed=False)
+        if len(set(map(_tokenizer, endpoints))) == 1:
+            return text
+        return ModelText(text.template, text.tokenizer, is_agreed=False)
 
     async def _fetched(self, key: str, endpoints: Sequence[LiveEndpoint], model: str) -> ModelText:
         """However many ask at the same time, it is fetched once."""
@@ -118,7 +120,14 @@ def _not_served(roster: Roster, model: str) -> Exception:
     return unavailable("no endpoint is connected")
 
 
-def _key(endpoint: LiveEndpoint) -> str:
+def _key(endpoint: LiveEndpoint, model: str) -> str:
+    """What the text of a model that an endpoint serves is known by."""
+    identity = endpoint.follower.identity
+    name = model or (identity.names[0] if identity is not None else "")
+    return f"{name}\0{_tokenizer(endpoint)}"
+
+
+def _tokenizer(endpoint: LiveEndpoint) -> str:
     """What the tokenizer of an endpoint is known by: its digest, or else the process behind it."""
     report = endpoint.follower.load.last
     instance = report.instance_id if report is not None else ""

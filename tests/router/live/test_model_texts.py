@@ -13,7 +13,7 @@ from serving.fake_engine import TOKENIZER
 from tests.router.live.conftest import address, engine, route
 from tests.router.live.scripted import Scripted, says, scripted
 from wire.spillway.v1 import tokenizer_pb2 as pb
-from wire.spillway.v1.tokenizer_files import FILES_BYTES_MAX, tokenizer_digest
+from wire.spillway.v1.tokenizer_files import FILES_BYTES_MAX, TEMPLATE_FILE, tokenizer_digest
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerStub
 from wire.status import CallError
 
@@ -69,6 +69,29 @@ async def test_it_is_fetched_once():
         assert one.tokenizer.encode("a") == [ord("a")]
         assert one.template is not None
         assert server.read == 1
+
+
+async def test_models_with_the_same_tokenizer_have_each_its_own_template():
+    """The digest is not of the template: fine-tuned models differ in it alone."""
+    base = Giving(says("7"), names=("base",), pieces=FILES.items())
+    template = (TEMPLATE_FILE, b"tuned: {{ messages[0].content }}")
+    tuned = Giving(says("7"), names=("tuned",), pieces=(*FILES.items(), template))
+    for server in (base, tuned):
+        server.gate.set()
+        await server.start()
+    try:
+        async with route({"home": [base.address, tuned.address]}) as routed:
+            texts = ModelTexts(routed.router._roster)
+            for one in routed.router._roster:
+                digest = tokenizer_digest(FILES)
+                one.follower.engine = dataclasses.replace(one.follower.engine, tokenizer=digest)
+            said = [{"role": "user", "content": "hi"}]
+            assert (await texts.get("base")).template.render(said) != "tuned: hi"
+            assert (await texts.get("tuned")).template.render(said) == "tuned: hi"
+            assert (base.read, tuned.read) == (1, 1)
+    finally:
+        await base.die()
+        await tuned.die()
 
 
 async def test_one_who_stops_waiting_does_not_stop_the_others():
