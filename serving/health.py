@@ -10,7 +10,13 @@ from serving.engine import Engine, EngineDeadError
 from serving.load import LoadBoard
 from wire.status import CallContext, failure
 
-SERVICES = ("vllm.Inference", "vllm.Control", "spillway.v1.Load", "spillway.v1.Link")
+SERVICES = (
+    "vllm.Inference",
+    "vllm.Control",
+    "spillway.v1.Load",
+    "spillway.v1.Link",
+    "spillway.v1.Tokenizer",
+)
 """The services that may be asked for by name; the empty name means all of them."""
 
 POLL_S = 0.25

@@ -6,6 +6,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving.health import SERVICES
 from serving.replica import Replica
 from serving.standalone import serve_standalone
 from tests.serving.conftest import ask, serve_fake, up_to
@@ -126,7 +127,7 @@ async def test_the_rest_of_control_is_unimplemented(served):
 async def test_health_follows_the_engine(slow):
     """SERVING for all services and each, then NOT_SERVING, told to who watches."""
     health = health_pb2_grpc.HealthStub(slow.channel)
-    for service in ("", "vllm.Inference", "vllm.Control", "spillway.v1.Load"):
+    for service in ("", *SERVICES):
         request = health_pb2.HealthCheckRequest(service=service)
         assert (await health.Check(request)).status == SERVING
     watch = health.Watch(health_pb2.HealthCheckRequest())
