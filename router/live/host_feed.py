@@ -62,7 +62,9 @@ class HostFeed:
 
     def abort(self, request_ids: Iterable[str]) -> None:
         """Requests that are not here may run at another worker."""
-        self._say(pb.Said(aborted=request_ids))
+        said = pb.Said(aborted=request_ids)
+        if said.aborted:
+            self._say(said)
 
     async def run(self) -> None:
         """Listens until cancelled."""
