@@ -11,7 +11,7 @@ class Rule(Enum):
     HOME = "home"  # home is predicted to meet the objective
     OVERFLOW = "overflow"  # home is predicted to miss; a rented site is predicted to meet
     SPILL_BACK = "spill_back"  # an overflowed session returns home
-    LEAST_BAD = "least_bad"  # nobody meets the objective; the earliest first token wins
+    LEAST_BAD = "least_bad"  # nobody is sure to meet the objective; least time and work wins
     QUEUED = "queued"  # no endpoint has room: the request waits in the router for its turn
     NO_ENDPOINT = "no_endpoint"  # nobody can serve: none is up, or all that are up are excluded
     OVERLOAD = "overload"  # nobody could serve within the horizon, or somebody is full
