@@ -109,11 +109,10 @@ class Stream:
                 if not resumption.has_begun:
                     resumption.learn(await started.call.initial_metadata())
                 return resumption.take(response)
-            trailers = await started.call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
-            trailers = error.trailing_metadata()
             if not resumption.finished:
                 return await self._go_on(started, error)
+        trailers = await started.call.trailing_metadata()
         resumption.keep(trailers)
         self.ending = ending_of(
             trailers, started.request_id, resumption.resumed, came_back=started.came_back

@@ -6,11 +6,16 @@ import grpc
 import pytest
 
 from spillway.client.direct_call import DirectCall
+from spillway.client.options import call_of
 from spillway.client.placement import Placed, broken
+from spillway.client.resumption import Resumption
+from spillway.client.stream import Started, Stream
 from wire.spillway.v1.fleet_pb2 import Placement
 from wire.vllm.inference_pb2 import GenerateResponse
 
-PLACED = Placed(Placement(address="a:1", endpoint="home/a", first_token_s=0.01, silence_s=0.01))
+PLACED = Placed(
+    Placement(address="a:1", endpoint="home/a", site="home", first_token_s=0.01, silence_s=0.01)
+)
 
 
 class FakeCall:
@@ -23,6 +28,8 @@ class FakeCall:
         message = await self.messages.get()
         if message is None:
             raise asyncio.CancelledError
+        if isinstance(message, BaseException):
+            raise message
         return message
 
     def cancel(self):
@@ -75,3 +82,30 @@ async def test_an_endpoint_that_gave_a_message_while_it_was_asked_is_asked_again
     with pytest.raises(grpc.aio.AioRpcError, match="fallen silent"):
         await reading
     assert owner.doubted == ["a:1"]
+
+
+class OneCall:
+    """A source that starts this call, for an answer that can go on."""
+
+    def __init__(self, direct):
+        self.direct = direct
+        self.resumption = Resumption(call_of("7", {}, deadline_s=60.0), resume_s=30.0)
+
+    async def start(self):
+        return Started(self.direct, "a:1", "r", self.resumption, lambda: None, direct=self.direct)
+
+    def release(self):
+        pass
+
+
+async def test_a_connection_that_breaks_behind_the_last_message_leaves_the_ending_whole():
+    """Nothing is missing, and the placement said where it came from."""
+    call = FakeCall()
+    source = OneCall(DirectCall(PLACED, call, DeafChannel(), Doubts()))
+    last = GenerateResponse()
+    last.outputs.finish_info.num_output_tokens = 1
+    call.messages.put_nowait(last)
+    call.messages.put_nowait(broken("gone"))
+    stream = Stream(source)
+    assert len([chunk async for chunk in stream]) == 1
+    assert stream.ending.site == "home"
