@@ -244,7 +244,9 @@ async def connect(
             for task in tasks:
                 task.cancel()
             await link.close()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for failed in await asyncio.gather(*tasks, return_exceptions=True):
+                if not isinstance(failed, asyncio.CancelledError | None):
+                    _log.warning("part of a link failed", exc_info=failed)
 
 
 class LinkService:

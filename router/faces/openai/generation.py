@@ -28,7 +28,8 @@ async def chat_generation(
     """
     asked.refuse_unsupported()
     request = _begun(asked, served, metadata)
-    prompt = asked.prompt(text.template)
+    # A template is a program of whoever serves the model: it must not hold up everybody's streams.
+    prompt = await asyncio.to_thread(asked.prompt, text.template)
     if text.tokenizer is not None and text.is_agreed:
         encode, is_long = text.tokenizer.encode, len(prompt) > _LONG_CHARS
         ids = await asyncio.to_thread(encode, prompt) if is_long else encode(prompt)

@@ -36,6 +36,9 @@ clock from the load reports, as late as those are on their way."""
 LIFE_MAX_NS: Final = 120_000_000_000
 """An expiry further ahead was not set by this endpoint's clock."""
 
+_PURPOSE: Final = b"spillway.v1.Lease\0"
+"""The same keys sign cookies: what was signed as one is not taken for the other."""
+
 
 class LeaseFault(Enum):
     """Why a lease is not taken. The values are what clients are told as the reason."""
@@ -131,4 +134,4 @@ def check_request(lease: Lease, request: Request) -> None:
 
 
 def _signature(raw: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, raw, "sha256")
+    return hmac.digest(key, _PURPOSE + raw, "sha256")
