@@ -1,8 +1,7 @@
-"""SIGKILL of a router, a replica or a whole site leaves the others serving new requests."""
+"""SIGKILL of a router, a gateway or a replica leaves the others serving new requests."""
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from spillway.local.fleet import LocalFleet
 from spillway.local.reporter import Silent
 from spillway.local.site import LocalSite
 from spillway.local.two_sites import HOME, RENTED, fake_engine, two_sites
+from tests.spillway.local.asking import DEADLINE_S, count, count_until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
-
-DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +24,6 @@ def fleet() -> Iterator[LocalFleet]:
     with LocalFleet(two_sites(fake_engine()), Silent()) as fleet:
         fleet.start()
         yield fleet
-
-
-def count(client: SyncClient) -> str:
-    """The site that answered, after a look at the answer."""
-    with client.stream("count from 7", max_new_tokens=6, session=os.urandom(4).hex()) as stream:
-        assert "".join(chunk.text for chunk in stream) == " 8 9 1"
-        assert stream.ending is not None
-        return stream.ending.site
-
-
-def count_until(client: SyncClient, site: str) -> None:
-    """Ask again and again until this site answers; every answer on the way must be right."""
-    give_up = time.monotonic() + DEADLINE_S
-    while count(client) != site:
-        assert time.monotonic() < give_up, f"{site} never answered"
-        time.sleep(0.2)
 
 
 def replica_pid(site: LocalSite) -> int:
@@ -93,15 +75,3 @@ def test_gateways_stand_in_front_of_the_sites(fleet: LocalFleet):
         count_until(client, RENTED)
         fleet.start_gateway(fleet.plan.sites[0])
         count_until(client, HOME)
-
-
-def test_a_killed_site_leaves_the_other_serving():
-    """Every process of its Ray cluster at once, and the one that keeps them."""
-    with LocalFleet(two_sites(fake_engine()), Silent()) as fleet:
-        fleet.start()
-        home = fleet.sites[HOME].kept
-        for pid in [home.pid, *(pid for pid, _ in descendants(home.pid))]:
-            os.kill(pid, signal.SIGKILL)
-        with SyncClient(fleet.address) as client:
-            assert [count(client) for _ in range(3)] == [RENTED] * 3
-    assert not fleet.folder.exists()

@@ -1,0 +1,24 @@
+"""Asks a local fleet of engines that count, and says which site answered."""
+
+import os
+import time
+
+from spillway.client import SyncClient
+
+DEADLINE_S = 60.0
+
+
+def count(client: SyncClient) -> str:
+    """The site that answered, after a look at the answer."""
+    with client.stream("count from 7", max_new_tokens=6, session=os.urandom(4).hex()) as stream:
+        assert "".join(chunk.text for chunk in stream) == " 8 9 1"
+        assert stream.ending is not None
+        return stream.ending.site
+
+
+def count_until(client: SyncClient, site: str) -> None:
+    """Ask again and again until this site answers; every answer on the way must be right."""
+    give_up = time.monotonic() + DEADLINE_S
+    while count(client) != site:
+        assert time.monotonic() < give_up, f"{site} never answered"
+        time.sleep(0.2)
