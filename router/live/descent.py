@@ -15,6 +15,7 @@ ATTEMPTS_LEFT_KEY: Final = "x-spillway-attempts-left"
 WAITED_KEY: Final = "x-spillway-waited-ms"
 
 _DIGITS_MAX: Final = 9
+_MOST: Final = 10**_DIGITS_MAX - 1
 
 
 def read_descent(named: Mapping[str, str | bytes]) -> tuple[int, int]:
@@ -27,8 +28,9 @@ def read_descent(named: Mapping[str, str | bytes]) -> tuple[int, int]:
 
 def descent(attempts_left: int, waited_ns: int) -> Metadata:
     """The same as metadata for the next level. One attempt is always left: it is being made."""
-    waited: Metadata = ((WAITED_KEY, str(waited_ns // NS_PER_MS)),) if waited_ns else ()
-    return ((ATTEMPTS_LEFT_KEY, str(max(1, attempts_left))), *waited)
+    waited_ms = min(waited_ns // NS_PER_MS, _MOST)
+    waited: Metadata = ((WAITED_KEY, str(waited_ms)),) if waited_ms else ()
+    return ((ATTEMPTS_LEFT_KEY, str(min(max(1, attempts_left), _MOST))), *waited)
 
 
 def _count(key: str, named: Mapping[str, str | bytes]) -> int:
