@@ -14,7 +14,7 @@ import grpc.aio
 
 from benchmarks.chaos.difference import Difference, difference
 from spillway.client import Client, SpillwayError
-from spillway.client.errors import error_of
+from spillway.client.errors import retry_after_s_of
 from wire.vllm import inference_pb2 as pb
 
 METHOD = "/vllm.Inference/GenerateStream"
@@ -94,7 +94,7 @@ class Seen:
         """The status and the trailers came."""
         self.status, self.detail = code.name, detail[:300]
         trailers = tuple(trailers)
-        self.retry_after_s = error_of(code, detail, trailers, "").retry_after_s
+        self.retry_after_s = retry_after_s_of(trailers)
         said = {key: str(value) for key, value in trailers}
         self.endpoint = said.get("x-spillway-endpoint", "")
         self.attempts = _number(said.get("x-spillway-attempts", ""))

@@ -13,7 +13,7 @@ import grpc.aio
 
 from benchmarks.serving.record import Record
 from benchmarks.workloads.prompts import Prompt
-from spillway.client.errors import error_of
+from spillway.client.errors import retry_after_s_of
 from wire.vllm import inference_pb2 as pb
 
 CHANNEL_OPTIONS = (
@@ -129,7 +129,7 @@ async def _ask_once(
         trailers = tuple(error.trailing_metadata() or ())
         _place(record, trailers)
         if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and not text:
-            wait_s = error_of(error.code(), record.detail, trailers, "").retry_after_s or 0.0
+            wait_s = retry_after_s_of(trailers) or 0.0
     finally:
         call.cancel()
         record.end_to_end_s = time.perf_counter() - intended_at

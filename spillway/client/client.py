@@ -161,7 +161,7 @@ class Client:
             async for state in call:
                 yield state
         except grpc.aio.AioRpcError as error:
-            raise _error(error, self.address) from None
+            raise error_of(error, self.address) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -223,7 +223,7 @@ class Client:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 raise no_template(model) from None
-            raise _error(error, self.address) from None
+            raise error_of(error, self.address) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -238,10 +238,6 @@ class Client:
                 request, metadata=metadata, timeout=ASK_DEADLINE_S
             )
         except grpc.aio.AioRpcError as error:
-            raise _error(error, self.address) from None
+            raise error_of(error, self.address) from None
         finally:
             self._connections.give_back(connection)
-
-
-def _error(error: grpc.aio.AioRpcError, address: str) -> Exception:
-    return error_of(error.code(), error.details(), error.trailing_metadata(), address)

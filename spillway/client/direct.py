@@ -52,15 +52,12 @@ class Direct:
                 question_of(call, remaining_s), metadata=call.told, timeout=remaining_s
             )
         except grpc.aio.AioRpcError as error:
-            code, trailers = error.code(), error.trailing_metadata()
+            code = error.code()
             if code is grpc.StatusCode.UNIMPLEMENTED:
                 self._paths.not_offered(loop.time())
             if goes_through(code):
                 return None
-            request_id = call.request.request_id
-            raise error_of(
-                code, error.details(), trailers, connection.address, request_id
-            ) from None
+            raise error_of(error, connection.address, call.request.request_id) from None
         finally:
             self._connections.give_back(connection)
         return Placed(placement) if placement.address else None

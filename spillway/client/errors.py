@@ -93,26 +93,30 @@ _BY_CODE: dict[grpc.StatusCode, type[SpillwayError]] = {
 }
 
 
-def error_of(
-    code: grpc.StatusCode,
-    details: str | None,
-    trailers: Iterable[tuple[str, str | bytes]] | None,
-    address: str,
-    request_id: str = "",
-) -> SpillwayError:
-    """The exception for a status, with what its details say."""
-    pairs = tuple(trailers or ())
-    violations, retry_after_s = _details(pairs)
+def error_of(error: grpc.RpcError, address: str, request_id: str = "") -> SpillwayError:
+    """The exception for how a call to this address failed, with what its details say.
+
+    `error` is what gRPC raised, in a coroutine or in a thread; `request_id` is the client's, for
+    where the server tells none.
+    """
+    code, details = error.code(), error.details() or ""
+    trailers = tuple(error.trailing_metadata() or ())
+    violations, retry_after_s = _details(trailers)
     kind = _BY_CODE.get(code, ServerError)
-    if kind is OverloadedError and "message larger than max" in (details or ""):
+    if kind is OverloadedError and "message larger than max" in details:
         kind = BadRequestError  # gRPC's own words for a message over a limit: waiting will not help
     return kind(
-        _message(code, details or "", address),
+        _message(code, details, address),
         code,
-        ending=ending_of(pairs, request_id),
+        ending=ending_of(trailers, request_id),
         violations=violations,
         retry_after_s=retry_after_s,
     )
+
+
+def retry_after_s_of(trailers: Iterable[tuple[str, str | bytes]]) -> float | None:
+    """How many seconds to wait before asking again, where the trailers of a call say so."""
+    return _details(trailers)[1]
 
 
 def _message(code: grpc.StatusCode, details: str, address: str) -> str:

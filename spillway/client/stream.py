@@ -136,13 +136,7 @@ class Stream:
         pause_s = self._source.pause_s(broke, started.address)
         if pause_s is None:
             self._end()
-            raise error_of(
-                error.code(),
-                error.details(),
-                error.trailing_metadata(),
-                started.address,
-                started.request_id,
-            ) from None
+            raise error_of(error, started.address, started.request_id) from None
         started.give_back()
         self._started = None
         await asyncio.sleep(pause_s)

@@ -19,12 +19,12 @@ from spillway.client.connections import (
 )
 from spillway.client.cookies import Cookies
 from spillway.client.ending import Ending
-from spillway.client.errors import DeadlineError, UnsupportedError
+from spillway.client.errors import DeadlineError, UnsupportedError, error_of
 from spillway.client.options import Call, Options, call_of
 from spillway.client.prompting import Conversation, Given, one_prompt
 from spillway.client.resumption import RESUME_S
 from spillway.client.sync_direct import SyncDirect
-from spillway.client.sync_stream import SyncAnswering, SyncStream, error_from
+from spillway.client.sync_stream import SyncAnswering, SyncStream
 from spillway.client.templates import Reading, Templates, no_template, only_of
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc
@@ -132,7 +132,7 @@ class SyncClient:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise error_from(error, self.address) from None
+            raise error_of(error, self.address) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -194,7 +194,7 @@ class SyncClient:
             error: Any = caught
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 raise no_template(model) from None
-            raise error_from(error, self.address) from None
+            raise error_of(error, self.address) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -209,6 +209,6 @@ class SyncClient:
                 request, metadata=metadata, timeout=ASK_DEADLINE_S
             )
         except grpc.RpcError as error:
-            raise error_from(error, self.address) from None
+            raise error_of(error, self.address) from None
         finally:
             self._connections.give_back(connection)

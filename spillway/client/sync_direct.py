@@ -44,15 +44,12 @@ class SyncDirect:
             )
         except grpc.RpcError as caught:
             error: Any = caught
-            code, trailers = error.code(), error.trailing_metadata()
+            code = error.code()
             if code is grpc.StatusCode.UNIMPLEMENTED:
                 self._paths.not_offered(time.monotonic())
             if goes_through(code):
                 return None
-            request_id = call.request.request_id
-            raise error_of(
-                code, error.details(), trailers, connection.address, request_id
-            ) from None
+            raise error_of(error, connection.address, call.request.request_id) from None
         finally:
             self._connections.give_back(connection)
         return Placed(placement) if placement.address else None

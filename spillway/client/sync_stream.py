@@ -106,7 +106,7 @@ class SyncStream:
         pause_s = self._source.pause_s(broke, started.address)
         if pause_s is None:
             self._end()
-            raise error_from(error, started.address, started.request_id) from None
+            raise error_of(error, started.address, started.request_id) from None
         time.sleep(pause_s)  # before its connection is given back: Ctrl-C gives it back, too
         started.give_back()
         self._started = self._source.start()
@@ -207,8 +207,3 @@ class SyncAnswering:
     def release(self) -> None:
         """The stream is over; its place is free."""
         self._places.release()
-
-
-def error_from(error: Any, address: str, request_id: str = "") -> SpillwayError:
-    """The exception for what gRPC raises in a thread."""
-    return error_of(error.code(), error.details(), error.trailing_metadata(), address, request_id)
