@@ -94,7 +94,7 @@ class Answering:
 
     def leave(self, direct: DirectCall) -> None:
         """See Source."""
-        self._came_from = direct.placed.coming_back(direct.end)
+        self._came_from = direct.placed.coming_back(direct.account.broken)
 
     @property
     def _remaining_s(self) -> float:

@@ -8,11 +8,11 @@ import grpc.aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from spillway.client.lease_account import LeaseAccount
 from spillway.client.placement import Placed, broken, was_ended
 from spillway.client.silence import ANSWER_S, Silence
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.status import Metadata
-from wire.vllm import inference_pb2 as pb
 
 
 class Owner(Protocol):
@@ -42,20 +42,18 @@ class DirectCall:
         owner: Owner,
     ) -> None:
         self.placed = placed
-        self.end = LeaseClaim.BROKE_OFF  # as the router is told, should it have to go on there
         self._call = call
         self._check = HealthStub(channel).Check
         self.channel = channel
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._begun_s = self._loop.time()
-        self._silence = Silence(placed.placement, self._begun_s)
-        self._claim = LeaseClaim(lease=placed.placement.lease)
-        self._finished = False
+        begun_s = self._loop.time()
+        self._silence = Silence(placed.placement, begun_s)
+        self.account = LeaseAccount(placed.placement.lease, begun_s)
         self._over = False
         self._given_up = ""
         self._asking: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(self._silence.look_s(self._begun_s), self._look)
+        self._timer = self._loop.call_later(self._silence.look_s(begun_s), self._look)
 
     async def read(self) -> Any:
         """The next message, or grpc.aio.EOF. Raises grpc.aio.AioRpcError where it broke off."""
@@ -63,8 +61,7 @@ class DirectCall:
         try:
             response = await self._call.read()
         except grpc.aio.AioRpcError as error:
-            if not self._claim.messages and error.code() is not grpc.StatusCode.UNAVAILABLE:
-                self.end = LeaseClaim.REFUSED
+            self.account.fail(error.code())
             self._stop()
             raise
         except asyncio.CancelledError:
@@ -74,7 +71,7 @@ class DirectCall:
             raise
         if response is grpc.aio.EOF:
             self._stop()
-            if not self._finished:
+            if not self.account.is_complete:
                 raise broken("the endpoint ended the answer in its middle")
             self._say(LeaseClaim.COMPLETE)
             return response
@@ -82,7 +79,9 @@ class DirectCall:
             self._stop()
             self._call.cancel()
             raise broken("the endpoint was told to end the answer")
-        self._note(response)
+        now_s = self._loop.time()
+        self._silence.moved(now_s)
+        self.account.add(response, now_s)
         return response
 
     async def initial_metadata(self) -> Metadata:
@@ -100,20 +99,9 @@ class DirectCall:
             self._say(LeaseClaim.CANCELLED)
         self._call.cancel()
 
-    def _note(self, response: pb.GenerateResponse) -> None:
-        now_s, outputs = self._loop.time(), response.outputs
-        self._silence.moved(now_s)
-        if not self._claim.messages:
-            self._claim.ttft_s = now_s - self._begun_s
-        self._claim.messages += 1
-        self._claim.output_tokens += outputs.num_tokens
-        self._finished = outputs.HasField("finish_info")
-
-    def _say(self, end: "LeaseClaim.End") -> None:
-        self._claim.end = end
-        self._claim.duration_s = self._loop.time() - self._begun_s
+    def _say(self, end: LeaseClaim.End) -> None:
         if not self._loop.is_closed():  # as it may be for a stream that nobody held any more
-            self._owner.tell(self._claim, self._loop)
+            self._owner.tell(self.account.claim(end, self._loop.time()), self._loop)
 
     def _stop(self) -> None:
         self._over = True

@@ -8,6 +8,7 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from spillway.client.lease_account import LeaseAccount
 from spillway.client.placement import Placed, broken, was_ended
 from spillway.client.silence import ANSWER_S, Silence
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
@@ -35,15 +36,13 @@ class SyncDirectCall:
 
     def __init__(self, placed: Placed, call: Any, channel: grpc.Channel, owner: Owner) -> None:
         self.placed = placed
-        self.end = LeaseClaim.BROKE_OFF
         self._call = call
         self._check = HealthStub(channel).Check
         self.channel = channel
         self._owner = owner
-        self._begun_s = time.monotonic()
-        self._silence = Silence(placed.placement, self._begun_s)
-        self._claim = LeaseClaim(lease=placed.placement.lease)
-        self._finished = False
+        begun_s = time.monotonic()
+        self._silence = Silence(placed.placement, begun_s)
+        self.account = LeaseAccount(placed.placement.lease, begun_s)
         self._given_up = ""
         self._over = threading.Event()
         threading.Thread(target=self._look, name="silence", daemon=True).start()
@@ -58,7 +57,7 @@ class SyncDirectCall:
             response: pb.GenerateResponse = next(self._call)
         except StopIteration:
             self._over.set()
-            if not self._finished:
+            if not self.account.is_complete:
                 raise broken("the endpoint ended the answer in its middle") from None
             self._say(LeaseClaim.COMPLETE)
             raise
@@ -67,14 +66,15 @@ class SyncDirectCall:
             self._over.set()
             if self._given_up:
                 raise broken(self._given_up) from None
-            if not self._claim.messages and error.code() is not grpc.StatusCode.UNAVAILABLE:
-                self.end = LeaseClaim.REFUSED
+            self.account.fail(error.code())
             raise
         if was_ended(response):
             self._over.set()
             self._call.cancel()
             raise broken("the endpoint was told to end the answer")
-        self._note(response)
+        now_s = time.monotonic()
+        self._silence.moved(now_s)
+        self.account.add(response, now_s)
         return response
 
     def initial_metadata(self) -> Metadata:
@@ -92,19 +92,8 @@ class SyncDirectCall:
             self._say(LeaseClaim.CANCELLED)
         self._call.cancel()
 
-    def _note(self, response: pb.GenerateResponse) -> None:
-        now_s, outputs = time.monotonic(), response.outputs
-        self._silence.moved(now_s)
-        if not self._claim.messages:
-            self._claim.ttft_s = now_s - self._begun_s
-        self._claim.messages += 1
-        self._claim.output_tokens += outputs.num_tokens
-        self._finished = outputs.HasField("finish_info")
-
     def _say(self, end: LeaseClaim.End) -> None:
-        self._claim.end = end
-        self._claim.duration_s = time.monotonic() - self._begun_s
-        self._owner.tell(self._claim)
+        self._owner.tell(self.account.claim(end, time.monotonic()))
 
     def _look(self) -> None:
         """Until the call is over, or is given up."""

@@ -189,7 +189,7 @@ class SyncAnswering:
 
     def leave(self, direct: SyncDirectCall) -> None:
         """A call to an endpoint broke off: the next one tells the router of it."""
-        self._came_from = direct.placed.coming_back(direct.end)
+        self._came_from = direct.placed.coming_back(direct.account.broken)
 
     @property
     def _remaining_s(self) -> float:
