@@ -9,10 +9,9 @@ import grpc.aio
 from spillway.client.connections import CHANNEL_OPTIONS, Connections
 from spillway.client.direct_call import DirectCall
 from spillway.client.endpoint_channels import EndpointChannels
-from spillway.client.errors import error_of
 from spillway.client.options import Call
 from spillway.client.paths import CONNECT_S, Paths
-from spillway.client.placement import REPORT_S, Placed, goes_through, question_of
+from spillway.client.placement import REPORT_S, Placed, question_of, raise_unless_it_goes_through
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
 from wire.status import Metadata
@@ -52,12 +51,9 @@ class Direct:
                 question_of(call, remaining_s), metadata=call.told, timeout=remaining_s
             )
         except grpc.aio.AioRpcError as error:
-            code = error.code()
-            if code is grpc.StatusCode.UNIMPLEMENTED:
-                self._paths.not_offered(loop.time())
-            if goes_through(code):
-                return None
-            raise error_of(error, connection.address, call.request.request_id) from None
+            address, request_id = connection.address, call.request.request_id
+            raise_unless_it_goes_through(error, address, request_id, self._paths, loop.time())
+            return None
         finally:
             self._connections.give_back(connection)
         return Placed(placement) if placement.address else None

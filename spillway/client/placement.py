@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
+from spillway.client.errors import error_of
 from spillway.client.options import Call
+from spillway.client.paths import Paths
 from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, Placement, PlaceRequest
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
@@ -60,12 +62,19 @@ def question_of(call: Call, remaining_s: float) -> PlaceRequest:
     return PlaceRequest(request=call.request, deadline_s=remaining_s)
 
 
-def goes_through(code: grpc.StatusCode) -> bool:
-    """Whether a request whose placement failed like this goes through the router instead.
+def raise_unless_it_goes_through(
+    error: grpc.RpcError, address: str, request_id: str, paths: Paths, now_s: float
+) -> None:
+    """Do nothing where a request whose placement failed like this goes through the router instead.
 
-    Any other failure is what the request itself would get.
+    `paths` learns whether there is any use in asking again.
+
+    Raises SpillwayError for any other failure: it is what the request itself would get.
     """
-    return code in _ELSEWHERE
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        paths.not_offered(now_s)
+    if error.code() not in _ELSEWHERE:
+        raise error_of(error, address, request_id) from None
 
 
 def broken(details: str) -> grpc.aio.AioRpcError:

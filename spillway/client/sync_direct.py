@@ -1,16 +1,14 @@
 """The direct mode of the synchronous client: see `spillway.client.direct`."""
 
 import time
-from typing import Any
 
 import grpc
 
 from spillway.client.connections import CHANNEL_OPTIONS, Connections
 from spillway.client.endpoint_channels import EndpointChannels
-from spillway.client.errors import error_of
 from spillway.client.options import Call
 from spillway.client.paths import CONNECT_S, Paths
-from spillway.client.placement import REPORT_S, Placed, goes_through, question_of
+from spillway.client.placement import REPORT_S, Placed, question_of, raise_unless_it_goes_through
 from spillway.client.sync_direct_call import SyncDirectCall
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
@@ -42,14 +40,10 @@ class SyncDirect:
             placement = FleetStub(connection.channel).Place(
                 question_of(call, remaining_s), metadata=call.told, timeout=remaining_s
             )
-        except grpc.RpcError as caught:
-            error: Any = caught
-            code = error.code()
-            if code is grpc.StatusCode.UNIMPLEMENTED:
-                self._paths.not_offered(time.monotonic())
-            if goes_through(code):
-                return None
-            raise error_of(error, connection.address, call.request.request_id) from None
+        except grpc.RpcError as error:
+            address, request_id = connection.address, call.request.request_id
+            raise_unless_it_goes_through(error, address, request_id, self._paths, time.monotonic())
+            return None
         finally:
             self._connections.give_back(connection)
         return Placed(placement) if placement.address else None
