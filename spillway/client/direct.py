@@ -11,7 +11,13 @@ from spillway.client.direct_call import DirectCall
 from spillway.client.endpoint_channels import EndpointChannels
 from spillway.client.options import Call
 from spillway.client.paths import CONNECT_S, Paths
-from spillway.client.placement import REPORT_S, Placed, question_of, raise_unless_it_goes_through
+from spillway.client.placement import (
+    CLAIMS_MAX,
+    REPORT_S,
+    Placed,
+    question_of,
+    raise_unless_it_goes_through,
+)
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
 from wire.status import Metadata
@@ -21,7 +27,6 @@ from wire.vllm import inference_pb2_grpc
 _READY = grpc.ChannelConnectivity.READY
 _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
 _TELL_S = 0.1  # what is told together
-_CLAIMS_MAX = 256
 
 
 class Direct:
@@ -101,7 +106,7 @@ class Direct:
 
     def tell(self, claim: LeaseClaim, loop: asyncio.AbstractEventLoop) -> None:
         """Tell the router soon, with what else there is to tell. Nothing depends on it."""
-        if len(self._claims) < _CLAIMS_MAX:
+        if len(self._claims) < CLAIMS_MAX:
             self._claims.append(claim)
         if self._telling is None:
             self._telling = loop.call_later(_TELL_S, self._begin_flush)

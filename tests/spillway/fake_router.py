@@ -36,6 +36,7 @@ class FakeRouter(
     requests: list = field(default_factory=list)
     metadata: list = field(default_factory=list)
     drained: list = field(default_factory=list)
+    claims: list = field(default_factory=list)
     open: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -105,6 +106,10 @@ class FakeRouter(
                 fleet_pb2.Candidate(site="ridge", endpoint="ridge/1", excluded="draining"),
             ],
         )
+
+    def Report(self, request, context):
+        self.claims += request.claims
+        return fleet_pb2.ReportResponse()
 
     def Watch(self, request, context):
         while context.is_active():

@@ -1,0 +1,65 @@
+"""What the synchronous client tells its router of leases."""
+
+import threading
+
+import grpc
+import pytest
+
+from spillway.client import SyncClient
+from spillway.client.connections import Connections
+from spillway.client.placement import CLAIMS_MAX
+from spillway.client.sync_direct import SyncDirect
+from tests.spillway.fake_router import FakeRouter, serving
+from wire.spillway.v1.fleet_pb2 import LeaseClaim
+
+CLAIM = LeaseClaim(lease="signed", end=LeaseClaim.COMPLETE, messages=3)
+
+
+def test_a_client_that_closes_has_told_the_router_all(router):
+    """Its connections stand until the claims have arrived."""
+    client = SyncClient(router.address, direct=True)
+    for _ in range(3):
+        client._direct.tell(CLAIM)
+    client.close()
+    assert router.claims == [CLAIM] * 3
+
+
+class DeafRouter(FakeRouter):
+    """A router that takes reports and answers none until it may."""
+
+    def __init__(self):
+        super().__init__()
+        self.may_answer = threading.Event()
+
+    def Report(self, request, context):
+        self.may_answer.wait()
+        return super().Report(request, context)
+
+
+@pytest.fixture
+def deaf():
+    found = DeafRouter()
+    with serving(found):
+        yield found
+        found.may_answer.set()
+
+
+def test_a_router_that_does_not_answer_keeps_no_client_from_closing(deaf, monkeypatch):
+    """What it has not been told in time it hears from the endpoints."""
+    monkeypatch.setattr("spillway.client.sync_direct.REPORT_S", 0.05)
+    client = SyncClient(deaf.address, direct=True)
+    client._direct.tell(CLAIM)
+    client.close()
+    assert deaf.claims == []
+
+
+def test_claims_on_their_way_are_bounded(deaf, monkeypatch):
+    """A router that answers none is not sent more and more of them."""
+    monkeypatch.setattr("spillway.client.sync_direct.REPORT_S", 60.0)  # none ends by itself
+    connections = Connections(grpc.insecure_channel, deaf.address, 1)
+    direct = SyncDirect(connections)
+    for _ in range(CLAIMS_MAX + 1):
+        direct.tell(CLAIM)
+    assert connections.take().calls == CLAIMS_MAX + 1  # this one, too
+    for channel in connections.clear():
+        channel.close()
