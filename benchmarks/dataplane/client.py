@@ -155,6 +155,9 @@ class ClientConnection(Connection):
         if call is not None:
             self._end(call, f"reset for reason {reason}")
 
+    def on_window(self, stream: int, more: int) -> None:
+        """Nothing waits for it: a request is some tens of bytes, and fits any window."""
+
     def on_close(self) -> None:
         """Everything that was open here is lost."""
         for call in list(self.calls.values()):

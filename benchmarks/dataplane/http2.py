@@ -6,6 +6,7 @@ bytes on the other. Headers are the library hpack's, once a request.
 """
 
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
@@ -52,7 +53,7 @@ def headers(fields: Iterable[tuple[str, str]]) -> bytes:
     )
 
 
-class Connection:
+class Connection(ABC):
     """One end of a connection. Subclasses hear of headers, data, resets and wider windows."""
 
     def __init__(self, sock: socket.socket, *, is_client: bool) -> None:
@@ -176,21 +177,23 @@ class Connection:
             self.sock.close()
             self.on_close()
 
+    @abstractmethod
     def on_headers(self, stream: int, found: dict[str, str], *, ended: bool) -> None:
         """A block of headers, or of trailers, came."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_data(self, stream: int, payload: bytes, *, ended: bool) -> None:
         """Bytes of a stream came."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_reset(self, stream: int, reason: int) -> None:
         """The peer ended a stream before its time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_window(self, stream: int, more: int) -> None:
         """More may be sent on a stream; on all of them together for 0, on each of them for -1."""
 
+    @abstractmethod
     def on_close(self) -> None:
         """The connection was lost or closed."""
 
