@@ -22,15 +22,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-LIVE_TIMEOUT_S = 400  # the first live test starts the fleet: a minute on two idle cores
+# What takes a machine of its own ten seconds, or a minute to start, takes a busy one far longer.
+SLOW_TIMEOUT_S = 600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first; live ones get the time that a busy machine takes for a start."""
+    """Quick tests first; slow and live ones get the time that a busy machine takes for them."""
     items.sort(key=lambda item: item.get_closest_marker("live") is not None)
     for item in items:
-        if item.get_closest_marker("live") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(LIVE_TIMEOUT_S))
+        is_long = item.get_closest_marker("live") or item.get_closest_marker("slow")
+        if is_long and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")

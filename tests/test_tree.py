@@ -108,4 +108,4 @@ def test_transformers_imports_beside_our_kernels():
         "assert not hasattr(kernels, '__version__')\n"
         "transformers.AutoConfig.for_model('llama')\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -13,7 +13,6 @@ from benchmarks.kernels.vllm_unified import UnifiedKernelMissingError, load_unif
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("capability", [80, 90])
 def test_every_variant_compiles_as_designed(capability, operation):

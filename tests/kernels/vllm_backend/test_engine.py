@@ -10,7 +10,7 @@ import pytest
 
 from tests.kernels.vllm_backend.acts import ACTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.live]
 
 DEADLINE_S = 280.0
 ENTRY_POINTS = "[vllm.general_plugins]\nspillway = kernels.vllm_backend.plugin:register\n"

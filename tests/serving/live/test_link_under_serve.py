@@ -16,7 +16,7 @@ from wire.spillway.v1.link_pb2 import Down, Hello, Open, Up
 from wire.spillway.v1.load_pb2 import WatchLoadRequest
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.live]
 
 SCALED_DEADLINE_S = 90.0
 AUTOSCALING = {

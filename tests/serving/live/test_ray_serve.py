@@ -17,7 +17,7 @@ from tests.serving.conftest import rest
 from tests.serving.live.conftest import Live
 from wire.vllm import inference_pb2
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.live]
 
 REPLACED_DEADLINE_S = 120.0
 ENDED_DEADLINE_S = 15.0

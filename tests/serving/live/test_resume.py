@@ -15,7 +15,7 @@ from tests.serving.resuming import asked, cuts, go_on, read
 from wire.spillway.v1.resume import FEATURES, RESTORABLE, RESUME_KEY, Way
 from wire.vllm.inference_pb2 import GenerateRequest
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live]
 
 TOKENIZER = byte_tokenizer()
 A, B, C, D = (TOKENIZER.token_to_id(letter) for letter in "abcd")

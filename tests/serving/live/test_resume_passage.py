@@ -5,7 +5,7 @@ import pytest
 from serving.models.answers import answer, recite_prompt
 from tests.serving.resuming import asked, go_on, read
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.live]
 
 TOKENS_MAX = 4_000
 

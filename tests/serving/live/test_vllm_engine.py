@@ -17,7 +17,7 @@ from tests.serving.live.checkpoint import BOS, CONTEXT, EOS, byte_tokenizer
 from wire.spillway.v1.prefix import token_blocks
 from wire.vllm import control_pb2, inference_pb2
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live]
 
 TOKENIZER = byte_tokenizer()
 A, B, C = (TOKENIZER.token_to_id(letter) for letter in "abc")

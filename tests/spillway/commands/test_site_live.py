@@ -16,7 +16,7 @@ from spillway.local.kept import Kept
 from spillway.local.ports import take_block
 from spillway.ray_serve import RayServe, RayServeError
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
 HEAD_DEADLINE_S = 120.0
