@@ -1,8 +1,11 @@
-"""Two repairs of Triton's interpreter, without which bf16 kernels cannot be tested on a CPU.
+"""Three repairs of Triton's interpreter, so that what kernels promise can be tested on a CPU.
 
 The interpreter keeps bf16 as the raw 16 bits. Its `tl.dot` multiplies those bits as integers, and
 its fp32 to bf16 conversion truncates where hardware rounds to nearest even. Arithmetic on bf16
 tensors other than `tl.dot` stays wrong: the kernels compute in fp32.
+
+Its `tl.dot` is NumPy's product, whose BLAS adds up the rows at a tile's edge in another order than
+those within. A tensor core has no such rows, and batch invariance is a promise about bits.
 
 Two savings come with them and change no result. They halve the time of the kernels' tests.
 """
@@ -38,7 +41,7 @@ def round_to_bf16(values: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def patched_interpreter() -> Iterator[None]:
-    """Make `tl.dot` and casts of bf16 right for as long as the context lasts.
+    """Make `tl.dot` and casts of bf16 right, bit for bit, for as long as the context lasts.
 
     NumPy's warnings of overflow and invalid operations are off meanwhile: hardware computes inf
     and NaN without a word, and kernels rely on it (exp2 of a large score, log2 of an empty sum).
@@ -50,7 +53,13 @@ def patched_interpreter() -> Iterator[None]:
             TensorHandle(widen_bf16(x.data), tl.float32) if x.dtype.scalar == tl.bfloat16 else x
             for x in (a, b)
         ]
-        return create_dot(builder, *widened, d, *options)
+        # Row by row: every row is then a product of the same shape, wherever it lies in the tile.
+        left, right = widened
+        rows = TensorHandle(left.data[..., None, :], left.dtype)
+        into = TensorHandle(d.data[..., None, :], d.dtype)
+        columns = TensorHandle(right.data[..., None, :, :], right.dtype)
+        product = create_dot(builder, rows, columns, into, *options)
+        return TensorHandle(product.data[..., 0, :], product.dtype)
 
     def cast(builder: Any, src: Any, dst_type: Any) -> Any:
         source, target = src.dtype.scalar, dst_type.scalar

@@ -13,13 +13,17 @@ import pytest
 pytestmark = [pytest.mark.slow]
 
 SCRIPT = """
+import contextlib
 import torch
 from kernels.mixed import StepShape
 from kernels.spec import AttentionSpec, UnsupportedAttentionError
-from kernels.testing import make_case, reference_paged_attention
+from kernels.testing import make_case, patched_interpreter, reference_paged_attention
 from kernels.vllm_backend.step import EngineLimits, Planner
 
 SPEC = AttentionSpec(4, 2, 64, 0.125, 16, torch.float32)
+
+repairs = contextlib.ExitStack()
+repairs.enter_context(patched_interpreter())  # for as long as the process lives
 
 INVARIANT = EngineLimits(8, 1, 1024, batch_invariant=True)
 CPU = torch.device("cpu")
