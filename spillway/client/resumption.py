@@ -66,14 +66,14 @@ class Break(NamedTuple):
     has_token: bool  # the router would give the rest to whoever brings its token
     refused: bool  # nobody was there to connect to
     said_so: bool  # the status is the server's own, and not gRPC's here
-    direct: bool = False  # it was the endpoint's call: the router may know another way
+    direct: bool  # it was the endpoint's call: the router may know another way
 
 
-def break_of(code: grpc.StatusCode, details: str | None, trailers: Pairs | None) -> Break:
-    """From a call's status."""
-    keys = {key for key, _ in trailers or ()}
-    refused = "failed to connect" in (details or "")
-    return Break(code, RESUME_TOKEN_KEY in keys, refused, bool(keys))
+def break_of(error: grpc.RpcError, *, direct: bool) -> Break:
+    """From what gRPC raised."""
+    keys = {key for key, _ in error.trailing_metadata() or ()}
+    refused = "failed to connect" in (error.details() or "")
+    return Break(error.code(), RESUME_TOKEN_KEY in keys, refused, bool(keys), direct)
 
 
 class Resumption:

@@ -23,8 +23,9 @@ from spillway.client.errors import DeadlineError, UnsupportedError, error_of
 from spillway.client.options import Call, Options, call_of
 from spillway.client.prompting import Conversation, Given, one_prompt
 from spillway.client.resumption import RESUME_S
+from spillway.client.sync_answering import SyncAnswering
 from spillway.client.sync_direct import SyncDirect
-from spillway.client.sync_stream import SyncAnswering, SyncStream
+from spillway.client.sync_stream import SyncStream
 from spillway.client.templates import Reading, Templates, no_template, only_of
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc

@@ -5,11 +5,12 @@ import asyncio
 import grpc
 import pytest
 
+from spillway.client.attempts import Attempts
+from spillway.client.connections import Connections
 from spillway.client.direct_call import DirectCall
 from spillway.client.options import call_of
 from spillway.client.placement import Placed, broken
-from spillway.client.resumption import Resumption
-from spillway.client.stream import Started, Stream
+from spillway.client.stream import Stream
 from wire.spillway.v1.fleet_pb2 import Placement
 from wire.vllm.inference_pb2 import GenerateResponse
 
@@ -85,14 +86,16 @@ async def test_an_endpoint_that_gave_a_message_while_it_was_asked_is_asked_again
 
 
 class OneCall:
-    """A source that starts this call, for an answer that can go on."""
+    """An answer that starts with this call, and can go on."""
 
     def __init__(self, direct):
         self.direct = direct
-        self.resumption = Resumption(call_of("7", {}, deadline_s=60.0), resume_s=30.0)
+        connections = Connections(lambda _: None, "r:1", 1)
+        call = call_of("7", {}, deadline_s=60.0)
+        self.attempts = Attempts(connections, call, resume_s=30.0, give_up_s=float("inf"))
 
     async def start(self):
-        return Started(self.direct, "a:1", "r", self.resumption, lambda: None, direct=self.direct)
+        return self.attempts.at_endpoint(self.direct, lambda: None)
 
     def release(self):
         pass
@@ -101,11 +104,11 @@ class OneCall:
 async def test_a_connection_that_breaks_behind_the_last_message_leaves_the_ending_whole():
     """Nothing is missing, and the placement said where it came from."""
     call = FakeCall()
-    source = OneCall(DirectCall(PLACED, call, DeafChannel(), Doubts()))
+    answering = OneCall(DirectCall(PLACED, call, DeafChannel(), Doubts()))
     last = GenerateResponse()
     last.outputs.finish_info.num_output_tokens = 1
     call.messages.put_nowait(last)
     call.messages.put_nowait(broken("gone"))
-    stream = Stream(source)
+    stream = Stream(answering)
     assert len([chunk async for chunk in stream]) == 1
     assert stream.ending.site == "home"

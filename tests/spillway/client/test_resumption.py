@@ -96,7 +96,9 @@ def test_a_wait_for_the_rest_is_told(caplog):
     first.prompt_info.token_ids.append(7)
     first.outputs.token_ids.append(8)
     resumption.take(first)
-    broke = Break(grpc.StatusCode.UNAVAILABLE, has_token=False, refused=False, said_so=False)
+    broke = Break(
+        grpc.StatusCode.UNAVAILABLE, has_token=False, refused=False, said_so=False, direct=False
+    )
     assert resumption.pause_s(broke, 1, 0.0) == 0.0
     assert not caplog.messages
     assert resumption.pause_s(broke, 1, 0.1) > 0.0

@@ -2,22 +2,24 @@
 
 import pytest
 
+from spillway.client.attempts import Attempts, Started
+from spillway.client.connections import Connections
 from spillway.client.options import call_of
 from spillway.client.placement import broken
-from spillway.client.resumption import Resumption
-from spillway.client.stream import Started
 from spillway.client.sync_stream import SyncStream
 
 
 class BreaksAtOnce:
-    """A source whose calls break before their first message."""
+    """An answer whose calls break before their first message."""
 
-    def __init__(self, resumption):
-        self.resumption = resumption
+    def __init__(self):
+        connections = Connections(lambda _: None, "a:1", 1)
+        call = call_of("7", {}, deadline_s=60.0)
+        self.attempts = Attempts(connections, call, resume_s=30.0, give_up_s=float("inf"))
         self.given_back = self.released = 0
 
     def start(self):
-        return Started(self, "a:1", "r", self.resumption, self.give_back)
+        return Started(self.attempts, self, "a:1", self.give_back)
 
     def __iter__(self):
         return self
@@ -34,9 +36,6 @@ class BreaksAtOnce:
     def cancel(self):
         pass
 
-    def pause_s(self, broke, address):
-        return 1.0
-
 
 def test_ctrl_c_in_a_pause_gives_the_connection_back_once(monkeypatch):
     """The count of its calls stays what it is."""
@@ -45,7 +44,7 @@ def test_ctrl_c_in_a_pause_gives_the_connection_back_once(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spillway.client.sync_stream.time.sleep", interrupted)
-    source = BreaksAtOnce(Resumption(call_of("7", {}, deadline_s=60.0), resume_s=30.0))
+    answering = BreaksAtOnce()
     with pytest.raises(KeyboardInterrupt):
-        next(SyncStream(source))
-    assert (source.given_back, source.released) == (1, 1)
+        next(SyncStream(answering))
+    assert (answering.given_back, answering.released) == (1, 1)
