@@ -25,8 +25,8 @@ from spillway.client.cookies import Cookies
 from spillway.client.direct import Direct
 from spillway.client.ending import Ending
 from spillway.client.errors import DeadlineError, UnsupportedError, error_of
-from spillway.client.options import Call, Options, call_of
-from spillway.client.prompting import Conversation, Given, one_prompt
+from spillway.client.options import Call, Options
+from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.resumption import RESUME_S
 from spillway.client.stream import Stream
 from spillway.client.templates import Reading, Templates, no_template, only_of
@@ -102,12 +102,7 @@ class Client:
             TypeError, OptionError: there is no such option, or its value cannot be sent.
         """
         given = one_prompt(prompt, messages, token_ids)
-        call = call_of(
-            "" if isinstance(given, Conversation) else given,
-            options,
-            deadline_s=self._deadline_s,
-            cookies=self._cookies,
-        )
+        call = call_for(given, options, deadline_s=self._deadline_s, cookies=self._cookies)
         put = partial(self._put, given)
         return Stream(
             Answering(self._connections, self._places, put, call, self._resume_s, self._direct)
@@ -137,12 +132,7 @@ class Client:
     ) -> fleet_pb2.Decision:
         """Where the router would send this request, and why, without sending it."""
         given = one_prompt(prompt, messages, token_ids)
-        call = call_of(
-            "" if isinstance(given, Conversation) else given,
-            options,
-            deadline_s=ASK_DEADLINE_S,
-            cookies=self._cookies,
-        )
+        call = call_for(given, options, deadline_s=ASK_DEADLINE_S, cookies=self._cookies)
         await self._put(given, call)
         request = fleet_pb2.ExplainRequest(request=call.request)
         decision: fleet_pb2.Decision = await self._ask(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.prompt.chat_template import Message
-from spillway.client.options import OptionError
+from spillway.client.cookies import Cookies
+from spillway.client.options import Call, OptionError, Options, call_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,9 @@ def one_prompt(
     if len(given) != 1:
         raise OptionError("give one of prompt, messages and token_ids")
     return Conversation(tuple(messages)) if messages is not None else given[0]  # type: ignore[return-value]
+
+
+def call_for(given: Given, options: Options, *, deadline_s: float, cookies: Cookies) -> Call:
+    """The request for what is given; messages have no text in it yet. Raises as `call_of` does."""
+    prompt = "" if isinstance(given, Conversation) else given
+    return call_of(prompt, options, deadline_s=deadline_s, cookies=cookies)

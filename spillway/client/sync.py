@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any, Self, Unpack
 
 import grpc
@@ -19,9 +20,9 @@ from spillway.client.connections import (
 )
 from spillway.client.cookies import Cookies
 from spillway.client.ending import Ending
-from spillway.client.errors import DeadlineError, UnsupportedError, error_of
-from spillway.client.options import Call, Options, call_of
-from spillway.client.prompting import Conversation, Given, one_prompt
+from spillway.client.errors import UnsupportedError, error_of
+from spillway.client.options import Call, Options
+from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.resumption import RESUME_S
 from spillway.client.sync_answering import SyncAnswering
 from spillway.client.sync_direct import SyncDirect
@@ -87,11 +88,11 @@ class SyncClient:
         **options: Unpack[Options],
     ) -> SyncStream:
         """The answer to a prompt, given as text, messages or token ids, chunk by chunk."""
-        call = self._call(one_prompt(prompt, messages, token_ids), options, self._deadline_s)
-        if not self._places.acquire(timeout=min(call.deadline_s, threading.TIMEOUT_MAX)):
-            raise DeadlineError("the deadline passed before the request could be sent")
+        given = one_prompt(prompt, messages, token_ids)
+        call = call_for(given, options, deadline_s=self._deadline_s, cookies=self._cookies)
+        put = partial(self._put, given)
         return SyncStream(
-            SyncAnswering(self._connections, self._places, call, self._resume_s, self._direct)
+            SyncAnswering(self._connections, self._places, put, call, self._resume_s, self._direct)
         )
 
     def generate(
@@ -116,7 +117,9 @@ class SyncClient:
         **options: Unpack[Options],
     ) -> fleet_pb2.Decision:
         """Where the router would send this request, and why, without sending it."""
-        call = self._call(one_prompt(prompt, messages, token_ids), options, ASK_DEADLINE_S)
+        given = one_prompt(prompt, messages, token_ids)
+        call = call_for(given, options, deadline_s=ASK_DEADLINE_S, cookies=self._cookies)
+        self._put(given, call)
         request = fleet_pb2.ExplainRequest(request=call.request)
         decision: fleet_pb2.Decision = self._ask(
             fleet_pb2_grpc.FleetStub, "Explain", request, call.told
@@ -172,17 +175,15 @@ class SyncClient:
         request = fleet_pb2.ReleaseQuarantineRequest(fingerprint=fingerprint)
         self._ask(fleet_pb2_grpc.FleetStub, "ReleaseQuarantine", request)
 
-    def _call(self, given: Given, options: Options, deadline_s: float) -> Call:
-        if not isinstance(given, Conversation):
-            return call_of(given, options, deadline_s=deadline_s, cookies=self._cookies)
-        call = call_of("", options, deadline_s=deadline_s, cookies=self._cookies)
-        model = call.request.model
-        template = self._templates.known(model)
-        if template is None:
-            model = model or only_of(self.models())
-            template = self._templates.known(model) or self._read_template(model)
-        call.request.text = template.render_text(given.messages)
-        return call
+    def _put(self, given: Given, call: Call) -> None:
+        """The text of messages into the request; any other prompt is there already."""
+        if isinstance(given, Conversation):
+            model = call.request.model
+            template = self._templates.known(model)
+            if template is None:
+                model = model or only_of(self.models())
+                template = self._templates.known(model) or self._read_template(model)
+            call.request.text = template.render_text(given.messages)
 
     def _read_template(self, model: str) -> ChatTemplate:
         reading, connection = Reading(model), self._connections.take()

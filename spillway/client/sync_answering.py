@@ -2,38 +2,53 @@
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from spillway.client.attempts import Attempts, Started
 from spillway.client.connections import Connections
+from spillway.client.errors import DeadlineError
 from spillway.client.options import Call
 from spillway.client.sync_direct import SyncDirect
 
 
 class SyncAnswering:
-    """One answer, which has its place: it is asked of an endpoint or of the router."""
+    """One answer: it waits for its place, and is asked of an endpoint or of the router."""
 
     def __init__(
         self,
         connections: Connections[Any],
         places: threading.Semaphore,
+        put: Callable[[Call], None],
         call: Call,
         resume_s: float,
         direct: SyncDirect | None = None,
     ) -> None:
+        """`put` puts the prompt into the request, where it is not there yet."""
+        self._connections = connections
         self._places = places
+        self._has_place = False
+        self._put = put
         self._call = call
+        self._resume_s = resume_s
         self._direct = direct
-        self._has_begun = False
-        give_up_s = time.monotonic() + call.deadline_s
-        self._attempts = Attempts(connections, call, resume_s, give_up_s)
+        self._attempts: Attempts | None = None
 
     def start(self) -> Started:
-        """Send the request for what is left of the answer."""
-        if self._has_begun:
+        """Send the request for what is left of the answer; the first time, wait for a place.
+
+        Raises DeadlineError where there is no time left.
+        """
+        if self._attempts is not None:
             return self._attempts.through_router(time.monotonic())
-        self._has_begun = True
+        give_up_s = time.monotonic() + self._call.deadline_s
+        self._put(self._call)
+        left_s = max(0.0, give_up_s - time.monotonic())
+        if not self._places.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
+            raise DeadlineError("the deadline passed before the request could be sent")
+        self._has_place = True
+        self._attempts = Attempts(self._connections, self._call, self._resume_s, give_up_s)
         return self._first(self._attempts)
 
     def _first(self, attempts: Attempts) -> Started:
@@ -52,5 +67,7 @@ class SyncAnswering:
         return attempts.at_endpoint(call, partial(direct.give_back, call.channel))
 
     def release(self) -> None:
-        """The stream is over; its place is free."""
-        self._places.release()
+        """The stream is over; its place is free, if it had one."""
+        if self._has_place:
+            self._has_place = False
+            self._places.release()

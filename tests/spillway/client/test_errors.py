@@ -1,18 +1,11 @@
 """What a failed call becomes, where its status alone does not say it."""
 
 import grpc
-import grpc.aio
 
 from spillway.client import BadRequestError, OverloadedError
 from spillway.client.errors import error_of, retry_after_s_of
+from tests.spillway.client.failures import failed
 from wire.status import DETAILS_KEY, overloaded
-
-
-def failed(code, details="", trailers=()):
-    """What gRPC raises for this status."""
-    return grpc.aio.AioRpcError(
-        code, grpc.aio.Metadata(), grpc.aio.Metadata(*trailers), details=details
-    )
 
 
 def test_a_message_over_grpcs_own_limit_is_a_bad_request():

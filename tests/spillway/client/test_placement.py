@@ -1,17 +1,12 @@
 """A request whose placement fails goes through the router, or fails as it would there."""
 
 import grpc
-import grpc.aio
 import pytest
 
 from spillway.client import NotFoundError
 from spillway.client.paths import AWAY_S, Paths
 from spillway.client.placement import raise_unless_it_goes_through
-
-
-def failed(code):
-    """What gRPC raises for this status."""
-    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details="why")
+from tests.spillway.client.failures import failed
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "CANCELLED", "UNIMPLEMENTED"])
@@ -27,6 +22,8 @@ def test_what_the_request_itself_would_get_is_raised():
     """It names the request; the router is asked for the next placement all the same."""
     paths = Paths()
     with pytest.raises(NotFoundError, match="why") as caught:
-        raise_unless_it_goes_through(failed(grpc.StatusCode.NOT_FOUND), "a:1", "mine", paths, 0.0)
+        raise_unless_it_goes_through(
+            failed(grpc.StatusCode.NOT_FOUND, "why"), "a:1", "mine", paths, 0.0
+        )
     assert caught.value.ending.request_id == "mine"
     assert paths.may_ask(0.0)
