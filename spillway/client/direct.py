@@ -1,7 +1,6 @@
 """The client's direct mode: streams come from the endpoints, the router only says from which."""
 
 import asyncio
-from typing import Any
 
 import grpc
 import grpc.aio
@@ -12,13 +11,12 @@ from spillway.client.endpoint_channels import EndpointChannels
 from spillway.client.options import Call
 from spillway.client.paths import CONNECT_S, Paths
 from spillway.client.placement import (
-    CLAIMS_MAX,
-    REPORT_S,
     Placed,
     question_of,
     raise_unless_it_goes_through,
 )
-from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
+from spillway.client.telling import Telling
+from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
@@ -26,7 +24,6 @@ from wire.vllm import inference_pb2_grpc
 
 _READY = grpc.ChannelConnectivity.READY
 _FAILED = grpc.ChannelConnectivity.TRANSIENT_FAILURE
-_TELL_S = 0.1  # what is told together
 
 
 class Direct:
@@ -39,8 +36,7 @@ class Direct:
         self._channels = EndpointChannels(
             lambda at: grpc.aio.insecure_channel(at, options=CHANNEL_OPTIONS), self._close_later
         )
-        self._claims: list[LeaseClaim] = []
-        self._telling: asyncio.TimerHandle | None = None
+        self._telling = Telling(connections)
 
     async def place(self, call: Call, remaining_s: float) -> Placed | None:
         """Where a request may go; None: through the router.
@@ -101,40 +97,14 @@ class Direct:
         """Close the connections to endpoints; what still streams on them is cancelled."""
         for channel in self._channels.clear():
             await channel.close()
-        await self._flush()
-        await asyncio.gather(*self._closing)
+        await asyncio.gather(self._telling.close(), *self._closing)
 
     def tell(self, claim: LeaseClaim, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell the router soon, with what else there is to tell. Nothing depends on it."""
-        if len(self._claims) < CLAIMS_MAX:
-            self._claims.append(claim)
-        if self._telling is None:
-            self._telling = loop.call_later(_TELL_S, self._begin_flush)
-
-    def _begin_flush(self) -> None:
-        self._begin(self._flush())
-
-    async def _flush(self) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-        self._telling = None
-        claims, self._claims = self._claims, []
-        if not claims:
-            return
-        connection = self._connections.take()
-        try:
-            report = FleetStub(connection.channel).Report
-            await report(ReportRequest(claims=claims), timeout=REPORT_S)
-        except grpc.aio.AioRpcError:
-            pass  # the endpoints tell it too
-        finally:
-            self._connections.give_back(connection)
+        """Tell the router what became of a lease."""
+        self._telling.tell(claim, loop)
 
     def _close_later(self, channel: grpc.aio.Channel) -> None:
-        self._begin(channel.close())
-
-    def _begin(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(channel.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

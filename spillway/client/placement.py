@@ -15,12 +15,6 @@ from wire.spillway.v1.resume import IDENTITY_KEY
 from wire.status import Metadata
 from wire.vllm.inference_pb2 import FinishInfo, GenerateResponse
 
-REPORT_S = 5.0
-"""What a report may take. Nobody waits for it but a client that closes."""
-
-CLAIMS_MAX = 256
-"""Claims on their way to the router. Beyond them, what the endpoints tell it has to do."""
-
 _ELSEWHERE = frozenset(
     {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.CANCELLED}
 )

@@ -1,23 +1,21 @@
 """The direct mode of the synchronous client: see `spillway.client.direct`."""
 
 import time
-from functools import partial
 
 import grpc
 
-from spillway.client.connections import CHANNEL_OPTIONS, Connection, Connections
+from spillway.client.connections import CHANNEL_OPTIONS, Connections
 from spillway.client.endpoint_channels import EndpointChannels
 from spillway.client.options import Call
 from spillway.client.paths import CONNECT_S, Paths
 from spillway.client.placement import (
-    CLAIMS_MAX,
-    REPORT_S,
     Placed,
     question_of,
     raise_unless_it_goes_through,
 )
 from spillway.client.sync_direct_call import SyncDirectCall
-from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
+from spillway.client.sync_telling import SyncTelling
+from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
@@ -34,7 +32,7 @@ class SyncDirect:
             lambda at: grpc.insecure_channel(at, options=CHANNEL_OPTIONS),
             lambda channel: channel.close(),
         )
-        self._telling: set[grpc.Future] = set()  # under way
+        self._telling = SyncTelling(connections)
 
     def place(self, call: Call, remaining_s: float) -> Placed | None:
         """Where a request may go; None: through the router.
@@ -96,23 +94,12 @@ class SyncDirect:
     def close(self) -> None:
         """Close the connections to endpoints; what still streams on them is cancelled.
 
-        Waits for what is on its way to the router, whose connections can be closed then.
+        Waits until the router is told, whose connections can be closed then.
         """
         for channel in self._channels.clear():
             channel.close()
-        for telling in tuple(self._telling):
-            telling.exception()  # waits for it to end, by REPORT_S at the latest
+        self._telling.close()
 
     def tell(self, claim: LeaseClaim) -> None:
-        """Tell the router, and wait for nothing: the endpoints tell it too."""
-        if len(self._telling) >= CLAIMS_MAX:
-            return
-        connection = self._connections.take()
-        report = FleetStub(connection.channel).Report
-        telling = report.future(ReportRequest(claims=[claim]), timeout=REPORT_S)
-        self._telling.add(telling)
-        telling.add_done_callback(partial(self._told, connection))
-
-    def _told(self, connection: Connection[grpc.Channel], telling: grpc.Future) -> None:
-        self._telling.discard(telling)
-        self._connections.give_back(connection)
+        """Tell the router what became of a lease."""
+        self._telling.tell(claim)

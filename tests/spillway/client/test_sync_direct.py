@@ -2,13 +2,10 @@
 
 import threading
 
-import grpc
 import pytest
 
 from spillway.client import SyncClient
-from spillway.client.connections import Connections
-from spillway.client.placement import CLAIMS_MAX
-from spillway.client.sync_direct import SyncDirect
+from spillway.client.telling import CLAIMS_MAX
 from tests.spillway.fake_router import FakeRouter, serving
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
 
@@ -29,9 +26,11 @@ class DeafRouter(FakeRouter):
 
     def __init__(self):
         super().__init__()
+        self.asked = threading.Event()
         self.may_answer = threading.Event()
 
     def Report(self, request, context):
+        self.asked.set()
         self.may_answer.wait()
         return super().Report(request, context)
 
@@ -46,20 +45,21 @@ def deaf():
 
 def test_a_router_that_does_not_answer_keeps_no_client_from_closing(deaf, monkeypatch):
     """What it has not been told in time it hears from the endpoints."""
-    monkeypatch.setattr("spillway.client.sync_direct.REPORT_S", 0.05)
+    monkeypatch.setattr("spillway.client.sync_telling.REPORT_S", 0.05)
     client = SyncClient(deaf.address, direct=True)
     client._direct.tell(CLAIM)
     client.close()
     assert deaf.claims == []
 
 
-def test_claims_on_their_way_are_bounded(deaf, monkeypatch):
-    """A router that answers none is not sent more and more of them."""
-    monkeypatch.setattr("spillway.client.sync_direct.REPORT_S", 60.0)  # none ends by itself
-    connections = Connections(grpc.insecure_channel, deaf.address, 1)
-    direct = SyncDirect(connections)
-    for _ in range(CLAIMS_MAX + 1):
-        direct.tell(CLAIM)
-    assert connections.take().calls == CLAIMS_MAX + 1  # this one, too
-    for channel in connections.clear():
-        channel.close()
+def test_claims_that_wait_are_bounded(deaf, monkeypatch):
+    """A router that answers nothing is told no more than so many, when it answers again."""
+    monkeypatch.setattr("spillway.client.sync_telling.REPORT_S", 60.0)  # none ends by itself
+    client = SyncClient(deaf.address, direct=True)
+    client._direct.tell(CLAIM)
+    assert deaf.asked.wait(30)
+    for _ in range(CLAIMS_MAX + 9):
+        client._direct.tell(CLAIM)
+    deaf.may_answer.set()
+    client.close()
+    assert deaf.claims == [CLAIM] * (1 + CLAIMS_MAX)
