@@ -1,11 +1,14 @@
-"""Follows each attempt from its decision to its end, for sinks that count by site."""
+"""Follows each attempt from its decision to its end, for sinks that count by site.
+
+What a client takes to its endpoint by itself is no attempt of this router's: nothing tells its end.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from router.observe.event import Event, OutcomeSeen
-from router.policy.decision import Send
+from router.observe.event import Event, OutcomeSeen, RequestArrived, RequestWithdrawn
+from router.policy.decision import Decision, Send, Wait
 from router.policy.outcome import Ended, FirstToken
 
 
@@ -33,21 +36,34 @@ class Attempts:
     def __init__(self, listeners: Sequence[AttemptListener]) -> None:
         self._listeners = listeners
         self._open: dict[str, _Open] = {}
+        self._direct: set[str] = set()  # requests that wait for their placement
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._open) + len(self._direct)
 
     def on_event(self, event: Event) -> None:
         """See Sink."""
-        if isinstance(event.happening, OutcomeSeen):
-            outcome = event.happening.outcome
-            if isinstance(outcome, FirstToken):
-                self._on_first_token(outcome, event.now_ns)
+        happening = event.happening
+        if isinstance(happening, OutcomeSeen):
+            if isinstance(happening.outcome, FirstToken):
+                self._on_first_token(happening.outcome, event.now_ns)
             else:
-                self._on_ended(outcome, event.now_ns)
-        for decision in (event.decision, *event.released):
-            if isinstance(decision, Send):
-                self._open[decision.request] = _Open(decision.site)
+                self._on_ended(happening.outcome, event.now_ns)
+        elif isinstance(happening, RequestWithdrawn):
+            self._direct.discard(happening.request)
+        if not (isinstance(happening, RequestArrived) and happening.request.direct):
+            self._on_decision(event.decision)
+        elif isinstance(event.decision, Wait):
+            self._direct.add(happening.request.id)
+        for decision in event.released:
+            if decision.request in self._direct:
+                self._direct.remove(decision.request)
+            else:
+                self._on_decision(decision)
+
+    def _on_decision(self, decision: Decision | None) -> None:
+        if isinstance(decision, Send):
+            self._open[decision.request] = _Open(decision.site)
 
     def _on_first_token(self, first: FirstToken, now_ns: int) -> None:
         attempt = self._open.get(first.request)
