@@ -1,6 +1,5 @@
 """What an endpoint's status says of an attempt, and what the core is told at its end."""
 
-import asyncio
 import dataclasses
 
 import grpc
@@ -8,6 +7,7 @@ import pytest
 
 from router.live.attempt import failure_of
 from router.live.settings import DecisionLog
+from router.live.timed_core import now_ns
 from router.observe.decision_log import read_log
 from router.observe.event import OutcomeSeen
 from router.policy.fleet import Fleet, SloClass
@@ -15,6 +15,7 @@ from router.policy.outcome import End, Ended
 from router.policy.units import NS_PER_MS, NS_PER_S
 from tests.router.live.conftest import HOME, SETTINGS, ask, route
 from tests.router.live.scripted import message, scripted
+from tests.waiting import until
 
 FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -33,13 +34,23 @@ def test_a_message_that_is_too_large_is_the_senders_fault_and_not_overload(detai
     assert failure_of(error).end is end
 
 
-async def test_gaps_above_the_objective_are_counted_for_the_core(tmp_path):
+def read_of(routed):
+    """How many messages a router has passed on of its only stream, whose next one it waits for."""
+    (turn,) = routed.router._inference.turns
+    return turn.attempt.messages
+
+
+async def test_gaps_above_the_objective_are_counted_for_the_core(tmp_path, monkeypatch):
     """As in the simulator, of the tokens after the first."""
+    clock_ns = now_ns()
+    monkeypatch.setattr("router.live.inference.now_ns", lambda: clock_ns)
 
     async def stutters(_raw, context):
-        for text in ("a", "b", "c", "d"):
+        nonlocal clock_ns
+        for number, text in enumerate(("a", "b", "c", "d"), 1):
             await context.write(message(text, finish_tokens=4 * (text == "d")))
-            await asyncio.sleep(0.15 * (text == "b"))
+            await until(lambda number=number: read_of(routed) == number)
+            clock_ns += (150 if text == "b" else 50) * NS_PER_MS
 
     path = tmp_path / "decisions.jsonl"
     settings = dataclasses.replace(SETTINGS, decision_log=DecisionLog(path))

@@ -7,8 +7,9 @@ import grpc
 import pytest
 
 from tests.router.live import http2
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
+from tests.router.live.conftest import SETTINGS, address, ask, engine, route
 from tests.router.live.scripted import hangs, says, scripted
+from tests.waiting import until
 
 CHECK = "grpc.health.v1.Health/Check"
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -1,7 +1,6 @@
 """How the router learns that an endpoint came, died, came back as another, or is not well."""
 
 import asyncio
-import contextlib
 import time
 from dataclasses import replace
 
@@ -10,13 +9,15 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from benchmarks.chaos.relay import Relay
-from tests.router.live.conftest import address, ask, engine, route, until, up
+from tests.router.live.conftest import SETTINGS, address, ask, ends, engine, route, up
 from tests.router.live.scripted import Scripted, hangs, says, scripted
+from tests.waiting import DEADLINE_S, until
 from wire.spillway.v1 import fleet_pb2
 
 
 async def test_an_endpoint_says_what_it_serves_and_how_it_fares():
     """Model, instance, load, round trip: all from the endpoint itself."""
+    begun_s = time.monotonic()
     async with engine(itl_s=0.01) as server, route({"home": [address(server)]}) as routed:
         call = routed.inference.GenerateStream(ask(max_new_tokens=1_000))
         await call.read()
@@ -26,8 +27,9 @@ async def test_an_endpoint_says_what_it_serves_and_how_it_fares():
         assert endpoint.model == "fake"
         assert endpoint.instance_id == server.replica.board.instance_id
         assert endpoint.in_flight == 1
-        assert 0 < endpoint.rtt_s < 1
-        assert 0 <= endpoint.report_age_s < 1
+        lasts_s = time.monotonic() - begun_s
+        assert 0 < endpoint.rtt_s < lasts_s
+        assert 0 <= endpoint.report_age_s < lasts_s
         call.cancel()
 
 
@@ -35,7 +37,7 @@ async def test_a_plain_server_works_without_reports():
     """No load reports and no health service: it is routed to all the same."""
     async with scripted(says("x")) as server, route({"home": [server.address]}) as routed:
         probe = "/grpc.health.v1.Health/Check"
-        await until(lambda: server.unserved.methods.count(probe) > 2)
+        await until(lambda: server.unserved.methods.count(probe) > 1)
         endpoint = (await routed.endpoints())[server.address]
         assert endpoint.health == fleet_pb2.EndpointState.UP
         assert endpoint.report_age_s == -1
@@ -44,16 +46,15 @@ async def test_a_plain_server_works_without_reports():
 
 
 async def test_a_dead_endpoint_is_avoided_at_once():
-    """The loss of the connection tells; no request has to find out."""
+    """The loss of the connection tells; no probe and no request has to find out."""
+    never = replace(SETTINGS, rtt_interval_s=3_600.0)
     async with (
         scripted(says("x")) as first,
         scripted(says("y")) as second,
-        route({"home": [first.address], "cloud": [second.address]}) as routed,
+        route({"home": [first.address], "cloud": [second.address]}, never) as routed,
     ):
-        died_s = time.monotonic()
         await first.die()
         await routed.until_up(1)
-        assert time.monotonic() - died_s < 1.0
         call = routed.inference.GenerateStream(ask())
         assert [chunk.outputs.text async for chunk in call] == ["y"]
         assert dict(await call.trailing_metadata())["x-spillway-attempts"] == "1"
@@ -66,7 +67,8 @@ async def test_an_open_stream_of_a_dead_endpoint_ends_at_once():
         await call.read()
         await server.die()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await asyncio.wait_for(call.read(), 2)
+            await asyncio.wait_for(call.read(), DEADLINE_S)
+        assert ends(routed) == {"unreachable": 1}
         assert caught.value.code() is grpc.StatusCode.ABORTED
 
 
@@ -127,7 +129,8 @@ async def test_a_link_that_swallows_packets_is_a_lost_connection():
     server.gate = asyncio.Event()
     server.gate.set()
     await server.start()
-    async with route({"home": [server.address]}) as routed:
+    quick = replace(SETTINGS, rtt_interval_s=0.2)
+    async with route({"home": [server.address]}, quick) as routed:
         server.gate.clear()
         await routed.until_up(0)
         server.gate.set()
@@ -144,7 +147,7 @@ async def test_a_connection_that_is_dead_on_the_far_side_alone_is_replaced():
     ):
         relay.half_open()
         await routed.state_where(lambda state: not up(state))
-        await routed.state_where(up, within_s=10.0)
+        await routed.state_where(up)
         assert (await routed.stream(ask()))[-1].outputs.text
 
 
@@ -163,11 +166,7 @@ async def test_no_task_is_left_of_endpoints_that_went():
                 roster.set_site("home", listed[:2])
             roster.set_site("home", listed[:1])
             await routed.until_up(1)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):
-                while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - tasks tell nobody
-                    await asyncio.sleep(0.01)
-        assert len(asyncio.all_tasks()) <= tasks
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
         assert not roster._retiring
 
 

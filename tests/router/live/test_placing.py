@@ -15,8 +15,9 @@ from router.policy.outcome import End
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.lease_door import LeaseTerms
 from serving.standalone import serve_standalone
-from tests.router.live.conftest import address, ask, route, until
+from tests.router.live.conftest import address, ask, route
 from tests.router.live.scripted import says, scripted
+from tests.waiting import until
 from wire.lease_keys import KEYS_ENV
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1 import load_pb2

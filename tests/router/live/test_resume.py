@@ -16,9 +16,10 @@ from router.observe.replay import replay
 from router.policy.decision import Send
 from router.policy.resume import Mode
 from router.policy.units import NS_PER_S
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
+from tests.router.live.conftest import SETTINGS, address, ask, at_rest, engine, pace, route
 from tests.router.live.counting import counted_on, counts
-from tests.router.live.scripted import error_of, scripted
+from tests.router.live.scripted import drained, error_of, scripted
+from tests.waiting import DEADLINE_S, until
 from wire.spillway.v1 import fleet_pb2
 from wire.vllm.inference_pb2 import (
     DecodingParameters,
@@ -56,30 +57,33 @@ async def broken(call):
 async def test_a_stream_outlives_one_engine_after_another():
     """Three die under it, and its client sees one answer, counted to its end."""
     async with (
-        engine(itl_s=0.002) as one,
-        engine(itl_s=0.002) as two,
-        engine(itl_s=0.002) as three,
-        engine(itl_s=0.002) as four,
+        engine(itl_s=0.05) as one,
+        engine(itl_s=0.05) as two,
+        engine(itl_s=0.05) as three,
+        engine(itl_s=0.05) as four,
         route(
             {"home": [address(one), address(two)], "cloud": [address(three), address(four)]}
         ) as r,
     ):
         call = r.inference.GenerateStream(ask("41", 400))
         messages = []
-        doomed = {s.replica: s.replica.engine for s in (one, two, three, four)}
+        alive = [one, two, three, four]
         async for message in call:
             messages.append(message)
-            if len(doomed) > 1 and len(text_of(messages)) > 100 * (5 - len(doomed)) - 60:
-                running = next(replica for replica in doomed if replica.in_flight)
-                doomed.pop(running).die()
+            if len(alive) > 1 and len(text_of(messages)) > 5 * (5 - len(alive)):
+                dies = next(server for server in alive if server.replica.in_flight)
+                alive.remove(dies)
+                if len(alive) == 1:
+                    pace(*alive, itl_s=0)
+                dies.replica.engine.die()
+                await r.until_up(len(alive))  # so that the next attempts go to none of the dead
         trailers = dict(await call.trailing_metadata())
         assert text_of(messages) == counted_on("41", 400)
         assert trailers["x-spillway-resumed"] == "3"
         assert messages[-1].outputs.finish_info.num_output_tokens == 400
         assert sum(message.outputs.num_tokens for message in messages) == 400
         assert [message.HasField("prompt_info") for message in messages].count(True) == 1
-        state = await r.state_where(lambda state: not state.open_streams)
-        assert state.open_streams == 0
+        await at_rest(r, one, two, three, four)
 
 
 async def test_what_the_client_asked_for_is_what_it_gets():
@@ -164,14 +168,15 @@ async def test_what_is_drawn_without_a_seed_is_not_replayed():
 async def test_a_stream_goes_on_at_its_like_only():
     """Of the same name, and other weights: no client gets half an answer of each."""
     async with (
-        engine(itl_s=0.002) as one,
-        engine(itl_s=0.002, weights="others") as two,
+        engine(itl_s=0.02) as one,
+        engine(itl_s=0, weights="others") as two,
         route({"home": [address(one)], "cloud": [address(two)]}) as routed,
     ):
         call = routed.inference.GenerateStream(ask("7", 500))
-        asyncio.get_running_loop().call_later(0.1, one.replica.engine.die)
-        text, error, _ = await broken(call)
-        assert counted_on("7", 500).startswith(text)
+        begun = (await call.read()).outputs.text
+        one.replica.engine.die()
+        text, error, _ = await broken(drained(call))
+        assert counted_on("7", 500).startswith(begun + text)
         assert error.code() is grpc.StatusCode.ABORTED
         assert "unable to go on with this stream" in error.details()
 
@@ -249,7 +254,7 @@ class _AllButTheEnd:
 
 async def test_a_client_that_goes_leaves_nothing_kept():
     """What was kept of its stream is given back, however it ended."""
-    async with engine(itl_s=0.002) as server, route({"home": [address(server)]}) as routed:
+    async with engine(itl_s=0.02) as server, route({"home": [address(server)]}) as routed:
         call = routed.inference.GenerateStream(ask("7", 500))
         await call.read()
         memory = routed.router._inference._memory
@@ -261,38 +266,37 @@ async def test_a_client_that_goes_leaves_nothing_kept():
         assert memory.used == 0
 
 
-async def test_an_attempt_that_was_given_up_is_aborted_and_not_heard():
-    """By the id it was sent with, as soon as the endpoint answers; late tokens reach nobody."""
-    wakes = asyncio.Event()
+@pytest.mark.usefixtures("vigilant")
+async def test_an_attempt_that_was_given_up_is_cancelled_and_aborted():
+    """By the id it was sent with, as soon as the endpoint answers."""
 
-    async def hangs_then_speaks(raw, context):
-        await counts()(raw, _Pausing(context, wakes))
+    async def hangs(raw, context):
+        await counts()(raw, _Hanging(context))
 
     async with (
-        scripted(hangs_then_speaks) as stuck,
+        scripted(hangs) as stuck,
         scripted(counts()) as good,
         route({"home": [stuck.address], "cloud": [good.address]}) as routed,
     ):
         messages, trailers = await read(routed.inference.GenerateStream(ask("7", 30)))
-        wakes.set()
         assert text_of(messages) == counted_on("7", 30)
         assert trailers["x-spillway-resumed"] == "1"
         sent = GenerateRequest.FromString(stuck.calls[0].raw)
         await until(lambda: stuck.aborted == [sent.request_id])
-        assert stuck.cancelled.is_set()
+        await until(stuck.cancelled.is_set)
+        await at_rest(routed, stuck, good)
 
 
-class _Pausing:
-    """A context that takes four messages and then waits."""
+class _Hanging:
+    """A context that takes four messages and no more."""
 
-    def __init__(self, context, wakes):
+    def __init__(self, context):
         self._context = context
-        self._wakes = wakes
         self._left = 4
 
     async def write(self, raw):
         if not self._left:
-            await self._wakes.wait()
+            await asyncio.Event().wait()
         self._left -= 1
         await self._context.write(raw)
 
@@ -314,8 +318,8 @@ async def test_a_site_that_drains_keeps_its_streams_for_a_while_and_then_hands_t
     """Nobody sees an error, and nothing runs there any more."""
     settings = dataclasses.replace(SETTINGS, drain_timeout_s=0.3)
     async with (
-        engine(itl_s=0.005) as one,
-        engine(itl_s=0.005) as two,
+        engine(itl_s=0.05) as one,
+        engine(itl_s=0) as two,
         route({"home": [address(one)], "cloud": [address(two)]}, settings) as routed,
     ):
         calls = [routed.inference.GenerateStream(ask(str(n), 500)) for n in range(3)]
@@ -352,8 +356,8 @@ async def test_a_run_with_broken_streams_replays_identically(tmp_path):
     path = tmp_path / "decisions.jsonl"
     settings = dataclasses.replace(SETTINGS, decision_log=DecisionLog(path))
     async with (
-        engine(itl_s=0.005) as one,
-        engine(itl_s=0.005) as two,
+        engine(itl_s=0.05) as one,
+        engine(itl_s=0) as two,
         route({"home": [address(one)], "cloud": [address(two)]}, settings) as routed,
     ):
         calls = [routed.inference.GenerateStream(ask(str(n), 100)) for n in range(9)]
@@ -375,15 +379,15 @@ async def test_a_run_with_broken_streams_replays_identically(tmp_path):
 
 async def test_a_stream_waits_for_its_only_endpoint_to_come_back():
     """A replica that is restarted is met again by the streams that it broke."""
-    settings = dataclasses.replace(SETTINGS, resume_wait_s=10.0)
+    settings = dataclasses.replace(SETTINGS, resume_wait_s=2 * DEADLINE_S)
     async with contextlib.AsyncExitStack() as stack:
-        first = await stack.enter_async_context(engine(itl_s=0.005))
+        first = await stack.enter_async_context(engine(itl_s=0.05))
         where = address(first)
         routed = await stack.enter_async_context(route({"home": [where]}, settings))
         reading = asyncio.create_task(read(routed.inference.GenerateStream(ask("7", 200))))
-        await until(lambda: any(t.attempt.messages > 20 for t in routed.router._inference.turns))
+        await until(lambda: any(t.attempt.messages > 5 for t in routed.router._inference.turns))
         await first.stop()
-        await stack.enter_async_context(engine(port=first.port, itl_s=0.005))
+        await stack.enter_async_context(engine(port=first.port, itl_s=0))
         messages, trailers = await reading
         assert text_of(messages) == counted_on("7", 200)
         assert trailers["x-spillway-resumed"] == "1"

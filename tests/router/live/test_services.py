@@ -9,6 +9,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from router.live.router import SERVICES
 from tests.router.live.conftest import address, ask, engine, route
+from tests.waiting import DEADLINE_S
 from wire.spillway.v1 import load_pb2
 from wire.vllm import control_pb2
 
@@ -54,10 +55,10 @@ async def test_the_load_of_a_router_is_that_of_its_endpoints():
         watch = routed.load.Watch(load_pb2.WatchLoadRequest(max_silence_ms=60_000))
         first = await watch.read()
         assert (first.instance_id, first.running_requests) == (routed.router.id, 0)
-        calls = [routed.inference.GenerateStream(ask(max_new_tokens=1_000)) for _ in range(6)]
+        calls = [routed.inference.GenerateStream(ask(max_new_tokens=30_000)) for _ in range(6)]
         for call in calls:
             await call.read()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while (report := await watch.read()).running_requests != 6:
                 pass
         assert report.max_running_requests == 2 * 256
@@ -94,7 +95,7 @@ async def test_health_follows_the_endpoints():
         assert (await one.read()).status == (await two.read()).status == SERVING
         one.cancel()
         await server.stop()
-        assert (await asyncio.wait_for(two.read(), 5)).status == NOT_SERVING
+        assert (await asyncio.wait_for(two.read(), DEADLINE_S)).status == NOT_SERVING
         two.cancel()
 
 

@@ -17,17 +17,9 @@ from router.observe.event import StoreHeard
 from router.policy.allowance import Bucket
 from router.policy.fleet import DEFAULT_TENANT, Fleet, Price, Site, SiteKind, SloClass, Tenant
 from router.policy.units import NS_PER_S
-from tests.router.live.conftest import (
-    HOME,
-    SETTINGS,
-    address,
-    ask,
-    engine,
-    fleet_of,
-    route,
-    until,
-)
+from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, fleet_of, route
 from tests.store_server import StoreServer
+from tests.waiting import until
 
 USD, TOKENS = "usd/cloud/hour", "tokens/default"
 FAST = 3_600.0 * 40  # USD an hour: 30 come in each second, and 36,000 at once

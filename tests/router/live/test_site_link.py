@@ -8,11 +8,12 @@ import grpc
 import pytest
 
 from benchmarks.chaos.relay import Relay
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
+from tests.router.live.conftest import SETTINGS, address, ask, engine, pace, route
 from tests.router.live.counting import counted_on
 from tests.router.live.scripted import Scripted, error_of, message, says, scripted
 from tests.router.live.scripted_link import ScriptedLink
 from tests.router.live.transport import TRANSPORT
+from tests.waiting import until
 from wire.spillway.v1.link_pb2 import Down
 from wire.spillway.v1.load_pb2 import LoadReport
 
@@ -74,10 +75,10 @@ async def test_streams_share_one_link_and_their_reports_come_with_it():
     """No stream of its own is left to watch the load."""
     async with engine(itl_s=0.01) as server, route({"home": [address(server)]}) as routed:
         link = endpoint_of(routed).link
-        running = [asyncio.create_task(routed.stream(ask(str(n), 60))) for n in range(20)]
+        running = [asyncio.create_task(routed.stream(ask(str(n), 200))) for n in range(20)]
         await until(lambda: link.sessions == 20)
         assert {text_of(messages) for messages in await asyncio.gather(*running)} == {
-            counted_on(str(n), 60) for n in range(20)
+            counted_on(str(n), 200) for n in range(20)
         }
         assert link.sessions == 0
         await until(lambda: len(server.replica.board._watchers) == 1)
@@ -189,14 +190,16 @@ async def test_a_large_request_goes_its_own_way():
 
 async def test_a_link_that_is_cut_ends_every_session_and_they_go_on():
     """In the middle of a frame, too: elsewhere, or here on a new connection."""
-    async with engine(itl_s=0.005) as server:
+    async with engine(itl_s=0.01) as server:
         relay = Relay(address(server))
         await relay.start()
         try:
             async with route({"home": [relay.address]}) as routed:
                 running = [asyncio.create_task(routed.stream(ask(str(n), 200))) for n in range(8)]
                 await until(lambda: server.replica.in_flight == 8)
-                await asyncio.sleep(0.1)
+                turns = routed.router._inference.turns
+                await until(lambda: all(turn.attempt.messages > 5 for turn in turns))
+                pace(server, itl_s=0)
                 relay.reset()
                 for number, messages in enumerate(await asyncio.gather(*running)):
                     assert text_of(messages) == counted_on(str(number), 200)
@@ -209,8 +212,8 @@ async def test_a_link_that_is_cut_ends_every_session_and_they_go_on():
 async def test_a_replica_that_drains_is_left_by_its_link():
     """New streams go elsewhere, those that run end there, and the link is closed after them."""
     async with (
-        engine(itl_s=0.01) as one,
-        engine(itl_s=0.01) as two,
+        engine(itl_s=0.03) as one,
+        engine(itl_s=0) as two,
         route({"home": [address(one)], "cloud": [address(two)]}) as routed,
     ):
         running = asyncio.create_task(routed.stream(ask("7", 100)))

@@ -12,9 +12,10 @@ from router.live.start import TOKEN_CHARS_MAX, make_token, read_start
 from router.policy.identity import EngineIdentity
 from serving.fake_engine import TOKENIZER
 from serving.identity import tokenizer_digest
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route, until
+from tests.router.live.conftest import SETTINGS, address, ask, engine, pace, route
 from tests.router.live.counting import counted_on, counts
 from tests.router.live.scripted import drained, error_of, scripted
+from tests.waiting import until
 from wire.spillway.v1.resume import IDENTITY_KEY, RESUME_KEY, RESUME_TEXT_KEY, RESUME_TOKEN_KEY
 from wire.status import CallError
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria, TokenIds
@@ -41,9 +42,10 @@ async def rest_of(routed, request, token):
 async def test_a_router_that_drains_gives_its_clients_what_the_next_one_needs():
     """Any client, with the same request and the token: the rest, counted as a whole."""
     settings = replace(SETTINGS, drain_timeout_s=0.05)
-    async with engine(itl_s=0.002) as server:
+    async with engine(itl_s=0.05) as server:
         async with route({"home": [address(server)]}, settings) as first:
             begun, error, token = await cut_after(first, ask("7", 400), 5)
+        pace(server, itl_s=0)
         assert error.code() is grpc.StatusCode.ABORTED
         async with route({"home": [address(server)]}) as second:
             messages = await rest_of(second, ask("7", 400), token)
@@ -55,9 +57,10 @@ async def test_a_router_that_drains_gives_its_clients_what_the_next_one_needs():
 async def test_a_token_works_once_more_when_that_stream_breaks_too():
     """Streams that began in the middle go on elsewhere like any other."""
     settings = replace(SETTINGS, drain_timeout_s=0.05)
-    async with engine(itl_s=0.002) as one, scripted(counts(breaks_after=10)) as bad:
+    async with engine(itl_s=0.05) as one, scripted(counts(breaks_after=10)) as bad:
         async with route({"home": [address(one)]}, settings) as first:
             begun, _, token = await cut_after(first, ask("7", 400), 5)
+        pace(one, itl_s=0)
         servers = {"home": [bad.address], "cloud": [address(one)]}
         async with route(servers) as second:
             messages = await rest_of(second, ask("7", 400), token)

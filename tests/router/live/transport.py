@@ -1,7 +1,8 @@
 """How the routers of a test reach their endpoints: the fixture `transport` sets it."""
 
-import asyncio
 from dataclasses import dataclass
+
+from tests.waiting import until
 
 
 @dataclass
@@ -15,13 +16,11 @@ class Transport:
         """Whether routers may use links."""
         return self.name != "calls"
 
-    async def until_it_stands(self, router, within_s=5.0):
+    async def until_it_stands(self, router):
         """Waits until no stream would take another way."""
-        if self.name != "link":
-            return
-        async with asyncio.timeout(within_s):
-            while not all(e.link.stands for e in router._roster if e.follower.connected):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        if self.name == "link":
+            connected = [one for one in router._roster if one.follower.connected]
+            await until(lambda: all(one.link.stands for one in connected))
 
 
 TRANSPORT = Transport()

@@ -12,7 +12,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.router.live.conftest import address, ask, engine, until
+from tests.router.live.conftest import address, ask, engine
+from tests.waiting import until
 from wire.vllm import inference_pb2_grpc
 
 ROOT = Path(__file__).parents[3]

@@ -4,8 +4,9 @@ import openai
 import pytest
 
 from tests.router.faces.openai.conftest import faced
-from tests.router.live.conftest import address, engine, until
+from tests.router.live.conftest import address, engine
 from tests.router.live.counting import counted_on
+from tests.waiting import until
 
 HELLO = [{"role": "user", "content": "count from 41"}]
 PROMPT = "user: count from 41"  # by the fake engine's template, a token for each byte

@@ -10,9 +10,10 @@ import grpc
 import pytest
 
 from tests.router.faces.openai.conftest import OPENAI_SETTINGS, faced
-from tests.router.live.conftest import address, engine, until
+from tests.router.live.conftest import address, engine
 from tests.router.live.counting import counted_on
 from tests.router.live.scripted import fails, scripted, stays_silent
+from tests.waiting import until
 from wire.status import overloaded
 from wire.vllm.inference_pb2 import GenerateRequest
 

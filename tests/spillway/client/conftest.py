@@ -1,0 +1,19 @@
+"""What tests of the client set for the router that they start."""
+
+import pytest
+
+from tests.router.live.conftest import PATIENCE_NS
+from tests.spillway.client.direct_sites import KEY
+from wire.lease_keys import KEYS_ENV
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    """The router's key, as the environment gives it."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """No stream is given up for its silence, however long a busy machine makes it."""
+    monkeypatch.setattr("router.policy.stall._FLOOR_NS", PATIENCE_NS)

@@ -1,0 +1,27 @@
+"""Waiting for what has no event of its own, with a deadline that only a defect reaches."""
+
+import asyncio
+
+DEADLINE_S = 30.0
+"""A deadline costs nothing where the condition holds; a busy machine takes seconds for a little."""
+
+
+async def until(condition, within_s=DEADLINE_S):
+    """Waits for a condition."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
+
+
+async def until_still(count, turn):
+    """Waits until a count stands for as long as it takes to make `turn` twenty times.
+
+    Whatever could still count has had its chance: each turn passes through the same event loop,
+    and through whatever else `turn` goes through.
+    """
+    before = None
+    async with asyncio.timeout(DEADLINE_S):
+        while count() != before:
+            before = count()
+            for _ in range(20):
+                await turn()
