@@ -65,7 +65,9 @@ class Connections(Generic[ChannelT]):
         self._open_channel = open_channel
         self._size_max = size_max
         self._all: list[Connection[ChannelT]] = []
-        self._lock = threading.Lock()  # the synchronous client may be used by several threads
+        # The synchronous client may be used by several threads, and a stream that is collected
+        # while a channel opens gives its connection back from within.
+        self._lock = threading.RLock()
 
     @property
     def address(self) -> str:

@@ -22,7 +22,7 @@ class EndpointChannels(Generic[ChannelT]):
         self._all: OrderedDict[str, ChannelT] = OrderedDict()
         self._calls: dict[int, int] = {}  # by the identity of a channel that is in use
         self._retired: dict[int, ChannelT] = {}  # and closed when its last call has ended
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as Connections has one
 
     def take(self, address: str) -> ChannelT:
         """The channel to an endpoint, for one call, to be given back."""

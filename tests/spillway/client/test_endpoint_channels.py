@@ -1,6 +1,9 @@
 """Connections to endpoints: how many, and when they are closed."""
 
+import gc
+
 from spillway.client.endpoint_channels import ENDPOINTS_MAX, EndpointChannels
+from tests.spillway.client.collected import Collected, ends
 
 
 def test_connections_to_endpoints_are_bounded_and_those_in_use_are_kept():
@@ -39,3 +42,12 @@ def test_a_connection_that_is_retired_when_its_last_call_has_ended_is_closed_at_
     channels.retire("a", deaf)
     assert closed == [deaf]
     assert channels.clear() == []
+
+
+def test_a_stream_that_is_collected_while_a_channel_opens_gives_its_own_back():
+    """The collector runs in the middle of anything, and in the same thread."""
+    channels = EndpointChannels(lambda at: [at, gc.collect()], lambda _: None)
+    held = channels.take("a")
+    Collected(lambda: channels.give_back(held))
+    ends(lambda: channels.take("b"))
+    assert list(channels._calls.values()) == [1]
