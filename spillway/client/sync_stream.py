@@ -90,9 +90,9 @@ class SyncStream:
             self.ending = started.attempts.ending(started)
             self._end()
             return follows
-        time.sleep(follows)  # before its connection is given back: Ctrl-C gives it back, too
-        started.give_back()
+        time.sleep(follows)
         self._started = self._answering.start()
+        started.give_back()  # last: whatever breaks in before gives it back by `cancel`
         return None
 
     def cancel(self) -> None:

@@ -17,8 +17,12 @@ class BreaksAtOnce:
         call = call_of("7", {}, deadline_s=60.0)
         self.attempts = Attempts(connections, call, resume_s=30.0, give_up_s=float("inf"))
         self.given_back = self.released = 0
+        self.has_started = False
 
     def start(self):
+        if self.has_started:
+            raise ValueError("Cannot invoke RPC on closed channel!")  # as gRPC says
+        self.has_started = True
         return Started(self.attempts, self, "a:1", self.give_back)
 
     def __iter__(self):
@@ -46,5 +50,13 @@ def test_ctrl_c_in_a_pause_gives_the_connection_back_once(monkeypatch):
     monkeypatch.setattr("spillway.client.sync_stream.time.sleep", interrupted)
     answering = BreaksAtOnce()
     with pytest.raises(KeyboardInterrupt):
+        next(SyncStream(answering))
+    assert (answering.given_back, answering.released) == (1, 1)
+
+
+def test_an_attempt_that_cannot_be_made_leaves_the_count_as_it_is():
+    """The one before it has given its connection back, once."""
+    answering = BreaksAtOnce()
+    with pytest.raises(ValueError, match="closed"):
         next(SyncStream(answering))
     assert (answering.given_back, answering.released) == (1, 1)
