@@ -24,7 +24,7 @@ from spillway.client.connections import (
 from spillway.client.cookies import Cookies
 from spillway.client.direct import Direct
 from spillway.client.ending import Ending
-from spillway.client.errors import DeadlineError, UnsupportedError, error_of
+from spillway.client.errors import DeadlineError, UnsupportedError
 from spillway.client.options import Call, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.resumption import RESUME_S
@@ -151,7 +151,7 @@ class Client:
             async for state in call:
                 yield state
         except grpc.aio.AioRpcError as error:
-            raise error_of(error, self.address) from None
+            raise self._connections.failed(connection, error) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -213,7 +213,7 @@ class Client:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 raise no_template(model) from None
-            raise error_of(error, self.address) from None
+            raise self._connections.failed(connection, error) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -228,6 +228,6 @@ class Client:
                 request, metadata=metadata, timeout=ASK_DEADLINE_S
             )
         except grpc.aio.AioRpcError as error:
-            raise error_of(error, self.address) from None
+            raise self._connections.failed(connection, error) from None
         finally:
             self._connections.give_back(connection)

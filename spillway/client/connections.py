@@ -5,6 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import grpc
+
+from spillway.client.errors import SpillwayError, error_of
+
 ADDRESS = "127.0.0.1:7070"
 """Where a router listens unless it is told otherwise."""
 
@@ -90,6 +94,12 @@ class Connections(Generic[ChannelT]):
                 self._all.append(least)
             least.calls += 1
             return least
+
+    def failed(self, connection: Connection[ChannelT], error: grpc.RpcError) -> SpillwayError:
+        """The exception for a call that failed here; where nobody answered, the address is left."""
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            self.leave(connection.address)
+        return error_of(error, connection.address)
 
     def give_back(self, connection: Connection[ChannelT]) -> None:
         """The call has ended."""

@@ -20,7 +20,7 @@ from spillway.client.connections import (
 )
 from spillway.client.cookies import Cookies
 from spillway.client.ending import Ending
-from spillway.client.errors import UnsupportedError, error_of
+from spillway.client.errors import UnsupportedError
 from spillway.client.options import Call, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.resumption import RESUME_S
@@ -136,7 +136,7 @@ class SyncClient:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise error_of(error, self.address) from None
+            raise self._connections.failed(connection, error) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -192,11 +192,10 @@ class SyncClient:
         try:
             for piece in call:
                 reading.add(piece)
-        except grpc.RpcError as caught:
-            error: Any = caught
+        except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 raise no_template(model) from None
-            raise error_of(error, self.address) from None
+            raise self._connections.failed(connection, error) from None
         finally:
             call.cancel()
             self._connections.give_back(connection)
@@ -211,6 +210,6 @@ class SyncClient:
                 request, metadata=metadata, timeout=ASK_DEADLINE_S
             )
         except grpc.RpcError as error:
-            raise error_of(error, self.address) from None
+            raise self._connections.failed(connection, error) from None
         finally:
             self._connections.give_back(connection)

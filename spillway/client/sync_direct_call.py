@@ -61,8 +61,7 @@ class SyncDirectCall:
                 raise broken("the endpoint ended the answer in its middle") from None
             self._say(LeaseClaim.COMPLETE)
             raise
-        except grpc.RpcError as caught:
-            error: Any = caught
+        except grpc.RpcError as error:
             self._over.set()
             if self._given_up:
                 raise broken(self._given_up) from None
@@ -114,8 +113,7 @@ class SyncDirectCall:
         """Why the endpoint is given up; empty where it answers."""
         try:
             self._check(HealthCheckRequest(), timeout=ANSWER_S)
-        except grpc.RpcError as caught:
-            error: Any = caught
+        except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 return "it does not answer"
         self._silence.is_believed = True

@@ -147,6 +147,14 @@ async def test_nobody_there_is_said_in_one_line():
             await client.generate("count 1")
 
 
+async def test_a_question_that_nobody_answers_is_the_last_one_asked_there(router):
+    """The next one goes to the next address, as the next attempt of an answer does."""
+    async with Client(["127.0.0.1:1", router.address]) as client:
+        with pytest.raises(sw.UnavailableError, match=r"127\.0\.0\.1:1"):
+            await client.drain("ridge")
+        assert await client.drain("ridge") == 3
+
+
 async def test_connections_and_streams_are_bounded(router):
     """More streams than there are places wait for one, and share the connections."""
     async with Client(router.address, connections=2, streams_max=3) as client:
