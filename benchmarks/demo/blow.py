@@ -14,7 +14,7 @@ from spillway.local.site import LocalSite
 
 RENTED_REPLICAS = 2  # one to be killed, and one where its streams go on
 AT_S = SURGE.begins_s + 0.6 * SURGE.duration_s
-STREAMS_MIN = 2  # at each rented engine, so that the blow falls upon streams
+STREAMS_MIN = 3  # under way at each rented engine, so that the blow falls upon some
 LOOK_S = 0.05
 
 
@@ -33,15 +33,18 @@ async def strike(site: LocalSite, watch: FleetWatch, clock: Callable[[], float])
     """
     await asyncio.sleep(max(0.0, AT_S - clock()))
     pids = await asyncio.to_thread(engine_pids, site)
-    while not _is_busy(watch, site.name) and clock() < SURGE.ends_s:  # noqa: ASYNC110 - few looks
+    while not _streams(watch, site.name) and clock() < SURGE.ends_s:  # noqa: ASYNC110 - few looks
         await asyncio.sleep(LOOK_S)
     os.kill(pids[0], signal.SIGKILL)
     return Blow(clock(), site.name)
 
 
-def _is_busy(watch: FleetWatch, name: str) -> bool:
+def _streams(watch: FleetWatch, name: str) -> bool:
+    """Whether every engine of the site says that what it runs has its first token."""
     ends = [end for site in watch.state.sites if site.name == name for end in site.endpoints]
-    return bool(ends) and all(end.in_flight >= STREAMS_MIN for end in ends)
+    return bool(ends) and all(
+        end.running_requests >= STREAMS_MIN and end.queued_prefill_tokens == 0 for end in ends
+    )
 
 
 @dataclass(frozen=True, slots=True)

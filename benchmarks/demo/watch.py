@@ -11,7 +11,7 @@ import grpc.aio
 
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 
-INTERVAL_MS = 250
+INTERVAL_MS = 100
 RATE_WINDOW_S = 2.0
 
 
