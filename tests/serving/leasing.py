@@ -20,13 +20,13 @@ def ask(text="7", max_new_tokens=5, request_id="lease-1", **fields):
     )
 
 
-def lease_for(request, instance, **fields):
+def lease_for(request, instance, expires_in_ns=30 * S, **fields):
     """A lease that fits the request, but for these fields."""
     fitting = {
         "id": request.request_id,
         "audience": instance,
         "issuer": "router-1",
-        "expires_unix_ns": time.time_ns() + 5 * S,
+        "expires_unix_ns": time.time_ns() + expires_in_ns,
         "session": request.session_id,
         "fingerprint": fingerprint_of(request),
         "request_bytes_max": request.ByteSize(),

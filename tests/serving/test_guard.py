@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from serving.guard import Guard
+from tests.waiting import DEADLINE_S
 
 PARENT = """
 import subprocess, sys, time
@@ -33,14 +34,14 @@ def test_closing_kills_the_watched_and_removes_folders(tmp_path):
             guard.watch(child.pid)
             guard.watch(child.pid)
             guard.remove(str(folder))
-        assert child.wait(5) == -signal.SIGKILL
+        assert child.wait(DEADLINE_S) == -signal.SIGKILL
     assert not folder.exists()
 
 
 def test_those_that_ended_by_themselves_are_no_trouble():
     with Guard() as guard, subprocess.Popen([sys.executable, "-c", ""]) as child:
         guard.watch(child.pid)
-        assert child.wait(10) == 0
+        assert child.wait(DEADLINE_S) == 0
 
 
 def test_the_killed_take_their_children_with_them(tmp_path):
@@ -56,6 +57,6 @@ def test_the_killed_take_their_children_with_them(tmp_path):
     with parent:
         child = os.pidfd_open(int(parent.stdout.readline()))
         parent.kill()
-        ended, _, _ = select.select([child], [], [], 10)
+        ended, _, _ = select.select([child], [], [], DEADLINE_S)
         os.close(child)
     assert ended, "the child outlives its parent"

@@ -9,6 +9,7 @@ from grpc_status import rpc_status
 
 from serving.server_options import MESSAGE_BYTES_MAX
 from tests.serving.conftest import ask, rest, serve_fake, up_to
+from tests.waiting import DEADLINE_S, until, until_still
 from wire.vllm import control_pb2, inference_pb2, inference_pb2_grpc
 
 
@@ -185,7 +186,7 @@ async def test_garbage_on_the_port_does_not_disturb_others(served):
     """Bytes that are no HTTP/2 end their own connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
     writer.write(b"GET / HTTP/1.0\r\n\r\n" + bytes(range(256)) * 64)
-    await asyncio.wait_for(reader.read(), 5)
+    await asyncio.wait_for(reader.read(), DEADLINE_S)
     writer.close()
     assert await served.stream(ask("7", stopping=up_to(1)))
 
@@ -202,7 +203,7 @@ async def test_a_cancelled_stream_leaves_the_engine(slow):
     assert slow.engine.load().running_requests == 1
     call.cancel()
     await slow.report_where(lambda report: report.running_requests == 0)
-    assert slow.server.replica.in_flight == 0
+    await until(lambda: slow.server.replica.in_flight == 0)
 
 
 async def test_a_client_that_vanishes_leaves_the_engine(slow):
@@ -228,7 +229,7 @@ async def test_a_client_that_vanishes_leaves_the_engine(slow):
             for writer in writers:
                 writer.transport.abort()
             await slow.report_where(lambda report: report.running_requests == 0)
-            assert slow.server.replica.in_flight == 0
+            await until(lambda: slow.server.replica.in_flight == 0)
             call.cancel()
 
 
@@ -278,13 +279,11 @@ async def test_a_client_that_stops_reading_costs_no_memory():
         limit = 20_000
         call = served.inference.GenerateStream(ask(stopping=up_to(limit)))
         await call.read()
-        deadline = asyncio.get_running_loop().time() + 20
         # Flow control stops the engine's consumer; the engine itself goes on.
-        count = last = -1
-        while count != last or count < 0:
-            assert asyncio.get_running_loop().time() < deadline
-            last, count = count, served.engine.load().generated_tokens
-            await asyncio.sleep(0.1)
+        await until_still(
+            lambda: served.engine.load().generated_tokens,
+            lambda: served.report_where(lambda _: True),
+        )
         chunks = await rest(call)
         assert sum(chunk.outputs.num_tokens for chunk in chunks) == limit - 1
         assert max(chunk.outputs.num_tokens for chunk in chunks) > 100

@@ -11,10 +11,9 @@ import grpc
 import pytest
 
 from tests.serving.conftest import ask, rest, up_to
+from tests.waiting import DEADLINE_S
 from wire.spillway.v1 import load_pb2, load_pb2_grpc
 from wire.vllm import inference_pb2_grpc
-
-DEADLINE_S = 20.0
 
 
 @asynccontextmanager
