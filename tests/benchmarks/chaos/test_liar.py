@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.chaos.liar import Liar, Lie
 from tests.router.live.conftest import address, ask, engine
+from tests.waiting import DEADLINE_S
 from wire.spillway.v1 import load_pb2, load_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2_grpc
 
@@ -26,7 +27,7 @@ async def report_where(channel, condition):
     """The first report for which a condition holds."""
     call = load_pb2_grpc.LoadStub(channel).Watch(load_pb2.WatchLoadRequest())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             async for report in call:
                 if condition(report):
                     return report
