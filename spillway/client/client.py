@@ -24,7 +24,7 @@ from spillway.client.connections import (
 from spillway.client.cookies import Cookies
 from spillway.client.direct import Direct
 from spillway.client.ending import Ending
-from spillway.client.errors import DeadlineError, UnsupportedError
+from spillway.client.errors import UnsupportedError
 from spillway.client.options import Call, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.resumption import RESUME_S
@@ -141,12 +141,15 @@ class Client:
         return decision
 
     async def watch_fleet(
-        self, interval_s: float = 1.0
+        self, interval_s: float = 1.0, deadline_s: float | None = None
     ) -> AsyncGenerator[fleet_pb2.FleetState, None]:
-        """The state of every site, at this interval, until the caller stops listening."""
+        """The state of every site, at this interval, until the caller stops listening.
+
+        It ends with DeadlineError after `deadline_s` seconds, where they are given.
+        """
         request = fleet_pb2.WatchFleetRequest(interval_ms=round(interval_s * 1000))
         connection = self._connections.take()
-        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(request)
+        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(request, timeout=deadline_s)
         try:
             async for state in call:
                 yield state
@@ -159,12 +162,10 @@ class Client:
     async def models(self) -> list[str]:
         """The names of the models that are served there."""
         try:
-            async with asyncio.timeout(ASK_DEADLINE_S), aclosing(self.watch_fleet()) as states:
+            async with aclosing(self.watch_fleet(deadline_s=ASK_DEADLINE_S)) as states:
                 async for state in states:
                     served = {one.model for site in state.sites for one in site.endpoints}
                     return sorted(served - {""})
-        except TimeoutError:
-            raise DeadlineError(f"{self.address} says nothing of its fleet") from None
         except UnsupportedError:  # a replica
             question = control_pb2.GetModelInfoRequest()
             info = await self._ask(control_pb2_grpc.ControlStub, "GetModelInfo", question)

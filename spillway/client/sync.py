@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, Self, Unpack
 
@@ -129,7 +130,10 @@ class SyncClient:
     def watch_fleet(
         self, interval_s: float = 1.0, deadline_s: float | None = None
     ) -> Generator[fleet_pb2.FleetState, None, None]:
-        """The state of every site, at this interval, until the caller stops listening."""
+        """The state of every site, at this interval, until the caller stops listening.
+
+        It ends with DeadlineError after `deadline_s` seconds, where they are given.
+        """
         request = fleet_pb2.WatchFleetRequest(interval_ms=round(interval_s * 1000))
         connection = self._connections.take()
         call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(request, timeout=deadline_s)
@@ -144,9 +148,10 @@ class SyncClient:
     def models(self) -> list[str]:
         """The names of the models that are served there."""
         try:
-            for state in self.watch_fleet(deadline_s=ASK_DEADLINE_S):
-                served = {one.model for site in state.sites for one in site.endpoints}
-                return sorted(served - {""})
+            with closing(self.watch_fleet(deadline_s=ASK_DEADLINE_S)) as states:
+                for state in states:
+                    served = {one.model for site in state.sites for one in site.endpoints}
+                    return sorted(served - {""})
         except UnsupportedError:  # a replica
             question = control_pb2.GetModelInfoRequest()
             info = self._ask(control_pb2_grpc.ControlStub, "GetModelInfo", question)

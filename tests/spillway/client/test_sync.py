@@ -1,9 +1,11 @@
 """The synchronous twin does what the client does."""
 
+from inspect import signature
+
 import pytest
 
 from spillway import client as sw
-from spillway.client import SyncClient
+from spillway.client import Client, SyncClient
 
 
 @pytest.fixture
@@ -78,3 +80,17 @@ def test_waiting_for_a_place_ends_at_the_deadline(router):
         next(first)
         with pytest.raises(sw.DeadlineError, match="before the request could be sent"):
             client.stream("count 1", deadline_s=0.1)
+
+
+def test_the_twins_take_the_same_arguments():
+    """Whoever knows one client knows the other."""
+
+    def public(kind):
+        methods = {name: one for name, one in vars(kind).items() if callable(one)}
+        return {
+            name: list(signature(one).parameters.values())
+            for name, one in methods.items()
+            if not name.startswith("_") or name == "__init__"
+        }
+
+    assert public(SyncClient) == public(Client)
