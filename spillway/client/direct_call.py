@@ -8,6 +8,7 @@ import grpc.aio
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from spillway.client.cancellation import task_is_cancelled
 from spillway.client.lease_account import LeaseAccount
 from spillway.client.placement import Placed, broken, was_ended
 from spillway.client.silence import ANSWER_S, Silence
@@ -65,7 +66,7 @@ class DirectCall:
             self._stop()
             raise
         except asyncio.CancelledError:
-            if self._given_up and not _task_is_cancelled():
+            if self._given_up and not task_is_cancelled():
                 self._stop()
                 raise broken(self._given_up) from None
             raise
@@ -139,8 +140,3 @@ class DirectCall:
         self._given_up = f"{self.placed.placement.endpoint} has fallen silent: {why}"
         self._call.cancel()
         return True
-
-
-def _task_is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

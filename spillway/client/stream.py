@@ -7,6 +7,7 @@ import grpc
 
 from spillway.client.answering import Answering
 from spillway.client.attempts import Started
+from spillway.client.cancellation import task_is_cancelled
 from spillway.client.chunk import Chunk, chunk_of
 from spillway.client.ending import Ending
 from spillway.client.errors import SpillwayError
@@ -56,7 +57,7 @@ class Stream:
                 if response is not None:
                     return chunk_of(response)
         except asyncio.CancelledError:
-            if self._cancelled and not _task_is_cancelled():
+            if self._cancelled and not task_is_cancelled():
                 raise StopAsyncIteration from None
             self.cancel()
             raise
@@ -122,8 +123,3 @@ class Stream:
 
     def __del__(self) -> None:
         self.cancel()
-
-
-def _task_is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
