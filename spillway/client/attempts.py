@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import grpc
 
 from spillway.client.connections import Connections
-from spillway.client.ending import Ending, ending_of
+from spillway.client.ending import Ending, Pairs, ending_of
 from spillway.client.errors import error_of
 from spillway.client.lease_account import LeaseAccount
 from spillway.client.options import Call
 from spillway.client.placement import Placed
-from spillway.client.resumption import Pairs, Resumption, break_of
+from spillway.client.resumption import Resumption, break_of
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb

@@ -31,6 +31,7 @@ from spillway.client.resumption import RESUME_S
 from spillway.client.stream import Stream
 from spillway.client.templates import Reading, Templates, no_template, only_of
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
+from wire.status import Metadata
 from wire.vllm import control_pb2, control_pb2_grpc
 
 
@@ -220,9 +221,7 @@ class Client:
             self._connections.give_back(connection)
         return self._templates.keep(reading)
 
-    async def _ask(
-        self, stub: Any, method: str, request: Any, metadata: tuple[tuple[str, str], ...] = ()
-    ) -> Any:
+    async def _ask(self, stub: Any, method: str, request: Any, metadata: Metadata = ()) -> Any:
         connection = self._connections.take()
         try:
             return await getattr(stub(connection.channel), method)(

@@ -2,10 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Final
 
+from spillway.client.ending import Pairs
 from wire.spillway.v1.cookie import COOKIE_CHARS_MAX, COOKIE_KEY
+from wire.status import Metadata
 
 SESSIONS_MAX: Final = 10_000
 """The least recently used go first, at some 300 bytes each; a router may know them all the same."""
@@ -22,12 +23,12 @@ class Cookies:
     def __len__(self) -> int:
         return len(self._by_session)
 
-    def of(self, session: str) -> tuple[tuple[str, str], ...]:
+    def of(self, session: str) -> Metadata:
         """What goes with a request of this session, as metadata."""
         cookie = self._by_session.get(session, "") if session else ""
         return ((COOKIE_KEY, cookie),) if cookie else ()
 
-    def keep(self, session: str, trailers: Iterable[tuple[str, str | bytes]] | None) -> None:
+    def keep(self, session: str, trailers: Pairs | None) -> None:
         """The cookie among the trailers of an answer, if there is one."""
         given = next((value for key, value in trailers or () if key == COOKIE_KEY), "")
         if not (session and isinstance(given, str) and 0 < len(given) <= COOKIE_CHARS_MAX):

@@ -2,6 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+Pairs = Iterable[tuple[str, str | bytes]]
+"""Metadata as gRPC gives it."""
+
+REQUEST_ID_KEY: Final = "x-spillway-request-id"
+SITE_KEY: Final = "x-spillway-site"
+ATTEMPTS_KEY: Final = "x-spillway-attempts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +24,7 @@ class Ending:
 
 
 def ending_of(
-    trailers: Iterable[tuple[str, str | bytes]] | None,
+    trailers: Pairs | None,
     request_id: str,
     resumed: int = 0,
     *,
@@ -29,9 +37,9 @@ def ending_of(
     """
     found = {key: value for key, value in trailers or () if isinstance(value, str)}
     return Ending(
-        request_id=found.get("x-spillway-request-id", request_id),
-        site=found.get("x-spillway-site", ""),
-        attempts=_count(found.get("x-spillway-attempts", "")) + came_back,
+        request_id=found.get(REQUEST_ID_KEY, request_id),
+        site=found.get(SITE_KEY, ""),
+        attempts=_count(found.get(ATTEMPTS_KEY, "")) + came_back,
         resumed=_count(found.get("x-spillway-resumed", "")) + resumed,
         path=found.get("x-spillway-path", ""),
     )

@@ -1,13 +1,12 @@
 """What can go wrong with a call, as exceptions made from its gRPC status."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from spillway.client.ending import Ending, ending_of
+from spillway.client.ending import Ending, Pairs, ending_of
 from wire.status import DETAILS_KEY
 
 
@@ -114,7 +113,7 @@ def error_of(error: grpc.RpcError, address: str, request_id: str = "") -> Spillw
     )
 
 
-def retry_after_s_of(trailers: Iterable[tuple[str, str | bytes]]) -> float | None:
+def retry_after_s_of(trailers: Pairs) -> float | None:
     """How many seconds to wait before asking again, where the trailers of a call say so."""
     return _details(trailers)[1]
 
@@ -130,7 +129,7 @@ def _message(code: grpc.StatusCode, details: str, address: str) -> str:
 
 
 def _details(
-    trailers: Iterable[tuple[str, str | bytes]],
+    trailers: Pairs,
 ) -> tuple[tuple[Violation, ...], float | None]:
     """Field violations and the time to wait, from google.rpc.Status; details may be anyone's."""
     violations: list[Violation] = []

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from spillway.client.cookies import Cookies
+from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
 
 
@@ -77,12 +78,12 @@ class Call:
     """A request ready to be sent."""
 
     request: pb.GenerateRequest
-    metadata: tuple[tuple[str, str], ...]
+    metadata: Metadata
     deadline_s: float
     cookies: Cookies = field(default_factory=Cookies)  # its client's
 
     @property
-    def told(self) -> tuple[tuple[str, str], ...]:
+    def told(self) -> Metadata:
         """The metadata, and the cookie that the session has now."""
         return (*self.metadata, *self.cookies.of(self.request.session_id))
 
@@ -148,7 +149,7 @@ def call_of(
     return Call(request, _metadata(options), deadline_s, Cookies() if cookies is None else cookies)
 
 
-def _metadata(options: Options) -> tuple[tuple[str, str], ...]:
+def _metadata(options: Options) -> Metadata:
     pairs = []
     for name, key in _METADATA.items():
         value = options.get(name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
+from spillway.client.ending import ATTEMPTS_KEY, REQUEST_ID_KEY, SITE_KEY
 from spillway.client.errors import error_of
 from spillway.client.options import Call
 from spillway.client.paths import Paths
@@ -31,7 +32,7 @@ class Placed:
         """What goes with the request to the endpoint."""
         return ((LEASE_KEY, self.placement.lease),)
 
-    def coming_back(self, end: "LeaseClaim.End") -> Metadata:
+    def coming_back(self, end: LeaseClaim.End) -> Metadata:
         """What goes with it to the router, after this end."""
         return (*self.metadata, (LEASE_END_KEY, LeaseClaim.End.Name(end)))
 
@@ -46,10 +47,10 @@ class Placed:
         """What a router would say in the end."""
         placement = self.placement
         return (
-            ("x-spillway-site", placement.site),
+            (SITE_KEY, placement.site),
             ("x-spillway-endpoint", placement.endpoint),
-            ("x-spillway-attempts", "1"),
-            ("x-spillway-request-id", placement.request_id),
+            (ATTEMPTS_KEY, "1"),
+            (REQUEST_ID_KEY, placement.request_id),
             *(((COOKIE_KEY, placement.cookie),) if placement.cookie else ()),
         )
 

@@ -9,11 +9,11 @@ kept is a few bytes for each token.
 
 import logging
 import random
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import grpc
 
+from spillway.client.ending import Pairs
 from spillway.client.options import Call
 from wire.spillway.v1.resume import (
     IDENTITY_KEY,
@@ -32,6 +32,7 @@ from wire.spillway.v1.rewriting import (
     overlay,
     tokens_max,
 )
+from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
 
 RESUME_S = 30.0
@@ -55,8 +56,6 @@ _FINAL = frozenset(
     }
 )
 """What an endpoint says of the request itself: a router would hear the same."""
-
-Pairs = Iterable[tuple[str, str | bytes]]
 
 
 class Break(NamedTuple):
@@ -118,7 +117,7 @@ class Resumption:
         """Whether any token has come."""
         return bool(self._output_ids)
 
-    def begin(self) -> tuple[pb.GenerateRequest, tuple[tuple[str, str], ...]]:
+    def begin(self) -> tuple[pb.GenerateRequest, Metadata]:
         """The request for what is left, which is all of it at first, and its metadata."""
         request = pb.GenerateRequest()
         request.CopyFrom(self._asked)

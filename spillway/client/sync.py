@@ -30,6 +30,7 @@ from spillway.client.sync_direct import SyncDirect
 from spillway.client.sync_stream import SyncStream
 from spillway.client.templates import Reading, Templates, no_template, only_of
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
+from wire.status import Metadata
 from wire.vllm import control_pb2, control_pb2_grpc
 
 
@@ -206,9 +207,7 @@ class SyncClient:
             self._connections.give_back(connection)
         return self._templates.keep(reading)
 
-    def _ask(
-        self, stub: Any, method: str, request: Any, metadata: tuple[tuple[str, str], ...] = ()
-    ) -> Any:
+    def _ask(self, stub: Any, method: str, request: Any, metadata: Metadata = ()) -> Any:
         connection = self._connections.take()
         try:
             return getattr(stub(connection.channel), method)(
