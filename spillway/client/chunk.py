@@ -103,14 +103,15 @@ def chunk_of(response: pb.GenerateResponse) -> Chunk:
     )
 
 
-def answer_of(chunks: Iterable[Chunk], ending: Ending) -> Answer:
-    """The chunks of a whole stream as one answer."""
+def answer_of(chunks: Iterable[Chunk], ending: Ending | None) -> Answer:
+    """The chunks of a stream as one answer; a stream that was cancelled has no ending."""
     by_index: dict[int, list[Chunk]] = {}
     prompt = None
     for chunk in chunks:
         prompt = prompt or chunk.prompt
         by_index.setdefault(chunk.index, []).append(chunk)
-    return Answer(tuple(_joined(by_index[index]) for index in sorted(by_index)), prompt, ending)
+    sequences = tuple(_joined(by_index[index]) for index in sorted(by_index))
+    return Answer(sequences, prompt, ending or Ending())
 
 
 def _joined(chunks: list[Chunk]) -> Sequence:

@@ -23,7 +23,6 @@ from spillway.client.connections import (
 )
 from spillway.client.cookies import Cookies
 from spillway.client.direct import Direct
-from spillway.client.ending import Ending
 from spillway.client.errors import UnsupportedError
 from spillway.client.options import Call, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
@@ -121,7 +120,7 @@ class Client:
         stream = self.stream(prompt, messages=messages, token_ids=token_ids, **options)
         async with stream:
             chunks = [chunk async for chunk in stream]
-        return answer_of(chunks, stream.ending or Ending())
+        return answer_of(chunks, stream.ending)
 
     async def explain(
         self,

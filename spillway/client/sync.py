@@ -20,7 +20,6 @@ from spillway.client.connections import (
     Connections,
 )
 from spillway.client.cookies import Cookies
-from spillway.client.ending import Ending
 from spillway.client.errors import UnsupportedError
 from spillway.client.options import Call, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
@@ -108,7 +107,7 @@ class SyncClient:
         """The whole answer to a prompt."""
         with self.stream(prompt, messages=messages, token_ids=token_ids, **options) as stream:
             chunks = list(stream)
-        return answer_of(chunks, stream.ending or Ending())
+        return answer_of(chunks, stream.ending)
 
     def explain(
         self,

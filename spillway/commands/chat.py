@@ -76,7 +76,6 @@ def _lines() -> Iterator[str]:
 
 def _answer(client: "SyncClient", messages: list[dict[str, str]], options: "Options") -> str:
     """Print the answer as it comes; what was said of it, if it was stopped."""
-    from spillway.client import Ending
     from spillway.client.chunk import answer_of
 
     started = time.monotonic()
@@ -94,7 +93,7 @@ def _answer(client: "SyncClient", messages: list[dict[str, str]], options: "Opti
                 raise
             stopped = True
     write("")
-    answer = answer_of(chunks, stream.ending or Ending())
+    answer = answer_of(chunks, stream.ending)
     if is_terminal():
         say("[stopped]" if stopped else summary(answer, first_s, time.monotonic() - started))
     return answer.text

@@ -53,7 +53,7 @@ def generate(
             chunks.append(chunk)
             if not json:
                 write(chunk.text, end="")
-    answer = answer_of(chunks, stream.ending or _no_ending())
+    answer = answer_of(chunks, stream.ending)
     if json:
         write_json(_as_json(answer, first_s, time.monotonic() - started))
     else:
@@ -92,12 +92,6 @@ def summary(answer: "Answer", first_s: float, whole_s: float) -> str:
     speed = f", then {rate:.0f} tokens/s" if rate else ""
     where = answer.ending.site or "one replica"
     return f"[{where}: {tokens} tokens, the first after {first_s:.2f} s{speed}]"
-
-
-def _no_ending() -> Any:
-    from spillway.client import Ending
-
-    return Ending()
 
 
 def _as_json(answer: "Answer", first_s: float | None, whole_s: float) -> dict[str, Any]:
