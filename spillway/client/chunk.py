@@ -86,6 +86,11 @@ class Answer:
         """The text of the first sequence."""
         return self.sequences[0].text if self.sequences else ""
 
+    @property
+    def num_tokens(self) -> int:
+        """Of all sequences."""
+        return sum(one.num_tokens for one in self.sequences)
+
 
 def chunk_of(response: pb.GenerateResponse) -> Chunk:
     """A response as the client hands it on."""

@@ -87,7 +87,7 @@ def options_of(
 
 def summary(answer: "Answer", first_s: float, whole_s: float) -> str:
     """Where an answer came from and how quickly, on one line."""
-    tokens = sum(one.num_tokens for one in answer.sequences)
+    tokens = answer.num_tokens
     rate = (tokens - 1) / (whole_s - first_s) if tokens > 1 and whole_s > first_s else 0.0
     speed = f", then {rate:.0f} tokens/s" if rate else ""
     where = answer.ending.site or "one replica"
@@ -99,7 +99,7 @@ def _as_json(answer: "Answer", first_s: float | None, whole_s: float) -> dict[st
     return {
         "text": answer.text,
         "finish_reason": finish.reason.value if finish else None,
-        "output_tokens": sum(one.num_tokens for one in answer.sequences),
+        "output_tokens": answer.num_tokens,
         "prompt_tokens": answer.prompt.num_tokens if answer.prompt else None,
         "ttft_s": None if first_s is None else round(first_s, 6),
         "duration_s": round(whole_s, 6),
