@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from spillway.commands.fleet_view import seconds
 from spillway.commands.generate import options_of
+from spillway.commands.message import as_json
 from spillway.commands.parameters import (
     ADDRESS,
     Address,
@@ -42,9 +43,7 @@ def explain(
     with SyncClient(address) as client:
         decision = client.explain(read_prompt(prompt), **options)
     if json:
-        from google.protobuf.json_format import MessageToDict
-
-        write_json(MessageToDict(decision, preserving_proto_field_name=True))
+        write_json(as_json(decision))
         return
     if decision.action == decision.SEND:
         write(f"Goes to {decision.endpoint} at {decision.site} ({decision.rule}).")

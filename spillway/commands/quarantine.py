@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillway.commands.fleet_view import seconds
+from spillway.commands.message import as_json
 from spillway.commands.parameters import ADDRESS, Address, Json, as_text
 from spillway.commands.terminal import write, write_json, write_table
 
@@ -31,9 +32,7 @@ def list_(*, address: Address = ADDRESS, json: Json = False) -> None:
     with SyncClient(address) as client:
         kept = client.quarantined()
     if json:
-        from google.protobuf.json_format import MessageToDict
-
-        write_json([MessageToDict(one, preserving_proto_field_name=True) for one in kept])
+        write_json([as_json(one) for one in kept])
         return
     write_table(COLUMNS, [_row(one) for one in kept])
 

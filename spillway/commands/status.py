@@ -11,6 +11,7 @@ from spillway.commands.fleet_view import (
     site_rows,
     tenant_rows,
 )
+from spillway.commands.message import as_json
 from spillway.commands.parameters import ADDRESS, Address, Json
 from spillway.commands.terminal import write, write_json, write_table
 
@@ -22,13 +23,7 @@ def status(*, address: Address = ADDRESS, json: Json = False) -> None:
     """Show every site and endpoint of the fleet."""
     state = _first_state(address)
     if json:
-        from google.protobuf.json_format import MessageToDict
-
-        write_json(
-            MessageToDict(
-                state, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-            )
-        )
+        write_json(as_json(state))
         return
     write_table(SITE_COLUMNS, site_rows(state))
     write("")

@@ -37,6 +37,7 @@ class FakeRouter(
     metadata: list = field(default_factory=list)
     drained: list = field(default_factory=list)
     claims: list = field(default_factory=list)
+    quarantined: list = field(default_factory=list)
     open: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -125,6 +126,16 @@ class FakeRouter(
     def Undrain(self, request, context):
         self.drained.remove(request.site)
         return fleet_pb2.UndrainResponse()
+
+    def ListQuarantine(self, request, context):
+        return fleet_pb2.ListQuarantineResponse(quarantined=self.quarantined)
+
+    def ReleaseQuarantine(self, request, context):
+        left = [one for one in self.quarantined if one.fingerprint != request.fingerprint]
+        if left == self.quarantined:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"{request.fingerprint} is not in quarantine")
+        self.quarantined = left
+        return fleet_pb2.ReleaseQuarantineResponse()
 
     def ReadTokenizer(self, request, context):
         self.tokenizers_read.append(request.model)

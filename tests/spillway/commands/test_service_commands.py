@@ -8,6 +8,7 @@ import pytest
 
 from spillway import cli
 from spillway.commands.failure import Outcome
+from wire.spillway.v1.fleet_pb2 import Quarantined
 
 
 @pytest.fixture
@@ -157,7 +158,13 @@ def test_explain_shows_the_decision_and_its_candidates(spillway, router):
     assert out.startswith("Goes to cellar/1 at cellar (home_meets).\nhome is predicted to meet")
     assert "ridge\tridge/1\tno\t" in out
     assert router.requests[0].session_id == "s"
-    assert json.loads(spillway("explain", "hello", "--json")[1])["site"] == "cellar"
+
+
+def test_explain_gives_json(spillway):
+    """All of the router's message: a script finds what is false or 0, too."""
+    found = json.loads(spillway("explain", "hello", "--json")[1])
+    assert found["site"] == "cellar"
+    assert [one["meets_objective"] for one in found["candidates"]] == [True, False]
 
 
 def test_a_site_is_drained_and_taken_back(spillway, router):
@@ -166,6 +173,19 @@ def test_a_site_is_drained_and_taken_back(spillway, router):
     assert router.drained == ["ridge"]
     assert spillway("undrain", "ridge") == (0, "ridge takes turns again.\n", "")
     assert spillway("drain", "nowhere") == (4, "", "spillway: no site nowhere\n")
+
+
+def test_a_prompt_in_quarantine_is_shown_and_let_in_again(spillway, router):
+    """By its fingerprint; what is not there is refused."""
+    router.quarantined.append(
+        Quarantined(fingerprint="5eed", prompt_tokens=9, left_s=90.0, endpoints=["a", "b"])
+    )
+    row = spillway("quarantine", "list")[1].splitlines()[1]
+    assert row.split("\t") == ["5eed", "-", "-", "9 tokens", "-", "90.00 s", "0", "a, b"]
+    assert json.loads(spillway("quarantine", "list", "--json")[1])[0]["tenant"] == ""
+    assert spillway("quarantine", "release", "5eed") == (0, "5eed is let in again.\n", "")
+    code, _, err = spillway("quarantine", "release", "5eed")
+    assert (code, err) == (Outcome.REFUSED, "spillway: 5eed is not in quarantine\n")
 
 
 @pytest.mark.parametrize(
