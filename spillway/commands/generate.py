@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from spillway.commands.parameters import (
     ADDRESS,
+    DEADLINE_S,
     Address,
     DeadlineS,
     Direct,
@@ -33,7 +34,7 @@ def generate(
     max_new_tokens: MaxNewTokens = 256,
     temperature: Temperature = None,
     seed: Seed = None,
-    deadline_s: DeadlineS = 600.0,
+    deadline_s: DeadlineS = DEADLINE_S,
     direct: Direct = False,
     json: Json = False,
 ) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-ADDRESS = "127.0.0.1:7070"  # the client's default, which is not imported for it
+ADDRESS = "127.0.0.1:7070"  # this and DEADLINE_S are the client's, which is not imported for them
+DEADLINE_S = 600.0
 PORT_MAX = 65_535
 
 

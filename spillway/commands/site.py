@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from spillway.ray_serve import ApplicationStatus
     from spillway.site_application import SiteApplication
 
+DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
+REMOVE_TIMEOUT_S = 120.0  # replicas let their streams finish, and Serve kills what does not end
+
 app = typer.Typer(help="Deploy, look at and remove a site's engines.", no_args_is_help=True)
 
 Site = Annotated[
@@ -50,7 +53,7 @@ def up(
     application: Application = None,
     settings: Settings = None,
     wait: Wait = True,
-    timeout_s: TimeoutS = 1800.0,
+    timeout_s: TimeoutS = DEPLOY_TIMEOUT_S,
 ) -> None:
     """Deploy the engines of a site. Done again, it changes what differs and nothing else."""
     found, arguments, runtime_env = _resolved(site, fleet, application)
@@ -99,7 +102,7 @@ def down(
     fleet: Fleet = None,
     application: Application = None,
     wait: Wait = True,
-    timeout_s: TimeoutS = 120.0,
+    timeout_s: TimeoutS = REMOVE_TIMEOUT_S,
 ) -> None:
     """Remove the engines of a site, and nothing else that runs on its cluster."""
     found, _, _ = _resolved(site, fleet, application)

@@ -7,11 +7,10 @@ import typer
 
 from spillway.commands.failure import Failure, Outcome
 from spillway.commands.parameters import ADDRESS, as_address
-from spillway.commands.site import say_status
+from spillway.commands.site import DEPLOY_TIMEOUT_S, say_status
 from spillway.commands.terminal import say
 
 OPENAI_ADDRESS = "127.0.0.1:7080"  # of OpenAI's API, where it is free
-DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
 
 
 def up(

@@ -4,6 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from spillway.cli import app
+from spillway.client import connections
+from spillway.commands.parameters import ADDRESS, DEADLINE_S
 
 
 @pytest.mark.parametrize("address", ["foo", "http://127.0.0.1:7070", "127.0.0.1:99999", ":7070"])
@@ -20,3 +22,8 @@ def test_a_model_that_is_not_there_starts_nothing():
     result = CliRunner().invoke(app, ["up", "--local", "--model", "/nowhere"])
     assert result.exit_code != 0
     assert "/nowhere" in str(result.exception or result.output)
+
+
+def test_the_defaults_are_the_clients():
+    """A command says them in its help without the client."""
+    assert (ADDRESS, DEADLINE_S) == (connections.ADDRESS, connections.DEADLINE_S)
