@@ -130,7 +130,7 @@ class DirectCall:
                     self._look()
                 return
         if not self._over:
-            self._silence.is_believed = True
+            self._silence.believe()
             self._look()
 
     def _give_up(self, why: str) -> bool:

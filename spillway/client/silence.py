@@ -30,13 +30,18 @@ class Silence:
         self._begun_s = 0.0
         self._longest_s = 0.0
         self._count = 0
-        self.is_listening = False
-        self.is_believed = False  # it was asked, and answers
+        self._is_listening = False
+        self.is_believed = False
+        """Whether the endpoint was asked since the last message, and answers."""
 
     def listen(self, now_s: float) -> None:
         """From now on a message is waited for."""
-        self.is_listening = True
+        self._is_listening = True
         self._moved_s = max(self._moved_s, now_s)
+
+    def believe(self) -> None:
+        """The endpoint was asked whether it lives, and answers."""
+        self.is_believed = True
 
     def moved(self, now_s: float) -> None:
         """A message came."""
@@ -49,7 +54,7 @@ class Silence:
             self._limit_s = self._between_s
         self._count += 1
         self._moved_s = now_s
-        self.is_listening = self.is_believed = False
+        self._is_listening = self.is_believed = False
 
     def left_s(self, now_s: float) -> float:
         """What is left until it has been silent for too long; not above 0 where it has."""
@@ -57,7 +62,7 @@ class Silence:
         if self.is_believed:
             times = _PATIENCES if self._count else _PATIENCES_FIRST
             limit_s = max(BELIEVED_S, times * limit_s)
-        return limit_s - (now_s - self._moved_s) if self.is_listening else limit_s
+        return limit_s - (now_s - self._moved_s) if self._is_listening else limit_s
 
     def look_s(self, now_s: float) -> float:
         """When to look again: the first message may leave less than is left before it."""

@@ -116,5 +116,5 @@ class SyncDirectCall:
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 return "it does not answer"
-        self._silence.is_believed = True
+        self._silence.believe()
         return ""

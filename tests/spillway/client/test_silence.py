@@ -31,12 +31,12 @@ def test_one_that_answers_gets_some_times_the_patience():
     """Until its next message: then it is like any other."""
     silence = Silence(PLACEMENT, 0.0)
     silence.listen(0.0)
-    silence.is_believed = True
+    silence.believe()
     assert silence.left_s(31.9) > 0 >= silence.left_s(32.1)
     silence.moved(31.9)
     silence.listen(31.9)
     assert silence.left_s(32.5) <= 0
-    silence.is_believed = True
+    silence.believe()
     assert silence.left_s(31.9 + BELIEVED_S - 0.1) > 0 >= silence.left_s(31.9 + BELIEVED_S + 0.1)
 
 
