@@ -12,21 +12,20 @@ import grpc.aio
 from router.prompt.chat_template import ChatTemplate, Message
 from spillway.client.answering import Answering
 from spillway.client.chunk import Answer, answer_of
-from spillway.client.connections import (
+from spillway.client.connections import CHANNEL_OPTIONS, Connections
+from spillway.client.cookies import Cookies
+from spillway.client.defaults import (
     ADDRESS,
     ASK_DEADLINE_S,
-    CHANNEL_OPTIONS,
     CONNECTIONS,
     DEADLINE_S,
+    RESUME_S,
     STREAMS_MAX,
-    Connections,
 )
-from spillway.client.cookies import Cookies
 from spillway.client.direct import Direct
 from spillway.client.errors import UnsupportedError
 from spillway.client.options import Call, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
-from spillway.client.resumption import RESUME_S
 from spillway.client.stream import Stream
 from spillway.client.templates import Reading, Templates, no_template, only_of
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc

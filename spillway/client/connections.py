@@ -9,21 +9,6 @@ import grpc
 
 from spillway.client.errors import SpillwayError, error_of
 
-ADDRESS = "127.0.0.1:7070"
-"""Where a router listens unless it is told otherwise."""
-
-CONNECTIONS = 4
-"""Several, because a router that runs as several processes shares them out by connection."""
-
-DEADLINE_S = 600.0
-"""For a whole answer, where no other is asked for."""
-
-ASK_DEADLINE_S = 10.0
-"""For a question that needs no engine."""
-
-STREAMS_MAX = 1_000
-"""Open streams of one client; the next one waits."""
-
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 """More than any server here takes, so that it is the server who says what is too large."""
 

@@ -35,9 +35,6 @@ from wire.spillway.v1.rewriting import (
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
 
-RESUME_S = 30.0
-"""For how long a broken answer is tried to be gone on with: a router restarts in less."""
-
 _LOG = logging.getLogger("spillway.client")
 
 _PAUSE_FIRST_S = 0.05

@@ -10,20 +10,19 @@ import grpc
 
 from router.prompt.chat_template import ChatTemplate, Message
 from spillway.client.chunk import Answer, answer_of
-from spillway.client.connections import (
+from spillway.client.connections import CHANNEL_OPTIONS, Connections
+from spillway.client.cookies import Cookies
+from spillway.client.defaults import (
     ADDRESS,
     ASK_DEADLINE_S,
-    CHANNEL_OPTIONS,
     CONNECTIONS,
     DEADLINE_S,
+    RESUME_S,
     STREAMS_MAX,
-    Connections,
 )
-from spillway.client.cookies import Cookies
 from spillway.client.errors import UnsupportedError
 from spillway.client.options import Call, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
-from spillway.client.resumption import RESUME_S
 from spillway.client.sync_answering import SyncAnswering
 from spillway.client.sync_direct import SyncDirect
 from spillway.client.sync_stream import SyncStream

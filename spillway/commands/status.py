@@ -38,7 +38,7 @@ def status(*, address: Address = ADDRESS, json: Json = False) -> None:
 
 def _first_state(address: str) -> "FleetState":
     from spillway.client import SyncClient
-    from spillway.client.connections import ASK_DEADLINE_S
+    from spillway.client.defaults import ASK_DEADLINE_S
 
     with SyncClient(address) as client:
         return next(client.watch_fleet(deadline_s=ASK_DEADLINE_S))

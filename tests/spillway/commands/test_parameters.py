@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spillway.cli import app
-from spillway.client import connections
+from spillway.client import defaults
 from spillway.commands.parameters import ADDRESS, DEADLINE_S
 
 
@@ -26,4 +26,4 @@ def test_a_model_that_is_not_there_starts_nothing():
 
 def test_the_defaults_are_the_clients():
     """A command says them in its help without the client."""
-    assert (ADDRESS, DEADLINE_S) == (connections.ADDRESS, connections.DEADLINE_S)
+    assert (ADDRESS, DEADLINE_S) == (defaults.ADDRESS, defaults.DEADLINE_S)
