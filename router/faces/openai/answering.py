@@ -3,32 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Final
 
-import grpc
 from aiohttp import web
-from google.protobuf.message import DecodeError
 
-from router.faces.openai.call import InProcessCall
+from router.faces.call import Inference, answer
 from router.faces.openai.errors import of_call
 from router.faces.openai.event_response import EventResponse
 from router.faces.openai.event_stream import event
-from wire.status import CallError, Metadata, failure
+from wire.status import CallError, Metadata
 from wire.vllm import inference_pb2 as pb
-
-_DEADLINE_SLACK_S: Final = 0.5
-"""What the router's own end of a call at its deadline gets to come first."""
 
 _SHOWN_PREFIX: Final = "x-spillway-"
 _REQUEST_ID: Final = "x-request-id"
-
-
-class Inference(Protocol):
-    """The router's own vllm.Inference."""
-
-    async def generate_stream(self, raw: bytes, context: Any) -> None:
-        """Answers a call, message by message, by writing to its context."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +105,15 @@ class Answering:
         calls = []
         for place, (request_id, generation) in enumerate(zip(ids, ask.generations, strict=True)):
             generation.request_id = request_id
-            calls.append(self._call(ask, place, generation.SerializeToString(), take))
+            calls.append(
+                answer(
+                    self._inference,
+                    generation,
+                    ask.metadata,
+                    self._deadline_s,
+                    partial(take, place),
+                )
+            )
         if len(calls) == 1:
             return await calls[0]
         try:
@@ -126,26 +122,6 @@ class Answering:
         except* (CallError, ConnectionError) as group:
             raise _first(group) from group
         return running[0].result()
-
-    async def _call(
-        self,
-        ask: Ask,
-        place: int,
-        raw: bytes,
-        take: Callable[[int, pb.GenerateResponse], Awaitable[None]],
-    ) -> Metadata:
-        call = InProcessCall(ask.metadata, self._deadline_s, lambda message: take(place, message))
-        try:
-            async with asyncio.timeout(self._deadline_s + _DEADLINE_SLACK_S):
-                await self._inference.generate_stream(raw, call)
-        except TimeoutError as error:
-            message = f"the answer took longer than {self._deadline_s:g} s"
-            raise failure(grpc.StatusCode.DEADLINE_EXCEEDED, message) from error
-        except DecodeError as error:
-            message = "the endpoint sent what is no message"
-            raise failure(grpc.StatusCode.INTERNAL, message) from error
-        call.raise_for_status()
-        return call.trailers
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> BaseException:

@@ -7,7 +7,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from router.faces.openai.errors import ApiError, bad_parameter
-from router.faces.openai.sampling import ITEMS_MAX, Asked, refuse_set
+from router.faces.openai.sampling import Asked
+from router.faces.sampling import ITEMS_MAX, refuse_set
 from router.prompt.chat_template import ChatTemplate, ChatTemplateError
 
 MESSAGES_MAX: Final = 16_384

@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from router.faces.finish import reason_of
 from router.faces.openai.completion_request import CompletionRequest
 from router.faces.openai.event_stream import Envelope, dumped
-from router.faces.openai.finish import Usage, reason_of, stop_of
+from router.faces.openai.finish import Usage, stop_of
 from router.faces.openai.logprobs import CompletionLogprobs, TokenTexts
 from wire.vllm import inference_pb2 as pb
 

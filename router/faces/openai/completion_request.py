@@ -5,15 +5,13 @@ from typing import Any, Final
 from pydantic import Field
 
 from router.faces.openai.errors import bad_parameter
-from router.faces.openai.sampling import Asked, refuse_set
+from router.faces.openai.sampling import Asked
+from router.faces.sampling import TOKENS_DEFAULT, refuse_set
 
 PROMPTS_MAX: Final = 128
 """Of one request: each is a stream of its own."""
 
 LOGPROBS_MAX: Final = 20
-TOKENS_DEFAULT: Final = 16
-"""OpenAI's."""
-
 REFUSED: Final = {"suffix": "is not supported"}
 
 Prompt = str | list[int]
@@ -48,7 +46,7 @@ class CompletionRequest(Asked):
         return prompt  # type: ignore[return-value]
 
     def refuse_unsupported(self) -> None:
-        """Raises ApiError for what cannot be honoured."""
+        """Raises ApiError or CallError for what cannot be honoured."""
         refuse_set(self, REFUSED)
         if self.echo and self.logprobs is not None:
             raise bad_parameter("echo", "is not supported together with logprobs")

@@ -2,17 +2,16 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
-from google.rpc.status_pb2 import Status
 from pydantic import ValidationError
 
-from wire.status import DETAILS_KEY, CallError
+from router.faces.parameters import details_of, parameter_of
+from wire.status import CallError
 
 _INVALID: Final = "invalid_request_error"
 _SERVER: Final = "server_error"
@@ -34,24 +33,6 @@ _STATUS_OF: Final = {
 }
 """HTTP's status, OpenAI's type and its code; 500 for every other status."""
 
-_PARAMETER_OF: Final = {
-    "num_sequences": "n",
-    "max_new_tokens": "max_tokens",
-    "min_new_tokens": "min_tokens",
-    "stop_strings": "stop",
-    "structured_output": "response_format",
-    "json": "response_format",
-    "json_object": "response_format",
-    "output_candidates": "top_logprobs",
-    "session_id": "user",
-    "x-spillway-slo": None,
-    "x-spillway-tenant": None,
-}
-"""What a field of vllm.GenerateRequest is called here, by its last name."""
-
-_GROUPS: Final = frozenset({"sampling", "decoding", "stopping", "response", "kv"})
-_PROMPT: Final = frozenset({"prompt", "text", "token_ids"})
-
 
 class ApiError(Exception):
     """Ends a request with this status and body."""
@@ -69,7 +50,7 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
-        self.error: Mapping[str, Any] = {
+        self.error: dict[str, Any] = {
             "message": message,
             "type": kind,
             "param": param,
@@ -101,17 +82,28 @@ def of_call(error: CallError, prompt: str) -> ApiError:
     """What a client is told of a failed call; `prompt` is the parameter that has the prompt."""
     status, kind, code = _STATUS_OF.get(error.code, (500, _SERVER, None))
     message, param, retry_after_s = error.message, None, None
-    for detail in _details(error):
+    for detail in details_of(error):
         violations, retry = BadRequest(), RetryInfo()
         if detail.Unpack(violations) and violations.field_violations:
             violation = violations.field_violations[0]
-            param = _parameter(violation.field, prompt)
+            param = parameter_of(
+                violation.field, prompt=prompt, session="user", shape="response_format"
+            )
             message = f"{param or violation.field}: {violation.description}"
         elif detail.Unpack(retry):
             retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
     if status == 404 and param != "model":
         code = None
     return ApiError(status, message, param, kind=kind, code=code, retry_after_s=retry_after_s)
+
+
+@contextmanager
+def refused_as(prompt: str) -> Iterator[None]:
+    """Turns what is wrong with a request into ApiError; `prompt` is as for `of_call`."""
+    try:
+        yield
+    except CallError as error:
+        raise of_call(error, prompt) from error
 
 
 def of_validation(error: ValidationError) -> ApiError:
@@ -127,21 +119,3 @@ def of_validation(error: ValidationError) -> ApiError:
 def _is_branch(part: int | str) -> bool:
     """Whether a part of a path is the name of a type, which pydantic puts in for a choice."""
     return isinstance(part, str) and ("[" in part or part in {"str", "int", "float"})
-
-
-def _details(error: CallError) -> Iterator[AnyMessage]:
-    for key, value in error.trailers:
-        if key == DETAILS_KEY and isinstance(value, bytes):
-            try:
-                yield from Status.FromString(value).details
-            except DecodeError:
-                return
-
-
-def _parameter(field: str, prompt: str) -> str | None:
-    first, _, rest = field.partition(".")
-    name = rest if first in _GROUPS and rest else field
-    stem = name.split(".")[0]
-    if stem in _PROMPT:
-        return prompt
-    return _PARAMETER_OF.get(stem, name)

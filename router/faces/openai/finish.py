@@ -2,22 +2,7 @@
 
 from typing import Any
 
-import grpc
-
-from wire.status import failure
 from wire.vllm import inference_pb2 as pb
-
-
-def reason_of(info: pb.FinishInfo) -> str:
-    """OpenAI's word for the end of a sequence.
-
-    Raises CallError where somebody ended the request: what was said is not an answer.
-    """
-    if info.finish_reason == pb.FinishInfo.STOP:
-        return "stop"
-    if info.finish_reason == pb.FinishInfo.LENGTH:
-        return "length"
-    raise failure(grpc.StatusCode.ABORTED, "the request was aborted")
 
 
 def stop_of(info: pb.FinishInfo) -> str | int | None:

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from router.faces.models import Served
 from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.completion_request import CompletionRequest, Prompt
-from router.faces.openai.errors import bad_parameter
-from router.faces.openai.models import Served
-from router.faces.openai.sampling import Asked, fill, put, put_all
+from router.faces.openai.errors import bad_parameter, refused_as
+from router.faces.openai.sampling import Asked, fill
 from router.faces.openai.session import session_for
 from router.faces.openai.tool_calls import schema_of
+from router.faces.sampling import limit, put_all
 from router.live.model_texts import ModelText
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
@@ -26,8 +27,9 @@ async def chat_generation(
 
     Raises ApiError for what cannot be asked.
     """
-    asked.refuse_unsupported()
-    request = _begun(asked, served, metadata)
+    with refused_as("messages"):
+        asked.refuse_unsupported()
+        request = _begun(asked, served, metadata)
     # A template is a program of whoever serves the model: it must not hold up everybody's streams.
     prompt = await asyncio.to_thread(asked.prompt, text.template)
     if text.tokenizer is not None and text.is_agreed:
@@ -44,7 +46,8 @@ async def chat_generation(
         tokens_max = served.room_after(length)
         if tokens_max is None:
             raise bad_parameter("max_tokens", "must be given: this model's context is not known")
-    _limit(request, tokens_max)
+    with refused_as("messages"):
+        limit(request, tokens_max)
     if asked.logprobs:
         request.response.output_logprobs = request.response.output_token_ids = True
         if asked.top_logprobs:
@@ -59,8 +62,9 @@ def completion_generations(
     asked: CompletionRequest, served: Served, metadata: Metadata
 ) -> list[pb.GenerateRequest]:
     """For a completion: one for each of its prompts. Raises ApiError for what cannot be asked."""
-    asked.refuse_unsupported()
-    return [_completion(asked, prompt, served, metadata) for prompt in asked.prompts]
+    with refused_as("prompt"):
+        asked.refuse_unsupported()
+        return [_completion(asked, prompt, served, metadata) for prompt in asked.prompts]
 
 
 def echoes(asked: CompletionRequest, text: ModelText | None) -> Sequence[str]:
@@ -79,7 +83,7 @@ def _completion(
     else:
         put_all(request.token_ids.ids, prompt, "prompt")
         request.token_ids.SetInParent()
-    _limit(request, asked.tokens_max)
+    limit(request, asked.tokens_max)
     if asked.logprobs is not None:
         request.response.output_logprobs = request.response.output_token_ids = True
         if asked.logprobs:
@@ -94,12 +98,6 @@ def _begun(asked: Asked, served: Served, metadata: Metadata) -> pb.GenerateReque
     if session:
         request.session_id = session
     return request
-
-
-def _limit(request: pb.GenerateRequest, tokens_max: int) -> None:
-    if tokens_max < 1:
-        raise bad_parameter("max_tokens", f"is {tokens_max}, must be 1 or more")
-    put(request.stopping, "max_new_tokens", tokens_max, "max_tokens")
 
 
 def _shown(prompt: Prompt, text: ModelText | None) -> str:

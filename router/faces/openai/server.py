@@ -9,7 +9,9 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from router.faces.openai.answering import Answering, Ask, Inference
+from router.faces.call import Inference
+from router.faces.models import find
+from router.faces.openai.answering import Answering, Ask
 from router.faces.openai.chat_answer import ChatStream, WholeChat
 from router.faces.openai.chat_answer import Choices as ChatChoices
 from router.faces.openai.chat_request import ChatRequest
@@ -20,9 +22,9 @@ from router.faces.openai.event_stream import Envelope, dumped
 from router.faces.openai.generation import chat_generation, completion_generations, echoes
 from router.faces.openai.intake import Intake
 from router.faces.openai.logprobs import TokenTexts
-from router.faces.openai.models import find, listed
-from router.faces.openai.session import metadata_of
+from router.faces.openai.models import listed
 from router.faces.openai.tool_calls import reader_for
+from router.faces.passing import passed_on
 from router.live.address import split_address
 from router.live.http_log import http_log
 from router.live.model_texts import ModelTexts
@@ -109,7 +111,7 @@ class OpenAiServer:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         with self._intake.admitted():
             asked = await self._intake.read(request, ChatRequest)
-            metadata = metadata_of(request.headers)
+            metadata = passed_on(request.headers)
             served = find(self._roster, asked.model)
             text = await self._texts.get(served.model)
             generation = await chat_generation(asked, served, text, metadata)
@@ -131,7 +133,7 @@ class OpenAiServer:
     async def _completion(self, request: web.Request) -> web.StreamResponse:
         with self._intake.admitted():
             asked = await self._intake.read(request, CompletionRequest)
-            metadata = metadata_of(request.headers)
+            metadata = passed_on(request.headers)
             served = find(self._roster, asked.model)
             generations = completion_generations(asked, served, metadata)
             text = None

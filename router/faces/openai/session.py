@@ -1,29 +1,12 @@
-"""The session that a request belongs to, and what of its headers goes on with it."""
+"""The session that a request belongs to."""
 
 import json
-from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final
 
 from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.sampling import Asked
-from wire.metadata import SESSION_KEYS, session_of
+from wire.metadata import session_of
 from wire.status import Metadata
-
-_PASSED_ON: Final = (
-    *SESSION_KEYS,
-    "x-spillway-slo",
-    "x-spillway-tenant",
-    "x-spillway-cookie",
-    "x-request-id",
-    "traceparent",
-    "tracestate",
-)
-
-
-def metadata_of(headers: Mapping[str, str]) -> Metadata:
-    """The headers that mean to the router what metadata of the same name does."""
-    return tuple((key, headers[key]) for key in _PASSED_ON if key in headers)
 
 
 def session_for(asked: Asked, metadata: Metadata) -> str:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from router.faces.models import Served
 from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.completion_request import CompletionRequest
 from router.faces.openai.errors import ApiError, of_call, of_validation
 from router.faces.openai.generation import chat_generation, completion_generations
-from router.faces.openai.models import Served
 from router.faces.openai.tool_calls import reader_for
 from router.live.model_texts import ModelText
 from router.prompt.chat_template import ChatTemplate

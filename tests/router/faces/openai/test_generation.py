@@ -3,11 +3,11 @@
 import pytest
 from google.protobuf.json_format import MessageToDict
 
+from router.faces.models import Served
 from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.completion_request import CompletionRequest
 from router.faces.openai.errors import ApiError
 from router.faces.openai.generation import chat_generation, completion_generations
-from router.faces.openai.models import Served
 from router.live.model_texts import ModelText
 from router.prompt.chat_template import ChatTemplate
 from router.prompt.tokenizer import ModelTokenizer

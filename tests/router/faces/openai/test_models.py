@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from router.faces.openai.models import Served, find, listed
+from router.faces.models import Served, find
+from router.faces.openai.models import listed
 from router.policy.identity import EngineIdentity
 
 

@@ -1,15 +1,53 @@
 """A call of vllm.Inference made inside the router, on behalf of a client of another API."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final, Protocol
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from wire.status import CallError, Metadata
-from wire.vllm.inference_pb2 import GenerateResponse
+from wire.status import CallError, Metadata, failure
+from wire.vllm.inference_pb2 import GenerateRequest, GenerateResponse
+
+_DEADLINE_SLACK_S: Final = 0.5
+"""What the router's own end of a call at its deadline gets to come first."""
 
 Take = Callable[[GenerateResponse], Awaitable[None]]
 """Gets the messages of an answer one by one; the next one is asked for when it has returned."""
+
+
+class Inference(Protocol):
+    """The router's own vllm.Inference."""
+
+    async def generate_stream(self, raw: bytes, context: Any) -> None:
+        """Answers a call, message by message, by writing to its context."""
+        ...
+
+
+async def answer(
+    inference: Inference,
+    request: GenerateRequest,
+    metadata: Metadata,
+    deadline_s: float,
+    take: Take,
+) -> Metadata:
+    """Has a request answered to its end; the trailers. Whatever `take` raises ends the call.
+
+    Raises CallError where it does not end well; ConnectionError where `take` finds nobody there.
+    """
+    call = InProcessCall(metadata, deadline_s, take)
+    try:
+        async with asyncio.timeout(deadline_s + _DEADLINE_SLACK_S):
+            await inference.generate_stream(request.SerializeToString(), call)
+    except TimeoutError as error:
+        message = f"the answer took longer than {deadline_s:g} s"
+        raise failure(grpc.StatusCode.DEADLINE_EXCEEDED, message) from error
+    except DecodeError as error:
+        message = "the endpoint sent what is no message"
+        raise failure(grpc.StatusCode.INTERNAL, message) from error
+    call.raise_for_status()
+    return call.trailers
 
 
 class InProcessCall:

@@ -1,0 +1,50 @@
+"""What is wrong with a request, in the words of the API that it came by."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
+
+from wire.status import DETAILS_KEY, CallError
+
+_PARAMETER_OF: Final = {
+    "num_sequences": "n",
+    "max_new_tokens": "max_tokens",
+    "min_new_tokens": "min_tokens",
+    "stop_strings": "stop",
+    "output_candidates": "top_logprobs",
+    "x-spillway-slo": None,
+    "x-spillway-tenant": None,
+}
+"""What a field of vllm.GenerateRequest is called elsewhere, by its last name."""
+
+_GROUPS: Final = frozenset({"sampling", "decoding", "stopping", "response", "kv"})
+_PROMPT: Final = frozenset({"prompt", "text", "token_ids"})
+_SHAPE: Final = frozenset({"structured_output", "json", "json_object"})
+
+
+def parameter_of(field: str, *, prompt: str, session: str, shape: str) -> str | None:
+    """The parameter for a field of vllm.GenerateRequest; None for what came as metadata.
+
+    `prompt`, `session` and `shape` (of the answer) are what an API calls those.
+    """
+    first, _, rest = field.partition(".")
+    name = rest if first in _GROUPS and rest else field
+    stem = name.split(".")[0]
+    if stem in _PROMPT:
+        return prompt
+    if stem in _SHAPE:
+        return shape
+    return session if stem == "session_id" else _PARAMETER_OF.get(stem, name)
+
+
+def details_of(error: CallError) -> Iterator[AnyMessage]:
+    """The details of a failed call; none where an endpoint sent what are none."""
+    for key, value in error.trailers:
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            try:
+                yield from Status.FromString(value).details
+            except DecodeError:
+                return
