@@ -9,7 +9,7 @@ if os.environ.get("SPILLWAY_KERNELS_ON_GPU") != "1":
     os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from spillway.local.fleet import LocalFleet
 from spillway.local.reporter import Silent
@@ -19,7 +19,9 @@ from spillway.local.two_sites import built_in_model, two_sites
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes depends on what else the machine does, and says nothing of the code.
-settings.register_profile("any machine", deadline=None)
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 # What takes a machine of its own ten seconds, or a minute to start, takes a busy one far longer.

@@ -1,6 +1,7 @@
 """Waiting for what has no event of its own, with a deadline that only a defect reaches."""
 
 import asyncio
+import time
 
 DEADLINE_S = 30.0
 """A deadline costs nothing where the condition holds; a busy machine takes seconds for a little."""
@@ -11,6 +12,14 @@ async def until(condition, within_s=DEADLINE_S):
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.005)
+
+
+def wait_until(condition, within_s=DEADLINE_S):
+    """Waits for a condition, where there is no event loop."""
+    give_up_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up_s, f"not so within {within_s:g} s"
+        time.sleep(0.01)
 
 
 async def until_still(count, turn):

@@ -14,10 +14,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from tests.waiting import DEADLINE_S
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2, tokenizer_pb2_grpc
 from wire.vllm import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
-
-DEADLINE_S = 10.0
 
 
 @dataclass

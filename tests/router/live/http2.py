@@ -3,6 +3,8 @@
 import asyncio
 import struct
 
+from tests.waiting import DEADLINE_S
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS_FRAME = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
@@ -51,7 +53,7 @@ async def exchange(port, sent, enough):
     writer.write(sent)
     got = b""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while not enough(got):
                 chunk = await reader.read(65_536)
                 if not chunk:

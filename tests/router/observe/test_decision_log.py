@@ -1,7 +1,6 @@
 """The decision log on disk."""
 
 import threading
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from router.observe.event import Event, RequestArrived, Started, Ticked
 from router.observe.lines import LineError, to_line
 from router.policy.request import Request
 from tests.router.observe.events import history
+from tests.waiting import DEADLINE_S, wait_until
 
 
 def write(path, events, bytes_max=10**9, files_max=3):
@@ -92,7 +92,7 @@ def test_a_stalled_disk_holds_up_nobody(tmp_path, monkeypatch):
     monkeypatch.setattr(decision_log, "PENDING_MAX", 10)
     log = DecisionLog(tmp_path / "log.jsonl", 10**9, 3)
     stalled = threading.Event()
-    monkeypatch.setattr(log, "_write_lines", lambda _lines: stalled.wait(5))
+    monkeypatch.setattr(log, "_write_lines", lambda _lines: stalled.wait(DEADLINE_S))
     log.start()
     for event in ticks(0, 2_000):
         log.on_event(event)
@@ -121,9 +121,7 @@ def test_an_event_that_makes_no_line_loses_its_batch_and_nothing_else(tmp_path, 
     log = DecisionLog(path, 10**9, 3)
     log.on_event(Event(0, 0, object()))
     log.start()
-    deadline = time.monotonic() + 5
-    while not log.dropped:
-        assert time.monotonic() < deadline
+    wait_until(lambda: log.dropped)
     log.on_event(ticks(1, 2)[0])
     log.close()
     assert log.dropped == 1

@@ -11,6 +11,7 @@ from spillway.client.direct_call import DirectCall
 from spillway.client.options import call_of
 from spillway.client.placement import Placed, broken
 from spillway.client.stream import Stream
+from tests.waiting import DEADLINE_S
 from wire.spillway.v1.fleet_pb2 import Placement
 from wire.vllm.inference_pb2 import GenerateResponse
 
@@ -77,7 +78,7 @@ async def test_an_endpoint_that_gave_a_message_while_it_was_asked_is_asked_again
     await reading
     first.set_exception(broken("deaf"))
     reading = asyncio.create_task(direct.read())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         second = await channel.asked.get()
     second.set_exception(broken("deaf"))
     with pytest.raises(grpc.aio.AioRpcError, match="fallen silent"):

@@ -16,8 +16,9 @@ from spillway import client as sw
 from spillway.client import Client, SyncClient
 from spillway.client.options import Call
 from spillway.client.resumption import Break, Resumption
-from tests.router.live.conftest import address, engine, route
+from tests.router.live.conftest import address, engine, pace, route
 from tests.router.live.counting import counted_on
+from tests.waiting import DEADLINE_S
 from wire.vllm import inference_pb2
 
 PROGRAM = """
@@ -54,7 +55,7 @@ async def router_process(port, *engines):
         sys.executable, "-c", PROGRAM, str(port), *engines, stdout=asyncio.subprocess.PIPE
     )
     try:
-        assert await asyncio.wait_for(child.stdout.readline(), 20) == b"up\n"
+        assert await asyncio.wait_for(child.stdout.readline(), DEADLINE_S) == b"up\n"
         yield child
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -69,14 +70,15 @@ def local(routed):
 async def test_a_stream_outlives_its_router():
     """Killed, it says nothing any more; the one that is started in its place goes on."""
     port = free_port()
-    async with engine(itl_s=0.005) as server, Client(f"127.0.0.1:{port}") as client:
+    async with engine(itl_s=0.05) as server, Client(f"127.0.0.1:{port}") as client:
         text, resumed_by = "", None
         async with contextlib.AsyncExitStack() as stack:
             router = await stack.enter_async_context(router_process(port, address(server)))
             stream = client.stream("7", max_new_tokens=400)
             async for chunk in stream:
                 text += chunk.text
-                if resumed_by is None and len(text) > 20:
+                if resumed_by is None and len(text) > 5:
+                    pace(server, itl_s=0)
                     router.send_signal(signal.SIGKILL)
                     resumed_by = router_process(port, address(server))
                     await stack.enter_async_context(resumed_by)
@@ -110,7 +112,7 @@ def test_a_wait_for_the_rest_is_told(caplog):
 async def test_another_address_goes_on_at_once():
     """No router has to come back where there is a second one."""
     async with (
-        engine(itl_s=0.002) as server,
+        engine(itl_s=0.05) as server,
         route({"home": [address(server)]}) as one,
         route({"home": [address(server)]}) as two,
         Client([local(one), local(two)]) as client,
@@ -120,6 +122,7 @@ async def test_another_address_goes_on_at_once():
         async for chunk in stream:
             chunks.append(chunk)
             if len(chunks) == 5:
+                pace(server, itl_s=0)
                 stopping = asyncio.create_task(one.router.stop(0.0))
         await stopping
         assert "".join(chunk.text for chunk in chunks) == counted_on("7", 300)
@@ -143,8 +146,8 @@ async def test_a_request_goes_to_the_address_that_answers():
 async def test_an_answer_never_goes_on_at_another_model():
     """The next router has other weights under the same name: the error says so."""
     async with (
-        engine(itl_s=0.002) as server,
-        engine(itl_s=0.002, weights="others") as others,
+        engine(itl_s=0.05) as server,
+        engine(itl_s=0, weights="others") as others,
         route({"home": [address(server)]}) as one,
         route({"home": [address(others)]}) as two,
         Client([local(one), local(two)], resume_s=0.3) as client,
@@ -160,7 +163,7 @@ async def test_an_answer_never_goes_on_at_another_model():
 async def test_resuming_can_be_declined():
     """Then a broken answer is an error at once."""
     async with (
-        engine(itl_s=0.002) as server,
+        engine(itl_s=0.05) as server,
         route({"home": [address(server)]}) as routed,
         Client(local(routed), resume_s=0) as client,
     ):
@@ -177,22 +180,23 @@ def test_the_synchronous_client_goes_on_too():
     addresses = []
 
     async def serve():
-        server = await serve_standalone(FakeEngine(FakeSettings(itl_s=0.002)))
+        server = await serve_standalone(FakeEngine(FakeSettings(itl_s=0.05)))
         try:
             where = {"home": [address(server)]}
             async with route(where) as one, route(where) as two:
                 addresses.extend((local(one), local(two)))
                 ready.set()
-                await asyncio.to_thread(stop_first.wait, 10)
+                await asyncio.to_thread(stop_first.wait, DEADLINE_S)
+                pace(server, itl_s=0)
                 await one.router.stop(0.0)
-                await asyncio.to_thread(done.wait, 10)
+                await asyncio.to_thread(done.wait, DEADLINE_S)
         finally:
             await server.stop()
 
     routers = threading.Thread(target=asyncio.run, args=(serve(),))
     routers.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(DEADLINE_S)
         with SyncClient(addresses) as client, client.stream("7", max_new_tokens=300) as stream:
             text = ""
             for chunk in stream:
@@ -204,4 +208,4 @@ def test_the_synchronous_client_goes_on_too():
     finally:
         stop_first.set()
         done.set()
-        routers.join(10)
+        routers.join(DEADLINE_S)

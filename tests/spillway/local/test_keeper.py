@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from spillway.local.kept import Kept, KeptError
+from tests.waiting import DEADLINE_S, wait_until
 
 # Prints its own pid and those of a child that left the session and of a double-forked orphan that
 # ignores SIGTERM, then waits.
@@ -31,14 +30,6 @@ FAMILY = """
 """
 
 
-def wait_for(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    """Poll until the condition holds; fail after the deadline."""
-    give_up = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < give_up, "the condition never held"
-        time.sleep(0.01)
-
-
 def is_alive(pid: int) -> bool:
     """Whether the process runs; a zombie that waits for its parent does not."""
     try:
@@ -54,7 +45,7 @@ def python(code: str) -> list[str]:
 
 def start_family(folder: Path) -> tuple[Kept, list[int]]:
     kept = Kept(python(FAMILY), os.environ, folder)
-    wait_for(lambda: len(kept.output.split()) == 3)
+    wait_until(lambda: len(kept.output.split()) == 3)
     pids = [int(word) for word in kept.output.split()]
     assert all(is_alive(pid) for pid in pids)
     return kept, pids
@@ -96,7 +87,7 @@ def test_killing_the_client_ends_everything(tmp_path: Path):
     pids = [int(word) for word in process.stdout.readline().split()]
     assert len(pids) == 4
     process.kill()
-    wait_for(lambda: not any(is_alive(pid) for pid in pids))
+    wait_until(lambda: not any(is_alive(pid) for pid in pids))
     assert not (tmp_path / "fleet").exists()
     os.killpg(process.pid, signal.SIGKILL)
     process.stdout.close()
@@ -108,7 +99,7 @@ def test_a_signal_to_the_keeper_ends_its_command(tmp_path: Path, number: signal.
     """Whoever ends a keeper politely ends what it keeps."""
     kept, pids = start_family(tmp_path / "home")
     os.kill(kept.pid, number)
-    assert kept.wait(10.0) == 0
+    assert kept.wait(DEADLINE_S) == 0
     assert not any(is_alive(pid) for pid in pids)
     kept.stop()
 
@@ -116,7 +107,7 @@ def test_a_signal_to_the_keeper_ends_its_command(tmp_path: Path, number: signal.
 def test_a_command_that_ends_by_itself_is_reported_with_its_last_words(tmp_path: Path):
     """The exit code and the output outlive the folder."""
     kept = Kept(python("print('out of luck'); raise SystemExit(3)"), os.environ, tmp_path / "home")
-    assert kept.wait(10.0) == 3
+    assert kept.wait(DEADLINE_S) == 3
     assert not kept.running
     assert kept.output == "out of luck\n"
     assert not (tmp_path / "home").exists()
@@ -134,7 +125,7 @@ def test_semaphores_and_shared_memory_are_removed(tmp_path: Path):
         time.sleep(300)
     """
     kept = Kept(python(code), os.environ, tmp_path / "home")
-    wait_for(lambda: len(kept.output.split()) == 2)
+    wait_until(lambda: len(kept.output.split()) == 2)
     semaphore, memory = kept.output.split()
     left = [Path("/dev/shm") / f"sem.{semaphore[1:]}", Path("/dev/shm") / memory]
     assert all(path.exists() for path in left)
@@ -155,7 +146,7 @@ def test_the_command_gets_its_grace(tmp_path: Path):
         time.sleep(300)
     """
     kept = Kept(python(code), os.environ, tmp_path / "home", grace_s=10.0)
-    wait_for(lambda: kept.output == "waiting\n")
+    wait_until(lambda: kept.output == "waiting\n")
     kept.stop()
     assert (tmp_path / "left").exists()
 
@@ -164,7 +155,7 @@ def test_files_are_there_before_the_command_starts(tmp_path: Path):
     """The command's configuration comes with the order."""
     code = "print(open('fleet.yaml').read())"
     kept = Kept(python(code), os.environ, tmp_path / "home", files={"fleet.yaml": "sites: []"})
-    assert kept.wait(10.0) == 0
+    assert kept.wait(DEADLINE_S) == 0
     assert kept.output == "sites: []\n"
     kept.stop()
 

@@ -18,6 +18,7 @@ from wire.vllm import inference_pb2_grpc
 
 ROOT = Path(__file__).parents[3]
 START_S = 60
+TOKENS = 300
 FLEET = """
 sites:
   home: {{kind: home, endpoints: ["{address}"]}}
@@ -72,10 +73,10 @@ class Routing:
         with await asyncio.to_thread(urllib.request.urlopen, url, timeout=10) as answer:
             return answer.read().decode()
 
-    async def ends(self, within_s=20):
+    async def ends(self):
         """The exit status, and that nothing of it is left."""
         children = self.children()
-        code = await asyncio.wait_for(self.process.wait(), within_s)
+        code = await asyncio.wait_for(self.process.wait(), START_S)
         await until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
         return code
 
@@ -124,7 +125,7 @@ async def test_a_dead_worker_takes_its_streams_and_no_others(tmp_path):
         await until_served(running)
         async with contextlib.AsyncExitStack() as opened:
             clients = [await opened.enter_async_context(running.client()) for _ in range(12)]
-            calls = [stub.GenerateStream(ask(max_new_tokens=200)) for stub in clients]
+            calls = [stub.GenerateStream(ask(max_new_tokens=TOKENS)) for stub in clients]
             for call in calls:
                 await call.read()
             before = running.children()
@@ -149,7 +150,7 @@ async def _ending(call):
             tokens += chunk.outputs.num_tokens
     except grpc.aio.AioRpcError as error:
         return error.code()
-    assert tokens == 200
+    assert tokens == TOKENS
     return grpc.StatusCode.OK
 
 
@@ -160,7 +161,7 @@ async def test_sigterm_lets_streams_end_and_leaves_nothing_behind(tmp_path):
         await until_served(running)
         async with contextlib.AsyncExitStack() as opened:
             clients = [await opened.enter_async_context(running.client()) for _ in range(4)]
-            calls = [stub.GenerateStream(ask(max_new_tokens=200)) for stub in clients]
+            calls = [stub.GenerateStream(ask(max_new_tokens=TOKENS)) for stub in clients]
             for call in calls:
                 await call.read()
             assert 'spillway_open_streams{site="home"} 4.0' in await running.scrape()
@@ -179,7 +180,7 @@ async def test_workers_end_with_their_supervisor(tmp_path):
         assert len(children) == 3
         running.process.kill()
         await running.process.wait()
-        await until(lambda: not any(Path(f"/proc/{one}").exists() for one in children), 20)
+        await until(lambda: not any(Path(f"/proc/{one}").exists() for one in children))
     assert [path.name for path in tmp_path.iterdir()] == ["fleet.yaml"]
 
 

@@ -4,7 +4,7 @@ import openai
 import pytest
 
 from tests.router.faces.openai.conftest import faced
-from tests.router.live.conftest import address, engine
+from tests.router.live.conftest import address, engine, pace
 from tests.router.live.counting import counted_on
 from tests.waiting import until
 
@@ -172,11 +172,11 @@ async def test_a_client_that_goes_before_the_first_token_frees_the_engine():
 async def test_a_stream_outlives_its_engine():
     """Its client sees one answer, each token once, and nothing of the death."""
     async with (
-        engine(itl_s=0.002) as one,
-        engine(itl_s=0.002) as two,
+        engine(itl_s=0.05) as one,
+        engine(itl_s=0.05) as two,
         faced({"home": [address(one)], "cloud": [address(two)]}) as face,
     ):
-        text, doomed = "", {one.replica, two.replica}
+        text, alive = "", [one, two]
         stream = await face.client.chat.completions.create(
             model="fake",
             messages=HELLO,
@@ -187,10 +187,11 @@ async def test_a_stream_outlives_its_engine():
         async for chunk in stream:
             text += chunk.choices[0].delta.content or "" if chunk.choices else ""
             usage = chunk.usage
-            if len(doomed) == 2 and len(text) > 100:
-                running = next(replica for replica in doomed if replica.in_flight)
-                doomed.discard(running)
-                running.engine.die()
+            if len(alive) == 2 and len(text) > 5:
+                dies = next(server for server in alive if server.replica.in_flight)
+                alive.remove(dies)
+                pace(*alive, itl_s=0)
+                dies.replica.engine.die()
         assert text == counted_on("41", 300)
         assert usage.completion_tokens == 300
 

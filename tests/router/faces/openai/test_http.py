@@ -13,7 +13,7 @@ from tests.router.faces.openai.conftest import OPENAI_SETTINGS, faced
 from tests.router.live.conftest import address, engine
 from tests.router.live.counting import counted_on
 from tests.router.live.scripted import fails, scripted, stays_silent
-from tests.waiting import until
+from tests.waiting import until, until_still
 from wire.status import overloaded
 from wire.vllm.inference_pb2 import GenerateRequest
 
@@ -152,7 +152,7 @@ async def test_an_answer_that_takes_too_long_is_504():
 
 async def test_a_router_that_drains_takes_nothing_new():
     """Streams that are open end well meanwhile."""
-    async with engine(itl_s=0.005) as server, faced({"home": [address(server)]}) as face:
+    async with engine(itl_s=0.03) as server, faced({"home": [address(server)]}) as face:
         asked = HELLO | {"stream": True, "max_tokens": 100}
         async with face.http.post(CHAT, json=asked) as response:
             await response.content.readany()
@@ -198,11 +198,8 @@ async def test_a_client_that_does_not_read_stops_its_engine(small_buffers):
         def generated():
             return server.replica.engine.load().generated_tokens
 
-        async with asyncio.timeout(20):
-            before = -1
-            while generated() != before or not before:
-                before = generated()
-                await asyncio.sleep(0.2)
+        await until(generated)
+        await until_still(generated, face.routed.state)
         assert server.replica.in_flight == 1
         received = b""
         while not received.endswith(b"0\r\n\r\n"):
