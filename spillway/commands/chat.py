@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillway.commands.failure import Outcome
-from spillway.commands.generate import options_of, summary
+from spillway.commands.generate import summary
 from spillway.commands.parameters import (
     ADDRESS,
     Address,
@@ -21,6 +21,7 @@ from spillway.commands.parameters import (
     Slo,
     Temperature,
     Template,
+    options_of,
 )
 from spillway.commands.terminal import is_terminal, say, write
 

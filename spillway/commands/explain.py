@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from spillway.commands.fleet_view import seconds
-from spillway.commands.generate import options_of
 from spillway.commands.message import as_json
 from spillway.commands.parameters import (
     ADDRESS,
@@ -13,9 +11,10 @@ from spillway.commands.parameters import (
     Model,
     Session,
     Slo,
+    options_of,
 )
 from spillway.commands.prompt import Prompt, read_prompt
-from spillway.commands.terminal import write, write_json, write_table
+from spillway.commands.terminal import seconds, write, write_json, write_table
 
 if TYPE_CHECKING:
     from wire.spillway.v1.fleet_pb2 import Candidate
@@ -39,7 +38,7 @@ def explain(
     """Ask the router where it would send a request, without sending it."""
     from spillway.client import SyncClient
 
-    options = options_of(model, session, slo, max_new_tokens, None, None)
+    options = options_of(model, session, slo, max_new_tokens)
     with SyncClient(address) as client:
         decision = client.explain(read_prompt(prompt), **options)
     if json:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from spillway.commands.terminal import seconds
+
 if TYPE_CHECKING:
     from wire.spillway.v1.fleet_pb2 import EndpointState, FleetState, SiteState
 
@@ -13,7 +15,6 @@ ENDPOINT_COLUMNS = (
     "endpoint", "address", "model", "state", "in flight", "running", "waiting", "kv",
     "tokens/s", "rtt", "report age", "behind it",
 )  # fmt: skip
-
 TENANT_COLUMNS = ("tenant", "weight", "waiting", "sent", "refused", "work")
 
 
@@ -99,10 +100,3 @@ def shared_line(state: "FleetState") -> str:
     if state.store.away:
         return f"The store of what routers share is away; this one holds {held}."
     return f"{state.store.routers} routers share budgets and rates; this one holds {held}."
-
-
-def seconds(value: float) -> str:
-    """A time as people read it; nothing known is a dash."""
-    if value <= 0:
-        return "-"
-    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"

@@ -16,12 +16,13 @@ from spillway.commands.parameters import (
     Session,
     Slo,
     Temperature,
+    options_of,
 )
 from spillway.commands.prompt import Prompt, read_prompt
 from spillway.commands.terminal import is_terminal, say, write, write_json
 
 if TYPE_CHECKING:
-    from spillway.client import Answer, Options
+    from spillway.client import Answer
 
 
 def generate(
@@ -61,29 +62,6 @@ def generate(
         write("")
         if is_terminal():
             say(summary(answer, first_s or 0.0, time.monotonic() - started))
-
-
-def options_of(
-    model: str,
-    session: str,
-    slo: str,
-    max_new_tokens: int,
-    temperature: float | None,
-    seed: int | None,
-) -> "Options":
-    """The client's options for what the command line gave."""
-    options: Options = {"max_new_tokens": max_new_tokens}
-    if model:
-        options["model"] = model
-    if session:
-        options["session"] = session
-    if slo:
-        options["slo"] = slo
-    if temperature is not None:
-        options["temperature"] = temperature
-    if seed is not None:
-        options["seed"] = seed
-    return options
 
 
 def summary(answer: "Answer", first_s: float, whole_s: float) -> str:

@@ -1,9 +1,12 @@
 """Arguments and options that several commands have."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from spillway.client import Options
 
 ADDRESS = "127.0.0.1:7070"  # this and DEADLINE_S are the client's, which is not imported for them
 DEADLINE_S = 600.0
@@ -72,3 +75,26 @@ Template = Annotated[
         " is known.",
     ),
 ]
+
+
+def options_of(
+    model: str,
+    session: str,
+    slo: str,
+    max_new_tokens: int,
+    temperature: float | None = None,
+    seed: int | None = None,
+) -> "Options":
+    """The client's options for what the command line gave."""
+    options: Options = {"max_new_tokens": max_new_tokens}
+    if model:
+        options["model"] = model
+    if session:
+        options["session"] = session
+    if slo:
+        options["slo"] = slo
+    if temperature is not None:
+        options["temperature"] = temperature
+    if seed is not None:
+        options["seed"] = seed
+    return options

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spillway.commands.fleet_view import seconds
 from spillway.commands.message import as_json
 from spillway.commands.parameters import ADDRESS, Address, Json, as_text
-from spillway.commands.terminal import write, write_json, write_table
+from spillway.commands.terminal import seconds, write, write_json, write_table
 
 if TYPE_CHECKING:
     from wire.spillway.v1.fleet_pb2 import Quarantined

@@ -59,6 +59,13 @@ def warn(text: str) -> None:
     _write_error(f"spillway: {' '.join(text.split())}\n", sys.stderr)
 
 
+def seconds(value: float) -> str:
+    """A time as people read it; nothing known is a dash."""
+    if value <= 0:
+        return "-"
+    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
     """A table for a terminal."""
     found = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
