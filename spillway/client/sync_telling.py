@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+import weakref
 from contextlib import suppress
 
 import grpc
@@ -12,16 +13,21 @@ from spillway.client.telling import CLAIMS_MAX, REPORT_S
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, ReportRequest
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
 
+_Claims = queue.SimpleQueue[LeaseClaim | float]
+"""What is to be told; and in the end until when, on the monotonic clock."""
+
 
 class SyncTelling:
     """Tells the router of ends of leases, some together, in a thread of its own."""
 
     def __init__(self, connections: Connections[grpc.Channel]) -> None:
-        self._connections = connections
-        self._claims: queue.SimpleQueue[LeaseClaim | None] = queue.SimpleQueue()
-        self._give_up_s = float("inf")
-        self._thread = threading.Thread(target=self._tell_all, name="claims", daemon=True)
+        self._claims: _Claims = queue.SimpleQueue()
+        self._thread = threading.Thread(
+            target=_tell_all, args=(connections, self._claims), name="claims", daemon=True
+        )
         self._thread.start()
+        # Where nobody closes the client, the thread ends with it all the same.
+        weakref.finalize(self, self._claims.put, float("inf")).atexit = False
 
     def tell(self, claim: LeaseClaim) -> None:
         """Tell the router soon, with what else there is to tell.
@@ -34,28 +40,30 @@ class SyncTelling:
 
     def close(self) -> None:
         """Tell what there is to tell yet, and wait for it, for REPORT_S at most."""
-        self._give_up_s = time.monotonic() + REPORT_S
-        self._claims.put(None)
+        self._claims.put(time.monotonic() + REPORT_S)
         self._thread.join()
 
-    def _tell_all(self) -> None:
-        """Until the client closes."""
-        closes = False
-        while not closes:
-            taken = [self._claims.get()]
-            while not self._claims.empty():
-                taken.append(self._claims.get())
-            claims = [claim for claim in taken if claim is not None]
-            closes = len(claims) < len(taken)
-            if claims:
-                self._report(claims)
 
-    def _report(self, claims: list[LeaseClaim]) -> None:
-        timeout_s = max(0.0, min(REPORT_S, self._give_up_s - time.monotonic()))
-        connection = self._connections.take()
-        try:
-            with suppress(grpc.RpcError):
-                report = FleetStub(connection.channel).Report
-                report(ReportRequest(claims=claims), timeout=timeout_s)
-        finally:
-            self._connections.give_back(connection)
+def _tell_all(connections: Connections[grpc.Channel], claims: _Claims) -> None:
+    """Until the client closes; it holds nothing of the client but its connections."""
+    until_s = None
+    while until_s is None:
+        taken = [claims.get()]
+        while not claims.empty():
+            taken.append(claims.get())
+        until_s = next((one for one in taken if isinstance(one, float)), None)
+        told = [one for one in taken if not isinstance(one, float)]
+        if told:
+            left_s = REPORT_S if until_s is None else until_s - time.monotonic()
+            _report(connections, told, max(0.0, min(REPORT_S, left_s)))
+
+
+def _report(
+    connections: Connections[grpc.Channel], claims: list[LeaseClaim], timeout_s: float
+) -> None:
+    connection = connections.take()
+    try:
+        with suppress(grpc.RpcError):
+            FleetStub(connection.channel).Report(ReportRequest(claims=claims), timeout=timeout_s)
+    finally:
+        connections.give_back(connection)

@@ -1,5 +1,6 @@
 """What the synchronous client tells its router of leases."""
 
+import gc
 import threading
 
 import pytest
@@ -63,3 +64,15 @@ def test_claims_that_wait_are_bounded(deaf, monkeypatch):
     deaf.may_answer.set()
     client.close()
     assert deaf.claims == [CLAIM] * (1 + CLAIMS_MAX)
+
+
+def test_a_client_that_nobody_closes_leaves_no_thread(router):
+    """It is collected with all that it has, once it is held no longer."""
+    client = SyncClient(router.address, direct=True)
+    client._direct.tell(CLAIM)
+    thread = client._direct._telling._thread
+    del client
+    gc.collect()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert router.claims == [CLAIM]
