@@ -10,11 +10,7 @@ from spillway.client.direct_call import DirectCall
 from spillway.client.endpoint_channels import EndpointChannels
 from spillway.client.options import Call
 from spillway.client.paths import CONNECT_S, Paths
-from spillway.client.placement import (
-    Placed,
-    question_of,
-    raise_unless_it_goes_through,
-)
+from spillway.client.placement import Placed, question_of, raise_unless_it_goes_through
 from spillway.client.telling import Telling
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub

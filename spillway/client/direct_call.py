@@ -35,13 +35,7 @@ class DirectCall:
     nothing for some times as long, the call is given up.
     """
 
-    def __init__(
-        self,
-        placed: Placed,
-        call: Any,
-        channel: grpc.aio.Channel,
-        owner: Owner,
-    ) -> None:
+    def __init__(self, placed: Placed, call: Any, channel: grpc.aio.Channel, owner: Owner) -> None:
         self.placed = placed
         self._call = call
         self._check = HealthStub(channel).Check

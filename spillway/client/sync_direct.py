@@ -8,11 +8,7 @@ from spillway.client.connections import CHANNEL_OPTIONS, Connections
 from spillway.client.endpoint_channels import EndpointChannels
 from spillway.client.options import Call
 from spillway.client.paths import CONNECT_S, Paths
-from spillway.client.placement import (
-    Placed,
-    question_of,
-    raise_unless_it_goes_through,
-)
+from spillway.client.placement import Placed, question_of, raise_unless_it_goes_through
 from spillway.client.sync_direct_call import SyncDirectCall
 from spillway.client.sync_telling import SyncTelling
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
