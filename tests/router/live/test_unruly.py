@@ -49,7 +49,7 @@ class Engines:
     async def __aexit__(self, *_):
         await self._stack.aclose()
 
-    async def rage(self):
+    async def rage(self, routed):
         """One after the other dies, as an engine or with its server, and is started anew."""
         while True:
             place = self._rng.randrange(ENGINES)
@@ -63,6 +63,7 @@ class Engines:
                 engine(server.port, itl_s=0.002)
             )
             self.blows += 1
+            await routed.until_up(ENGINES)
             await asyncio.sleep(BLOW_EVERY_S)
 
 
@@ -120,7 +121,7 @@ async def test_whoever_asks_gets_each_token_once_or_an_honest_end(seed, transpor
     async with Engines(rng) as engines:
         homes = [address(server) for server in engines.servers]
         async with route({"home": homes[:2], "cloud": homes[2:]}, waits) as routed:
-            raging = asyncio.create_task(engines.rage())
+            raging = asyncio.create_task(engines.rage(routed))
             async with asyncio.TaskGroup() as group:
                 for number in range(CLIENTS):
                     group.create_task(client(routed, random.Random(number), over, ends))
