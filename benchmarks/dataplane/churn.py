@@ -74,13 +74,14 @@ class Churn:
         self.ended.streams += 1
         if fate < _VANISHES:
             self._vanish(place)
-        call = Call(self._connections[place], _MESSAGES, self._on_end)
+        connection = self._connections[place]
+        call = Call(connection, _MESSAGES, self._on_end)
         if fate > 1 - _CANCELLED:
             # At any time: before it is sent, while it is decided on, or with an answer on its way.
             if self._rng.random() < 0.7:
                 turn(self._connections, self._rng.uniform(0, 0.002))
-            if call.id in call.on.calls:
-                call.cancel()
+            if call.id in connection.calls:
+                connection.cancel(call)
                 self._open -= 1
                 self.ended.cancelled += 1
 

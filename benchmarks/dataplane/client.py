@@ -1,10 +1,11 @@
-"""The load client: a fixed number of streams kept open, over raw HTTP/2, on one thread."""
+"""The load client: calls over raw HTTP/2, on one thread."""
 
 import select
 import socket
 import time
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,7 @@ from benchmarks.dataplane.http2 import (
     grpc_message,
     headers,
 )
+from benchmarks.dataplane.peer import Peer
 from wire.vllm import inference_pb2
 
 GENERATE: Final = "/vllm.Inference/GenerateStream"
@@ -41,14 +43,51 @@ class Seen:
     errors: Counter[str] = field(default_factory=Counter)
 
 
+class Asking(Peer):
+    """The client's side of a connection, whatever it speaks."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.calls: dict[int, Call] = {}
+        self.seen = Seen()
+
+    @abstractmethod
+    def send(self, call: "Call") -> int:
+        """Begins a call; its number."""
+
+    def count(self, call: "Call", tokens: int, messages: int) -> None:
+        """So much of an answer has come."""
+        now, seen = time.perf_counter(), self.seen
+        if call.tokens:
+            seen.gaps_s.append(now - call.last_s)
+        else:
+            seen.ttft_s.append(now - call.begun_s)
+        call.last_s = now
+        call.tokens += tokens
+        seen.tokens += tokens
+        seen.messages += messages
+
+    def end(self, call: "Call", error: str) -> None:
+        """An answer is over; `error` says what is wrong with it, if anything is."""
+        del self.calls[call.id]
+        if error:
+            self.seen.errors[error] += 1
+        else:
+            self.seen.requests += 1
+        call.on_end(call)
+
+    def on_close(self) -> None:
+        """See Peer: everything that was open here is lost."""
+        for call in list(self.calls.values()):
+            self.end(call, "the connection was lost")
+
+
 class Call:
-    """One stream, from its request to its trailers."""
+    """One stream, from its request to its end."""
 
     __slots__ = ("asked", "begun_s", "bytes", "id", "last_s", "on", "on_end", "tokens", "window")
 
-    def __init__(
-        self, on: "ClientConnection", asked: int, on_end: Callable[["Call"], None]
-    ) -> None:
+    def __init__(self, on: Asking, asked: int, on_end: Callable[["Call"], None]) -> None:
         self.on = on
         self.asked = asked  # tokens
         self.on_end = on_end
@@ -56,12 +95,7 @@ class Call:
         self.begun_s = time.perf_counter()
         self.last_s = 0.0
         self.bytes = b""  # of a message that has not come whole
-        self.id = on.send(self, generate_request(asked))
-
-    def cancel(self) -> None:
-        """Ends it; nothing more is heard of it."""
-        if self.on.calls.pop(self.id, None) is not None:
-            self.on.out.append(frame(RST_STREAM, 0, self.id, CANCEL.to_bytes(4, "big")))
+        self.id = on.send(self)
 
 
 def generate_request(tokens: int) -> bytes:
@@ -71,14 +105,18 @@ def generate_request(tokens: int) -> bytes:
     return grpc_message(request.SerializeToString())
 
 
-class ClientConnection(Connection):
-    """The client's side of a connection."""
+def connected(address: str) -> socket.socket:
+    """A socket to host:port."""
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=5)
+
+
+class ClientConnection(Connection, Asking):
+    """The client's side of a connection of gRPC's."""
 
     def __init__(self, address: str, seen: Seen) -> None:
-        host, _, port = address.rpartition(":")
-        super().__init__(socket.create_connection((host, int(port)), timeout=5), is_client=True)
-        self.calls: dict[int, Call] = {}
-        self._seen = seen
+        super().__init__(connected(address), is_client=True)
+        self.seen = seen
         self._next_id = 1
         self._headers = headers(
             [
@@ -91,13 +129,18 @@ class ClientConnection(Connection):
             ]
         )
 
-    def send(self, call: Call, request: bytes) -> int:
-        """Begins a call; its number."""
+    def send(self, call: Call) -> int:
+        """See Asking."""
         number, self._next_id = self._next_id, self._next_id + 2
         self.calls[number] = call
         self.out.append(frame(HEADERS, END_HEADERS, number, self._headers))
-        self.out.append(frame(DATA, END_STREAM, number, request))
+        self.out.append(frame(DATA, END_STREAM, number, generate_request(call.asked)))
         return number
+
+    def cancel(self, call: Call) -> None:
+        """Ends it; nothing more is heard of it."""
+        if self.calls.pop(call.id, None) is not None:
+            self.out.append(frame(RST_STREAM, 0, call.id, CANCEL.to_bytes(4, "big")))
 
     def on_data(self, stream: int, payload: bytes, *, ended: bool) -> None:
         """Messages, or parts of them."""
@@ -116,25 +159,14 @@ class ClientConnection(Connection):
             at = end
         call.bytes = payload[at:]
         if messages:
-            self._count(call, tokens, messages)
+            self.count(call, tokens, messages)
         if ended:
-            self._end(call, "the stream ended without trailers")
+            self.end(call, "the stream ended without trailers")
 
     def _tokens_of(self, message: bytes) -> int:
         if message in _ONE_TOKEN:
             return 1
         return inference_pb2.GenerateResponse.FromString(message).outputs.num_tokens
-
-    def _count(self, call: Call, tokens: int, messages: int) -> None:
-        now, seen = time.perf_counter(), self._seen
-        if call.tokens:
-            seen.gaps_s.append(now - call.last_s)
-        else:
-            seen.ttft_s.append(now - call.begun_s)
-        call.last_s = now
-        call.tokens += tokens
-        seen.tokens += tokens
-        seen.messages += messages
 
     def on_headers(self, stream: int, found: dict[str, str], *, ended: bool) -> None:
         """How an answer begins, or how it ends."""
@@ -143,36 +175,23 @@ class ClientConnection(Connection):
             return
         if found.get("grpc-status") != "0":
             reason = f"status {found.get('grpc-status')}: {found.get('grpc-message', '')}"
-            self._end(call, reason)
+            self.end(call, reason)
         elif call.tokens != call.asked:
-            self._end(call, f"{call.tokens} tokens of {call.asked}")
+            self.end(call, f"{call.tokens} tokens of {call.asked}")
         else:
-            self._end(call, "")
+            self.end(call, "")
 
     def on_reset(self, stream: int, reason: int) -> None:
         """The server ended a stream."""
         call = self.calls.get(stream)
         if call is not None:
-            self._end(call, f"reset for reason {reason}")
+            self.end(call, f"reset for reason {reason}")
 
     def on_window(self, stream: int, more: int) -> None:
         """Nothing waits for it: a request is some tens of bytes, and fits any window."""
 
-    def on_close(self) -> None:
-        """Everything that was open here is lost."""
-        for call in list(self.calls.values()):
-            self._end(call, "the connection was lost")
 
-    def _end(self, call: Call, error: str) -> None:
-        del self.calls[call.id]
-        if error:
-            self._seen.errors[error] += 1
-        else:
-            self._seen.requests += 1
-        call.on_end(call)
-
-
-def turn(connections: list[ClientConnection], wait_s: float) -> None:
+def turn(connections: Sequence[Asking], wait_s: float) -> None:
     """Sends what waits, and takes what comes within this time."""
     live = [one for one in connections if not one.closed]
     for one in live:

@@ -12,6 +12,8 @@ import select
 import socket
 import sys
 import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from benchmarks.dataplane.http2 import (
@@ -26,6 +28,7 @@ from benchmarks.dataplane.http2 import (
     headers,
 )
 from benchmarks.dataplane.pace import Pace
+from benchmarks.dataplane.peer import Peer
 from wire.vllm import control_pb2, inference_pb2
 
 MODEL: Final = "paced"
@@ -56,6 +59,22 @@ def _message(*, with_id: bool) -> inference_pb2.GenerateResponse:
     return inference_pb2.GenerateResponse(outputs=output)
 
 
+class Answering(Peer):
+    """A connection with answers under way, whatever it speaks."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.streams: dict[int, Stream] = {}
+
+    @abstractmethod
+    def pay(self, stream: "Stream") -> None:
+        """Sends what a stream is owed, as far as it can."""
+
+    def on_close(self) -> None:
+        """See Peer: all of its requests are cancelled."""
+        self.streams.clear()
+
+
 class Stream:
     """One answer under way."""
 
@@ -72,13 +91,16 @@ class Stream:
         "window",
     )
 
-    def __init__(self, on: "EngineConnection", number: int, method: str, message: bytes) -> None:
+    def __init__(
+        self, on: Answering, number: int, *, method: str = "", window: int = 0, frame: bytes = b""
+    ) -> None:
+        """What HTTP/2 needs of it is its method, its window and the frame of a token."""
         self.on = on
         self.id = number
         self.method = method
         self.request = b""
-        self.window = on.stream_window
-        self.frame = frame(DATA, 0, number, message)
+        self.window = window
+        self.frame = frame
         self.tokens = 0  # asked for
         self.left = 0  # messages that are not due yet
         self.owed = 0  # messages that are due, and wait for the window
@@ -107,10 +129,9 @@ class Engine:
             "/vllm.Control/Abort": b"",
         }
 
-    def begin(self, stream: Stream, now: float) -> None:
-        """Answers a request that has come whole."""
-        request = inference_pb2.GenerateRequest.FromString(stream.request[5:])
-        stream.tokens = stream.left = request.stopping.max_new_tokens or 20
+    def begin(self, stream: Stream, tokens: int, now: float) -> None:
+        """Answers a request for so many tokens."""
+        stream.tokens = stream.left = tokens
         stream.request = b""
         if self.pace.interval_s == 0:
             stream.owed, stream.left = stream.left, 0
@@ -121,9 +142,10 @@ class Engine:
             stream.due = self.pace.first_due(now)
             heapq.heappush(self.due, stream)
 
-    def run_due(self, now: float) -> set["EngineConnection"]:
+    def run_due(self, now: float) -> set[Answering]:
         """Sends what is due; the connections that have something to flush."""
-        touched, due, interval_s = set(), self.due, self.pace.interval_s
+        touched: set[Answering] = set()
+        due, interval_s = self.due, self.pace.interval_s
         while due and due[0].due <= now:
             stream = due[0]
             if stream.id not in stream.on.streams:  # it was cancelled
@@ -144,19 +166,24 @@ class Engine:
         stream.on.pay(stream)
 
 
-class EngineConnection(Connection):
-    """The engine's side of a connection."""
+class EngineConnection(Connection, Answering):
+    """The engine's side of a connection of gRPC's."""
 
     def __init__(self, sock: socket.socket, engine: Engine) -> None:
         super().__init__(sock, is_client=False)
-        self.streams: dict[int, Stream] = {}
         self._engine = engine
 
     def on_headers(self, stream: int, found: dict[str, str], *, ended: bool) -> None:
         """A request begins."""
         method = found.get(":path", "")
         if method in self._engine.unary or method == "/vllm.Inference/GenerateStream":
-            self.streams[stream] = Stream(self, stream, method, self._engine.token)
+            self.streams[stream] = Stream(
+                self,
+                stream,
+                method=method,
+                window=self.stream_window,
+                frame=frame(DATA, 0, stream, self._engine.token),
+            )
             if ended:
                 self._answer(self.streams[stream])
         else:
@@ -175,7 +202,9 @@ class EngineConnection(Connection):
         self.out.append(frame(HEADERS, END_HEADERS, stream.id, _BEGIN))
         unary = self._engine.unary.get(stream.method)
         if unary is None:
-            self._engine.begin(stream, time.monotonic())
+            request = inference_pb2.GenerateRequest.FromString(stream.request[5:])
+            tokens = request.stopping.max_new_tokens or 20
+            self._engine.begin(stream, tokens, time.monotonic())
             return
         body = grpc_message(unary)
         self.window -= len(body)
@@ -237,17 +266,13 @@ class EngineConnection(Connection):
         _ = reason
         self.streams.pop(stream, None)
 
-    def on_close(self) -> None:
-        """All requests of this connection are."""
-        self.streams.clear()
 
-
-def serve(engine: Engine) -> None:
+def serve(engine: Engine, accept: Callable[[socket.socket, Engine], Answering]) -> None:
     """Serve on a free loopback port, which is printed first, until standard input closes."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setblocking(False)
     print(listener.getsockname()[1], flush=True)
-    open_now: set[EngineConnection] = set()
+    open_now: set[Answering] = set()
     while True:
         now = time.monotonic()
         wait_s = max(0.0, engine.due[0].due - now) if engine.due else _READ_EVERY_S
@@ -257,27 +282,28 @@ def serve(engine: Engine) -> None:
         touched = engine.run_due(time.monotonic())
         touched.update(writable)
         for one in ready:
-            if isinstance(one, EngineConnection):
+            if isinstance(one, Answering):
                 one.receive()
                 touched.add(one)
             elif one is sys.stdin:
                 return
             elif len(open_now) < _CONNECTIONS_MAX:
-                touched.add(EngineConnection(listener.accept()[0], engine))
-        open_now |= touched
+                accepted = accept(listener.accept()[0], engine)
+                open_now.add(accepted)
+                touched.add(accepted)
         for one in touched:
             one.flush()
         open_now = {one for one in open_now if not one.closed}
 
 
-def main() -> None:
-    """Serve as the arguments say."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dataplane.engine")
+def engine_of(prog: str, arguments: Sequence[str] | None = None) -> Engine:
+    """The engine that the arguments of a command describe."""
+    parser = argparse.ArgumentParser(prog=prog)
     parser.add_argument("--interval-ms", type=float, default=20.0)
     parser.add_argument("--shape", choices=("spread", "bursts"), default="spread")
-    options = parser.parse_args()
-    serve(Engine(Pace(options.interval_ms / 1000, options.shape)))
+    options = parser.parse_args(arguments)
+    return Engine(Pace(options.interval_ms / 1000, options.shape))
 
 
 if __name__ == "__main__":
-    main()
+    serve(engine_of("python -m benchmarks.dataplane.engine"), EngineConnection)

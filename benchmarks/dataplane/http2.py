@@ -6,11 +6,13 @@ bytes on the other. Headers are the library hpack's, once a request.
 """
 
 import socket
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
 import hpack
+
+from benchmarks.dataplane.peer import Peer
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -20,7 +22,6 @@ FRAME_MAX: Final = 16_384  # what every peer takes, RFC 9113 section 4.2
 WINDOW_DEFAULT: Final = 65_535
 WINDOW_MAX: Final = 2**31 - 1
 _HEAD: Final = 9
-_READ: Final = 1 << 18
 _WINDOW_LOW: Final = 1 << 30
 _INITIAL_WINDOW, _MAX_STREAMS = 4, 3  # settings
 
@@ -53,19 +54,13 @@ def headers(fields: Iterable[tuple[str, str]]) -> bytes:
     )
 
 
-class Connection(ABC):
+class Connection(Peer):
     """One end of a connection. Subclasses hear of headers, data, resets and wider windows."""
 
     def __init__(self, sock: socket.socket, *, is_client: bool) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setblocking(False)
-        self.sock = sock
-        self.out: list[bytes] = []  # to be sent by the next flush
-        self.closed = False
+        super().__init__(sock)
         self.window = WINDOW_DEFAULT  # what may be sent on all streams together
         self.stream_window = WINDOW_DEFAULT  # what may be sent on each that begins
-        self._unsent = b""
-        self._unread = b""
         self._preface = not is_client
         self._credit = WINDOW_MAX
         self._decoder = hpack.Decoder()
@@ -75,49 +70,12 @@ class Connection(ABC):
         self.out.append(frame(SETTINGS, 0, 0, settings))
         self._widen(WINDOW_MAX - WINDOW_DEFAULT)
 
-    def fileno(self) -> int:
-        """Of its socket, for select."""
-        return self.sock.fileno()
-
-    @property
-    def wants_to_write(self) -> bool:
-        """Whether bytes wait for room in the socket."""
-        return bool(self._unsent)
-
-    def flush(self) -> None:
-        """Send what waits, as far as the socket takes it."""
-        if self.out:
-            self._unsent += b"".join(self.out)
-            self.out.clear()
-        if not self._unsent or self.closed:
-            return
-        try:
-            sent = self.sock.send(self._unsent)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.close()
-            return
-        self._unsent = self._unsent[sent:]
-
-    def receive(self) -> None:
-        """Take what has come, and hear of it."""
-        try:
-            got = self.sock.recv(_READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            got = b""
-        if not got:
-            self.close()
-            return
-        self._credit -= len(got)
+    def take(self, data: bytes, got: int) -> int:
+        """See Peer: frames."""
+        self._credit -= got
         if self._credit < _WINDOW_LOW:
             self._widen(WINDOW_MAX - self._credit)
             self._credit = WINDOW_MAX
-        self._take(self._unread + got if self._unread else got)
-
-    def _take(self, data: bytes) -> None:
         at, end = 0, len(data)
         if self._preface and end >= len(PREFACE):
             at, self._preface = len(PREFACE), False
@@ -135,7 +93,7 @@ class Connection(ABC):
                 self.on_data(stream, payload, ended=bool(flags & END_STREAM))
             else:
                 self._control(kind, flags, stream, payload)
-        self._unread = data[at:]
+        return at
 
     def _control(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == HEADERS:
@@ -170,13 +128,6 @@ class Connection(ABC):
     def _widen(self, by: int) -> None:
         self.out.append(frame(WINDOW_UPDATE, 0, 0, by.to_bytes(4, "big")))
 
-    def close(self) -> None:
-        """The connection is over, whoever ended it."""
-        if not self.closed:
-            self.closed = True
-            self.sock.close()
-            self.on_close()
-
     @abstractmethod
     def on_headers(self, stream: int, found: dict[str, str], *, ended: bool) -> None:
         """A block of headers, or of trailers, came."""
@@ -192,10 +143,6 @@ class Connection(ABC):
     @abstractmethod
     def on_window(self, stream: int, more: int) -> None:
         """More may be sent on a stream; on all of them together for 0, on each of them for -1."""
-
-    @abstractmethod
-    def on_close(self) -> None:
-        """The connection was lost or closed."""
 
 
 def _setting(name: int, value: int) -> bytes:

@@ -5,12 +5,16 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
-from benchmarks.dataplane.client import Call, ClientConnection, Seen, turn
+from benchmarks.dataplane.client import Asking, Call, ClientConnection, Seen, turn
+from benchmarks.dataplane.openai_client import OpenAiClientConnection
 from benchmarks.dataplane.pace import Pace, Shape
 
-CONNECTIONS: Final = 8
+Api = Literal["vllm", "openai"]
+"""vllm.Inference over gRPC, or OpenAI's over HTTP/1.1, which takes a connection for each stream."""
+
+CONNECTIONS: Final = 8  # of gRPC's
 _WAIT_MAX_S: Final = 0.05
 _SETTLE_S: Final = 0.25
 _GIVE_UP_ERRORS: Final = 1_000
@@ -51,14 +55,16 @@ class Drive:
     cpu_s: float
 
 
-def drive(address: str, load: Load, duration_s: float, cpu_s: Callable[[], float]) -> Drive:
+def drive(
+    address: str, load: Load, duration_s: float, cpu_s: Callable[[], float], api: Api = "vllm"
+) -> Drive:
     """Keeps the load up at `address`, and counts for `duration_s` once all streams have begun.
 
     Streams begin at random over the length of one, so that their beginnings are spread for good.
     `cpu_s` reads the CPU time of what is measured.
     """
     seen = Seen()
-    connections = [ClientConnection(address, seen) for _ in range(min(CONNECTIONS, load.streams))]
+    connections = _connections(address, load, seen, api)
     length_s = load.messages * load.interval_ms / 1_000
     rng = random.Random(load.name)
     begun = time.perf_counter()
@@ -86,3 +92,9 @@ def drive(address: str, load: Load, duration_s: float, cpu_s: Callable[[], float
     for connection in connections:
         connection.close()
     return drove
+
+
+def _connections(address: str, load: Load, seen: Seen, api: Api) -> list[Asking]:
+    if api == "openai":
+        return [OpenAiClientConnection(address, seen) for _ in range(load.streams)]
+    return [ClientConnection(address, seen) for _ in range(min(CONNECTIONS, load.streams))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from benchmarks.dataplane.load import Load, drive
-from benchmarks.dataplane.middles import engine_of, middle
+from benchmarks.dataplane.middles import MIDDLES, middle
 from benchmarks.dataplane.process import cpu_s, resident_bytes, running
 from benchmarks.serving.summary import quantile
 
@@ -18,7 +18,7 @@ from benchmarks.serving.summary import quantile
 class Measured:
     """One middle under one load, in one repeat or as the median of several.
 
-    CPU is the middle's with its children, in microseconds; of `direct` it is the engine's.
+    CPU is the middle's with its children, in microseconds; with nothing between it is the engine's.
     A message is one of the engine's, also where several of them reach the client as one.
     """
 
@@ -43,10 +43,11 @@ async def measure(
     """Starts engine and middle, and drives the load. Raises MissingError for an absent rival."""
     pace = ["--interval-ms", str(load.interval_ms), "--shape", load.shape]
     async with contextlib.AsyncExitStack() as started:
-        engine = await started.enter_async_context(running(engine_of(name), pace))
+        engine = await started.enter_async_context(running(MIDDLES[name].engine, pace))
         process = await started.enter_async_context(middle(name, programs, engine))
         spent = functools.partial(cpu_s, process.pid)
-        drove = await asyncio.to_thread(drive, process.address, load, duration_s, spent)
+        api = MIDDLES[name].api
+        drove = await asyncio.to_thread(drive, process.address, load, duration_s, spent, api)
         seen, cpu_us = drove.seen, drove.cpu_s * 1e6
         return Measured(
             load=load.name,

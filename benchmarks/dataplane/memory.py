@@ -10,7 +10,7 @@ from typing import Final
 
 from benchmarks.dataplane.client import Call, ClientConnection, Seen, turn
 from benchmarks.dataplane.load import CONNECTIONS
-from benchmarks.dataplane.middles import engine_of, middle
+from benchmarks.dataplane.middles import MIDDLES, middle
 from benchmarks.dataplane.process import resident_bytes, running
 
 _INTERVAL_MS: Final = 4_000
@@ -34,7 +34,7 @@ async def hold(name: str, streams: int, programs: Path | None) -> Held:
     """Opens so many streams through a middle. Raises MissingError for an absent rival."""
     pace = ["--interval-ms", str(_INTERVAL_MS)]
     async with contextlib.AsyncExitStack() as started:
-        engine = await started.enter_async_context(running(engine_of(name), pace))
+        engine = await started.enter_async_context(running(MIDDLES[name].engine, pace))
         process = await started.enter_async_context(middle(name, programs, engine))
 
         def resident() -> int:

@@ -7,8 +7,6 @@ what is compared is the cost of a message.
 import asyncio
 import contextlib
 import importlib.util
-import shutil
-import socket
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.dataplane.process import Running
+from benchmarks.rival_program import MissingError, Program, find, free_port, started
 
 STREAMS_MAX: Final = 65_536
 _UP_S: Final = 15.0
-_STOP_S: Final = 5.0
 
 _NGINX = """
     daemon off; master_process off; pid {folder}/pid; error_log {folder}/log crit;
@@ -102,10 +100,6 @@ http_connection_manager.v3.HttpConnectionManager
 """
 
 
-class MissingError(Exception):
-    """A rival is not installed, or does not come up; the message says which and why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A program, the file it is configured by, and the arguments that name that file."""
@@ -135,8 +129,7 @@ PROXIES: Final = {
 def program_of(name: str, programs: Path | None) -> str:
     """The path of a proxy's program. Raises MissingError."""
     proxy = PROXIES[name]
-    found = shutil.which(proxy.program, path=str(programs)) if programs else None
-    found = found or shutil.which(proxy.program)
+    found = find(proxy.program, programs)
     if found is None and name == "haproxy":
         found = _of_ray()
     if found is None:
@@ -159,7 +152,7 @@ async def version_of(name: str, programs: Path | None) -> str:
 @contextlib.asynccontextmanager
 async def proxying(name: str, programs: Path | None, engine: Running) -> AsyncIterator[Running]:
     """A proxy before the engine. Raises MissingError."""
-    proxy, program, port = PROXIES[name], program_of(name, programs), _free_port()
+    proxy, program, port = PROXIES[name], program_of(name, programs), free_port()
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
         file = Path(folder) / "configuration.yaml"
         text = proxy.configuration.format(
@@ -167,46 +160,21 @@ async def proxying(name: str, programs: Path | None, engine: Running) -> AsyncIt
         )
         file.write_text(textwrap.dedent(text), encoding="utf-8")
         arguments = [one.format(folder=folder, file=file) for one in proxy.arguments]
-        with (Path(folder) / "output").open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *(program, *arguments), stdout=output, stderr=asyncio.subprocess.STDOUT, cwd=folder
-            )
-        try:
-            await _until_up(name, process, port, Path(folder) / "output")
-            yield Running(process.pid, port)
-        finally:
-            await _stop(process)
+        async with started((program, *arguments), Path(folder)) as running:
+            await _until_up(name, running, port)
+            yield Running(running.process.pid, port)
 
 
-async def _until_up(
-    name: str, process: asyncio.subprocess.Process, port: int, output: Path
-) -> None:
+async def _until_up(name: str, running: Program, port: int) -> None:
     async with asyncio.timeout(_UP_S):
-        while process.returncode is None:
+        while running.process.returncode is None:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 await writer.wait_closed()
                 return
             await asyncio.sleep(0.05)
-    raise MissingError(f"{name} ended at once: {_last_line(output)}")
-
-
-def _last_line(output: Path) -> str:
-    lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(_STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    raise MissingError(f"{name} ended at once: {running.last_line}")
 
 
 def _of_ray() -> str | None:
@@ -216,9 +184,3 @@ def _of_ray() -> str | None:
         return None
     program = Path(package.origin).parent / "bin" / "haproxy"
     return str(program) if program.exists() else None
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -21,12 +21,14 @@ from wire.vllm import inference_pb2
 
 READY_TIMEOUT_S = 15.0
 COUNT_S = 0.2
+_LOOPBACK = "127.0.0.1:0"
 
 
 async def main() -> None:
     """Serve until standard input closes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dataplane.spillway_router")
     parser.add_argument("--to", required=True, help="host:port of the backend")
+    parser.add_argument("--openai", action="store_true", help="print the port of OpenAI's API")
     parser.add_argument("--counts", type=Path, help="keep counts of what is open in this file")
     options = parser.parse_args()
     fleet = Fleet(
@@ -36,7 +38,9 @@ async def main() -> None:
         default_slo="default",
     )
     access = [SiteAccess("home", endpoints=(options.to,))]
-    settings = RouterSettings(listen="127.0.0.1:0", metrics_listen=None)
+    settings = RouterSettings(
+        listen=_LOOPBACK, metrics_listen=None, openai_listen=_LOOPBACK if options.openai else None
+    )
     router = Router(fleet, access, settings)
     await router.start()
     await _until_it_serves(f"127.0.0.1:{router.port}")
@@ -44,7 +48,7 @@ async def main() -> None:
     if options.counts is not None:
         _write_counts(options.counts, router)
         counting = asyncio.create_task(_count(options.counts, router))
-    print(router.port, flush=True)
+    print(router.openai_port if options.openai else router.port, flush=True)
     await asyncio.to_thread(sys.stdin.read)
     if counting is not None:
         counting.cancel()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from benchmarks.dataplane.measure import Measured
 from benchmarks.dataplane.memory import Held
+from benchmarks.dataplane.middles import DIRECT, MIDDLES
 from benchmarks.report import print_table
 
 Medians = Mapping[str, Mapping[str, Measured]]
@@ -33,11 +34,12 @@ def show(of_loads: Medians, held: Mapping[str, Held]) -> None:
 
 
 def _rows(of_load: Mapping[str, Measured]) -> Iterator[list[str]]:
-    naive, base = of_load.get("naive"), of_load.get("direct")
+    naive = of_load.get("naive")
     for name, one in of_load.items():
+        is_direct, base = name in DIRECT.values(), of_load.get(DIRECT[MIDDLES[name].api])
         ratio = one.cpu_us_per_message / naive.cpu_us_per_message if naive else None
         latencies = [one.ttft_ms_p50, one.ttft_ms_p99, one.gap_ms_p99]
-        if base is not None and name != "direct":
+        if base is not None and not is_direct:
             less = (base.ttft_ms_p50, base.ttft_ms_p99, base.gap_ms_p99)
             added = [f"{a - b:+.2f}" for a, b in zip(latencies, less, strict=True)]
         else:
@@ -47,7 +49,7 @@ def _rows(of_load: Mapping[str, Measured]) -> Iterator[list[str]]:
             f"{one.messages_per_s:.0f}",
             f"{one.requests_per_s:.0f}",
             f"{one.cpu_us_per_message:.1f}",
-            "" if ratio is None or name == "direct" else f"{ratio:.2f}",
+            "" if ratio is None or is_direct else f"{ratio:.2f}",
             f"{one.cpu_us_per_request:.0f}",
             *added,
             f"{one.messages_as_one:.1f}",

@@ -12,11 +12,13 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.chaos.rivals.answer import Answer, Ask
-from benchmarks.chaos.rivals.contestants import RIVALS, MissingError, Rival, serving
+from benchmarks.chaos.rivals.backend import MODEL
+from benchmarks.chaos.rivals.contestants import RIVALS, Rival, serving
 from benchmarks.chaos.rivals.ours import our_router
 from benchmarks.chaos.scene import signal_all
 from benchmarks.dataplane.process import running
 from benchmarks.report import print_table
+from benchmarks.rival_program import MissingError
 
 STREAMS, TOKENS = 20, 200  # four seconds each
 PROBE_TOKENS, PROBE_EVERY_S = 4, 0.1
@@ -88,15 +90,17 @@ async def _behind(rival: Rival, programs: Path | None) -> AsyncIterator[tuple[As
     async with (
         running(module, []) as first,
         running(module, []) as second,
-        serving(rival, programs, (first.port, second.port)) as url,
+        serving(rival, programs, (first.port, second.port)) as router,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(DEADLINE_S)) as http,
     ):
 
         async def ask(tokens: int) -> Answer:
-            body = {"model": "paced", "prompt": "count", "max_tokens": tokens, "stream": True}
+            body = {"model": MODEL, "prompt": "count", "max_tokens": tokens, "stream": True}
             answer = Answer(time.monotonic())
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                async with http.post(f"{url}/v1/completions", json=body) as response:
+                async with http.post(
+                    f"http://{router.address}/v1/completions", json=body
+                ) as response:
                     async for line in response.content:
                         if line.startswith(b"data: {"):
                             answer.tokens_s.append(time.monotonic())

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import shutil
-import socket
+import json
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Sequence
@@ -12,8 +11,11 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks.chaos.rivals.backend import MODEL
+from benchmarks.dataplane.process import Running
+from benchmarks.rival_program import MissingError, Program, find, free_port, started
+
 UP_DEADLINE_S = 40.0
-STOP_DEADLINE_S = 5.0
 # One look a second, and the second that fails counts: what an operator would choose.
 _HEALTH = (
     *("--health-check-interval-secs", "1", "--health-check-timeout-secs", "1"),
@@ -39,10 +41,6 @@ _NGINX = """
 """
 
 
-class MissingError(Exception):
-    """A rival is not installed, or does not come up; the message says which and why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rival:
     """One rival: its program, and the arguments before those that all of its kind take."""
@@ -61,27 +59,38 @@ RIVALS = (
 )
 
 
+def _litellm(urls: Sequence[str]) -> dict[str, object]:
+    """Its configuration: one model at all backends, no telemetry, no key."""
+    return {
+        "model_list": [
+            {
+                "model_name": MODEL,
+                "litellm_params": {
+                    "model": f"text-completion-openai/{MODEL}",
+                    "api_base": f"{url}/v1",
+                    "api_key": "none",
+                },
+            }
+            for url in urls
+        ],
+        "litellm_settings": {"telemetry": False},
+    }
+
+
 @contextlib.asynccontextmanager
 async def serving(
     rival: Rival, programs: Path | None, backends: Sequence[int]
-) -> AsyncIterator[str]:
-    """The rival in front of backends at these ports; its base URL. Raises MissingError."""
-    program = shutil.which(rival.program, path=str(programs) if programs else None)
-    program = program or shutil.which(rival.program)
+) -> AsyncIterator[Running]:
+    """The rival in front of backends at these ports. Raises MissingError."""
+    program = find(rival.program, programs)
     if program is None:
         raise MissingError(f"{rival.name} is not installed")
-    port, metrics = _free_port(), _free_port()
+    port, metrics = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="rival-") as folder:
         command = _command(rival, program, port, metrics, backends, Path(folder))
-        with (Path(folder) / "output").open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *command, stdout=output, stderr=asyncio.subprocess.STDOUT, cwd=folder
-            )
-        try:
-            await _until_up(rival, process, f"http://127.0.0.1:{port}", Path(folder) / "output")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            await _end(process)
+        async with started(command, Path(folder)) as running:
+            await _until_up(rival, running, f"http://127.0.0.1:{port}")
+            yield Running(running.process.pid, port)
 
 
 def _command(
@@ -95,18 +104,20 @@ def _command(
         (folder / "nginx.conf").write_text(textwrap.dedent(text))
         return [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
     urls = [f"http://127.0.0.1:{backend}" for backend in backends]
+    if rival.program == "litellm":
+        (folder / "litellm.json").write_text(json.dumps(_litellm(urls)))
+        where = ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+        return [program, "--config", str(folder / "litellm.json"), *where]
     where = ["--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(metrics)]
     return [program, *rival.arguments, *where, *_HEALTH, "--worker-urls", *urls]
 
 
-async def _until_up(
-    rival: Rival, process: asyncio.subprocess.Process, url: str, output: Path
-) -> None:
+async def _until_up(rival: Rival, running: Program, url: str) -> None:
     """Until it answers a short request."""
-    body = {"model": "paced", "prompt": "up?", "max_tokens": 1, "stream": True}
+    body = {"model": MODEL, "prompt": "up?", "max_tokens": 1, "stream": True}
     try:
         async with asyncio.timeout(UP_DEADLINE_S), aiohttp.ClientSession() as http:
-            while process.returncode is None:
+            while running.process.returncode is None:
                 with contextlib.suppress(aiohttp.ClientError):
                     async with http.post(f"{url}/v1/completions", json=body) as answer:
                         if answer.status == 200 and b"[DONE]" in await answer.read():
@@ -114,27 +125,4 @@ async def _until_up(
                 await asyncio.sleep(0.2)
     except TimeoutError:
         pass
-    raise MissingError(f"{rival.name} does not come up: {_last_line(output)}")
-
-
-def _last_line(output: Path) -> str:
-    said = output.read_text(errors="replace").strip().splitlines()
-    return said[-1][:200] if said else "it says nothing"
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        async with asyncio.timeout(STOP_DEADLINE_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    raise MissingError(f"{rival.name} does not come up: {running.last_line}")

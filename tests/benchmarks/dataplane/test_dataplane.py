@@ -5,19 +5,24 @@ import functools
 import json
 import os
 import socket
+import time
 
 import pytest
 
 from benchmarks.dataplane import __main__ as command
 from benchmarks.dataplane.client import Call, ClientConnection, Seen, turn
 from benchmarks.dataplane.engine import Engine, EngineConnection, Stream
+from benchmarks.dataplane.http1 import LAST_CHUNK, chunk
 from benchmarks.dataplane.http2 import END_HEADERS, HEADERS, frame, headers
 from benchmarks.dataplane.load import Load, drive
 from benchmarks.dataplane.measure import measure, medians
 from benchmarks.dataplane.memory import hold
+from benchmarks.dataplane.middles import MIDDLES
+from benchmarks.dataplane.openai_client import OpenAiClientConnection
 from benchmarks.dataplane.pace import Pace
 from benchmarks.dataplane.process import cpu_s, running
-from benchmarks.dataplane.proxies import MissingError, program_of
+from benchmarks.dataplane.proxies import program_of
+from benchmarks.rival_program import MissingError, find
 from tests.waiting import DEADLINE_S
 
 QUICK = Load("quick", streams=4, interval_ms=5, messages=20)
@@ -43,15 +48,90 @@ def test_spread_streams_have_their_own_grids_and_bursts_share_one():
     assert Pace(0.02, "bursts").first_due(1.019) == pytest.approx(1.02)
 
 
-@pytest.mark.parametrize("middle", ["direct", *BYTE_MOVERS, "naive", "spillway"])
-async def test_tokens_arrive_at_the_pace_of_the_engine(middle):
-    """Directly and through each middle that is here, without errors and never faster."""
+OPENAI = ["openai direct", "openai spillway", "openai spillway link"]
+LLM_ROUTERS = [one.name for one in MIDDLES.values() if one.rival and find(one.rival.program, None)]
+
+
+@pytest.mark.parametrize(
+    "middle", ["direct", *BYTE_MOVERS, "naive", "spillway", *OPENAI, *LLM_ROUTERS]
+)
+async def test_streams_come_whole_through_each_middle(middle):
+    """Through nothing and through all that are here, by what each of them speaks."""
     one = await measure(QUICK, middle, 0, 1.0, None)
     assert not one.errors
-    assert one.requests_per_s > 0
+    assert one.messages_per_s > 0
     assert one.cpu_us_per_message >= 0
-    # What fits into a second, and of each stream those that were late when it began to count.
-    assert 0 < one.messages_per_s <= QUICK.streams * (1 / 0.005 + QUICK.messages)
+
+
+@pytest.mark.parametrize("middle", ["direct", "openai direct"])
+async def test_no_token_comes_before_its_time(middle):
+    """The tenth is due nine intervals after the first, whatever the engine speaks."""
+    kind = MIDDLES[middle]
+    async with running(kind.engine, ["--interval-ms", "20"]) as engine:
+        seen = Seen()
+        connect = OpenAiClientConnection if kind.api == "openai" else ClientConnection
+        connection = connect(engine.address, seen)
+        Call(connection, 10, lambda _call: None)
+        begun_s = time.monotonic()
+        await asyncio.to_thread(_until, [connection], lambda: seen.requests)
+        assert time.monotonic() - begun_s > 9 * 0.020 - 0.001
+        assert not seen.errors
+        assert (seen.tokens, seen.requests) == (10, 1)
+        connection.close()
+
+
+async def test_what_an_http_server_refuses_is_an_error_and_the_connection_goes_on():
+    """A page that is no stream of events ends its call and no other."""
+    async with running("benchmarks.dataplane.openai_engine", ["--interval-ms", "0"]) as engine:
+        seen = Seen()
+        connection = OpenAiClientConnection(engine.address, seen)
+        Call(connection, 3, lambda _call: None)
+        connection.out[0] = connection.out[0].replace(b"/v1/completions", b"/nowhere")
+        await asyncio.to_thread(_until, [connection], seen.errors.total)
+        assert next(iter(seen.errors)).startswith("HTTP/1.1 404")
+        Call(connection, 3, lambda _call: None)
+        await asyncio.to_thread(_until, [connection], lambda: seen.requests)
+        assert seen.tokens == 3
+        connection.close()
+
+
+async def test_whoever_speaks_http2_to_the_openai_engine_is_left():
+    """Some routers try gRPC first; the engine closes that connection, and serves on."""
+    async with running("benchmarks.dataplane.openai_engine", ["--interval-ms", "0"]) as engine:
+        seen = Seen()
+        grpc_client = ClientConnection(engine.address, seen)
+        Call(grpc_client, 3, lambda _call: None)
+        await asyncio.to_thread(_until, [grpc_client], seen.errors.total)
+        assert seen.errors == {"the connection was lost": 1}
+        http_client = OpenAiClientConnection(engine.address, seen)
+        Call(http_client, 3, lambda _call: None)
+        await asyncio.to_thread(_until, [http_client], lambda: seen.requests)
+        assert seen.tokens == 3
+        http_client.close()
+
+
+def test_several_tokens_in_one_event_are_all_counted():
+    """As a router writes them that has put messages together; an event may come in two parts."""
+    connection = _UnconnectedClient()
+    ended = []
+    Call(connection, 3, ended.append)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    event = b'data: {"choices":[{"text":" 417 417"}]}\n\n'
+    last = b'data: {"choices":[{"text":" 417"}]}\n\ndata: [DONE]\n\n'
+    came = head + chunk(event[:20]) + chunk(event[20:]) + chunk(last)
+    assert connection.take(came, len(came)) == len(came)
+    assert not ended
+    assert connection.take(LAST_CHUNK, len(LAST_CHUNK)) == len(LAST_CHUNK)
+    assert len(ended) == 1
+    seen = connection.seen
+    assert (seen.tokens, seen.messages, seen.requests) == (3, 2, 1)
+    assert not seen.errors
+
+
+class _UnconnectedClient(OpenAiClientConnection):
+    def __init__(self):
+        self.out, self.calls, self.seen = [], {}, Seen()
+        self.closed, self._address, self._sent = False, "nowhere:1", 0
 
 
 @pytest.mark.parametrize("load", [BURSTS, SHORT])
@@ -91,7 +171,7 @@ def test_the_engine_waits_for_the_window():
     with ours, peer:
         on = _Unconnected(engine)
         on.window = on.stream_window = 2 * len(engine.token)
-        stream = Stream(on, 1, "/vllm.Inference/GenerateStream", engine.token)
+        stream = Stream(on, 1, window=on.stream_window)
         on.streams[1] = stream
         stream.tokens, stream.owed = 5, 5
         on.pay(stream)
