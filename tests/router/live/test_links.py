@@ -73,12 +73,12 @@ async def test_a_link_that_breaks_costs_a_pause(fault, end):
 async def test_when_a_link_carries_again_nothing_is_left_behind():
     """What was given up behind it is aborted, and the endpoint is used again."""
     async with (
-        engine(itl_s=0.005) as far,
-        engine(itl_s=0.005) as near,
+        engine(itl_s=0.05) as far,  # which would take longer for its answers than anybody waits
+        engine(itl_s=0) as near,
         relayed(far) as relay,
         route({"home": [relay.address], "cloud": [address(near)]}) as routed,
     ):
-        running = asyncio.create_task(answers(routed, 3, 200))
+        running = asyncio.create_task(answers(routed, 3, 2_000))
         await until(lambda: far.replica.in_flight == 3)
         relay.stall()
         await routed.state_where(lambda state: state.sites[0].trouble == state.sites[0].LINK)

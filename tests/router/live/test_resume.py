@@ -340,7 +340,7 @@ async def test_streams_stay_at_the_last_endpoint_though_it_drains():
     """There is nowhere to go: they end where they are."""
     settings = dataclasses.replace(SETTINGS, drain_timeout_s=0.05)
     async with (
-        engine(itl_s=0.005) as one,
+        engine(itl_s=0.02) as one,
         route({"home": [address(one)]}, settings) as routed,
     ):
         reading = asyncio.create_task(read(routed.inference.GenerateStream(ask("7", 120))))
