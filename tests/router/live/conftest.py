@@ -209,17 +209,16 @@ def ask(text="7", max_new_tokens=5, **fields):
     return inference_pb2.GenerateRequest(text=text, stopping=stopping, **fields)
 
 
-PATIENCE_NS = 20 * NS_PER_S
+def be_patient(monkeypatch):
+    """Routers give up no stream for its silence, however long a busy machine makes it."""
+    monkeypatch.setattr("router.policy.stall._FLOOR_NS", 20 * NS_PER_S)
 
 
 @pytest.fixture(autouse=True)
 def patient(request, monkeypatch):
-    """No stream is given up for its silence, however long a busy machine makes it.
-
-    Tests of what silences do ask for `vigilant`.
-    """
+    """Only tests of what silences do ask for `vigilant` routers."""
     if "vigilant" not in request.fixturenames:
-        monkeypatch.setattr("router.policy.stall._FLOOR_NS", PATIENCE_NS)
+        be_patient(monkeypatch)
 
 
 @pytest.fixture

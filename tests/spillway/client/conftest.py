@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.router.live.conftest import PATIENCE_NS
+from tests.router.live.conftest import be_patient
 from tests.spillway.client.direct_sites import KEY
 from wire.lease_keys import KEYS_ENV
 
@@ -15,5 +15,5 @@ def keys(monkeypatch):
 
 @pytest.fixture
 def patient(monkeypatch):
-    """No stream is given up for its silence, however long a busy machine makes it."""
-    monkeypatch.setattr("router.policy.stall._FLOOR_NS", PATIENCE_NS)
+    """Routers that give up no stream for its silence."""
+    be_patient(monkeypatch)

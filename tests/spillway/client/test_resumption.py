@@ -21,6 +21,8 @@ from tests.router.live.counting import counted_on
 from tests.waiting import DEADLINE_S
 from wire.vllm import inference_pb2
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 PROGRAM = """
 import asyncio, sys
 from router.live.router import Router
