@@ -10,6 +10,7 @@ import pytest
 from bootstrap.environment import Environment, one_at_a_time
 from bootstrap.progress import Progress
 from bootstrap.recipe import CPU_OVERRIDES, RECIPES, Accelerator
+from tests.waiting import DEADLINE_S, wait_until
 
 
 @pytest.fixture
@@ -87,8 +88,7 @@ def test_a_second_setup_waits_for_the_first(root: Path):
         fcntl.flock(held, fcntl.LOCK_EX)
         thread = threading.Thread(target=second)
         thread.start()
-        thread.join(0.1)
+        wait_until(lambda: "waiting for it" in said.getvalue())
         order.append("first")
-    thread.join(10)
+    thread.join(DEADLINE_S)
     assert order == ["first", "second"]
-    assert "waiting for it" in said.getvalue()
