@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 
 import pytest
@@ -20,8 +21,9 @@ def test_a_step_says_what_it_fetches_and_how_long_it_took():
     run(
         "[1/1] Step", python("print('Downloading ray'); print('+ ray')"), os.environ, Progress(said)
     )
-    lines = said.getvalue().splitlines()
-    assert lines == ["[1/1] Step", "    Downloading ray", "[1/1] Step: done in 0 s"]
+    *lines, last = said.getvalue().splitlines()
+    assert lines == ["[1/1] Step", "    Downloading ray"]
+    assert re.fullmatch(r"\[1/1\] Step: done in \d+ s", last)
 
 
 def test_a_failed_step_shows_its_last_words_and_a_sentence():
