@@ -41,24 +41,18 @@ class LoadService(LoadServicer):
     ) -> AsyncIterator[pb.LoadReport]:
         """A report at once, on every change that matters, and as often as asked for."""
         _ = context
+        watcher = self.watcher(request)
+        while True:
+            yield watcher.tell()
+            while not watcher.is_due:
+                if await self._closing.begins_within(watcher.look_s):
+                    return
+
+    def watcher(self, request: pb.WatchLoadRequest) -> "Watcher":
+        """One router above, which is told when it asks."""
         asked_ms = request.max_silence_ms or _SILENCE_DEFAULT_MS
         silence_s = min(_SILENCE_MAX_MS, max(_SILENCE_MIN_MS, asked_ms)) / 1_000
-        loop = asyncio.get_running_loop()
-        sent_s, told, told_identity, told_prefixes = 0.0, None, UNKNOWN, 0
-        while True:
-            latest = self._report()
-            matters = _matters(latest)
-            if matters != told or loop.time() - sent_s >= silence_s:
-                report = pb.LoadReport()
-                report.CopyFrom(latest)
-                if (identity := self._site.identity()) != told_identity:
-                    told_identity = identity
-                    _tell_identity(report, identity)
-                told_prefixes = self._tell_prefixes(report, told_prefixes)
-                yield report
-                sent_s, told = loop.time(), matters
-            if await self._closing.begins_within(min(_LOOK_S, silence_s)):
-                return
+        return Watcher(self._report, self._site.identity, self._core, silence_s)
 
     def _report(self) -> pb.LoadReport:
         """The latest report, made anew when it is old: all watchers share it."""
@@ -67,13 +61,54 @@ class LoadService(LoadServicer):
             self._latest, self._made_s = self._site.make(draining=self._draining()), now_s
         return self._latest
 
-    def _tell_prefixes(self, report: pb.LoadReport, told: int) -> int:
-        changes = self._core.cached_since(told)
+
+class Watcher:
+    """What one router above has been told, and whether there is something new for it."""
+
+    def __init__(
+        self,
+        latest: Callable[[], pb.LoadReport],
+        identity: Callable[[], EngineIdentity],
+        core: TimedCore,
+        silence_s: float,
+    ) -> None:
+        self.look_s = min(_LOOK_S, silence_s)
+        self._latest = latest
+        self._identity = identity
+        self._core = core
+        self._silence_s = silence_s
+        self._told_s = float("-inf")
+        self._told: tuple[object, ...] = ()
+        self._told_identity = UNKNOWN
+        self._told_prefixes = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something has changed that matters, or it has been quiet for long."""
+        quiet_s = asyncio.get_running_loop().time() - self._told_s
+        return quiet_s >= self._silence_s or _matters(self._latest()) != self._told
+
+    async def until_due(self) -> None:
+        """Looks again and again."""
+        while not self.is_due:  # noqa: ASYNC110 - what changes is added up when looked at
+            await asyncio.sleep(self.look_s)
+
+    def tell(self) -> pb.LoadReport:
+        """The report that it gets now."""
+        latest = self._latest()
+        report = pb.LoadReport()
+        report.CopyFrom(latest)
+        if (identity := self._identity()) != self._told_identity:
+            self._told_identity = identity
+            _tell_identity(report, identity)
+        changes = self._core.cached_since(self._told_prefixes)
         if changes.reset or changes.added or changes.removed:
             report.prefix.reset = changes.reset
             report.prefix.added[:] = changes.added
             report.prefix.removed[:] = changes.removed
-        return changes.number
+        self._told_prefixes = changes.number
+        self._told, self._told_s = _matters(latest), asyncio.get_running_loop().time()
+        return report
 
 
 def _matters(report: pb.LoadReport) -> tuple[object, ...]:

@@ -30,6 +30,7 @@ from router.live.host_feed import HostFeed
 from router.live.inference import Inference
 from router.live.lease_desk import LeaseDesk
 from router.live.lender import Lender
+from router.live.link_service import LinkService
 from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
@@ -57,6 +58,7 @@ SERVICES: Final = (
     "vllm.Inference",
     "vllm.Control",
     "spillway.v1.Fleet",
+    "spillway.v1.Link",
     "spillway.v1.Load",
     "spillway.v1.Tokenizer",
 )
@@ -268,6 +270,8 @@ class Router:
         add_FleetServicer_to_server(fleet, refusing)
         load = LoadService(self._core, self._roster, self._is_draining, closing)
         add_LoadServicer_to_server(load, refusing)
+        links = LinkService(self._inference, load, self._is_draining)
+        server.add_generic_rpc_handlers((links.handlers(),))
         add_TokenizerServicer_to_server(TokenizerService(self.id, self._roster), refusing)
         add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
         shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)

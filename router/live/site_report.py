@@ -55,6 +55,7 @@ class SiteReport:
             itl_s=_mean_s([endpoint.itl_ns for endpoint in up]),
             draining=draining or (bool(alive) and not up),
             gateway=self._gateway(len(up), len(listed)),
+            link=not draining,
         )
         self._add_capacity(report, up)
         return report

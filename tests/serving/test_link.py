@@ -7,74 +7,12 @@ import grpc
 import pytest
 
 from serving.fake_engine import FakeEngine, FakeSettings
-from serving.link import FRAME_BYTES_MAX
 from serving.standalone import serve_standalone
+from tests.linking import STREAMED, WINDOW, Router, hello, opened
 from tests.waiting import DEADLINE_S, until
-from wire.spillway.v1.link_pb2 import Down, Header, Hello, Open, Up
-from wire.spillway.v1.load_pb2 import WatchLoadRequest
-from wire.vllm.inference_pb2 import GenerateRequest, GenerateResponse, StoppingCriteria
-
-CREDIT = 64 * 1024
-WINDOW = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", CREDIT))
-STREAMED = "/spillway.v1.Link/Connect"
-
-
-def hello(credit_bytes=CREDIT, message_bytes_max=1 << 20):
-    return Hello(
-        watch=WatchLoadRequest(max_silence_ms=60_000),
-        message_bytes_max=message_bytes_max,
-        credit_bytes=credit_bytes,
-    )
-
-
-def opened(session, text="7", tokens=5, **fields):
-    """A session that counts on from text."""
-    request = GenerateRequest(
-        text=text, stopping=StoppingCriteria(max_new_tokens=tokens), request_id=f"r{session}"
-    )
-    return Open(session=session, request=request.SerializeToString(), **fields)
-
-
-class Router:
-    """What a router hears on a link, and what it says."""
-
-    def __init__(self, call):
-        self.call = call
-        self.frames = []
-        self.texts = {}
-        self.ended = {}
-
-    async def say(self, up):
-        await self.call.write(up if isinstance(up, bytes) else up.SerializeToString())
-
-    async def hear(self):
-        """One frame."""
-        raw = await self.call.read()
-        if raw is grpc.aio.EOF:
-            return None
-        down = Down.FromString(raw)
-        self.frames.append(down)
-        for session, chunk in zip(down.sessions, down.chunks, strict=True):
-            said = GenerateResponse.FromString(chunk).outputs.text
-            self.texts[session] = self.texts.get(session, "") + said
-        self.ended.update({ended.session: ended for ended in down.ended})
-        return down
-
-    async def until(self, condition, within_s=DEADLINE_S):
-        """Hears until something is so."""
-        async with asyncio.timeout(within_s):
-            while not condition():
-                assert await self.hear() is not None, "the link has ended"
-
-    async def end(self):
-        """The code and the details with which the link ends."""
-        async with asyncio.timeout(DEADLINE_S):
-            try:
-                while await self.hear() is not None:
-                    pass
-            except grpc.aio.AioRpcError as error:
-                return error.code(), error.details()
-            return await self.call.code(), await self.call.details()
+from wire.spillway.v1.link_pb2 import Header, Open, Up
+from wire.spillway.v1.link_server import FRAME_BYTES_MAX
+from wire.vllm.inference_pb2 import GenerateRequest
 
 
 @contextlib.asynccontextmanager
@@ -200,7 +138,7 @@ async def test_a_router_that_does_not_read_makes_sessions_wait():
         await until(lambda: server.replica.in_flight == 40)
         link = the_link()
         await until(lambda: not link._room.is_set())
-        assert link._frame.bytes <= FRAME_BYTES_MAX
+        assert link._frame.size <= FRAME_BYTES_MAX
         assert server.replica.in_flight == 40
         router.call.cancel()
         await until(lambda: not server.replica.in_flight)
@@ -208,7 +146,7 @@ async def test_a_router_that_does_not_read_makes_sessions_wait():
 
 def the_link():
     """The one link that is served in this process."""
-    tasks = [task for task in asyncio.all_tasks() if task.get_name() == "listen to a router"]
+    tasks = [task for task in asyncio.all_tasks() if task.get_name() == "listen on a link"]
     (task,) = tasks
     return task.get_coro().cr_frame.f_locals["self"]
 

@@ -16,6 +16,8 @@ from tests.waiting import DEADLINE_S, until
 from wire.spillway.v1 import fleet_pb2, load_pb2
 from wire.vllm.inference_pb2 import GenerateResponse, SequenceOutput
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 def at(routed):
     """Where a router listens."""

@@ -12,8 +12,11 @@ CREDIT_BYTES: Final = 64 * 1024
 REQUEST_BYTES_MAX: Final = 256 * 1024
 """A larger request is a call of its own: on a link the others would wait behind it."""
 
+METADATA_BYTES_MAX: Final = 16 * 1024
+"""Of one session: what a router takes with a call, too."""
+
 MESSAGE_BYTES_MIN: Final = 1024 * 1024
-"""The least that a router has to take in one message: it may be a load report with its prefixes."""
+"""The least that has to be taken in one message: it may be a load report with its prefixes."""
 
 
 def to_headers(metadata: Iterable[tuple[str, str | bytes]]) -> list[Header]:

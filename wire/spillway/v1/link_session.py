@@ -1,6 +1,7 @@
 """One session of a link: the context of its handler, and how much it may send."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import grpc
@@ -20,6 +21,7 @@ class LinkSession:
         "_details",
         "_metadata",
         "_trailers",
+        "_until_s",
         "number",
         "request",
         "timeout_s",
@@ -29,6 +31,7 @@ class LinkSession:
         self.number = opened.session
         self.request = opened.request
         self.timeout_s = opened.timeout_us / 1e6 if opened.timeout_us else None
+        self._until_s = time.monotonic() + (self.timeout_s or 0.0)
         self._metadata = from_headers(opened.metadata)
         self._credit = credit_bytes
         self._credited = asyncio.Event()
@@ -52,6 +55,10 @@ class LinkSession:
     def invocation_metadata(self) -> Metadata:
         """See CallContext."""
         return self._metadata
+
+    def time_remaining(self) -> float | None:
+        """What is left until the deadline, in seconds; None where there is none."""
+        return None if self.timeout_s is None else max(0.0, self._until_s - time.monotonic())
 
     async def until_credited(self) -> None:
         """Waits while the router has not taken enough of what was sent."""
