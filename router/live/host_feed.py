@@ -34,6 +34,10 @@ class Listener(Protocol):
         """A client told another worker; the requests may be here."""
         ...
 
+    def draining_sites(self) -> Iterable[str]:
+        """The sites that an operator drains."""
+        ...
+
     def metrics(self) -> bytes:
         """The metrics of this worker, in Prometheus' text format."""
         ...
@@ -86,7 +90,7 @@ class HostFeed:
             await asyncio.sleep(backoff.wait_s())
 
     async def _said(self) -> AsyncIterator[pb.Said]:
-        yield pb.Said(worker=self._worker)
+        yield pb.Said(worker=self._worker, draining=self._listener.draining_sites())
         while True:
             yield await self._sayings.get()
 
@@ -111,8 +115,8 @@ class HostFeed:
         self._hear_operators(heard)
         if heard.aborted:
             await self._listener.hear_abort(heard.aborted)
-        if heard.scrape:
-            scraped = pb.Scraped(scrape=heard.scrape, metrics=self._listener.metrics())
+        for scrape in heard.scrapes:
+            scraped = pb.Scraped(scrape=scrape, metrics=self._listener.metrics())
             self._say(pb.Said(scraped=scraped))
 
     def _hear_operators(self, heard: pb.Heard) -> None:

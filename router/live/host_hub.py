@@ -70,7 +70,7 @@ class Hub:
         self._scrapes += 1
         scrape, asked = self._scrapes, len(self._workers)
         answers = self._scraped[scrape] = []
-        self.publish(Heard(scrape=scrape))
+        self.publish(Heard(scrapes=[scrape]))
         try:
             async with asyncio.timeout(_SCRAPE_S):
                 while len(answers) < asked:

@@ -147,6 +147,11 @@ class Receiver:
     def _on_said(self, said: pb.Said) -> None:
         if said.HasField("drain"):
             self._drains[said.drain.site] = said.drain.draining
+        unheard = [site for site in said.draining if site not in self._drains]
+        if unheard:  # this process was started after the operator's word
+            self._drains.update(dict.fromkeys(unheard, True))
+            drains = [pb.SiteDrain(site=site, draining=True) for site in unheard]
+            self._hub.publish(pb.Heard(drains=drains))
 
     def _state(self) -> pb.Heard:
         heard = pb.Heard(

@@ -309,6 +309,10 @@ class Router:
         """See Listener."""
         await abort(self._roster, self._inference, request_ids)
 
+    def draining_sites(self) -> Iterable[str]:
+        """See Listener."""
+        return [site.name for site in self._core.snapshot().sites if site.draining]
+
     def metrics(self) -> bytes:
         """See Listener."""
         return generate_latest(self._sinks.registry)

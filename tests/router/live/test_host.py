@@ -1,5 +1,6 @@
 """Workers of one host: one receiver asks the endpoints, and all of them know the answers."""
 
+import asyncio
 import contextlib
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from tests.router.live.conftest import (
 )
 from tests.router.live.scripted import hangs, scripted
 from tests.waiting import until
-from wire.spillway.v1 import fleet_pb2, load_pb2
+from wire.spillway.v1 import fleet_pb2, host_pb2, load_pb2
 from wire.vllm import control_pb2
 
 
@@ -181,6 +182,25 @@ async def test_a_drain_holds_for_every_worker(tmp_path):
         await one.state_where(lambda state: not state.sites[0].draining)
 
 
+async def test_a_drain_outlives_the_receiver(tmp_path):
+    """One that is started anew hears of it from the workers that know, and tells the others.
+
+    An operator's later word stands against what a worker knew before it.
+    """
+    async with engine(itl_s=0) as server, contextlib.AsyncExitStack() as opened:
+        async with received(tmp_path, [address(server)]) as (_, where):
+            (one,) = await opened.enter_async_context(workers(where, count=1))
+            await one.fleet.Drain(fleet_pb2.DrainRequest(site="home"))
+        async with received(tmp_path, [address(server)]) as (receiver, _):
+            await until(lambda: receiver._drains)
+            async with workers(where, count=1) as (late,):
+                await late.state_where(lambda state: state.sites[0].draining)
+                await late.fleet.Undrain(fleet_pb2.UndrainRequest(site="home"))
+                await one.state_where(lambda state: not state.sites[0].draining)
+            receiver._on_said(host_pb2.Said(worker=7, draining=["home"]))
+            assert receiver._drains == {"home": False}
+
+
 async def test_an_abort_finds_its_request_at_another_worker(tmp_path):
     """The client's connection that brings it may be another than the request's."""
     async with (
@@ -208,6 +228,8 @@ async def test_metrics_are_those_of_all_workers(tmp_path):
         hub = receiver._hub
         text = b"\n".join(await hub.metrics()).decode()
         assert text.count('spillway_calls_total{code="OK",method="GenerateStream"} 1.0') == 2
+        scrapes = await asyncio.gather(*(hub.metrics() for _ in range(3)))
+        assert [len(answers) for answers in scrapes] == [2, 2, 2]
         await other.router.stop(0.0)
         await until(lambda: len(hub._workers) == 1)
         assert len(await hub.metrics()) == 1

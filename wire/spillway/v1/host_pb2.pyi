@@ -8,36 +8,38 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Heard(_message.Message):
-    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "scrape")
+    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "scrapes")
     LISTINGS_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
     DRAINS_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     ABORTED_FIELD_NUMBER: _ClassVar[int]
-    SCRAPE_FIELD_NUMBER: _ClassVar[int]
+    SCRAPES_FIELD_NUMBER: _ClassVar[int]
     listings: _containers.RepeatedCompositeFieldContainer[Listing]
     answers: _containers.RepeatedCompositeFieldContainer[Answer]
     reports: _containers.RepeatedCompositeFieldContainer[Report]
     drains: _containers.RepeatedCompositeFieldContainer[SiteDrain]
     released: _containers.RepeatedScalarFieldContainer[str]
     aborted: _containers.RepeatedScalarFieldContainer[str]
-    scrape: int
-    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., scrape: _Optional[int] = ...) -> None: ...
+    scrapes: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., scrapes: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Said(_message.Message):
-    __slots__ = ("worker", "drain", "released", "aborted", "scraped")
+    __slots__ = ("worker", "drain", "released", "aborted", "scraped", "draining")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     ABORTED_FIELD_NUMBER: _ClassVar[int]
     SCRAPED_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
     worker: int
     drain: SiteDrain
     released: str
     aborted: _containers.RepeatedScalarFieldContainer[str]
     scraped: Scraped
-    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., scraped: _Optional[_Union[Scraped, _Mapping]] = ...) -> None: ...
+    draining: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., scraped: _Optional[_Union[Scraped, _Mapping]] = ..., draining: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Listing(_message.Message):
     __slots__ = ("site", "addresses")

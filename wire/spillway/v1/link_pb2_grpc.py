@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LinkStub:
-    """Served by a replica that says so in its load reports. docs/link.md tells how both sides behave.
+    """Served by a replica or a router that says so in its load reports. docs/link.md tells how both sides behave.
     """
 
     def __init__(self, channel):
@@ -43,7 +43,7 @@ class LinkStub:
 
 
 class LinkServicer:
-    """Served by a replica that says so in its load reports. docs/link.md tells how both sides behave.
+    """Served by a replica or a router that says so in its load reports. docs/link.md tells how both sides behave.
     """
 
     def Connect(self, request_iterator, context):
@@ -72,7 +72,7 @@ def add_LinkServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Link:
-    """Served by a replica that says so in its load reports. docs/link.md tells how both sides behave.
+    """Served by a replica or a router that says so in its load reports. docs/link.md tells how both sides behave.
     """
 
     @staticmethod
