@@ -1,15 +1,18 @@
 """Dynamo's offline replay of a Mooncake trace, for whoever has it installed: figures as JSON.
 
-    PYTHON dynamo_replay.py TRACE.jsonl WORKERS BLOCK_TOKENS SPEED ROUTER
+    PYTHON dynamo_replay.py TRACE.jsonl WORKERS BLOCK_TOKENS SPEED ROUTER [CHOICES.json]
 
 PYTHON is that of an environment with ai_dynamo_runtime 1.6.1 (Spillway is not needed there), ROUTER
 is `round_robin` or `kv_router`. The worker's cache holds 1,048,576 tokens, as by default.
+CHOICES.json, where given, gets where each request went and what came of it.
 """
 
 import json
 import os
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 KV_TOKENS = 1_048_576
 
@@ -22,7 +25,7 @@ def main() -> None:
         run_mocker_trace_replay,
     )
 
-    trace, workers, block_tokens, speed, router = sys.argv[1:]
+    trace, workers, block_tokens, speed, router, *choices = sys.argv[1:]
     began_s = time.process_time()
     result = run_mocker_trace_replay(
         [trace],
@@ -36,6 +39,7 @@ def main() -> None:
         router_mode=router,
         trace_block_size=512,
         arrival_speedup_ratio=float(speed),
+        capture_per_request=bool(choices),
     )
     cpu_s = time.process_time() - began_s
     summary = result.summary
@@ -47,7 +51,21 @@ def main() -> None:
         "ttft_p95_ms": summary["p95_ttft_ms"],
         "hit_share": summary["first_admission_prefix_cache_reused_ratio"],
     }
+    if choices:
+        Path(choices[0]).write_text(json.dumps([choice_of(one) for one in result.per_request]))
     print(json.dumps(figures))
+
+
+def choice_of(request: dict[str, Any]) -> dict[str, float]:
+    """What benchmarks.routing.followed reads of a request's record."""
+    return {
+        "at_ms": request["arrival_time_ms"],
+        "prompt_tokens": request["input_length"],
+        "output_tokens": request["output_length"],
+        "worker": request["routing_history"][0]["logical_worker_id"],
+        "ttft_ms": request["ttft_ms"],
+        "cached_tokens": request["reused_input_tokens"],
+    }
 
 
 if __name__ == "__main__":

@@ -1,27 +1,34 @@
 """Dynamo's published mocker figures, reproduced by our simulator with the mocker's rules.
 
-    python -m benchmarks.routing.mocker --traces DIR [--seeds N] [--out FILE]
+    python -m benchmarks.routing.mocker --traces DIR [--dynamo PYTHON] [--seeds N] [--out FILE]
 
 Eight workers of 1,048,576 tokens in blocks of 64, Mooncake's traces sped up, with round robin and
 with the cost of Dynamo's KV router, which breaks ties at random. The published figures are those of
 ai_dynamo_runtime 1.6.1 (mean and p95 of the time to first token, share of input tokens found
 cached), of one run each. Round robin must give them within 0.5 %. The KV router is run with several
 seeds, and a published figure must be as near to their mean as a further seed's would be: within
-three standard deviations. The exit status is 1 where one is missed.
+three standard deviations.
+
+With the PYTHON of an environment that has ai_dynamo_runtime 1.6.1, Dynamo runs as often with its KV
+router, and ours follows its choices: see benchmarks.routing.followed. Every choice, every first
+token and every hit must agree. The exit status is 1 where anything does not.
 """
 
 import argparse
+import gzip
 import itertools
 import multiprocessing
 import os
 import statistics
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.routing.followed import DynamoError, Followed, follow, record
 from benchmarks.routing.mocked import Figures, figures_of, replay
 from benchmarks.routing.mooncake import CONVERSATION, SYNTHETIC, replayed
 from benchmarks.workloads.traces import TraceError
@@ -30,7 +37,7 @@ from router.sim.rivals.simple import RoundRobin
 
 WORKERS, BLOCK_TOKENS = 8, 64
 TOLERANCE = 0.005
-SEEDS = 5
+SEEDS = 10
 DEVIATIONS = 3.0  # of one run from the mean of others, which 99 of 100 keep
 EXIT_MISSED, EXIT_USAGE = 1, 2
 
@@ -95,6 +102,17 @@ def run(published: Published, traces: Path, seed: int) -> Figures:
     return figures_of(records)
 
 
+def run_beside(published: Published, traces: Path, dynamo: Path) -> Followed:
+    """A run of Dynamo's of what was published, and ours with its choices."""
+    trace = traces / published.trace
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as plain:  # it reads no compressed trace
+        plain.write(gzip.decompress(trace.read_bytes()))
+        plain.flush()
+        found = record(dynamo, Path(plain.name), WORKERS, BLOCK_TOKENS, published.speed)
+    sessions = list(replayed(trace, BLOCK_TOKENS, published.speed))
+    return follow(*found, sessions, WORKERS, BLOCK_TOKENS)
+
+
 def rows(published: Published, found: Sequence[Figures]) -> Iterator[Row]:
     """The three figures of a replay."""
     kinds: tuple[tuple[str, float, float, Callable[[Figures], float]], ...] = (
@@ -112,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Replay, print the table, write the figures; 1 if one is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
+    parser.add_argument("--dynamo", type=Path, help="the Python that has ai_dynamo_runtime")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of the KV router, at least 2")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
@@ -126,7 +145,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
             runs, seeds = zip(*asked, strict=True)
             figures = list(pool.map(run, runs, itertools.repeat(options.traces), seeds))
-    except (TraceError, OSError) as error:
+            beside = [of for of in runs if of.router == KV] if options.dynamo else []
+            follows = pool.map(
+                run_beside,
+                beside,
+                itertools.repeat(options.traces),
+                itertools.repeat(options.dynamo),
+            )
+            followed = list(zip(beside, follows, strict=True))
+    except (TraceError, DynamoError, OSError) as error:
         print(f"benchmarks.routing.mocker: {error}", file=sys.stderr)
         return EXIT_USAGE
     done = {
@@ -138,13 +165,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for published in PUBLISHED
     }
     _show(done)
+    if followed:
+        _show_followed(followed)
     if options.out:
         found = [
             {"replay": asdict(published), "rows": [asdict(row) for row in its]}
             for published, its in done.items()
         ]
-        report.write_json(options.out, {"mocker": found})
-    return 0 if all(row.agrees for its in done.values() for row in its) else EXIT_MISSED
+        runs_of = [{"replay": asdict(of), "followed": asdict(its)} for of, its in followed]
+        report.write_json(options.out, {"mocker": found, "followed": runs_of})
+    agree = [row.agrees for its in done.values() for row in its]
+    agree += [its.agrees for _, its in followed]
+    return 0 if all(agree) else EXIT_MISSED
 
 
 def _show(done: dict[Published, list[Row]]) -> None:
@@ -162,6 +194,27 @@ def _show(done: dict[Published, list[Row]]) -> None:
             for published, its in done.items()
             for row in its
         ],
+    )
+
+
+def _show_followed(followed: Sequence[tuple[Published, Followed]]) -> None:
+    report.print_table(
+        "Runs of Dynamo here, and ours with the same choices",
+        ("replay", "TTFT mean, ms", "p95, ms", "hits", "requests", "own choice", "time", "hits"),
+        [
+            (
+                of.title,
+                f"{its.figures.ttft_mean_ms:.1f}",
+                f"{its.figures.ttft_p95_ms:.1f}",
+                f"{100 * its.figures.hit_share:.1f} %",
+                f"{its.requests:,}",
+                f"{its.choices:,}",
+                f"{its.times:,}",
+                f"{its.hits:,}",
+            )
+            for of, its in followed
+        ],
+        note="the last three count requests in which both agree",
     )
 
 

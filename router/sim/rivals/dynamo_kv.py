@@ -52,9 +52,13 @@ class DynamoKv(Rival):
     def choose(self, request: Request, usable: list[str], now: int, rng: random.Random) -> str:
         """See the class."""
         _ = now
+        return rng.choice(self.least(request, usable))
+
+    def least(self, request: Request, usable: list[str]) -> list[str]:
+        """Those of least cost."""
         costs = [self._cost(request, name) for name in usable]
         least = min(costs)
-        return rng.choice([name for name, cost in zip(usable, costs, strict=True) if cost == least])
+        return [name for name, cost in zip(usable, costs, strict=True) if cost == least]
 
     def on_load(self, report: LoadReport, now: int) -> None:
         """Only the cache's changes matter: its load is the router's own count."""
