@@ -22,10 +22,9 @@ from router.sim.profile import Profile
 
 PROMPT_TOKENS = (32, 256, 768)
 PROMPTS_EACH = 6  # the first of each length warms up
-ROUTER_PAIRS = 3
 DECODE_PROMPT_TOKENS, DECODE_OUTPUT_TOKENS = 24, 64
-BLOCK_TOKENS = 16
-KV_BLOCKS = 4_096  # more than the workload fills
+BLOCK_TOKENS = 32  # the unit in which the engines cache prompts
+KV_BLOCKS = 2_048  # more than the workload fills
 DEADLINE_S = 120.0
 
 
@@ -50,9 +49,11 @@ class Measured:
     link: Link
     profile: Profile
 
-    def behind_router(self, added_s: float) -> "Measured":
-        """The same where a router on the way takes so long, forth and back."""
-        return replace(self, link=replace(self.link, rtt_ns=self.link.rtt_ns + int(added_s * 1e9)))
+    def slower(self, factor: float) -> "Measured":
+        """The same where every step takes so many times as long."""
+        times = ("prefill_base_ps", "prefill_token_ps", "decode_base_ps", "decode_seq_ps")
+        longer = {name: round(factor * getattr(self.profile, name)) for name in times}
+        return replace(self, profile=replace(self.profile, **longer))
 
     def turns_per_s(self, prompt_tokens: int, output_tokens: int) -> float:
         """About what the site serves at most."""
@@ -94,24 +95,6 @@ async def measure(site: LiveSite, prompter: Prompter, seed: int) -> Measured:
         seqs_max=site.slots,
     )
     return Measured(site, Link(int(way_s * 1e9)), profile)
-
-
-async def router_adds_s(router: str, home: LiveSite, prompter: Prompter, seed: int) -> float:
-    """By how much later first tokens come through the router than from home, asked in turns.
-
-    One stream at a time goes home by any router. Raises NotMeasuredError.
-    """
-    shape = Shape(prompt_tokens=PROMPT_TOKENS[0], output_tokens=2)
-    added = []
-    for number in range(ROUTER_PAIRS):
-        firsts = []
-        for address in (home.address, router):
-            records = await _drive(
-                replace(home, address=address), prompter, shape, 1, seed + number
-            )
-            firsts.append(quantile([r.ttft_s for r in records if r.ttft_s is not None], 0.5))
-        added.append(firsts[1] - firsts[0])
-    return max(0.0, quantile(added, 0.5))
 
 
 async def _drive(
