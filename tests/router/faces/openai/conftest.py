@@ -7,15 +7,9 @@ import aiohttp
 import openai
 import pytest
 
-from tests.router.live.conftest import SETTINGS, address, be_patient, engine, route
+from tests.router.live.conftest import SETTINGS, address, engine, route
 
 OPENAI_SETTINGS = dataclasses.replace(SETTINGS, openai_listen="127.0.0.1:0")
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """What a router does about silences is not its faces' matter."""
-    be_patient(monkeypatch)
 
 
 @dataclasses.dataclass
