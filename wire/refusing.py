@@ -16,7 +16,8 @@ from wire.status import CallError, bad_field
 class RefusingServer:
     """Takes the services that `add_..._to_server` of generated code adds, and adds them wrapped.
 
-    Their methods take one request each and are coroutine functions or asynchronous generators.
+    Their methods that take one request each are coroutine functions or asynchronous generators;
+    those that take and give many are coroutine functions that write to their context.
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:
@@ -46,14 +47,34 @@ def _refusing(method: Any) -> grpc.RpcMethodHandler:
         async for response in method.unary_stream(request, context):
             yield response
 
+    async def converse(requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await method.stream_stream(_until_malformed(requests, context), context)
+
     build = grpc.unary_stream_rpc_method_handler
     behaviour: Any = stream
     if method.unary_unary is not None:
         build, behaviour = grpc.unary_unary_rpc_method_handler, answer
+    elif method.stream_stream is not None:
+        build, behaviour = grpc.stream_stream_rpc_method_handler, converse
     return build(behaviour, lambda raw: read(message_type, raw), method.response_serializer)
+
+
+async def _until_malformed(
+    requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
+) -> AsyncIterator[Any]:
+    """The requests up to the first that is none; what they get in answer goes before its error."""
+    async for request in requests:
+        if isinstance(request, Malformed):
+            _refusal(request).set_on(context)
+            return
+        yield request
 
 
 async def _refuse_malformed(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
     if isinstance(request, Malformed):
-        error: CallError = bad_field(request.field or "request", request.reason)
+        error = _refusal(request)
         await context.abort(error.code, error.message, error.trailers)
+
+
+def _refusal(request: Malformed) -> CallError:
+    return bad_field(request.field or "request", request.reason)

@@ -45,6 +45,14 @@ def find(roster: Roster, name: str) -> Served:
     return Served(name, "", name, ())
 
 
+def names(roster: Roster) -> list[str]:
+    """Every model, alias and adapter, once."""
+    found: set[str] = set()
+    for served, endpoint in known(roster):
+        found.update(served, dict(endpoint.follower.engine.adapters))
+    return sorted(found)
+
+
 def known(roster: Roster) -> Iterator[tuple[Sequence[str], LiveEndpoint]]:
     """The endpoints that say what they serve, each with the names of its model."""
     for endpoint in roster:

@@ -6,6 +6,7 @@ from typing import Final
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
+from pydantic import ValidationError
 
 from wire.status import DETAILS_KEY, CallError
 
@@ -48,3 +49,19 @@ def details_of(error: CallError) -> Iterator[AnyMessage]:
                 yield from Status.FromString(value).details
             except DecodeError:
                 return
+
+
+def problem_of(error: ValidationError) -> tuple[str, str]:
+    """The first thing that is wrong with a request, and the parameter, empty for the whole."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return "", f"is no JSON: {first['msg']}"
+    param = ".".join(str(part) for part in first["loc"] if not _is_branch(part))
+    if first["type"] == "extra_forbidden":
+        return param, "is not known"
+    return param, first["msg"].removeprefix("Value error, ")
+
+
+def _is_branch(part: int | str) -> bool:
+    """Whether a part of a path is the name of a type, which pydantic puts in for a choice."""
+    return isinstance(part, str) and ("[" in part or part in {"str", "int", "float"})

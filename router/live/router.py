@@ -15,6 +15,8 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from router.faces.kserve.service import SERVICE as KSERVE
+from router.faces.kserve.service import KServe
 from router.live import background
 from router.live.closing import Closing
 from router.live.control import Control, abort
@@ -47,6 +49,7 @@ from router.observe.event import DrainChanged, QuarantineReleased, Ticked
 from router.observe.sinks import Fork, Sinks
 from router.policy.fleet import Fleet
 from router.policy.units import seconds
+from wire.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from wire.refusing import RefusingServer
 from wire.spillway.v1 import fleet_pb2
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
@@ -61,6 +64,7 @@ SERVICES: Final = (
     "spillway.v1.Link",
     "spillway.v1.Load",
     "spillway.v1.Tokenizer",
+    KSERVE,
 )
 
 _TICK_S: Final = 1.0
@@ -273,6 +277,8 @@ class Router:
         links = LinkService(self._inference, load, self._is_draining)
         server.add_generic_rpc_handlers((links.handlers(),))
         add_TokenizerServicer_to_server(TokenizerService(self.id, self._roster), refusing)
+        kserve = KServe(self._inference, self._roster, self._serves, settings)
+        add_GRPCInferenceServiceServicer_to_server(kserve, refusing)
         add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
         shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, server)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from router.faces.kserve.request import Sampling
+from router.faces.kserve.tensors import INPUTS, OUTPUTS
 from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.completion_request import CompletionRequest
 from spillway import cli, client
@@ -66,6 +68,13 @@ def test_every_parameter_of_openai_s_api_is_documented(request_kind):
     """Those that are honoured, and those that are refused."""
     text = (DOCS / "openai.md").read_text()
     assert [name for name in request_kind.model_fields if f"`{name}`" not in text] == []
+
+
+def test_every_tensor_and_parameter_of_kserve_s_protocol_is_documented():
+    """Those that are honoured, and those that are refused."""
+    text = (DOCS / "kserve.md").read_text()
+    names = [*Sampling.model_fields, *(tensor.name for tensor in (*INPUTS, *OUTPUTS))]
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 def test_every_exit_code_is_documented():

@@ -10,7 +10,7 @@ import grpc
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from pydantic import ValidationError
 
-from router.faces.parameters import details_of, parameter_of
+from router.faces.parameters import details_of, parameter_of, problem_of
 from wire.status import CallError
 
 _INVALID: Final = "invalid_request_error"
@@ -108,14 +108,5 @@ def refused_as(prompt: str) -> Iterator[None]:
 
 def of_validation(error: ValidationError) -> ApiError:
     """A body that is no request: the first thing that is wrong with it."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
-        return ApiError(400, f"the body is no JSON: {first['msg']}")
-    param = ".".join(str(part) for part in first["loc"] if not _is_branch(part))
-    message = first["msg"].removeprefix("Value error, ")
-    return ApiError(400, f"{param or 'the body'}: {message}", param or None)
-
-
-def _is_branch(part: int | str) -> bool:
-    """Whether a part of a path is the name of a type, which pydantic puts in for a choice."""
-    return isinstance(part, str) and ("[" in part or part in {"str", "int", "float"})
+    param, problem = problem_of(error)
+    return ApiError(400, f"{param or 'the body'}: {problem}", param or None)

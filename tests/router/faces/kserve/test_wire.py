@@ -1,0 +1,141 @@
+"""What Triton's client never sends: typed contents, and tensors that are none."""
+
+import json
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.faces.kserve.request import SAMPLING_BYTES_MAX, Sampling, read_asked
+from tests.router.live.counting import counted_on
+from wire.kserve import inference_pb2 as pb
+from wire.status import CallError
+
+REFUSALS = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+
+
+def request(raw=(), **inputs):
+    """A request whose tensors have typed contents."""
+    made = pb.ModelInferRequest(model_name="fake", id="1", raw_input_contents=raw)
+    for name, value in inputs.items():
+        kind = "BOOL" if isinstance(value, bool) else "BYTES"
+        tensor = made.inputs.add(name=name, datatype=kind, shape=(1,))
+        if not raw:
+            contents = tensor.contents
+            (contents.bool_contents if kind == "BOOL" else contents.bytes_contents).append(value)
+    return made
+
+
+async def refusal(call):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    return caught.value.details()
+
+
+async def test_contents_may_stand_in_the_tensors_themselves(stub):
+    """As KServe's protocol has it; Triton's client sends them behind."""
+    call = stub.ModelInfer(request(text_input=b"41", exclude_input_in_output=True))
+    answer = await call
+    text = counted_on("41", 16).encode()
+    assert answer.raw_output_contents[0] == len(text).to_bytes(4, "little") + text
+    trailers = dict(await call.trailing_metadata())
+    assert trailers["x-spillway-site"] == "home"
+
+
+def two_elements():
+    made = request(text_input=b"a")
+    made.inputs[0].contents.bytes_contents.append(b"b")
+    return made
+
+
+def reshaped(*shape):
+    made = request(text_input=b"a")
+    made.inputs[0].shape[:] = shape
+    return made
+
+
+def twice():
+    made = request(text_input=b"a")
+    made.inputs.append(made.inputs[0])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (request(raw=[b"\x02\0\0\0a"], text_input=b""), "text_input: must have one element"),
+        (request(raw=[b"\0"], text_input=b""), "text_input: must have one element"),
+        (request(raw=[b"", b""], text_input=b""), "raw_input_contents: has 2 entries for 1"),
+        (request(raw=[b"\0\0"], stream=True), "stream: must have one element"),
+        (two_elements(), "text_input: must have one element"),
+        (reshaped(2), "text_input: must be BYTES of the shape [1]"),
+        (reshaped(), "text_input: must be BYTES of the shape [1]"),
+        (twice(), "text_input: is there twice"),
+        (request(text_input=b"\xff"), "text_input: is not valid UTF-8"),
+        (
+            request(text_input=b"a", sampling_parameters=b" " * (SAMPLING_BYTES_MAX + 1)),
+            "sampling_parameters: has more than",
+        ),
+        (request(text_input=b"a", sampling_parameters=b"[" * 100_000), "is no JSON"),
+    ],
+)
+async def test_what_is_no_tensor_is_refused_by_its_name(stub, made, message):
+    assert message in await refusal(stub.ModelInfer(made))
+
+
+async def test_bytes_that_are_no_request_end_a_stream_behind_what_was_asked_before(routed):
+    """The field is named; the request before it is answered."""
+    conversation = routed.channel.stream_stream(
+        "/inference.GRPCInferenceService/ModelStreamInfer",
+        response_deserializer=pb.ModelStreamInferResponse.FromString,
+    )()
+    await conversation.write(request(text_input=b"41", stream=True).SerializeToString())
+    await conversation.write(b"\x1a\x01\xff")
+    text = ""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:  # noqa: PT012 - the error comes at its end
+        async for answer in conversation:
+            text += answer.infer_response.raw_output_contents[0][4:].decode()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == "id: is not valid UTF-8"
+    assert text == counted_on("41", 16)
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+SAMPLING = st.dictionaries(st.sampled_from(sorted(Sampling.model_fields)), VALUES, max_size=4)
+PARAMETERS = st.one_of(
+    st.builds(pb.InferParameter, int64_param=st.integers(-(2**63), 2**63 - 1)),
+    st.builds(pb.InferParameter, double_param=st.floats()),
+    st.builds(pb.InferParameter, string_param=st.text(max_size=8)),
+    st.builds(pb.InferParameter, bool_param=st.booleans()),
+    st.just(pb.InferParameter()),
+)
+
+
+@given(
+    sampling=SAMPLING.map(json.dumps).map(str.encode) | st.binary(max_size=8),
+    parameters=st.dictionaries(
+        st.sampled_from(["sequence_id", "timeout", "priority", "triton_x", "n", "other"]),
+        PARAMETERS,
+        max_size=3,
+    ),
+    given_as_tensor=st.booleans(),
+)
+def test_any_parameters_are_a_request_or_refused(sampling, parameters, given_as_tensor):
+    """With a reason, whatever they say."""
+    tensors = {"sampling_parameters": sampling} if given_as_tensor else {}
+    made = request(text_input=b"41", **tensors)
+    for name, value in parameters.items():
+        made.parameters[name].CopyFrom(value)
+    asked = refused = None
+    try:
+        asked = read_asked(made, (), (), 10.0)
+    except CallError as error:
+        refused = error
+    if asked is None:
+        assert refused.code in REFUSALS
+        assert refused.message
+    else:
+        assert asked.generation.stopping.max_new_tokens > 0
+        assert 0 < asked.deadline_s <= 10.0
