@@ -144,8 +144,9 @@ class RouterCore:
 
         ValueError if a request with this id is in flight.
         """
-        if any(request.id in known for known in (self._flights, self._admission, self._suspicion)):
-            raise ValueError(f"a request with the id {request.id!r} is in flight")
+        name = request.id
+        if name in self._flights or name in self._admission or name in self._suspicion:
+            raise ValueError(f"a request with the id {name!r} is in flight")
         self._totals.decided += 1
         self._recovery.on_request()
         if self._suspicion.standing(request, now) is not Standing.FREE:

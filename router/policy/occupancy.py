@@ -111,7 +111,9 @@ class Occupancy:
 
 def _share(age_ns: int, start_ns: int, end_ns: int) -> float:
     """How far an age has got from a start to an end, 0 to 1."""
-    return min(1.0, max(0.0, (age_ns - start_ns) / (end_ns - start_ns)))
+    if age_ns <= start_ns:
+        return 0.0
+    return 1.0 if age_ns >= end_ns else (age_ns - start_ns) / (end_ns - start_ns)
 
 
 def _slots(report: LoadReport, known: int) -> int:
