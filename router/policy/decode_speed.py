@@ -11,6 +11,7 @@ from router.policy.units import NS_PER_MS
 _UNIT_NS = 20 * NS_PER_MS
 _UNIT_STREAMS = 8
 _FLOOR_NS = 0.1 * NS_PER_MS
+_TAUGHT = 8  # streams that ended teach more than a report's mean
 
 
 class DecodeSpeed:
@@ -23,18 +24,26 @@ class DecodeSpeed:
         self.stream_ns = stream_ns  # for each stream that runs beside
         start = (base_ns / _UNIT_NS, stream_ns * _UNIT_STREAMS / _UNIT_NS)
         self._model = LeastSquares(start, deviation=(1.0, 1.0))
-        self.count = 0
+        self.count = 0  # streams that were observed
 
     def itl_ns(self, streams: float) -> float:
         """The expected gap between tokens while so many streams run."""
         return self.base_ns + self.stream_ns * streams
 
     def add(self, itl_ns: float, streams: float) -> None:
-        """Observe the mean gap of a stream or of a report's recent past."""
+        """Observe the mean gap of a stream that ended."""
+        self.count += 1
+        self._learn(itl_ns, streams)
+
+    def hear(self, itl_ns: float, streams: float) -> None:
+        """Observe the recent mean gap of a report: all there is to know until streams end."""
+        if self.count < _TAUGHT:
+            self._learn(itl_ns, streams)
+
+    def _learn(self, itl_ns: float, streams: float) -> None:
         scale = _UNIT_NS / max(_FLOOR_NS, self.itl_ns(streams))
         self._model.add((scale, scale * streams / _UNIT_STREAMS), scale * itl_ns / _UNIT_NS)
         base, stream = self._model.coefficients
         self._model.coefficients = [max(1e-3, base), max(0.0, stream)]
         self.base_ns = self._model.coefficients[0] * _UNIT_NS
         self.stream_ns = self._model.coefficients[1] * _UNIT_NS / _UNIT_STREAMS
-        self.count += 1

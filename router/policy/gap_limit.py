@@ -4,16 +4,19 @@ An objective is about the p95 of the gaps, and what can be predicted from the lo
 Between the two stands what else the engine does, above all the prefill of other prompts in the same
 steps. While few streams run, a step that prefills is still short enough; from some number on every
 such step is a gap too long, for all streams at once. So there is an edge, and it is sharp. It is
-found from streams that ended: of each it is known how many ran beside it and whether it kept its
-objective, and the number that best parts those that kept it from those that missed it is the limit
-(a decision stump). Misses that fewer streams would not have prevented, of which there are as many
-on either side of any number, set no limit.
+found from streams that ended: of each it is known how many ran beside it at the most and whether it
+kept its objective, and the number that best parts those that kept it from those that missed it is
+the limit (a decision stump). The most, because a twentieth of its gaps make a stream miss: by the
+mean of its life, streams that a filling engine began with few beside them put the edge at half of
+where it is. Misses that fewer streams would not have prevented, of which there are as many on
+either side of any number, set no limit.
 
 What lies beyond the limit is seen no more, so the limit grows slowly while the streams that run
-close below it keep their objective. An endpoint that got faster is found out like that, and one
-stream more than there may be costs little. Beside it stands a bound on the predicted mean gap
+close below it keep their objective. An endpoint that got faster is found out like that. How slowly
+follows from what it costs to cross the edge: all streams that run then, a hundred or so, miss. So
+thousands must have been kept for each crossing. Beside it stands a bound on the predicted mean gap
 itself, for engines that never came near the edge: it begins at a share of the objective and grows
-towards it in the same way.
+towards it in the same way, more slowly still.
 
 A margin stepped up with each miss and down with each success (Robbins and Monro) was rejected: the
 streams of an engine miss together, so the margin ran away at the first miss and took minutes to
@@ -21,14 +24,16 @@ come back.
 """
 
 from collections import deque
+from itertools import pairwise
 
 _WINDOW = 128  # streams: about a minute of a busy endpoint
 _SLOW_SHARE = 0.05  # of the gaps may be above the objective: its p95 is within
 _CLEAR = 0.5  # of the misses in the window a limit must explain, more than it gives up
 _FEW = 8  # misses that are chance
 _CLOSE = 0.9  # of the limit
-_GROWTH = 0.0002  # for each stream that kept its objective close to the limit
-_GAP_GROWTH = 0.001
+_GROWTH = 0.0001  # for each stream that kept its objective close to the limit
+_GAP_GROWTH = 0.00002  # likewise; the edge behind it is not known yet, and costs a batch to find
+_GAP_BACK = 0.001  # for each stream that missed it
 _ALONE = 1.2  # times the gap of a stream alone, up to which the batch is not what slows it
 _COLD_RESERVE = 0.1  # of the streams, kept for those with a cached prefix
 _LEAST = 2.0
@@ -37,12 +42,16 @@ _LEAST = 2.0
 class GapLimit:
     """The streams that may run beside each other under one objective for their gaps."""
 
-    __slots__ = ("_prior_ns", "_recent", "gap_ns", "streams")
+    __slots__ = ("_objective_ns", "_prior_ns", "_recent", "gap_ns", "streams")
 
-    def __init__(self, prior_ns: float) -> None:
+    def __init__(self, objective_ns: int, prior_share: float) -> None:
+        """For this objective, of which the mean may be the share `prior_share` to begin with."""
+        self._objective_ns = objective_ns
         self._recent: deque[tuple[float, bool]] = deque(maxlen=_WINDOW)
         self.streams = float("inf")
-        self.gap_ns = self._prior_ns = prior_ns  # the mean gap that may be predicted
+        self.gap_ns = self._prior_ns = (
+            prior_share * objective_ns
+        )  # the mean gap that may be predicted
 
     def flows(self, beside: float, gap_ns: float, alone_ns: float, cold_share: float) -> bool:
         """Whether one more stream may run beside so many, with a mean gap of so much.
@@ -53,10 +62,11 @@ class GapLimit:
         room = self.streams * (1.0 - _COLD_RESERVE * cold_share)
         return (beside < room and gap_ns <= self.gap_ns) or gap_ns <= _ALONE * alone_ns
 
-    def add(self, streams: float, gap_ns: float, slow_share: float, objective_ns: float) -> None:
-        """Observe a stream: how many ran beside it, and the share of its gaps over the objective.
+    def add(self, streams: float, gap_ns: float, slow_share: float) -> None:
+        """Observe a stream that ended: how many ran beside it at most.
 
-        `gap_ns` is the mean gap that is predicted beside so many.
+        `gap_ns` is the mean gap that is predicted beside so many, `slow_share` is the share of its
+        gaps that were over the objective.
         """
         missed = slow_share > _SLOW_SHARE
         self._recent.append((streams, missed))
@@ -65,9 +75,9 @@ class GapLimit:
         elif not missed and streams >= _CLOSE * self.streams:
             self.streams *= 1.0 + _GROWTH
         if missed:
-            self.gap_ns = max(self._prior_ns, self.gap_ns * (1.0 - _GAP_GROWTH))
+            self.gap_ns = max(self._prior_ns, self.gap_ns * (1.0 - _GAP_BACK))
         elif gap_ns >= _CLOSE * self.gap_ns:
-            self.gap_ns = min(objective_ns, self.gap_ns * (1.0 + _GAP_GROWTH))
+            self.gap_ns = min(self._objective_ns, self.gap_ns * (1.0 + _GAP_GROWTH))
 
     def _edge(self) -> float:
         """The number of streams that best parts the kept from the missed; infinite for none."""
@@ -75,10 +85,10 @@ class GapLimit:
         misses = sum(missed for _, missed in ordered)
         wrong = least = sum(not missed for _, missed in ordered)  # were all above the limit
         edge = _CLOSE * ordered[0][0]  # where all of them missed
-        for streams, missed in ordered:
+        for (streams, missed), (more, _) in pairwise([*ordered, ordered[-1]]):
             wrong += 1 if missed else -1
             if wrong < least:
-                least, edge = wrong, streams
+                least, edge = wrong, (streams + more) / 2  # where between them, nobody knows
         explained = misses - least
         if explained < max(_FEW, _CLEAR * misses):
             return float("inf")

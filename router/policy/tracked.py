@@ -14,6 +14,7 @@ from router.policy.liveness import Liveness
 from router.policy.load import LoadReport
 from router.policy.occupancy import Occupancy
 from router.policy.outcome import FAILURES, End, Ended
+from router.policy.peaks import Peaks
 from router.policy.predictor import COSTS_UNKNOWN, Ahead, Costs, TtftPredictor
 from router.policy.prefix import PrefixIndex
 from router.policy.round_trip import RoundTrip
@@ -34,7 +35,6 @@ _AT_ONCE_NS = 50 * NS_PER_MS
 _TYPICAL_PROMPT = 500  # tokens of a request of which nothing is known
 _TYPICAL_OUTPUT = 100
 _MAYBE_LATE = frozenset({End.CANCELLED, End.TIMED_OUT})
-_REPORTED_ITL_MAX = 8  # own streams teach more than a report's mean once there are so many
 
 
 class Prior(NamedTuple):
@@ -76,6 +76,7 @@ class Tracked:
         "lost_silently",
         "name",
         "occupancy",
+        "peaks",
         "pending",
         "prefix",
         "reserved",
@@ -125,6 +126,7 @@ class Tracked:
         self.fresh_until_ns = _EVER  # without any report, own counts are all there is to know
         self.running: dict[str, Flight] = {}  # with one, in the order of their first tokens
         self.expected_tokens = 0.0  # of output, over all in flight
+        self.peaks = Peaks()  # of the streams there, at first tokens
         self.last_first_ns = 0
         self._usual_tokens = float(_TYPICAL_PROMPT)  # uncached, of a request that is sent here
         self.doubt_per_ns = 0.0
@@ -245,8 +247,8 @@ class Tracked:
         self.fresh_until_ns = now + self.occupancy.fresh_ns
         self.settle()
         self._doubt()
-        if report.itl_ns and report.running and self.decode.count < _REPORTED_ITL_MAX:
-            self.decode.add(report.itl_ns, report.running)
+        if report.itl_ns and report.running:
+            self.decode.hear(report.itl_ns, report.running)
 
     def _doubt(self) -> None:
         """Set by how much, for each nanosecond of a report's age, the queue may be off.
@@ -308,6 +310,7 @@ class Tracked:
         self.tokens_ahead -= flight.uncached_tokens
         flight.first_ns = now
         flight.streams = self.standing_at(now)[0]
+        self.peaks.add(flight.streams, now)
         self.running[request_id] = flight
         self.last_first_ns = now
         if not self.breaker.is_closed:
@@ -331,17 +334,14 @@ class Tracked:
             del self.running[ended.request]
             known = flight.request.streams and ended.duration_ns > 0
             if ended.end is End.OK and ended.output_tokens > 1 and known:
-                decoded_ns = ended.duration_ns - flight.ttft_ns
+                gaps, slots = ended.output_tokens - 1, self.occupancy.slots
+                gap_ns = max(0, ended.duration_ns - flight.ttft_ns) / gaps
                 streams = (flight.streams + self.standing_at(now)[0]) / 2
-                gap_ns = max(0, decoded_ns) / (ended.output_tokens - 1)
-                slots = self.occupancy.slots
                 self.decode.add(gap_ns, min(streams, slots - 1) if slots else streams)
                 if ended.slow_gaps is not None:
-                    slow_share = ended.slow_gaps / (ended.output_tokens - 1)
-                    beside_ns = self.decode.itl_ns(streams)
-                    objective_ns = flight.slo_class.itl_ns
-                    limit = self.gap_limit(objective_ns)
-                    limit.add(streams, beside_ns, slow_share, objective_ns)
+                    most = self.peaks.since(flight.first_ns)
+                    limit = self.gap_limit(flight.slo_class.itl_ns)
+                    limit.add(most, self.decode.itl_ns(most), ended.slow_gaps / gaps)
         self.expected_tokens -= flight.expected_tokens
         if not self.in_flight:
             self.expected_tokens = 0.0  # sums of floats drift
@@ -364,7 +364,7 @@ class Tracked:
         """What was learned of the streams that may run under this objective for their gaps."""
         limit = self.gap_limits.get(objective_ns)
         if limit is None:
-            limit = self.gap_limits[objective_ns] = GapLimit(self._itl_share * objective_ns)
+            limit = self.gap_limits[objective_ns] = GapLimit(objective_ns, self._itl_share)
         return limit
 
     @property

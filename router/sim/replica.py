@@ -32,6 +32,7 @@ class Replica:
         self._on_step = on_step
         self._restarts = 0
         self._sequence = 0
+        self._itl_ns = 0  # the mean gap since the last report, or the last that was known
         self._wakes_ns = -1
         self._engine = self._new_engine()
 
@@ -58,6 +59,9 @@ class Replica:
         changes = engine.blocks.changes or {}
         if changes:
             engine.blocks.changes = {}
+        if engine.gaps:
+            self._itl_ns = engine.gaps_ps // engine.gaps // PS_PER_NS
+            engine.gaps = engine.gaps_ps = 0
         return LoadReport(
             endpoint=self.name,
             instance=f"{self.name}#{self._restarts}",
@@ -67,12 +71,13 @@ class Replica:
             queued_prefill_tokens=engine.queued_prefill_tokens,
             kv_usage=engine.blocks.used / engine.blocks.capacity,
             running_max=self.profile.seqs_max,
+            itl_ns=self._itl_ns,
             prefix_added=tuple(name for name, is_here in changes.items() if is_here),
             prefix_removed=tuple(name for name, is_here in changes.items() if not is_here),
         )
 
     def _new_engine(self) -> Engine:
-        self._wakes_ns = -1
+        self._wakes_ns, self._itl_ns = -1, 0
         engine = Engine(
             self.profile,
             on_first_token=lambda job: self._tell(self._on_first_token, job, job.first_token_ps),

@@ -13,11 +13,12 @@ def test_four_times_the_load_is_served_as_well_as_one_and_a_half_times():
     assert flood.waiting_max < 400
 
 
-@pytest.mark.parametrize("shape", ["long prompts"])
+@pytest.mark.parametrize("shape", ["mixed", "bursts", "long prompts"])
 def test_whatever_is_asked_for_ten_times_the_load_is_served_as_well(shape):
-    """Goodput does not fall when the load does not stop growing."""
+    """Goodput does not fall when the load does not stop growing, and what is answered is kept."""
     calm, flood = (run((True, factor), 25, 3, SHAPES[shape]) for factor in (2.0, 10.0))
     assert flood.goodput_per_s >= 0.9 * calm.goodput_per_s
+    assert flood.goodput_per_s >= 0.9 * flood.answered_per_s
 
 
 def test_without_the_queue_it_is_not():

@@ -22,3 +22,18 @@ def test_more_streams_never_make_it_faster(rng):
         streams = rng.randrange(9)
         speed.add((20 - 2 * streams) * NS_PER_MS, streams)
     assert speed.itl_ns(100) >= speed.itl_ns(0) > 0
+
+
+def test_reports_teach_until_streams_do(rng):
+    """Long answers are a minute old before one ends; what ended is worth more than a mean."""
+    speed = DecodeSpeed(20.0 * NS_PER_MS, 0.5 * NS_PER_MS)
+    for _ in range(200):
+        streams = rng.randrange(60)
+        speed.hear((30 + 0.3 * streams) * NS_PER_MS, streams)
+    assert speed.itl_ns(100) == pytest.approx(60 * NS_PER_MS, rel=0.05)
+    for _ in range(8):
+        speed.add((30 + 0.3 * 50) * NS_PER_MS, 50)
+    before = speed.itl_ns(50)
+    for _ in range(200):
+        speed.hear(500 * NS_PER_MS, 50)
+    assert speed.itl_ns(50) == before

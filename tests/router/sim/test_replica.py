@@ -6,7 +6,7 @@ from router.policy.units import NS_PER_MS
 from router.sim.clock import Clock
 from router.sim.job import Job
 from router.sim.plan import Link, Scenario
-from router.sim.profile import PS_PER_MS, Profile
+from router.sim.profile import PS_PER_MS, PS_PER_NS, Profile
 from router.sim.replica import Replica
 
 PROFILE = Profile("test", PS_PER_MS, 1000, 0, PS_PER_MS, 1000, 0, kv_blocks=4)
@@ -56,3 +56,17 @@ def test_a_step_is_told_at_its_end_and_before_the_next_is_begun():
     clock.run()
     assert [blocks for _, blocks in told] == [(1, 2), (3,)]
     assert 0 < told[0][0] < told[1][0]
+
+
+def test_reports_tell_the_mean_gap_since_the_last():
+    """As vLLM's replicas do; where no token came since, the last that is known."""
+    clock = Clock()
+    replica = replica_of(clock)
+    assert replica.report().itl_ns == 0
+    replica.submit(Job(1, 1, 5))
+    clock.run()
+    step_ns = (PROFILE.decode_base_ps + PROFILE.decode_seq_ps) // PS_PER_NS
+    assert replica.report().itl_ns == step_ns
+    assert replica.report().itl_ns == step_ns
+    replica.crash()
+    assert replica.report().itl_ns == 0
