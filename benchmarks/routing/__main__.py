@@ -3,7 +3,8 @@
     python -m benchmarks.routing --traces DIR --out DIR [--scenario NAME ...] [--policies NAME ...]
 
 DIR of the traces is the folder with `azure2023`, `mooncake` and the others. For each scenario it
-prints a table and writes NAME.json, NAME.md and NAME.png; at the end, how ours stands (aims.md).
+prints a table and writes NAME.json, NAME.md and NAME.png; at the end, how ours stands (aims.md),
+and how it stands against the baselines that SkyLB was measured against (margins.md).
 """
 
 import argparse
@@ -13,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.routing import aims, stored, table
+from benchmarks.routing import aims, margins, stored, table
 from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result, run_all
 from benchmarks.routing.picture import draw
@@ -53,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         aims.show(standings)
         text = table.markdown(aims.COLUMNS, aims.rows(standings))
         (asked.out / "aims.md").write_text(text, encoding="utf-8")
+    against = [one for name in scenarios for one in margins.margins(name, ready[name])]
+    if against:
+        margins.show(against)
+        (asked.out / "margins.md").write_text(margins.section(against), encoding="utf-8")
     return 0
 
 

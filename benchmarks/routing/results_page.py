@@ -3,7 +3,8 @@
     python -m benchmarks.routing.results_page --from OUT [--page docs/routing-results.md]
 
 OUT is where `python -m benchmarks.routing` wrote. Its `aims.md` replaces the page's first table,
-and a scenario's `NAME.md` the section of that name, which is added where the page has none.
+and `margins.md` and a scenario's `NAME.md` the sections of their names, which are added where the
+page has none.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.routing import margins
 from benchmarks.routing.scenarios import SCENARIOS
 
 EXIT_USAGE = 2
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         aims = (asked.source / "aims.md").read_text(encoding="utf-8")
         paths = {name: asked.source / f"{name}.md" for name in SCENARIOS}
+        paths |= {margins.TITLE: asked.source / "margins.md"}
         sections = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
         text = page(asked.page.read_text(encoding="utf-8"), aims, sections)
         asked.page.write_text(text, encoding="utf-8")

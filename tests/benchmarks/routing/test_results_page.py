@@ -1,5 +1,6 @@
 """Tables of a run replace those of the page, and the words around them stay."""
 
+from benchmarks.routing.margins import TITLE
 from benchmarks.routing.results_page import main, page
 from benchmarks.routing.scenarios import SCENARIOS
 
@@ -53,5 +54,6 @@ def test_the_command_reads_what_the_comparison_wrote(tmp_path, capsys):
     assert target.read_text() == PAGE
     for name in SCENARIOS:
         (tmp_path / f"{name}.md").write_text(f"## {name}\n\ntable of {name}\n")
+    (tmp_path / "margins.md").write_text(f"## {TITLE}\n\ntable of margins\n")
     assert main(["--from", str(tmp_path), "--page", str(target)]) == 0
-    assert all(f"table of {name}" in target.read_text() for name in SCENARIOS)
+    assert all(f"table of {name}" in target.read_text() for name in (*SCENARIOS, "margins"))
