@@ -34,7 +34,7 @@ async def test_what_finds_no_room_waits_and_is_served():
     """A burst of five times what the engine runs at once: all are answered, in their turn."""
     async with (
         engine(itl_s=0.005, max_running=2) as server,
-        route({"home": [address(server)]}, fleet=_fleet()) as routed,
+        route({"home": [address(server)]}, fleet=_fleet(patience_ns=60 * NS_PER_S)) as routed,
     ):
         await routed.stream(ask())
         answers = [asyncio.create_task(routed.stream(ask(str(number)))) for number in range(10)]

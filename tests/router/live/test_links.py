@@ -7,13 +7,17 @@ import dataclasses
 import pytest
 
 from benchmarks.chaos.relay import Link, Relay
+from router.policy.units import NS_PER_S
 from tests.router.live.conftest import (
+    CLOUD,
+    HOME,
     SETTINGS,
     address,
     ask,
     at_rest,
     ends,
     engine,
+    fleet_of,
     reports_come_from,
     route,
 )
@@ -110,7 +114,10 @@ async def test_a_saturated_engine_is_not_a_dead_one():
     async with (
         engine(itl_s=0.005, max_running=8, prefill_tokens_per_s=2_000) as one,
         engine(itl_s=0.005, max_running=8, prefill_tokens_per_s=2_000) as two,
-        route({"home": [address(one)], "cloud": [address(two)]}) as routed,
+        route(
+            {"home": [address(one)], "cloud": [address(two)]},
+            fleet=fleet_of(HOME, CLOUD, patience_ns=60 * NS_PER_S),
+        ) as routed,
     ):
         for number, (text, resumed) in enumerate(await answers(routed, 64, 40)):
             assert text == counted_on(str(number), 40)
