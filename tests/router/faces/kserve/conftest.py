@@ -55,6 +55,7 @@ def program():
     with subprocess.Popen(
         [sys.executable, str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
+        assert process.stdout.readline() == "ready\n"
         yield process
         process.terminate()
 

@@ -104,6 +104,8 @@ class Program:
 
 
 def main():
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     for line in sys.stdin:
         address, name, given = json.loads(line)
         program = Program(address)
