@@ -20,6 +20,7 @@ from router.policy.fleet import Fleet, Limits, SloClass
 from router.policy.outcome import FirstToken
 from router.policy.units import NS_PER_S, ns
 from tests.router.live.conftest import CLOUD, HOME, SETTINGS, ask, route
+from tests.waiting import DEADLINE_S
 from wire.spillway.v1 import fleet_pb2
 
 pytestmark = pytest.mark.live
@@ -105,7 +106,7 @@ async def test_p1_p3_calm_stays_home_a_surge_overflows_and_calm_brings_it_back(s
         away = [n for n, one in enumerate(surge) if one.site == "cloud"]
         assert 2 <= len(away) <= 5
         returned = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             while len(returned) < len(away):
                 left = set(away) - set(returned)
                 turns = {n: await turn(routed, f"s{n}", f"surge {n} on", 4) for n in left}
@@ -170,7 +171,7 @@ async def test_p8_a_dead_site_costs_few_requests_and_is_probed_gently(sites, tmp
         async with route(ways, settings, pace.fleet(1.0)) as routed:
             await learned(routed, pace)
             under_way = [
-                asyncio.create_task(turn(routed, f"s{n}", f"{n}", tokens)) for n in range(2)
+                asyncio.create_task(turn(routed, f"s{n}", f"{n}", 2 * tokens)) for n in range(2)
             ]
             await routed.state_where(lambda state: _at(state, "home").in_flight == 2)
             relay.stall()
@@ -178,7 +179,7 @@ async def test_p8_a_dead_site_costs_few_requests_and_is_probed_gently(sites, tmp
             lost = await asyncio.gather(*under_way)
             during = [await turn(routed, f"t{n}", f"{n}", 4) for n in range(8)]
             relay.resume()
-            await routed.state_where(lambda state: _at(state, "home").health != DOWN, 20)
+            await routed.state_where(lambda state: _at(state, "home").health != DOWN)
             after = await asyncio.gather(*(turn(routed, f"u{n}", f"{n}", 4) for n in range(6)))
             await routed.router.drain()
     assert {one.site for one in lost} == {"cloud"}

@@ -15,12 +15,12 @@ from serving.models.answers import answer, count_prompt, recite_prompt
 from spillway.local.descendants import descendants
 from tests.serving.conftest import rest
 from tests.serving.live.conftest import Live
+from tests.waiting import DEADLINE_S, until
 from wire.vllm import inference_pb2
 
 pytestmark = [pytest.mark.live]
 
 REPLACED_DEADLINE_S = 120.0
-ENDED_DEADLINE_S = 15.0
 
 
 def text_of(chunks):
@@ -115,17 +115,15 @@ async def test_a_cancelled_stream_leaves_the_engine(served):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_a_dead_engine_ends_streams_and_is_replaced(site, served, number):
-    """UNAVAILABLE at once, though vLLM ends them in order upon SIGTERM, then a new replica."""
+    """UNAVAILABLE, though vLLM ends them in order upon SIGTERM, long before a new replica."""
     before = await served.report()
     call = served.inference.GenerateStream(endless())
     await call.read()
     (engine,) = processes(site, b"EngineCore")
-    killed_s = time.monotonic()
     os.kill(engine, number)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await rest(call)
+        await asyncio.wait_for(rest(call), DEADLINE_S)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-    assert time.monotonic() - killed_s < 1.0
     assert (await new_report(site, before.instance_id)).running_requests == 0
     async with grpc.aio.insecure_channel(site.replica_addresses()[-1]) as channel:
         assert text_of(await Live(channel).stream(text=count_prompt(7))).startswith(" 8 9 ")
@@ -152,7 +150,4 @@ async def test_a_killed_replica_takes_its_engine_with_it(site):
     (engine,) = processes(site, b"EngineCore")
     (replica,) = processes(site, b"ServeReplica")
     os.kill(replica, signal.SIGKILL)
-    deadline = time.monotonic() + ENDED_DEADLINE_S
-    while engine in processes(site, b"EngineCore"):
-        assert time.monotonic() < deadline, "the engine outlives its replica"
-        await asyncio.sleep(0.1)
+    await until(lambda: engine not in processes(site, b"EngineCore"))

@@ -12,6 +12,7 @@ from serving.fake_engine import FakeEngine, FakeSettings
 from serving.load_tally import LoadTally
 from serving.request import read_request
 from serving.settings import read_settings
+from tests.waiting import DEADLINE_S
 from wire.vllm.inference_pb2 import GenerateRequest
 
 pytestmark = [
@@ -149,8 +150,8 @@ async def test_an_engine_that_dies_while_it_is_asked_is_noticed(llm):
             given_up.set()
 
     with pytest.raises(EngineDeadError):
-        await asyncio.wait_for(module.while_alive(llm, ask()), 10)
-    await asyncio.wait_for(given_up.wait(), 10)
+        await asyncio.wait_for(module.while_alive(llm, ask()), DEADLINE_S)
+    await asyncio.wait_for(given_up.wait(), DEADLINE_S)
 
 
 async def test_what_an_engine_answered_before_it_died_counts(llm):

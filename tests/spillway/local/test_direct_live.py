@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -14,12 +13,12 @@ from spillway.local.fleet import LocalFleet
 from spillway.local.reporter import Silent
 from spillway.local.two_sites import HOME, fake_engine, two_sites
 from tests.spillway.local.test_failures_live import replica_pid
+from tests.waiting import wait_until
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 from wire.vllm import inference_pb2, inference_pb2_grpc
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-DEADLINE_S = 30.0
 TOKENS = 200
 
 
@@ -47,14 +46,6 @@ def state(fleet: LocalFleet) -> fleet_pb2.FleetState:
             call.cancel()
 
 
-def until(fleet: LocalFleet, holds: Callable[[fleet_pb2.FleetState], bool]) -> None:
-    """Wait for a state of the fleet."""
-    give_up = time.monotonic() + DEADLINE_S
-    while not holds(state(fleet)):
-        assert time.monotonic() < give_up, state(fleet)
-        time.sleep(0.1)
-
-
 def test_streams_come_from_the_replicas_and_are_accounted_for(fleet: LocalFleet):
     """Serve hands the lease on, and the router hears of every end."""
     with SyncClient(fleet.address, direct=True) as client:
@@ -63,7 +54,7 @@ def test_streams_come_from_the_replicas_and_are_accounted_for(fleet: LocalFleet)
         assert (answer.ending.site, answer.ending.attempts) == (HOME, 1)
         placed = client.generate("7", max_new_tokens=TOKENS, session="s")
         assert placed.ending.request_id.startswith("router-")
-    until(fleet, lambda state: not state.open_streams)
+    wait_until(lambda: not state(fleet).open_streams)
     assert sum(site.tokens for site in state(fleet).sites) == 2 * TOKENS
 
 
@@ -90,4 +81,4 @@ def test_a_killed_replica_costs_no_token(fleet: LocalFleet):
     assert text == counted()
     assert stream.ending is not None
     assert stream.ending.resumed == 1
-    until(fleet, lambda state: not state.open_streams)
+    wait_until(lambda: not state(fleet).open_streams)

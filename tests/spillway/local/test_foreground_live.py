@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spillway.client import SyncClient
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -69,14 +69,6 @@ def _environment(entry: Path) -> str:
         return ""
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Poll until the condition holds; fail after the deadline."""
-    give_up = time.monotonic() + END_DEADLINE_S
-    while not condition():
-        assert time.monotonic() < give_up, "the condition never held"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize(
     ("moment", "number"),
     [
@@ -93,7 +85,7 @@ def test_nothing_is_left_when_it_is_ended_while_it_starts(
     up = Up(scratch)
     up.read_until(moment)
     up.end(number)
-    wait_for(lambda: not up.processes())
+    wait_until(lambda: not up.processes(), END_DEADLINE_S)
     assert list(scratch.iterdir()) == []
 
 
@@ -104,5 +96,5 @@ def test_ctrl_c_ends_a_running_fleet(scratch: Path):
     with SyncClient(address) as client:
         assert client.generate("41", max_new_tokens=3).text == " 42"
     assert up.end(signal.SIGINT) == 0
-    wait_for(lambda: not up.processes())
+    wait_until(lambda: not up.processes(), END_DEADLINE_S)
     assert list(scratch.iterdir()) == []
