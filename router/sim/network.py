@@ -34,6 +34,12 @@ class Network:
             way_ns += size_bytes * NS_PER_S // link.bytes_per_s
         return way_ns
 
+    def request_ns(self, site: str, size_bytes: int) -> int:
+        """From a router into a site's engine, for a request."""
+        way_ns = self.way_ns(site, size_bytes)
+        intake_ns = self._links[site].intake_ns
+        return way_ns + int(self._rng.expovariate(1 / intake_ns)) if intake_ns else way_ns
+
     def round_trip_ns(self, site: str) -> int:
         """One measured round trip."""
         return self.way_ns(site) + self.way_ns(site)

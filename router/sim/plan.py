@@ -75,6 +75,7 @@ class Link:
     jitter_ns: int = 0  # each way is longer by up to this, uniformly,
     tail_ns: int = 0  # and by this in the mean, exponentially
     bytes_per_s: int = 0  # 0: sending takes no time
+    intake_ns: int = 0  # until the site takes a request in, in the mean, exponentially
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ class World:
             attempt.mark_usd = meter.begin(replica.name, now)
         self._attempts[job.id] = attempt
         sent_bytes = turn.prompt_tokens * self._scenario.prompt_bytes_per_token
-        reached_ns = now + self._network.way_ns(replica.site, sent_bytes)
+        reached_ns = now + self._network.request_ns(replica.site, sent_bytes)
         self._network.deliver(replica.site, reached_ns, self._reach, attempt)
 
     def _release(self, router: int) -> None:

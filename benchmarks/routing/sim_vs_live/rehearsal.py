@@ -3,10 +3,11 @@
 Single streams and full batches show how a step grows with what is in it. They do not show what
 everything takes while everything works: router, client and engines share processors, and an
 engine's step holds up whoever wants to hand it a request. So single turns of other lengths arrive
-through the router, live and simulated, and four things are moved until both worlds agree about
-them: for each site the time of its steps, by the middle of the time per output token; and the way
-there and back, by the middle and the 95th percentile of the time to first token: what it takes at
-the least, and what is added by chance.
+through the router, live and simulated, and a few constants are moved until both worlds agree about
+them: for each site the time of its steps, by the middle of the time per output token; and for all
+of them what it takes to get there and back, and to be taken in, by the middle and the 95th
+percentile of the time to first token. The latter are of the site with the most slots: at one that
+is full, first tokens tell of its queue.
 """
 
 import random
@@ -28,7 +29,7 @@ LOAD = 0.5  # of what the sites are thought to serve at most
 BURSTINESS = 1.0
 ROUNDS = 12
 TURNS_MIN = 10  # at a site, for its middle to mean something
-_TAIL_MIDDLE, _TAIL_SPREAD = 1.68, 3.06  # of two exponential waits: p50, and from there to p95
+_INTAKE_P50, _INTAKE_SPREAD = 0.693, 2.303  # of an exponential wait: p50, and from there to p95
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,12 @@ def fitted(
     seed: int,
 ) -> list[Measured]:
     """The same sites, such that a simulated rehearsal is like the live one."""
-    wanted = _middle(seen(live))
+    roomiest = max((one.site for one in measured), key=lambda site: site.slots).name
+    wanted = _middle(seen(live), roomiest)
     found = best = list(measured)
     least = float("inf")
     for _ in range(ROUNDS):
-        have = _middle(told(simulate(fleet, found, plan, seed)))
+        have = _middle(told(simulate(fleet, found, plan, seed)), roomiest)
         distance = have.distance(wanted)
         if distance < least:
             best, least = found, distance
@@ -92,15 +94,17 @@ def _moved(one: Measured, have: _Middle, wanted: _Middle) -> Measured:
     missing_s = wanted.ttft_p50_s - have.ttft_p50_s
     spread_s = (wanted.ttft_p95_s - wanted.ttft_p50_s) - (have.ttft_p95_s - have.ttft_p50_s)
     rtt_ns = one.link.rtt_ns + ns(missing_s)
-    tail_ns = one.link.tail_ns + ns(spread_s / _TAIL_SPREAD)
+    intake_ns = one.link.intake_ns + ns(spread_s / _INTAKE_SPREAD)
     if rtt_ns < 0:  # chance alone takes more than the middle: it has to give way
-        tail_ns += int(rtt_ns / _TAIL_MIDDLE)
-    link = replace(one.link, rtt_ns=max(0, rtt_ns), tail_ns=max(0, tail_ns))
+        intake_ns += int(rtt_ns / _INTAKE_P50)
+    link = replace(one.link, rtt_ns=max(0, rtt_ns), intake_ns=max(0, intake_ns))
     return replace(one, link=link).slower(wanted.token_ratio(have, one.site.name))
 
 
-def _middle(turns: Sequence[OneTurn]) -> _Middle:
-    ttft_s = [turn.ttft_s for turn in turns]
+def _middle(turns: Sequence[OneTurn], roomiest: str) -> _Middle:
+    ttft_s = [turn.ttft_s for turn in turns if turn.site == roomiest]
+    if len(ttft_s) < TURNS_MIN:
+        ttft_s = [turn.ttft_s for turn in turns]
     tokens: dict[str, list[float]] = {}
     for turn in turns:
         if turn.token_s is not None:

@@ -17,13 +17,13 @@ FLEET = fleet_of(HOME, CLOUD)
 PROMPTER = CheckedPrompter(_counted)
 
 
-def site(name, slots, *, rtt_ms=4.0, tail_ms=0.0):
+def site(name, slots, *, rtt_ms=4.0, intake_ms=0.0):
     """As if measured."""
     base_ps, token_ps = 5 * PS_PER_MS, PS_PER_MS // 20
     profile = Profile(
         name, base_ps, token_ps, 0, base_ps, base_ps // 10, 0, kv_blocks=2_048, seqs_max=slots
     )
-    link = Link(round(rtt_ms * NS_PER_MS), tail_ns=round(tail_ms * NS_PER_MS))
+    link = Link(round(rtt_ms * NS_PER_MS), intake_ns=round(intake_ms * NS_PER_MS))
     return Measured(LiveSite(name, "", slots), link, profile)
 
 
@@ -71,16 +71,16 @@ async def test_a_site_that_does_not_answer_is_not_measured():
 
 
 @pytest.mark.parametrize(
-    ("factor", "rtt_ms", "tail_ms"), [(1.0, 4.0, 0.0), (2.0, 20.0, 0.0), (1.5, 10.0, 30.0)]
+    ("factor", "rtt_ms", "intake_ms"), [(1.0, 4.0, 0.0), (2.0, 20.0, 0.0), (1.5, 10.0, 30.0)]
 )
-def test_a_rehearsal_shows_what_load_makes_slower(factor, rtt_ms, tail_ms):
+def test_a_rehearsal_shows_what_load_makes_slower(factor, rtt_ms, intake_ms):
     """Steps are found to within a tenth, and with the way what another workload meets.
 
     A site with too few turns to tell by is taken for as slow as the other.
     """
     alone = [site("home", 4), site("cloud", 8)]
     loaded = [
-        site(name, slots, rtt_ms=rtt_ms, tail_ms=tail_ms).slower(factor)
+        site(name, slots, rtt_ms=rtt_ms, intake_ms=intake_ms).slower(factor)
         for name, slots in (("home", 4), ("cloud", 8))
     ]
     plan = rehearsal(loaded, 20.0, 1)

@@ -1,6 +1,7 @@
 """Partitions and lending: what is lost, what is only late, and that all is whole afterwards."""
 
 import random
+import statistics
 
 import pytest
 
@@ -92,6 +93,20 @@ def test_bandwidth_and_tail_lengthen_the_way():
     ways = [network.way_ns("far") for _ in range(100)]
     assert min(ways) >= 0
     assert len(set(ways)) > 50
+
+
+def test_a_request_waits_to_be_taken_in_and_a_round_trip_does_not():
+    """By so much in the mean; a site without an intake draws nothing for it."""
+    links = {"busy": Link(2 * NS_PER_MS, intake_ns=10 * NS_PER_MS), "idle": Link(2 * NS_PER_MS)}
+    rng = random.Random(1)
+    network = Network(links, Clock(), rng)
+    assert network.round_trip_ns("busy") == 2 * NS_PER_MS
+    waits = [network.request_ns("busy", 0) - NS_PER_MS for _ in range(2_000)]
+    assert min(waits) >= 0
+    assert statistics.mean(waits) == pytest.approx(10 * NS_PER_MS, rel=0.1)
+    state = rng.getstate()
+    assert network.request_ns("idle", 0) == NS_PER_MS
+    assert rng.getstate() == state
 
 
 def test_a_session_goes_on_after_a_turn_that_failed():
