@@ -8,6 +8,7 @@ from router.faces.kserve.request import Sampling
 from router.faces.kserve.tensors import INPUTS, OUTPUTS
 from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.completion_request import CompletionRequest
+from router.live.router import SERVICES
 from spillway import cli, client
 from spillway.commands import fleet, site
 from spillway.commands.failure import Outcome
@@ -68,6 +69,12 @@ def test_every_parameter_of_openai_s_api_is_documented(request_kind):
     """Those that are honoured, and those that are refused."""
     text = (DOCS / "openai.md").read_text()
     assert [name for name in request_kind.model_fields if f"`{name}`" not in text] == []
+
+
+def test_every_service_of_a_router_stands_in_the_conformance_page():
+    """With who was tried on it, or as our own."""
+    text = (DOCS / "conformance.md").read_text()
+    assert [service for service in SERVICES if f"`{service}`" not in text] == []
 
 
 def test_every_tensor_and_parameter_of_kserve_s_protocol_is_documented():
