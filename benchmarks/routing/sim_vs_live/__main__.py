@@ -94,14 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = compare(both.live, both.virtual)
     _show(rows, both)
     if options.out:
-        figures = {
-            "engine": options.engine,
-            "sites": [asdict(one) for one in both.measured],
-            "rows": [
-                asdict(row) | {"error": row.error, "spread": row.spread, "verdict": row.verdict}
-                for row in rows
-            ],
-        }
+        figures = {"engine": options.engine, **figures_of(both, rows)}
         report.write_json(options.out, {"sim_vs_live": figures})
     verdicts = {row.verdict for row in rows}
     if Verdict.OFF in verdicts:
@@ -143,6 +136,18 @@ class Both:
         for number in range(LIVE_RUNS):
             self.live.append(await drive(self.router, again(plan, number), self.prompter))
         self.virtual = simulate(self.fleet, self.measured, plan, self.seed, before=before)
+
+
+def figures_of(both: Both, rows: Sequence[Row]) -> dict[str, object]:
+    """What the command writes: the sites as fitted, and each row with what it says."""
+    return {
+        "sites": [asdict(one) for one in both.measured],
+        "rows": [
+            asdict(row)
+            | {"error": row.error, "spread": row.spread, "verdict": row.verdict.name.lower()}
+            for row in rows
+        ],
+    }
 
 
 def _counted(prompt: str, tokens: int) -> str:

@@ -1,8 +1,10 @@
 """One workload, live and simulated: on engines that count at a set pace, in this process."""
 
+import json
+
 import pytest
 
-from benchmarks.routing.sim_vs_live.__main__ import Both, _counted
+from benchmarks.routing.sim_vs_live.__main__ import Both, _counted, figures_of
 from benchmarks.routing.sim_vs_live.compare import Row, Verdict, again, compare, simulate, workload
 from benchmarks.routing.sim_vs_live.rehearsal import fitted, rehearsal
 from benchmarks.routing.sim_vs_live.site import LiveSite, Measured, NotMeasuredError, measure
@@ -61,6 +63,9 @@ async def test_both_worlds_answer_the_same_sessions():
     assert {record.site for record in both.virtual} == {"home"}
     rows = compare(both.live, both.virtual)
     assert all(row.live_s > 0 and row.simulated_s > 0 for row in rows)
+    written = json.loads(json.dumps(figures_of(both, rows)))
+    assert [one["site"]["name"] for one in written["sites"]] == ["home"]
+    assert {row["verdict"] for row in written["rows"]} <= {"agrees", "off", "cannot_tell"}
 
 
 async def test_a_site_that_does_not_answer_is_not_measured():
