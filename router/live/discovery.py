@@ -9,12 +9,12 @@ is believed only when it says so again and again.
 import asyncio
 import logging
 import random
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 import aiohttp
 
 from router.live.ray_dashboard import DiscoveryError, RayDashboard
-from router.live.roster import Roster
 from router.live.settings import SiteAccess
 
 _EMPTY_ANSWERS_BELIEVED: Final = 3
@@ -22,12 +22,24 @@ _EMPTY_ANSWERS_BELIEVED: Final = 3
 _log = logging.getLogger(__name__)
 
 
+class Listed(Protocol):
+    """Whoever wants to know which endpoints a site has."""
+
+    def set_site(self, site: str, addresses: Iterable[str], /) -> None:
+        """These are the endpoints of a site."""
+        ...
+
+    def connected_at(self, site: str, /) -> object:
+        """Whether any endpoint of a site is there, whatever the lists say."""
+        ...
+
+
 class SiteDiscovery:
     """Follows the list of one site."""
 
     def __init__(
         self,
-        roster: Roster,
+        roster: Listed,
         access: SiteAccess,
         http: aiohttp.ClientSession,
         interval_s: float,

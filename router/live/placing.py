@@ -7,7 +7,7 @@ passes this router by, so that it is signed for the endpoint and waited for by t
 
 import re
 import secrets
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
 from router.live.cookies import Cookies, cookie_in
@@ -60,12 +60,16 @@ class Placing:
         cookies: Cookies,
         is_draining: Callable[[], bool],
         off: Container[str],
+        doors: Mapping[str, str],
         *,
         default_deadline_s: float,
         life_s: float,
         requests_bytes_max: int,
     ) -> None:
-        """`off` are the sites whose endpoints clients do not go to themselves."""
+        """`off` are the sites whose endpoints clients do not go to themselves.
+
+        `doors` are the addresses at which they find those of a site, where that is one for all.
+        """
         self._router = router
         self._core = core
         self._roster = roster
@@ -73,6 +77,7 @@ class Placing:
         self._cookies = cookies
         self._is_draining = is_draining
         self._off = off
+        self._doors = doors
         self._default_deadline_s = default_deadline_s
         self._life_s = life_s
         self._requests_bytes_max = requests_bytes_max
@@ -162,11 +167,12 @@ class Placing:
         return self._core.lease_refusal(incoming.request)
 
     def may_go(self, peer: str, endpoint: LiveEndpoint) -> bool:
-        """Whether a client may go to an endpoint by the address that this router has for it.
+        """Whether a client may go to an endpoint by the address that this router gives for it.
 
         A loopback address, of a tunnel for example, is another machine's for a client elsewhere.
         """
-        here = not _LOOPBACK.match(endpoint.address) or bool(_LOOPBACK.match(peer))
+        address = self._doors.get(endpoint.site, endpoint.address)
+        here = not _LOOPBACK.match(address) or bool(_LOOPBACK.match(peer))
         return here and endpoint.takes_leases and endpoint.site not in self._off
 
     def _give_back(self, send: Send) -> None:
@@ -187,8 +193,10 @@ class Placing:
             output_tokens_max=tokens_max(message) * max(1, message.sampling.num_sequences),
         )
         first_ns, silence_ns = self._core.patience(send.request)
+        door = self._doors.get(endpoint.site)
         return pb.Placement(
-            address=endpoint.address,
+            address=door or endpoint.address,
+            authority=endpoint.address if door else "",
             lease=self._desk.lease(lease),
             request_id=send.request,
             life_s=self._life_s,

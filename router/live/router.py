@@ -116,6 +116,7 @@ class Router:
             self._cookies,
             self._is_draining,
             {way.site for way in access if not way.direct},
+            {way.site: way.door for way in access if way.door is not None},
             default_deadline_s=settings.default_deadline_s,
             life_s=seconds(fleet.limits.lease_life_ns),
             requests_bytes_max=settings.requests_bytes_max,

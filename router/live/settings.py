@@ -24,6 +24,7 @@ class SiteAccess:
     host: str | None = None
     endpoints: tuple[str, ...] = ()
     link: bool = True
+    door: str | None = None  # where clients elsewhere find all of its endpoints; None: at each
     direct: bool = True  # whether clients that ask may stream from its endpoints themselves
 
 

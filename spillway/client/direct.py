@@ -5,11 +5,11 @@ import asyncio
 import grpc
 import grpc.aio
 
-from spillway.client.connections import CHANNEL_OPTIONS, Connections
+from spillway.client.connections import Connections
 from spillway.client.direct_call import DirectCall
-from spillway.client.endpoint_channels import EndpointChannels
+from spillway.client.endpoint_channels import EndpointChannels, options_to
 from spillway.client.options import Call
-from spillway.client.paths import CONNECT_S, Paths
+from spillway.client.paths import CONNECT_S, Paths, Way
 from spillway.client.placement import Placed, question_of, raise_unless_it_goes_through
 from spillway.client.telling import Telling
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
@@ -30,7 +30,8 @@ class Direct:
         self._paths = Paths()
         self._closing: set[asyncio.Task[None]] = set()
         self._channels = EndpointChannels(
-            lambda at: grpc.aio.insecure_channel(at, options=CHANNEL_OPTIONS), self._close_later
+            lambda way: grpc.aio.insecure_channel(way.address, options=options_to(way)),
+            self._close_later,
         )
         self._telling = Telling(connections)
 
@@ -59,11 +60,11 @@ class Direct:
         self, placed: Placed, request: pb.GenerateRequest, metadata: Metadata, timeout_s: float
     ) -> DirectCall | None:
         """The request on its way to its endpoint; None where that cannot be reached."""
-        address, loop = placed.placement.address, asyncio.get_running_loop()
-        if not self._paths.may_try(address, loop.time()):
+        way, loop = placed.way, asyncio.get_running_loop()
+        if not self._paths.may_try(way, loop.time()):
             self._paths.missed(loop.time())
             return None
-        channel = self._channels.take(address)
+        channel = self._channels.take(way)
         try:
             connected = await _connected(channel, min(CONNECT_S, timeout_s))
         except BaseException:
@@ -71,9 +72,9 @@ class Direct:
             raise
         if not connected:
             self._channels.give_back(channel)
-            self._paths.failed(address, loop.time())
+            self._paths.failed(way, loop.time())
             return None
-        self._paths.reached(address)
+        self._paths.reached(way)
         request.request_id = placed.placement.request_id
         call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(
             request, metadata=(*metadata, *placed.metadata), timeout=timeout_s
@@ -84,10 +85,10 @@ class Direct:
         """A call on this channel has ended."""
         self._channels.give_back(channel)
 
-    def doubt(self, address: str, channel: grpc.aio.Channel) -> None:
+    def doubt(self, way: Way, channel: grpc.aio.Channel) -> None:
         """Nothing answers on this channel, which may seem to stand for long yet."""
-        self._channels.retire(address, channel)
-        self._paths.failed(address, asyncio.get_running_loop().time())
+        self._channels.retire(way, channel)
+        self._paths.failed(way, asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Close the connections to endpoints; what still streams on them is cancelled."""

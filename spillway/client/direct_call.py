@@ -10,6 +10,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from spillway.client.cancellation import task_is_cancelled
 from spillway.client.lease_account import LeaseAccount
+from spillway.client.paths import Way
 from spillway.client.placement import Placed, broken, was_ended
 from spillway.client.silence import ANSWER_S, Silence
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
@@ -23,7 +24,7 @@ class Owner(Protocol):
         """Tell the router what became of the lease."""
         ...
 
-    def doubt(self, address: str, channel: grpc.aio.Channel) -> None:
+    def doubt(self, way: Way, channel: grpc.aio.Channel) -> None:
         """Nothing answers on this channel."""
         ...
 
@@ -119,7 +120,7 @@ class DirectCall:
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
                 if self._give_up("it does not answer"):
-                    self._owner.doubt(self.placed.placement.address, self.channel)
+                    self._owner.doubt(self.placed.way, self.channel)
                 elif not self._over:  # a message came while it was asked
                     self._look()
                 return

@@ -5,32 +5,41 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from spillway.client.connections import CHANNEL_OPTIONS
+from spillway.client.paths import Way
+
 ENDPOINTS_MAX = 64
 """Connections to endpoints that are kept open; what is idle for the longest is closed."""
 
 ChannelT = TypeVar("ChannelT")
 
 
+def options_to(way: Way) -> tuple[tuple[str, object], ...]:
+    """Those of a channel to an endpoint."""
+    called = (("grpc.default_authority", way.authority),) if way.authority else ()
+    return (*CHANNEL_OPTIONS, *called)
+
+
 class EndpointChannels(Generic[ChannelT]):
     """A connection to each endpoint, with a bound on how many are kept."""
 
     def __init__(
-        self, open_channel: Callable[[str], ChannelT], close: Callable[[ChannelT], None]
+        self, open_channel: Callable[[Way], ChannelT], close: Callable[[ChannelT], None]
     ) -> None:
         self._open_channel = open_channel
         self._close = close
-        self._all: OrderedDict[str, ChannelT] = OrderedDict()
+        self._all: OrderedDict[Way, ChannelT] = OrderedDict()
         self._calls: dict[int, int] = {}  # by the identity of a channel that is in use
         self._retired: dict[int, ChannelT] = {}  # and closed when its last call has ended
         self._lock = threading.RLock()  # as Connections has one
 
-    def take(self, address: str) -> ChannelT:
+    def take(self, way: Way) -> ChannelT:
         """The channel to an endpoint, for one call, to be given back."""
         with self._lock:
-            channel = self._all.get(address)
+            channel = self._all.get(way)
             if channel is None:
-                channel = self._all[address] = self._open_channel(address)
-            self._all.move_to_end(address)
+                channel = self._all[way] = self._open_channel(way)
+            self._all.move_to_end(way)
             self._calls[id(channel)] = self._calls.get(id(channel), 0) + 1
             if len(self._all) > ENDPOINTS_MAX:
                 self._drop_idle()
@@ -45,11 +54,11 @@ class EndpointChannels(Generic[ChannelT]):
                 if self._retired.pop(id(channel), None) is not None:
                     self._close(channel)
 
-    def retire(self, address: str, channel: ChannelT) -> None:
+    def retire(self, way: Way, channel: ChannelT) -> None:
         """Nothing answers on this one: the next call gets another."""
         with self._lock:
-            if self._all.get(address) is channel:
-                del self._all[address]
+            if self._all.get(way) is channel:
+                del self._all[way]
                 if id(channel) in self._calls:
                     self._retired[id(channel)] = channel
                 else:  # its last call ended meanwhile

@@ -1,6 +1,7 @@
 """Which endpoints can be reached from here, as far as it was tried."""
 
 import threading
+from typing import NamedTuple
 
 CONNECT_S = 0.5
 """What a connection to an endpoint may take: within a continent it takes a tenth of it."""
@@ -11,11 +12,21 @@ AWAY_S = 30.0
 _FAILURES_MAX = 3
 
 
+class Way(NamedTuple):
+    """The way to an endpoint: an address, and what its server is called there.
+
+    Behind the door of a site all endpoints have one address, and a name each.
+    """
+
+    address: str
+    authority: str = ""  # empty: the address
+
+
 class Paths:
     """Which endpoints can be reached from here, as far as it was tried."""
 
     def __init__(self) -> None:
-        self._away_until_s: dict[str, float] = {}
+        self._away_until_s: dict[Way, float] = {}
         self._failures = 0  # in a row
         self._pause_until_s = float("-inf")
         self._lock = threading.Lock()
@@ -24,15 +35,15 @@ class Paths:
         """Whether a placement is worth asking for."""
         return now_s >= self._pause_until_s
 
-    def may_try(self, address: str, now_s: float) -> bool:
+    def may_try(self, way: Way, now_s: float) -> bool:
         """Whether an endpoint is worth connecting to."""
-        return now_s >= self._away_until_s.get(address, now_s)
+        return now_s >= self._away_until_s.get(way, now_s)
 
-    def failed(self, address: str, now_s: float) -> None:
+    def failed(self, way: Way, now_s: float) -> None:
         """It could not be reached."""
         with self._lock:
             away = {at: until for at, until in self._away_until_s.items() if until > now_s}
-            self._away_until_s = away | {address: now_s + AWAY_S}
+            self._away_until_s = away | {way: now_s + AWAY_S}
         self.missed(now_s)
 
     def missed(self, now_s: float) -> None:
@@ -42,12 +53,12 @@ class Paths:
             if self._failures >= _FAILURES_MAX:
                 self._pause_until_s = now_s + AWAY_S
 
-    def reached(self, address: str) -> None:
+    def reached(self, way: Way) -> None:
         """A connection to it stands."""
         self._failures = 0
-        if address in self._away_until_s:
+        if way in self._away_until_s:
             with self._lock:
-                self._away_until_s.pop(address, None)
+                self._away_until_s.pop(way, None)
 
     def not_offered(self, now_s: float) -> None:
         """The router knows no placements: it is not asked again at once."""

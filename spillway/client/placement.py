@@ -8,7 +8,7 @@ import grpc.aio
 from spillway.client.ending import ATTEMPTS_KEY, REQUEST_ID_KEY, SITE_KEY
 from spillway.client.errors import error_of
 from spillway.client.options import Call
-from spillway.client.paths import Paths
+from spillway.client.paths import Paths, Way
 from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, Placement, PlaceRequest
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
@@ -26,6 +26,11 @@ class Placed:
     """Where a request may go, and what it has to show there."""
 
     placement: Placement
+
+    @property
+    def way(self) -> Way:
+        """How the endpoint is reached."""
+        return Way(self.placement.address, self.placement.authority)
 
     @property
     def metadata(self) -> Metadata:

@@ -4,10 +4,10 @@ import time
 
 import grpc
 
-from spillway.client.connections import CHANNEL_OPTIONS, Connections
-from spillway.client.endpoint_channels import EndpointChannels
+from spillway.client.connections import Connections
+from spillway.client.endpoint_channels import EndpointChannels, options_to
 from spillway.client.options import Call
-from spillway.client.paths import CONNECT_S, Paths
+from spillway.client.paths import CONNECT_S, Paths, Way
 from spillway.client.placement import Placed, question_of, raise_unless_it_goes_through
 from spillway.client.sync_direct_call import SyncDirectCall
 from spillway.client.sync_telling import SyncTelling
@@ -25,7 +25,7 @@ class SyncDirect:
         self._connections = connections
         self._paths = Paths()
         self._channels = EndpointChannels(
-            lambda at: grpc.insecure_channel(at, options=CHANNEL_OPTIONS),
+            lambda way: grpc.insecure_channel(way.address, options=options_to(way)),
             lambda channel: channel.close(),
         )
         self._telling = SyncTelling(connections)
@@ -54,24 +54,24 @@ class SyncDirect:
         self, placed: Placed, request: pb.GenerateRequest, metadata: Metadata, timeout_s: float
     ) -> SyncDirectCall | None:
         """The request on its way to its endpoint; None where that cannot be reached."""
-        address, now_s = placed.placement.address, time.monotonic()
-        if not self._paths.may_try(address, now_s):
+        way, now_s = placed.way, time.monotonic()
+        if not self._paths.may_try(way, now_s):
             self._paths.missed(now_s)
             return None
-        channel = self._channels.take(address)
+        channel = self._channels.take(way)
         ready = grpc.channel_ready_future(channel)
         try:
             ready.result(min(CONNECT_S, timeout_s))
         except grpc.FutureTimeoutError:
             self._channels.give_back(channel)
-            self._paths.failed(address, time.monotonic())
+            self._paths.failed(way, time.monotonic())
             return None
         except BaseException:
             self._channels.give_back(channel)
             raise
         finally:
             ready.cancel()  # or it would go on listening to the channel
-        self._paths.reached(address)
+        self._paths.reached(way)
         request.request_id = placed.placement.request_id
         call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(
             request, metadata=(*metadata, *placed.metadata), timeout=timeout_s
@@ -82,10 +82,10 @@ class SyncDirect:
         """A call on this channel has ended."""
         self._channels.give_back(channel)
 
-    def doubt(self, address: str, channel: grpc.Channel) -> None:
+    def doubt(self, way: Way, channel: grpc.Channel) -> None:
         """Nothing answers on this channel, which may seem to stand for long yet."""
-        self._channels.retire(address, channel)
-        self._paths.failed(address, time.monotonic())
+        self._channels.retire(way, channel)
+        self._paths.failed(way, time.monotonic())
 
     def close(self) -> None:
         """Close the connections to endpoints; what still streams on them is cancelled.

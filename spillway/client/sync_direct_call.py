@@ -9,6 +9,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from spillway.client.lease_account import LeaseAccount
+from spillway.client.paths import Way
 from spillway.client.placement import Placed, broken, was_ended
 from spillway.client.silence import ANSWER_S, Silence
 from wire.spillway.v1.fleet_pb2 import LeaseClaim
@@ -23,7 +24,7 @@ class Owner(Protocol):
         """Tell the router what became of the lease."""
         ...
 
-    def doubt(self, address: str, channel: grpc.Channel) -> None:
+    def doubt(self, way: Way, channel: grpc.Channel) -> None:
         """Nothing answers on this channel."""
         ...
 
@@ -105,7 +106,7 @@ class SyncDirectCall:
             if why and silence.left_s(time.monotonic()) <= 0.0:
                 self._given_up = f"{self.placed.placement.endpoint} has fallen silent: {why}"
                 if asked:
-                    self._owner.doubt(self.placed.placement.address, self.channel)
+                    self._owner.doubt(self.placed.way, self.channel)
                 self._call.cancel()
                 return
 

@@ -29,6 +29,7 @@ class Failure(Exception):  # noqa: N818  (how a command ends, which is not alway
 
 _OUTCOMES = {
     "serving.settings.SettingsError": Outcome.USAGE,
+    "spillway.door.haproxy.DoorError": Outcome.FAILED,
     "spillway.fleet.problem.FleetError": Outcome.FLEET_FILE,
     "router.prompt.chat_template.ChatTemplateError": Outcome.USAGE,
     "spillway.client.options.OptionError": Outcome.USAGE,

@@ -35,6 +35,8 @@ def _sites(file: FileSection) -> Iterator[Finding]:
     for name, site in file.sites.items():
         for below, message in _site(site):
             yield ("sites", name, *below), message
+        if site.door is not None and site.direct == "off":
+            yield ("sites", name, "door"), "no client goes there, since direct is off"
 
 
 def _site(site: SiteSection) -> Iterator[Finding]:

@@ -105,6 +105,7 @@ def _access(name: str, site: SiteSection) -> SiteAccess:
         endpoints=tuple(site.endpoints),
         link=site.link == "auto",
         direct=site.direct == "auto",
+        door=site.door,
     )
 
 

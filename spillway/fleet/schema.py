@@ -91,6 +91,7 @@ class SiteSection(BaseModel):
     endpoints: list[EndpointAddress] = Field(default_factory=list, max_length=ENDPOINTS_MAX)
     link: Literal["auto", "off"] = "auto"
     direct: Literal["auto", "off"] = "auto"
+    door: EndpointAddress | None = None
     capacity: CapacitySection | None = None
     price: PriceSection = PriceSection()
     lend: list[LendSection] = Field(default_factory=list, max_length=LENDS_MAX)  # type: ignore[valid-type]

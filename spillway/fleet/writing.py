@@ -42,6 +42,7 @@ def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict
         endpoints=list(access.endpoints),
         link=None if access.link else "off",
         direct=None if access.direct else "off",
+        door=access.door,
         capacity=_capacity(site, access, deployment),
         price=_price(site.price),
         lend=lending.written(site.lending),

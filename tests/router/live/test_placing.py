@@ -190,7 +190,16 @@ def test_a_loopback_address_is_for_clients_on_the_same_machine(peer, at, reached
     assert placing_with(off=("home",)).may_go(peer, endpoint) is False
 
 
-def placing_with(off):
+def test_behind_a_door_it_is_the_doors_address_that_counts():
+    """Clients elsewhere come to loopback endpoints by it, and to none by a door on loopback."""
+    endpoint = SimpleNamespace(address="127.0.0.1:40000", takes_leases=True, site="home")
+    elsewhere = "ipv4:10.0.0.9:5000"
+    assert placing_with(doors={"home": "10.0.0.5:7443"}).may_go(elsewhere, endpoint) is True
+    assert placing_with(doors={"home": "127.0.0.1:7443"}).may_go(elsewhere, endpoint) is False
+    assert placing_with(doors={"cloud": "10.0.0.5:7443"}).may_go(elsewhere, endpoint) is False
+
+
+def placing_with(off=(), doors=()):
     """Placements without a router around them."""
     return Placing(
         "r",
@@ -200,6 +209,7 @@ def placing_with(off):
         None,
         lambda: False,
         off,
+        dict(doors),
         default_deadline_s=1.0,
         life_s=1.0,
         requests_bytes_max=1,

@@ -64,8 +64,8 @@ class Doubts:
     def tell(self, claim, loop):
         pass
 
-    def doubt(self, address, channel):
-        self.doubted.append(address)
+    def doubt(self, way, channel):
+        self.doubted.append(way.address)
 
 
 async def test_an_endpoint_that_gave_a_message_while_it_was_asked_is_asked_again():

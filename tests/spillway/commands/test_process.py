@@ -48,7 +48,8 @@ def test_help_imports_nothing_heavy():
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout.splitlines()[-1]) == []
-    for command in ("up", "site", "route", "chat", "generate", "status", "explain", "top", "drain"):
+    steering = ("status", "explain", "top", "drain")
+    for command in ("up", "site", "route", "door", "chat", "generate", *steering):
         assert f" {command} " in done.stdout
 
 

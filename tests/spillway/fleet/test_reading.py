@@ -217,3 +217,13 @@ def test_a_site_says_whether_links_and_direct_streams_are_used(key, text, used):
     assert [getattr(way, key) for way in file.access] == [used]
     assert read(write(file)) == file
     assert refusal(named.replace(f"{key}: {text}", f"{key}: no"))
+
+
+def test_a_site_may_have_a_door():
+    """An address as any other, unless clients do not go there at all."""
+    named = SMALLEST.replace("    kind: home\n", "    kind: home\n    door: door.example:7443\n")
+    file = read(named)
+    assert [way.door for way in file.access] == ["door.example:7443"]
+    assert read(write(file)) == file
+    closed = named.replace("    kind: home\n", "    kind: home\n    direct: off\n")
+    assert "door: no client goes there, since direct is off" in str(refusal(closed))

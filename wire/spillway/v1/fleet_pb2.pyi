@@ -85,7 +85,7 @@ class PlaceRequest(_message.Message):
     def __init__(self, request: _Optional[_Union[_inference_pb2.GenerateRequest, _Mapping]] = ..., deadline_s: _Optional[float] = ...) -> None: ...
 
 class Placement(_message.Message):
-    __slots__ = ("address", "through_router", "lease", "request_id", "life_s", "site", "endpoint", "identity", "first_token_s", "silence_s", "cookie")
+    __slots__ = ("address", "through_router", "lease", "request_id", "life_s", "site", "endpoint", "identity", "first_token_s", "silence_s", "cookie", "authority")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     THROUGH_ROUTER_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,7 @@ class Placement(_message.Message):
     FIRST_TOKEN_S_FIELD_NUMBER: _ClassVar[int]
     SILENCE_S_FIELD_NUMBER: _ClassVar[int]
     COOKIE_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     address: str
     through_router: str
     lease: str
@@ -108,7 +109,8 @@ class Placement(_message.Message):
     first_token_s: float
     silence_s: float
     cookie: str
-    def __init__(self, address: _Optional[str] = ..., through_router: _Optional[str] = ..., lease: _Optional[str] = ..., request_id: _Optional[str] = ..., life_s: _Optional[float] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., identity: _Optional[str] = ..., first_token_s: _Optional[float] = ..., silence_s: _Optional[float] = ..., cookie: _Optional[str] = ...) -> None: ...
+    authority: str
+    def __init__(self, address: _Optional[str] = ..., through_router: _Optional[str] = ..., lease: _Optional[str] = ..., request_id: _Optional[str] = ..., life_s: _Optional[float] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., identity: _Optional[str] = ..., first_token_s: _Optional[float] = ..., silence_s: _Optional[float] = ..., cookie: _Optional[str] = ..., authority: _Optional[str] = ...) -> None: ...
 
 class ReportRequest(_message.Message):
     __slots__ = ("claims",)

@@ -1,0 +1,166 @@
+"""Clients stream from endpoints through the door of their site: a real HAProxy before engines."""
+
+import asyncio
+import contextlib
+import socket
+
+import grpc
+import pytest
+
+from router.live.settings import SiteAccess
+from serving.lease_door import LeaseTerms
+from spillway.door.haproxy import DoorError, HaProxy, find_program
+from tests.router.live.conftest import address, ask, at_rest
+from tests.router.live.counting import counted_on
+from tests.spillway.client.direct_sites import client_of, engine, taking_leases
+from tests.waiting import DEADLINE_S
+from wire.spillway.v1 import fleet_pb2
+from wire.spillway.v1.load_pb2 import WatchLoadRequest
+from wire.spillway.v1.load_pb2_grpc import LoadStub
+from wire.vllm.inference_pb2_grpc import InferenceStub
+
+pytestmark = pytest.mark.usefixtures("keys", "patient")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def door(folder, *endpoints):
+    """A door, once it takes connections; and where."""
+    listen = f"127.0.0.1:{free_port()}"
+    proxy = HaProxy(find_program(), listen, folder)
+    await proxy.start(endpoints)
+    try:
+        await until_it_takes(listen)
+        yield proxy, listen
+    finally:
+        await proxy.stop(0.0)
+
+
+async def until_it_takes(listen):
+    host, _, port = listen.rpartition(":")
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(host, int(port))
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
+
+
+def through(listen, name):
+    """A channel through the door to the endpoint of this name."""
+    options = (("grpc.default_authority", name), ("grpc.use_local_subchannel_pool", 1))
+    return grpc.aio.insecure_channel(listen, options=options)
+
+
+async def test_a_lease_is_used_through_the_door(tmp_path):
+    """The client knows one address; each stream reaches the endpoint that its lease is for."""
+    async with (
+        engine(itl_s=0.002) as one,
+        engine(itl_s=0.002) as two,
+        door(tmp_path, address(one), address(two)) as (_, listen),
+    ):
+        ways = {
+            "home": SiteAccess("home", endpoints=(address(one),), door=listen),
+            "cloud": SiteAccess("cloud", endpoints=(address(two),), door=listen),
+        }
+        async with taking_leases(ways) as routed, client_of(routed) as client:
+            first = await client.generate("7", max_new_tokens=40)
+            await routed.fleet.Drain(fleet_pb2.DrainRequest(site="home"))
+            second = await client.generate("41", max_new_tokens=40)
+            assert (first.text, second.text) == (counted_on("7", 40), counted_on("41", 40))
+            assert (first.ending.site, second.ending.site) == ("home", "cloud")
+            await at_rest(routed)
+            assert routed.router._inference._count == 0  # nothing went through the router
+        served = [server.replica.engine.load().generated_tokens for server in (one, two)]
+        assert served == [40, 40]
+
+
+async def test_an_endpoint_that_dies_behind_the_door_costs_a_way_back(tmp_path):
+    """The door stands; what it cannot reach goes on through the router, and so does what broke."""
+    async with (
+        engine(itl_s=0.02) as one,
+        engine(itl_s=0.002) as two,
+        door(tmp_path, address(one)) as (_, listen),
+    ):
+        home = SiteAccess("home", endpoints=(address(one),), door=listen)
+        cloud = SiteAccess("cloud", endpoints=(address(two),), direct=False)
+        async with (
+            taking_leases({"home": home, "cloud": cloud}) as routed,
+            client_of(routed) as client,
+            client.stream("7", max_new_tokens=60) as stream,
+        ):
+            text = (await anext(stream)).text
+            await one.stop()
+            text += "".join([chunk.text async for chunk in stream])
+            assert text == counted_on("7", 60)
+            assert stream.ending.resumed == 1
+
+
+async def test_endpoints_come_and_go_behind_an_open_door(tmp_path):
+    """A stream that was open before goes on; who is listed anew is reached."""
+    async with (
+        engine(itl_s=0.02, terms=LeaseTerms()) as one,
+        engine(itl_s=0, terms=LeaseTerms()) as two,
+        door(tmp_path, address(one)) as (proxy, listen),
+        through(listen, address(one)) as first,
+        through(listen, address(two)) as second,
+    ):
+        call = InferenceStub(first).GenerateStream(ask("7", 60))
+        text = (await call.read()).outputs.text
+        await proxy.change([address(two)])
+
+        async def reached():
+            answer = InferenceStub(second).GenerateStream(ask("41", 3))
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                return "".join([m.outputs.text async for m in answer])
+
+        async with asyncio.timeout(DEADLINE_S):
+            while await reached() != counted_on("41", 3):  # noqa: ASYNC110 - it is asked again
+                await asyncio.sleep(0.05)
+        while (message := await call.read()) is not grpc.aio.EOF:
+            text += message.outputs.text
+        assert text == counted_on("7", 60)
+
+
+async def test_nothing_but_what_a_client_needs_goes_through(tmp_path):
+    """No other method, and no other host than the site's endpoints."""
+    async with (
+        engine(terms=LeaseTerms()) as one,
+        engine(terms=LeaseTerms()) as elsewhere,
+        door(tmp_path, address(one)) as (_, listen),
+        through(listen, address(one)) as known,
+        through(listen, address(elsewhere)) as unknown,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as watched:
+            await LoadStub(known).Watch(WatchLoadRequest()).read()
+        assert watched.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        with pytest.raises(grpc.aio.AioRpcError) as asked:
+            await InferenceStub(unknown).GenerateStream(ask("7", 3)).read()
+        assert asked.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert asked.value.details() == "no endpoint of this name is behind this door"
+
+
+async def test_an_endpoint_that_is_gone_is_unavailable(tmp_path):
+    """As it would be without the door."""
+    gone = f"127.0.0.1:{free_port()}"
+    async with door(tmp_path, gone) as (_, listen), through(listen, gone) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as asked:
+            await InferenceStub(channel).GenerateStream(ask("7", 3)).read()
+        assert asked.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_door_that_cannot_be_says_why(tmp_path):
+    """An address that is none, and a program that is not there."""
+    with pytest.raises(DoorError, match="haproxy takes no such configuration"):
+        await HaProxy(find_program(), "nowhere at all", tmp_path).start([])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(DoorError, match="haproxy ended at once"):
+            await HaProxy(find_program(), listen, tmp_path).start([])
+    with pytest.raises(DoorError, match="/nonexistent is no program"):
+        find_program("/nonexistent")
