@@ -98,7 +98,7 @@ class Replica:
             # A wake that is set for later than needed is superseded: see `_wake`.
             if wakes_ns != self._wakes_ns:
                 self._wakes_ns = wakes_ns
-                self._clock.at(wakes_ns, self._wake, wakes_ns, self._restarts)
+                self._clock.last_at(wakes_ns, self._wake, wakes_ns, self._restarts)
 
     def _wake(self, wakes_ns: int, restarts: int) -> None:
         if wakes_ns == self._wakes_ns and restarts == self._restarts:

@@ -76,6 +76,16 @@ def test_later_turns_find_their_conversation_cached():
     assert all(record.cached_tokens > 0 for record in later)
 
 
+def test_what_arrives_in_one_instant_shares_the_first_step():
+    """Also where the way is of no length, so that the first is there before the second begins."""
+    records = []
+    world = World(Scenario({"home": Link(0)}, 16), REPLICAS[:1], [RoundRobin()], records.append)
+    world.run([SimSession(f"s{index}", NS_PER_S, (SimTurn(100, 1),)) for index in range(3)])
+    prompts_ps = 3 * (100 * PROFILE.prefill_token_ps + 100**2 * PROFILE.prefill_pair_ps)
+    step_ns = (PROFILE.prefill_base_ps + prompts_ps) // 1000
+    assert [record.ttft_ns for record in records] == [step_ns] * 3
+
+
 def test_the_same_seed_gives_the_same_records():
     """To the byte, with two routers, jitter and a fault."""
     fault = (ReplicaFault("home/0", 5 * NS_PER_S, 3 * NS_PER_S),)
