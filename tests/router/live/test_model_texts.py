@@ -135,17 +135,23 @@ async def test_what_cannot_be_used_is_unavailable(pieces, says):
 
 async def test_files_that_the_digest_is_not_of_are_refused():
     """An engine states the digest of its tokenizer; what it sends has to be that."""
-    async with engine(itl_s=0) as server, route({"home": [address(server)]}) as routed:
-        texts = ModelTexts(routed.router._roster)
-        [endpoint] = routed.router._roster
-        await until(lambda: endpoint.follower.engine.is_known)
-        stated = endpoint.follower.engine
-        assert stated.tokenizer == tokenizer_digest(FILES)
-        endpoint.follower.engine = dataclasses.replace(stated, tokenizer="another")
-        with pytest.raises(CallError, match="other files than its digest is of"):
-            await texts.get("fake")
-        endpoint.follower.engine = stated
-        assert (await texts.get("fake")).tokenizer is not None
+    async with engine(itl_s=0) as server:
+        fake = server.replica.engine
+        honest = fake.info
+        another = dataclasses.replace(honest.identity, tokenizer_digest="another")
+        for identity in (another, honest.identity):
+            fake._info = dataclasses.replace(honest, identity=identity)
+            async with route({"home": [address(server)]}) as routed:
+                [endpoint] = routed.router._roster
+                stated = identity.tokenizer_digest
+                await until(lambda at=endpoint, to=stated: at.follower.engine.tokenizer == to)
+                asked = ModelTexts(routed.router._roster).get("fake")
+                if identity is another:
+                    with pytest.raises(CallError, match="other files than its digest is of"):
+                        await asked
+                else:
+                    assert (await asked).tokenizer is not None
+                    assert stated == tokenizer_digest(FILES)
 
 
 async def test_a_server_without_the_service_has_neither():
