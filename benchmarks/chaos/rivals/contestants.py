@@ -15,6 +15,8 @@ from benchmarks.chaos.rivals.backend import MODEL
 from benchmarks.dataplane.process import Running
 from benchmarks.rival_program import MissingError, Program, find, free_port, started
 
+_INSTALL = "benchmarks/chaos/rivals/requirements.txt says how; --programs names its folder"
+
 UP_DEADLINE_S = 40.0
 # One look a second, and the second that fails counts: what an operator would choose.
 _HEALTH = (
@@ -84,7 +86,7 @@ async def serving(
     """The rival in front of backends at these ports. Raises MissingError."""
     program = find(rival.program, programs)
     if program is None:
-        raise MissingError(f"{rival.name} is not installed")
+        raise MissingError(f"{rival.name} is not installed ({_INSTALL})")
     port, metrics = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="rival-") as folder:
         command = _command(rival, program, port, metrics, backends, Path(folder))
