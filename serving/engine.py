@@ -84,6 +84,8 @@ class EngineLoad:
     """Recent mean time to first token; 0 while nothing is known."""
     itl_s: float = 0.0
     """Recent mean inter-token latency; 0 while nothing is known."""
+    itl_s_p95: float = 0.0
+    """95th percentile of the inter-token latencies of the last second or so; 0 as above."""
 
 
 @dataclass(frozen=True, slots=True)

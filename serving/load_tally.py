@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 from serving.engine import EngineLoad
 from serving.recent_mean import RecentMean
+from serving.recent_quantile import RecentQuantile
 
 RECENT_HALF_LIFE_S = 5.0
 """How fast the latencies forget: a few load reports, many tokens."""
+RECENT_S = 1.0
+"""What the tail is of: an engine that has come to its limit is to be told of at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class LoadTally:
             self._ttft.add(sum(step.ttfts_s), len(step.ttfts_s), now_s)
         if step.itls_s:
             self._itl.add(sum(step.itls_s), len(step.itls_s), now_s)
+            self._itl_p95.add(sum(step.itls_s) / len(step.itls_s), len(step.itls_s), now_s)
         self._tell()
 
     def forget_totals(self) -> None:
@@ -98,6 +102,7 @@ class LoadTally:
         self._hit_tokens = self._query_tokens = self._generated_tokens = 0
         self._ttft = RecentMean(RECENT_HALF_LIFE_S)
         self._itl = RecentMean(RECENT_HALF_LIFE_S)
+        self._itl_p95 = RecentQuantile(0.95, RECENT_S)
 
     def load(self) -> EngineLoad:
         """The load as of now."""
@@ -112,6 +117,7 @@ class LoadTally:
             generated_tokens=self._generated_tokens,
             ttft_s=self._ttft.value,
             itl_s=self._itl.value,
+            itl_s_p95=self._itl_p95.value,
         )
 
     def _tell(self) -> None:

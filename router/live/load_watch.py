@@ -180,6 +180,7 @@ def _to_core(endpoint: str, report: pb.LoadReport, router: str) -> LoadReport:
         running_max=report.max_running_requests,
         ttft_ns=ns(_between(report.ttft_s, _LATENCY_MAX_S)),
         itl_ns=ns(_between(report.itl_s, _LATENCY_MAX_S)),
+        itl_ns_p95=ns(_between(report.itl_s_p95, _LATENCY_MAX_S)),
         draining=report.draining,
         lent_share=_between(report.lent_share, 1.0),
         prefix_reset=report.prefix.reset,

@@ -25,11 +25,13 @@ come back.
 
 from collections import deque
 from itertools import pairwise
+from math import inf
 
 _WINDOW = 128  # streams: about a minute of a busy endpoint
 _SLOW_SHARE = 0.05  # of the gaps may be above the objective: its p95 is within
 _CLEAR = 0.5  # of the misses in the window a limit must explain, more than it gives up
 _FEW = 8  # misses that are chance
+_REPORT_WEIGHT = 4  # streams that a report speaks for
 _CLOSE = 0.9  # of the limit
 _GROWTH = 0.0001  # for each stream that kept its objective close to the limit
 _GAP_GROWTH = 0.00002  # likewise; the edge behind it is not known yet, and costs a batch to find
@@ -42,13 +44,17 @@ _LEAST = 2.0
 class GapLimit:
     """The streams that may run beside each other under one objective for their gaps."""
 
-    __slots__ = ("_objective_ns", "_prior_ns", "_recent", "gap_ns", "streams")
+    __slots__ = ("_found", "_objective_ns", "_prior_ns", "_recent", "gap_ns", "streams")
 
-    def __init__(self, objective_ns: int, prior_share: float) -> None:
-        """For this objective, of which the mean may be the share `prior_share` to begin with."""
+    def __init__(self, objective_ns: int, prior_share: float, found: dict[int, float]) -> None:
+        """For this objective, of which the mean may be the share `prior_share` to begin with.
+
+        `found` is what endpoints like this one have found, by objective: see GapLimits.
+        """
         self._objective_ns = objective_ns
+        self._found = found
         self._recent: deque[tuple[float, bool]] = deque(maxlen=_WINDOW)
-        self.streams = float("inf")
+        self.streams = inf
         self.gap_ns = self._prior_ns = (
             prior_share * objective_ns
         )  # the mean gap that may be predicted
@@ -62,6 +68,13 @@ class GapLimit:
         room = self.streams * (1.0 - _COLD_RESERVE * cold_share)
         return (beside < room and gap_ns <= self.gap_ns) or gap_ns <= _ALONE * alone_ns
 
+    def hear(self, streams: float, gap_ns_p95: int) -> None:
+        """Observe what a report says of the last second: it is sooner than what streams teach."""
+        if gap_ns_p95:
+            missed = gap_ns_p95 > self._objective_ns
+            self._recent.extend([(streams, missed)] * _REPORT_WEIGHT)
+            self._look(streams, missed=missed)
+
     def add(self, streams: float, gap_ns: float, slow_share: float) -> None:
         """Observe a stream that ended: how many ran beside it at most.
 
@@ -70,14 +83,20 @@ class GapLimit:
         """
         missed = slow_share > _SLOW_SHARE
         self._recent.append((streams, missed))
-        if missed and streams < self.streams:
-            self.streams = min(self.streams, self._edge())
-        elif not missed and streams >= _CLOSE * self.streams:
+        self._look(streams, missed=missed)
+        if not missed and streams >= _CLOSE * self.streams:
             self.streams *= 1.0 + _GROWTH
         if missed:
             self.gap_ns = max(self._prior_ns, self.gap_ns * (1.0 - _GAP_BACK))
         elif gap_ns >= _CLOSE * self.gap_ns:
             self.gap_ns = min(self._objective_ns, self.gap_ns * (1.0 + _GAP_GROWTH))
+
+    def _look(self, streams: float, *, missed: bool) -> None:
+        """Take a lower limit where there is evidence of one, here or at an endpoint alike."""
+        if self.streams == inf:
+            self.streams = self._found.get(self._objective_ns, inf)
+        if missed and streams < self.streams and (edge := self._edge()) < self.streams:
+            self.streams = self._found[self._objective_ns] = edge
 
     def _edge(self) -> float:
         """The number of streams that best parts the kept from the missed; infinite for none."""
@@ -91,5 +110,5 @@ class GapLimit:
                 least, edge = wrong, (streams + more) / 2  # where between them, nobody knows
         explained = misses - least
         if explained < max(_FEW, _CLEAR * misses):
-            return float("inf")
+            return inf
         return max(_LEAST, edge)

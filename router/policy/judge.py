@@ -61,9 +61,9 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         queue_ns, prefill_ns = int(margin * ahead_ns), int(margin * own_ns)
         ttft_ns = network_ns + queue_ns + prefill_ns
         itl_ns = int(decode.base_ns + decode.stream_ns * beside)
-        flows = (
-            tracked.gap_limits.get(itl_objective_ns) or tracked.gap_limit(itl_objective_ns)
-        ).flows(beside, itl_ns, decode.base_ns, uncached * per_token)
+        flows = tracked.gap_limits[itl_objective_ns].flows(
+            beside, itl_ns, decode.base_ns, uncached * per_token
+        )
         site, spend, price_usd, sunk = tracked.site, tracked.site.spend, 0.0, False
         if spend.is_metered:
             busy_ns = prefill_ns + expected_tokens * itl_ns / (streams + 1.0)

@@ -86,8 +86,12 @@ class Lane:
         self._level(level).shares.correct(tenant, more)
 
     def wait_ns(self, level: int, tenant: str, work: float, now: int) -> int | None:
-        """How long a new request would wait; None while too little is known of that."""
-        rate = self.rate.per_ns_at(now)
+        """How long a new request would wait; None while too little is known of that.
+
+        The rate is of when something waited last. Were it believed while nothing does, a bad spell
+        would have everybody refused on arrival, nobody would wait, and it would never be unlearned.
+        """
+        rate = self.rate.per_ns_at(now) if self._count else None
         if rate is None:
             return None
         ahead = self._level(level).ahead(tenant, work)

@@ -20,6 +20,7 @@ class LoadReport:
     running_max: int = 0  # 0: unknown
     ttft_ns: int = 0  # recent mean, 0: unknown
     itl_ns: int = 0
+    itl_ns_p95: int = 0  # of the last second or so, 0: unknown
     draining: bool = False
     lent_share: float = 0.0
     prefix_reset: bool = False

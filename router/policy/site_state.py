@@ -10,6 +10,7 @@ class SiteState:
     __slots__ = (
         "draining",
         "failures",
+        "gap_limits",
         "is_home",
         "lent",
         "name",
@@ -27,6 +28,7 @@ class SiteState:
         self.draining = False
         self.lent: frozenset[str] = frozenset()  # endpoints given to other work
         self.spend = Spend(site, shared=shared)
+        self.gap_limits: dict[str, dict[int, float]] = {}  # found, by model and objective
         self.turns = 0
         self.output_tokens = 0
         self.failures = 0

@@ -8,7 +8,7 @@ from router.policy.echo import Echo
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
 from router.policy.flight import Flight
-from router.policy.gap_limit import GapLimit
+from router.policy.gap_limits import GapLimits
 from router.policy.gateway import Gateway
 from router.policy.liveness import Liveness
 from router.policy.load import LoadReport
@@ -51,7 +51,6 @@ class Tracked:
 
     __slots__ = (
         "_full_pause_ns",
-        "_itl_share",
         "_usual_tokens",
         "_was_connected",
         "breaker",
@@ -109,8 +108,8 @@ class Tracked:
         self.occupancy = Occupancy(limits)
         self.ttft = TtftPredictor(confidences, prior.costs)
         self.decode = DecodeSpeed(prior.itl_base_ns, prior.itl_stream_ns)
-        self._itl_share = limits.endpoint_itl_share
-        self.gap_limits: dict[int, GapLimit] = {}  # by objective
+        found = site.gap_limits.setdefault(endpoint.model, {})
+        self.gap_limits = GapLimits(limits.endpoint_itl_share, found)
         self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
         self.liveness = Liveness()
         self.echo = Echo()
@@ -249,6 +248,7 @@ class Tracked:
         self._doubt()
         if report.itl_ns and report.running:
             self.decode.hear(report.itl_ns, report.running)
+            self.gap_limits.hear(report.running, report.itl_ns_p95)
 
     def _doubt(self) -> None:
         """Set by how much, for each nanosecond of a report's age, the queue may be off.
@@ -340,7 +340,7 @@ class Tracked:
                 self.decode.add(gap_ns, min(streams, slots - 1) if slots else streams)
                 if ended.slow_gaps is not None:
                     most = self.peaks.since(flight.first_ns)
-                    limit = self.gap_limit(flight.slo_class.itl_ns)
+                    limit = self.gap_limits[flight.slo_class.itl_ns]
                     limit.add(most, self.decode.itl_ns(most), ended.slow_gaps / gaps)
         self.expected_tokens -= flight.expected_tokens
         if not self.in_flight:
@@ -359,13 +359,6 @@ class Tracked:
         self.connected = connected
         self.lost_silently = silent and not connected
         self.settle()
-
-    def gap_limit(self, objective_ns: int) -> GapLimit:
-        """What was learned of the streams that may run under this objective for their gaps."""
-        limit = self.gap_limits.get(objective_ns)
-        if limit is None:
-            limit = self.gap_limits[objective_ns] = GapLimit(objective_ns, self._itl_share)
-        return limit
 
     @property
     def is_draining(self) -> bool:

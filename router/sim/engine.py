@@ -51,8 +51,7 @@ class Engine:
         self._submitted = 0
         self._steps = 0  # steps done
         self._slow_steps = 0  # of them, longer than slow_gap_ps
-        self.gaps = 0  # between tokens, of all jobs, and how long they lasted together
-        self.gaps_ps = 0
+        self.gaps: dict[int, int] | None = None  # how many of each length, in picoseconds
         self._decoders = 0
         self._context = 0  # tokens of all decoding jobs
         self._phases = [0] * profile.block_tokens  # decoders by the step at which they fill a block
@@ -139,8 +138,9 @@ class Engine:
         if not run.blocks_taken:
             self.blocks.take(self._new_blocks(run.steps))
         self._slow_steps += run.slow_steps(self._slow_gap_ps)
-        self.gaps += self._decoders * run.steps
-        self.gaps_ps += self._decoders * (run.end_ps - run.begun_ps)
+        if self.gaps is not None and self._decoders:
+            gap_ps = (run.end_ps - run.begun_ps) // run.steps  # those of one run are much alike
+            self.gaps[gap_ps] = self.gaps.get(gap_ps, 0) + self._decoders * run.steps
         self._steps += run.steps
         self._context += self._decoders * run.steps
         for job, end in run.chunks:

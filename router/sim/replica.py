@@ -32,7 +32,7 @@ class Replica:
         self._on_step = on_step
         self._restarts = 0
         self._sequence = 0
-        self._itl_ns = 0  # the mean gap since the last report, or the last that was known
+        self._itl_ns = self._itl_ns_p95 = 0  # since the last report, or the last that was known
         self._wakes_ns = -1
         self._engine = self._new_engine()
 
@@ -60,8 +60,8 @@ class Replica:
         if changes:
             engine.blocks.changes = {}
         if engine.gaps:
-            self._itl_ns = engine.gaps_ps // engine.gaps // PS_PER_NS
-            engine.gaps = engine.gaps_ps = 0
+            self._itl_ns, self._itl_ns_p95 = _mean_and_p95_ns(engine.gaps)
+            engine.gaps = {}
         return LoadReport(
             endpoint=self.name,
             instance=f"{self.name}#{self._restarts}",
@@ -72,12 +72,13 @@ class Replica:
             kv_usage=engine.blocks.used / engine.blocks.capacity,
             running_max=self.profile.seqs_max,
             itl_ns=self._itl_ns,
+            itl_ns_p95=self._itl_ns_p95,
             prefix_added=tuple(name for name, is_here in changes.items() if is_here),
             prefix_removed=tuple(name for name, is_here in changes.items() if not is_here),
         )
 
     def _new_engine(self) -> Engine:
-        self._wakes_ns, self._itl_ns = -1, 0
+        self._wakes_ns, self._itl_ns, self._itl_ns_p95 = -1, 0, 0
         engine = Engine(
             self.profile,
             on_first_token=lambda job: self._tell(self._on_first_token, job, job.first_token_ps),
@@ -85,7 +86,7 @@ class Replica:
             slow_gap_ps=self._scenario.slow_gap_ns * PS_PER_NS,
         )
         if self._scenario.report_interval_ns is not None or self._on_step is not None:
-            engine.blocks.changes = {}
+            engine.blocks.changes, engine.gaps = {}, {}
         return engine
 
     def _tell(self, callback: Callable[["Replica", Job, int], None], job: Job, at_ps: int) -> None:
@@ -107,3 +108,14 @@ class Replica:
                 self._on_step(self)
             self._engine.advance(wakes_ns * PS_PER_NS)
             self._set_wake()
+
+
+def _mean_and_p95_ns(gaps: dict[int, int]) -> tuple[int, int]:
+    """Of gaps in picoseconds by how many there are of each, in nanoseconds."""
+    count, total_ps = sum(gaps.values()), sum(gap * number for gap, number in gaps.items())
+    longer = count // 20
+    for gap_ps in sorted(gaps, reverse=True):
+        longer -= gaps[gap_ps]
+        if longer < 0:
+            return total_ps // count // PS_PER_NS, gap_ps // PS_PER_NS
+    raise ValueError("no gaps")

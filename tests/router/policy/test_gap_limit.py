@@ -1,13 +1,14 @@
 """The streams that may run at an endpoint are learned from those that ended."""
 
 import random
+from math import inf
 
 import pytest
 
 from router.policy.gap_limit import GapLimit
+from router.policy.gap_limits import GapLimits
 
 KEPT, MISSED = 0.0, 0.2
-FOR_EVER = float("inf")
 OBJECTIVE_NS = 100_000_000
 
 
@@ -19,7 +20,7 @@ class _Limit(GapLimit):
 
 
 def _limit() -> _Limit:
-    return _Limit(OBJECTIVE_NS, 0.8)
+    return _Limit(OBJECTIVE_NS, 0.8, {})
 
 
 @pytest.mark.parametrize("edge", [10, 30, 90])
@@ -37,7 +38,40 @@ def test_misses_that_fewer_streams_would_not_have_prevented_set_no_limit():
     learned, rng = _limit(), random.Random(5)
     for _ in range(1_000):
         learned.see(rng.uniform(1, 60), MISSED if rng.random() < 0.05 else KEPT)
-    assert learned.streams == FOR_EVER
+    assert learned.streams == inf
+
+
+def test_a_report_of_long_gaps_sets_a_limit_before_any_stream_has_ended():
+    """Answers may last a minute; two reports are enough."""
+    learned = _limit()
+    for streams in (60, 80, 100):
+        learned.hear(streams, 95_000_000)
+    assert learned.streams == inf
+    learned.hear(120, 101_000_000)
+    learned.hear(120, 101_000_000)
+    assert 100 <= learned.streams < 120
+
+
+def test_what_an_endpoint_does_not_tell_is_not_taken_for_short():
+    """A report without the tail of its gaps says nothing."""
+    learned = _limit()
+    learned.hear(120, 0)
+    assert not learned._recent
+
+
+def test_an_endpoint_believes_what_one_like_it_has_found():
+    """Until it finds a limit itself; what it found before it keeps."""
+    found: dict[int, float] = {}
+    limits = [GapLimits(0.8, found)[OBJECTIVE_NS] for _ in range(3)]
+    for _ in range(3):
+        limits[0].hear(50, 99_000_000)
+        limits[0].hear(70, 101_000_000)
+        limits[2].hear(30, 99_000_000)
+        limits[2].hear(40, 101_000_000)
+    assert limits[0].streams == 60
+    limits[1].hear(20, 99_000_000)
+    assert limits[1].streams == limits[2].streams
+    assert limits[0].streams == 60
 
 
 def test_streams_that_miss_together_do_not_drive_the_limit_away():
@@ -72,7 +106,7 @@ def test_a_stream_keeps_its_objective_with_a_twentieth_of_its_gaps_above():
     learned = _limit()
     for _ in range(20):
         learned.see(50.0, 0.05)
-    assert learned.streams == FOR_EVER
+    assert learned.streams == inf
     for _ in range(20):
         learned.see(50.0, 0.06)
     assert learned.streams <= 50.0

@@ -42,7 +42,7 @@ class _Engine:
 
     @property
     def learned(self) -> float:
-        return self.core._registry.by_name["e"].gap_limit(OBJECTIVE_NS).streams
+        return self.core._registry.by_name["e"].gap_limits[OBJECTIVE_NS].streams
 
     def offer(self, count: int) -> None:
         """So many requests; those that find no room go away."""

@@ -58,15 +58,30 @@ def test_a_step_is_told_at_its_end_and_before_the_next_is_begun():
     assert 0 < told[0][0] < told[1][0]
 
 
-def test_reports_tell_the_mean_gap_since_the_last():
-    """As vLLM's replicas do; where no token came since, the last that is known."""
+def test_reports_tell_the_gaps_since_the_last():
+    """Mean and tail, as vLLM's replicas do; where no token came since, the last known."""
     clock = Clock()
     replica = replica_of(clock)
     assert replica.report().itl_ns == 0
     replica.submit(Job(1, 1, 5))
     clock.run()
     step_ns = (PROFILE.decode_base_ps + PROFILE.decode_seq_ps) // PS_PER_NS
-    assert replica.report().itl_ns == step_ns
-    assert replica.report().itl_ns == step_ns
+    for _ in range(2):
+        report = replica.report()
+        assert (report.itl_ns, report.itl_ns_p95) == (step_ns, step_ns)
     replica.crash()
-    assert replica.report().itl_ns == 0
+    report = replica.report()
+    assert (report.itl_ns, report.itl_ns_p95) == (0, 0)
+
+
+def test_the_tail_of_the_gaps_is_what_a_twentieth_is_above():
+    """One step in nine that prefills a thousand tokens is in the tail; one in 39 is not."""
+    profile = replace(PROFILE, kv_blocks=400, prefill_token_ps=PS_PER_MS)
+    for steps, is_long in ((10, True), (40, False)):
+        clock = Clock()
+        world = Scenario({"home": Link(NS_PER_MS)}, profile.block_tokens)
+        replica = Replica("r", "home", profile, clock, world, lambda *_: None, lambda *_: None)
+        replica.submit(Job(1, 1, steps))
+        clock.at(5 * NS_PER_MS, replica.submit, Job(2, 1_000, 1))
+        clock.run()
+        assert (replica.report().itl_ns_p95 > 500 * NS_PER_MS) is is_long

@@ -1,0 +1,26 @@
+"""The limits on streams of one endpoint, one for each objective that its requests have."""
+
+from router.policy.gap_limit import GapLimit
+
+
+class GapLimits(dict[int, GapLimit]):
+    """By objective for the gaps in nanoseconds; a limit is made when it is first asked for.
+
+    `found` is shared by the endpoints of one model at one site, which are much alike: the limit
+    that was last found at any of them, by objective. Where none is known yet, that is believed.
+    """
+
+    def __init__(self, prior_share: float, found: dict[int, float]) -> None:
+        super().__init__()
+        self._prior_share = prior_share
+        self._found = found
+
+    def __missing__(self, objective_ns: int) -> GapLimit:
+        """A limit of which nothing is known at this endpoint."""
+        limit = self[objective_ns] = GapLimit(objective_ns, self._prior_share, self._found)
+        return limit
+
+    def hear(self, streams: int, gap_ns_p95: int) -> None:
+        """Observe a report: how many streams run, and the p95 of their gaps of late."""
+        for limit in self.values():
+            limit.hear(streams, gap_ns_p95)
