@@ -146,7 +146,7 @@ class Placing:
             return pb.Placement(through_router=why_not)
         decision = self._core.tell(RequestArrived(incoming.request))
         if isinstance(decision, Wait):
-            decision = await self._core.released(decision.request)
+            decision = await self._core.released(decision.request, direct=True)
         if isinstance(decision, Refuse):
             raise refused(decision)
         if not isinstance(decision, Send):

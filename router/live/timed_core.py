@@ -4,10 +4,12 @@ import asyncio
 import logging
 import random
 import time
+from typing import NamedTuple
 
 from router.observe.event import (
     Event,
     Happening,
+    LeaseClaimed,
     OutcomeSeen,
     RequestWithdrawn,
     Sink,
@@ -21,6 +23,7 @@ from router.policy.core import RouterCore
 from router.policy.decision import Decision, Refuse, Rule, Send
 from router.policy.fleet import Fleet
 from router.policy.hint import Hint
+from router.policy.lease import ClaimKind, LeaseClaim
 from router.policy.outcome import End, Ended
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
@@ -36,6 +39,13 @@ def now_ns() -> int:
     return time.monotonic_ns()
 
 
+class _Waiting(NamedTuple):
+    """A request that was told to wait."""
+
+    answer: asyncio.Future[Decision]
+    direct: bool
+
+
 class TimedCore:
     """A `RouterCore` that is told what happens, now. Used from one event loop."""
 
@@ -47,7 +57,7 @@ class TimedCore:
         self._sequence = 0
         self._started = Started(router, time.time_ns(), seed, fleet)
         self._itl_ns = {slo.name: slo.itl_ns for slo in fleet.slo_classes}
-        self._waiting: dict[str, asyncio.Future[Decision]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._look: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -72,25 +82,28 @@ class TimedCore:
             waiting = self._waiting.pop(answer.request, None)
             if waiting is None:  # the one that is being told of
                 decision = answer
-            elif waiting.done():
-                self._drop(answer)
+            elif waiting.answer.done():
+                self._drop(answer, direct=waiting.direct)
             else:
-                waiting.set_result(answer)
+                waiting.answer.set_result(answer)
         if self._look is None:
             self._look_again(now)
         return decision
 
-    async def released(self, request: str) -> Decision:
-        """What becomes of a request that was told to wait. Cancelled, it waits no more."""
-        waiting: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        self._waiting[request] = waiting
+    async def released(self, request: str, *, direct: bool = False) -> Decision:
+        """What becomes of a request that was told to wait. Cancelled, it waits no more.
+
+        `direct` is a request that its client would take to the endpoint: sent, it is a lease.
+        """
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self._waiting[request] = _Waiting(answer, direct)
         try:
-            return await waiting
+            return await answer
         except asyncio.CancelledError:
             if self._waiting.pop(request, None) is not None:
                 self.tell(RequestWithdrawn(request))
-            elif not waiting.cancelled():
-                self._drop(waiting.result())
+            elif not answer.cancelled():
+                self._drop(answer.result(), direct=direct)
             raise
 
     def explain(self, request: Request) -> Decision:
@@ -160,9 +173,13 @@ class TimedCore:
         """The state of the fleet now."""
         return self._core.snapshot(now_ns())
 
-    def _drop(self, answer: Decision) -> None:
+    def _drop(self, answer: Decision, *, direct: bool) -> None:
         """Ends what was released to a client that has just gone."""
-        if isinstance(answer, Send):
+        if not isinstance(answer, Send):
+            return
+        if direct:  # a lease that nobody has been given: not one that nobody used
+            self.tell(LeaseClaimed(LeaseClaim(answer.request, ClaimKind.NEVER_BEGAN)))
+        else:
             self.tell(OutcomeSeen(Ended(answer.request, answer.endpoint, End.CANCELLED)))
 
     def _look_again(self, now: int) -> None:

@@ -1,8 +1,22 @@
 """The core in real time."""
 
+import asyncio
+
+import pytest
+
 from router.live.timed_core import TimedCore
-from router.observe.event import ConnectionChanged, EndpointUp, RequestArrived, Started
+from router.observe.event import (
+    ConnectionChanged,
+    EndpointUp,
+    LoadHeard,
+    OutcomeSeen,
+    RequestArrived,
+    Started,
+)
+from router.policy.decision import Send, Wait
 from router.policy.endpoint import Endpoint
+from router.policy.load import LoadReport
+from router.policy.outcome import End, Ended
 from router.policy.request import Request
 from tests.router.live.conftest import HOME, fleet_of
 
@@ -49,3 +63,28 @@ def test_explaining_is_no_event_and_takes_no_chance_away():
         assert decided.endpoint == explained.endpoint
         chosen.add(decided.endpoint)
     assert len(chosen) > 1
+
+
+@pytest.mark.parametrize("direct", [False, True])
+async def test_what_is_released_to_a_client_that_has_gone_is_given_back(direct):
+    """A place as well: its lease is settled, and not one that nobody used."""
+    core, _ = core_of("a")
+    core.tell(LoadHeard(LoadReport("home/a", "1", 1, running_max=1)))
+    sent = [core.tell(RequestArrived(Request("r0", "m")))]
+    while isinstance(sent[-1], Send):
+        sent.append(core.tell(RequestArrived(Request(f"r{len(sent)}", "m"))))
+    last = core.tell(RequestArrived(Request("last", "m", direct=direct)))
+    assert isinstance(last, Wait)
+    task = asyncio.create_task(core.released("last", direct=direct))
+    first = asyncio.create_task(core.released(sent[-1].request))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    for one in sent[:-1]:
+        core.tell(OutcomeSeen(Ended(one.request, "home/a", End.CANCELLED)))
+    task.cancel()  # in the moment in which it is released
+    await asyncio.wait([task])
+    assert task.cancelled()
+    state = core.snapshot()
+    assert (state.open_streams, state.leases.open, state.leases.lapsed) == (0, 0, 0)
+    assert state.leases.placed == direct
