@@ -84,7 +84,7 @@ class Client:
         """Close all connections; what still streams on them is cancelled."""
         if self._direct is not None:
             await self._direct.close()
-        for channel in self._connections.clear():
+        for channel in self._connections.close():
             await channel.close()
 
     def stream(

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import grpc
 
-from spillway.client.errors import SpillwayError, error_of
+from spillway.client.errors import CancelledError, SpillwayError, error_of
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 """More than any server here takes, so that it is the server who says what is too large."""
@@ -51,6 +51,7 @@ class Connections(Generic[ChannelT]):
         if not self.addresses:
             raise ValueError("expected at least one address, found none")
         self._current = 0
+        self._closed = False
         self._open_channel = open_channel
         self._size_max = size_max
         self._all: list[Connection[ChannelT]] = []
@@ -70,8 +71,13 @@ class Connections(Generic[ChannelT]):
                 self._current = (self._current + 1) % len(self.addresses)
 
     def take(self) -> Connection[ChannelT]:
-        """A connection for one call, to be given back."""
+        """A connection for one call, to be given back.
+
+        Raises CancelledError once the pool is closed: nobody would close what opened then.
+        """
         with self._lock:
+            if self._closed:
+                raise CancelledError("this client is closed", grpc.StatusCode.CANCELLED)
             here = [one for one in self._all if one.address == self.address]
             least = min(here, key=lambda one: one.calls, default=None)
             if least is None or (least.calls and len(here) < self._size_max):
@@ -91,9 +97,10 @@ class Connections(Generic[ChannelT]):
         with self._lock:
             connection.calls -= 1
 
-    def clear(self) -> list[ChannelT]:
-        """Forget all channels; they are the caller's to close."""
+    def close(self) -> list[ChannelT]:
+        """Open no more; the channels there are the caller's to close."""
         with self._lock:
+            self._closed = True
             channels = [one.channel for one in self._all]
             self._all.clear()
             return channels

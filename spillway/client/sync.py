@@ -76,7 +76,7 @@ class SyncClient:
         """Close all connections; what still streams on them is cancelled."""
         if self._direct is not None:
             self._direct.close()
-        for channel in self._connections.clear():
+        for channel in self._connections.close():
             channel.close()
 
     def stream(

@@ -1,5 +1,6 @@
 """`spillway fleet`: the fleet file."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -38,15 +39,29 @@ def check(path: FleetPath, *, json: Json = False) -> None:
         else:
             say(str(error))
         raise typer.Exit(Outcome.FLEET_FILE) from None
-    rows = [_row(file, site.name) for site in file.fleet.sites]
+    rows, notes = [_row(file, site.name) for site in file.fleet.sites], list(_notes(file))
     if json:
-        write_json({"valid": True, "sites": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+        sites = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        write_json({"valid": True, "sites": sites, "notes": notes})
         return
     write_table(COLUMNS, rows)
+    for note in notes:
+        say(note)
     if is_terminal():
         names = ", ".join(slo.name for slo in file.fleet.slo_classes)
         say(f"Service classes: {names}; {file.fleet.default_slo} is the default.")
         say(f"The router listens at {file.router.listen}.")
+
+
+def _notes(file: "FleetFile") -> Iterator[str]:
+    """What a router on this machine would lack; where it runs elsewhere that is no fault."""
+    from wire.lease_keys import LeaseKeyError, read_lease_keys
+
+    if file.router.lease_key_file is not None:
+        try:
+            read_lease_keys(file.router.lease_key_file, {})
+        except LeaseKeyError as error:
+            yield f"On this machine no router would start: lease_key_file: {error}"
 
 
 def _row(file: "FleetFile", name: str) -> tuple[str, ...]:

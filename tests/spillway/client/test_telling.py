@@ -16,7 +16,7 @@ CLAIM = LeaseClaim(lease="signed", end=LeaseClaim.COMPLETE, messages=3)
 async def connections(router):
     found = Connections(grpc.aio.insecure_channel, router.address, 1)
     yield found
-    for channel in found.clear():
+    for channel in found.close():
         await channel.close()
 
 

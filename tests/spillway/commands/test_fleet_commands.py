@@ -40,6 +40,26 @@ def test_problems_are_given_as_json(capsys, tmp_path):
     assert found["problems"][0]["message"] == "cannot be read: No such file or directory"
 
 
+def test_keys_that_are_not_here_are_noted(capsys, tmp_path):
+    """The router may run elsewhere, so the file is as good as it can be seen to be."""
+    path, keys = tmp_path / "fleet.yaml", tmp_path / "keys"
+    path.write_text(
+        "sites: {a: {kind: home, endpoints: ['127.0.0.1:1']}}\n"
+        "slo_classes: {b: {ttft: 1s, itl: 1s}}\n"
+        f"router: {{listen: '127.0.0.1:0', lease_key_file: {keys}}}\n"
+    )
+    assert cli.run(["fleet", "check", str(path)]) == 0
+    assert f"lease_key_file: {keys}: cannot be read" in capsys.readouterr().err
+    keys.write_text("short\n")
+    assert cli.run(["fleet", "check", "--json", str(path)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["valid"] is True
+    assert "at least 32 characters" in found["notes"][0]
+    keys.write_text("k" * 32)
+    assert cli.run(["fleet", "check", str(path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_other_commands_refuse_a_bad_file_alike(capsys, tmp_path):
     """Whatever a fleet file is for, it is checked first."""
     assert cli.run(["route", str(tmp_path / "absent.yaml")]) == Outcome.FLEET_FILE
