@@ -2,7 +2,9 @@
 
 Kept by the model's name and the digest that endpoints state of their tokenizers. So a model is
 fetched again where it is replaced by another one of the same name. Models that have one tokenizer,
-or are behind one router, have each its own template, which is no part of the digest.
+or are behind one router, have each its own template, which is no part of the digest. So where the
+process that gave it is gone, it is fetched again behind the next request, which is served with what
+is known.
 """
 
 import asyncio
@@ -48,6 +50,7 @@ class ModelTexts:
         self._roster = roster
         self._known: OrderedDict[str, ModelText] = OrderedDict()
         self._key_of: OrderedDict[str, str] = OrderedDict()  # the latest of each model
+        self._given_by: dict[str, str] = {}  # the process that gave each of those known
         self._fetching: dict[str, asyncio.Task[ModelText]] = {}
 
     async def get(self, model: str) -> ModelText:
@@ -63,11 +66,13 @@ class ModelTexts:
             raise _not_served(self._roster, model)
         key = _key(endpoints[0], model)
         text = self._known.get(key)
+        same = [endpoint for endpoint in endpoints if _key(endpoint, model) == key]
         if text is None:
-            same = [endpoint for endpoint in endpoints if _key(endpoint, model) == key]
-            text = await self._fetched(key, same, model)
+            text = await asyncio.shield(self._fetched(key, same, model))
         else:
             self._known.move_to_end(key)
+            if self._given_by[key] not in map(_process, same):
+                self._fetched(key, same, model)
         self._key_of[model] = key
         self._key_of.move_to_end(model)
         while len(self._key_of) > MODELS_MAX:
@@ -76,14 +81,16 @@ class ModelTexts:
             return text
         return ModelText(text.template, text.tokenizer, is_agreed=False)
 
-    async def _fetched(self, key: str, endpoints: Sequence[LiveEndpoint], model: str) -> ModelText:
+    def _fetched(
+        self, key: str, endpoints: Sequence[LiveEndpoint], model: str
+    ) -> asyncio.Task[ModelText]:
         """However many ask at the same time, it is fetched once."""
         task = self._fetching.get(key)
         if task is None:
             task = asyncio.create_task(self._fetch(key, endpoints, model), name=f"fetch {model}")
             self._fetching[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))
-        return await asyncio.shield(task)
+        return task
 
     def _forget(self, key: str, task: asyncio.Task[ModelText]) -> None:
         del self._fetching[key]
@@ -93,15 +100,16 @@ class ModelTexts:
     async def _fetch(self, key: str, endpoints: Sequence[LiveEndpoint], model: str) -> ModelText:
         failure = ""
         for endpoint in endpoints[:_ENDPOINTS_ASKED_MAX]:
+            process = _process(endpoint)
             try:
                 files = await _read(endpoint, model)
                 text = await asyncio.to_thread(_parsed, files)
             except _FetchError as error:
                 failure = str(error)
                 continue
-            self._known[key] = text
+            self._known[key], self._given_by[key] = text, process
             while len(self._known) > MODELS_MAX:
-                self._known.popitem(last=False)
+                del self._given_by[self._known.popitem(last=False)[0]]
             return text
         raise unavailable(f"the tokenizer of {model!r} cannot be had: {failure}")
 
@@ -129,9 +137,13 @@ def _key(endpoint: LiveEndpoint, model: str) -> str:
 
 def _tokenizer(endpoint: LiveEndpoint) -> str:
     """What the tokenizer of an endpoint is known by: its digest, or else the process behind it."""
+    return endpoint.follower.engine.tokenizer or _process(endpoint)
+
+
+def _process(endpoint: LiveEndpoint) -> str:
+    """The process behind an endpoint, as far as its reports tell."""
     report = endpoint.follower.load.last
-    instance = report.instance_id if report is not None else ""
-    return endpoint.follower.engine.tokenizer or f"{endpoint.name} {instance}"
+    return f"{endpoint.name} {report.instance_id if report is not None else ''}"
 
 
 async def _read(endpoint: LiveEndpoint, model: str) -> Mapping[str, bytes]:

@@ -13,6 +13,7 @@ from serving.fake_engine import TOKENIZER
 from tests.router.live.conftest import address, engine, route
 from tests.router.live.scripted import Scripted, says, scripted
 from tests.waiting import until
+from wire.spillway.v1 import load_pb2
 from wire.spillway.v1 import tokenizer_pb2 as pb
 from wire.spillway.v1.tokenizer_files import FILES_BYTES_MAX, TEMPLATE_FILE, tokenizer_digest
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerStub
@@ -92,6 +93,43 @@ async def test_models_with_the_same_tokenizer_have_each_its_own_template():
     finally:
         await base.die()
         await tuned.die()
+
+
+async def test_a_template_that_a_restart_has_changed_is_noticed():
+    """Under the same name and digest: asked behind the next request, and known after it."""
+    said = [{"role": "user", "content": "hi"}]
+    async with giving(*FILES.items(), (TEMPLATE_FILE, b"old")) as (server, texts):
+        (one,) = texts._roster
+        digest = tokenizer_digest(FILES)
+        one.follower.engine = dataclasses.replace(one.follower.engine, tokenizer=digest)
+        one.follower.load.last = load_pb2.LoadReport(instance_id="before")
+        assert (await texts.get("fake")).template.render(said) == "old"
+        server.pieces = (*FILES.items(), (TEMPLATE_FILE, b"new"))
+        assert (await texts.get("fake")).template.render(said) == "old"
+        assert server.read == 1
+        one.follower.load.last = load_pb2.LoadReport(instance_id="after")
+        assert (await texts.get("fake")).template.render(said) == "old"
+        await until(lambda: not texts._fetching)
+        assert (await texts.get("fake")).template.render(said) == "new"
+        assert server.read == 2
+
+
+async def test_what_is_known_stays_where_it_cannot_be_fetched_again():
+    """The next request asks anew."""
+    async with giving(*FILES.items()) as (server, texts):
+        (one,) = texts._roster
+        digest = tokenizer_digest(FILES)
+        one.follower.engine = dataclasses.replace(one.follower.engine, tokenizer=digest)
+        known = await texts.get("fake")
+        server.pieces = ((TOKENIZER_FILE, b"{"),)
+        one.follower.load.last = load_pb2.LoadReport(instance_id="after")
+        assert await texts.get("fake") is known
+        await until(lambda: not texts._fetching)
+        server.pieces = FILES.items()
+        assert await texts.get("fake") is known
+        await until(lambda: not texts._fetching)
+        assert await texts.get("fake") is not known
+        assert server.read == 3
 
 
 async def test_one_who_stops_waiting_does_not_stop_the_others():
