@@ -70,3 +70,7 @@ class NoGaps(RouterCore):
         if isinstance(outcome, Ended):
             outcome = replace(outcome, slow_gaps=None)
         return super().on_outcome(outcome, now, rng)
+
+    def on_load(self, report: LoadReport, now: int) -> None:
+        """Without what endpoints tell of them."""
+        super().on_load(replace(report, itl_ns_p95=0), now)

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.routing.hampered import NoGaps
 from benchmarks.routing.measures import keeps
 from benchmarks.routing.sites import HOME, fleet_of, replicas_of
 from benchmarks.serving.summary import quantile
@@ -100,6 +101,10 @@ class Watched(RouterCore):
         self.open_max = max(self.open_max, waiting + state.open_streams)
 
 
+class Unqueued(Watched, NoGaps):
+    """The core where every endpoint has room for any number of streams."""
+
+
 def sessions(
     factor: float, duration_s: int, seed: int, shape: Shape = SHAPES["mixed"]
 ) -> Iterator[SimSession]:
@@ -129,7 +134,7 @@ def run(
         tenants=(Tenant("loud"), Tenant("quiet")),
         limits=Limits() if queue else _UNQUEUED,
     )
-    core = Watched(fleet)
+    core = Watched(fleet) if queue else Unqueued(fleet)
     counts: Counter[str] = Counter()
     ttft_s: list[float] = []
 
