@@ -59,7 +59,7 @@ def main() -> int:
         f" {sum(one.probes for one in results)} probes in {time.monotonic() - started_s:.0f} s"
     )
     found: dict[str, Any] = {"faults": [asdict(one) for one in results], "missed": missed}
-    if options.rivals is not None:
+    if _meets_rivals(options):
         rows, missing = asyncio.run(contest(options.rivals))
         show(rows, missing)
         found |= {"rivals": [asdict(row) for row in rows], "missing": missing}
@@ -98,6 +98,11 @@ async def _run(options: argparse.Namespace, results: list[Result]) -> None:
             results.append(await overload.measure_overload(scene, rng))
 
 
+def _meets_rivals(options: argparse.Namespace) -> bool:
+    """Whether the rivals' kill and hang follow: after a whole matrix, or where they are named."""
+    return options.rivals is not None or not (options.quick or options.only)
+
+
 def _chosen(faults: Sequence[Fault], words: Sequence[str]) -> tuple[Fault, ...]:
     return tuple(one for one in faults if not words or any(word in one.name for word in words))
 
@@ -131,7 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", nargs="*", default=[], help="faults whose names have these words")
     parser.add_argument(
-        "--rivals", type=Path, metavar="DIR", help="afterwards the rivals, whose programs are here"
+        "--rivals",
+        type=Path,
+        metavar="DIR",
+        help="where the rivals' programs are that are not on the path; who is nowhere is named",
     )
     parser.add_argument("--seed", type=int, default=0, help="seeds prompts and lengths")
     parser.add_argument(

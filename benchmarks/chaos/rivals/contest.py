@@ -13,7 +13,7 @@ import aiohttp
 
 from benchmarks.chaos.rivals.answer import Answer, Ask
 from benchmarks.chaos.rivals.backend import MODEL
-from benchmarks.chaos.rivals.contestants import RIVALS, Rival, serving
+from benchmarks.chaos.rivals.contestants import RIVALS, Rival, installed, serving
 from benchmarks.chaos.rivals.ours import our_router
 from benchmarks.chaos.scene import signal_all
 from benchmarks.dataplane.process import running
@@ -68,13 +68,21 @@ def show(rows: Sequence[Row], missing: Sequence[str]) -> None:
 
 async def contest(programs: Path | None) -> tuple[list[Row], list[str]]:
     """A row for each router and fault, and a sentence for each rival that is not there."""
-    rows: list[Row] = []
-    missing: list[str] = []
+    ours: list[Row] = []
     for fault, number in FAULTS.items():
         async with our_router() as (ask, pid):
-            rows.append(await _measure("spillway", fault, number, ask, pid))
+            ours.append(await _measure("spillway", fault, number, ask, pid))
+    rows, missing = await of_rivals(programs)
+    return [*ours, *rows], missing
+
+
+async def of_rivals(programs: Path | None) -> tuple[list[Row], list[str]]:
+    """The same without ours."""
+    rows: list[Row] = []
+    missing: list[str] = []
     for rival in RIVALS:
         try:
+            installed(rival, programs)  # before any backend is started for it
             for fault, number in FAULTS.items():
                 async with _behind(rival, programs) as (ask, pid):
                     rows.append(await _measure(rival.name, fault, number, ask, pid))

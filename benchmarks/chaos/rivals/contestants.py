@@ -79,14 +79,20 @@ def _litellm(urls: Sequence[str]) -> dict[str, object]:
     }
 
 
+def installed(rival: Rival, programs: Path | None) -> str:
+    """The path of a rival's program. Raises MissingError."""
+    program = find(rival.program, programs)
+    if program is None:
+        raise MissingError(f"{rival.name} is not installed ({_INSTALL})")
+    return program
+
+
 @contextlib.asynccontextmanager
 async def serving(
     rival: Rival, programs: Path | None, backends: Sequence[int]
 ) -> AsyncIterator[Running]:
     """The rival in front of backends at these ports. Raises MissingError."""
-    program = find(rival.program, programs)
-    if program is None:
-        raise MissingError(f"{rival.name} is not installed ({_INSTALL})")
+    program = installed(rival, programs)
     port, metrics = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="rival-") as folder:
         command = _command(rival, program, port, metrics, backends, Path(folder))
