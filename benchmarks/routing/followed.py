@@ -60,18 +60,22 @@ class Followed:
 class _Follower(DynamoKv):
     """Goes where it is told, and counts how often it could have gone there by itself."""
 
-    def __init__(self, workers: dict[str, int]) -> None:
-        """`workers`: by session, the index of the worker that its request goes to."""
+    def __init__(self, left: dict[str, list[Choice]]) -> None:
+        """`left`: by session, the choices that may be its own; twins share a list."""
         super().__init__(hears_steps=True)
-        self._workers = workers
+        self._left = left
         self.own = 0
+        self.followed: dict[str, Choice] = {}  # by session
 
     def choose(self, request: Request, usable: list[str], now: int, rng: random.Random) -> str:
-        """As recorded."""
+        """As recorded; of twins, the one that costs least goes where it does."""
         _ = now, rng
-        chosen = usable[self._workers[request.session]]
-        self.own += chosen in self.least(request, usable)
-        return chosen
+        least, left = self.least(request, usable), self._left[request.session]
+        choice = next((one for one in left if usable[one.worker] in least), left[0])
+        left.remove(choice)
+        self.followed[request.session] = choice
+        self.own += usable[choice.worker] in least
+        return usable[choice.worker]
 
 
 def record(
@@ -102,19 +106,21 @@ def follow(
     block_tokens: int,
 ) -> Followed:
     """Ours, where each request goes as recorded. Raises DynamoError for another trace's record."""
-    by_session = dict(_matched(sessions, choices))
-    follower = _Follower({session: choice.worker for session, choice in by_session.items()})
+    follower = _Follower(_matched(sessions, choices))
     records = replay(sessions, workers, block_tokens, follower, tells_steps=True)
     times = hits = 0
     for record in records:
-        choice = by_session[record.session]
+        choice = follower.followed[record.session]
         times += abs(record.ttft_ns - choice.ttft_ms * 1e6) <= TIME_TOLERANCE_NS
         hits += record.cached_tokens == choice.cached_tokens
     return Followed(figures, len(records), follower.own, times, hits)
 
 
-def _matched(sessions: Sequence[SimSession], choices: Sequence[Choice]) -> list[tuple[str, Choice]]:
-    """Dynamo's records name no request, and those of one instant are in any order."""
+def _matched(sessions: Sequence[SimSession], choices: Sequence[Choice]) -> dict[str, list[Choice]]:
+    """The choices of each session: more than one where others came at its time, as long as it.
+
+    Dynamo's records name no request, and those of one instant are in any order.
+    """
 
     def of_session(session: SimSession) -> tuple[int, int, int]:
         turn = session.turns[0]
@@ -124,7 +130,11 @@ def _matched(sessions: Sequence[SimSession], choices: Sequence[Choice]) -> list[
         return choice.at_ms, choice.prompt_tokens, choice.output_tokens
 
     ours = sorted(sessions, key=of_session)
-    theirs = sorted(choices, key=of_choice)
+    # Of twins at one worker, the first to be sent is the first to be served.
+    theirs = sorted(choices, key=lambda choice: (*of_choice(choice), choice.ttft_ms))
     if [of_session(one)[1:] for one in ours] != [of_choice(one)[1:] for one in theirs]:
         raise DynamoError("Dynamo replayed other requests than the trace has")
-    return [(session.id, choice) for session, choice in zip(ours, theirs, strict=True)]
+    twins: dict[tuple[int, int, int], list[Choice]] = {}
+    for session, choice in zip(ours, theirs, strict=True):
+        twins.setdefault(of_session(session), []).append(choice)
+    return {session.id: twins[of_session(session)] for session in ours}
