@@ -21,6 +21,13 @@ def test_whatever_is_asked_for_ten_times_the_load_is_served_as_well(shape):
     assert flood.goodput_per_s >= 0.9 * flood.answered_per_s
 
 
+def test_who_asks_for_its_share_is_not_refused_for_a_flood_of_long_answers():
+    """Engines that fill at once take nobody for a while: later comers do not pay for it."""
+    flood = run((True, 10.0), 85, 1, SHAPES["long answers"])
+    assert flood.quiet_in_time > 0.9
+    assert flood.goodput_per_s >= 0.9 * flood.answered_per_s
+
+
 def test_without_the_queue_it_is_not():
     """Which is what the queue is for."""
     flood = run((False, 4.0), 20, 1)
