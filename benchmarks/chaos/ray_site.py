@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.chaos.listening import listening_ports
 from spillway.local.descendants import descendants
 from spillway.local.errors import LocalError
 from spillway.local.fleet import LocalFleet
@@ -86,8 +87,27 @@ class RaySite:
 
 def engine_pids(site: LocalSite) -> list[int]:
     """The process of each engine of a site: vLLM's own, or the replica's where that is it."""
+    return _engines_below(site.kept.pid, site)
+
+
+def engines_by_port(site: LocalSite) -> dict[int, int]:
+    """The process of each engine of a site by the port that its replica serves at."""
+    found = {}
+    for address in site.replica_addresses():
+        port = int(address.rpartition(":")[2])
+        for replica in _commanded(site.kept.pid, _REPLICA):
+            if port in listening_ports(replica):
+                found[port] = next(iter(_engines_below(replica, site)), replica)
+    return found
+
+
+def _engines_below(root: int, site: LocalSite) -> list[int]:
     name = _REPLICA if site.plan.serving.get("engine") == "fake" else _ENGINE
-    return [pid for pid, _ in descendants(site.kept.pid) if _command(pid).startswith(name)]
+    return _commanded(root, name)
+
+
+def _commanded(root: int, name: bytes) -> list[int]:
+    return [pid for pid, _ in descendants(root) if _command(pid).startswith(name)]
 
 
 def _command(pid: int) -> bytes:

@@ -1,20 +1,22 @@
 """The blow in the middle of the story: one of the rented engines is killed while it streams."""
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.chaos.ray_site import engine_pids
-from benchmarks.demo.story import SURGE
+from benchmarks.chaos.ray_site import engines_by_port
+from benchmarks.demo.story import PROMPT_TOKENS, SURGE
 from benchmarks.demo.watch import FleetWatch
 from benchmarks.serving.record import Record
 from spillway.local.site import LocalSite
 
 RENTED_REPLICAS = 2  # one to be killed, and one where its streams go on
 AT_S = SURGE.begins_s + 0.6 * SURGE.duration_s
-STREAMS_MIN = 3  # under way at each rented engine, so that the blow falls upon some
+STREAMS_MIN = 3  # that have begun at an engine: the blow falls upon some
+GIVE_UP_S = SURGE.ends_s + 5.0  # then what the surge left is about to end
 LOOK_S = 0.05
 
 
@@ -27,24 +29,35 @@ class Blow:
 
 
 async def strike(site: LocalSite, watch: FleetWatch, clock: Callable[[], float]) -> Blow:
-    """SIGKILL to an engine of this site in the surge's middle; Serve starts another in its place.
+    """SIGKILL to the engine of this site that streams most; Serve starts another in its place.
 
-    `clock` gives the story's offset in seconds.
+    It comes in the surge's middle, and waits there until an engine has streams that have begun:
+    one that has only prompts loses nothing that could be resumed. `clock` gives the story's offset
+    in seconds.
     """
     await asyncio.sleep(max(0.0, AT_S - clock()))
-    pids = await asyncio.to_thread(engine_pids, site)
-    while not _streams(watch, site.name) and clock() < SURGE.ends_s:  # noqa: ASYNC110 - few looks
+    pids = await asyncio.to_thread(engines_by_port, site)
+    while True:
+        port, streams = _busiest(watch, site.name)
+        wanted = STREAMS_MIN if clock() < SURGE.ends_s else 1
+        if port in pids and (streams >= wanted or clock() > GIVE_UP_S):
+            os.kill(pids[port], signal.SIGKILL)
+            return Blow(clock(), site.name)
         await asyncio.sleep(LOOK_S)
-    os.kill(pids[0], signal.SIGKILL)
-    return Blow(clock(), site.name)
 
 
-def _streams(watch: FleetWatch, name: str) -> bool:
-    """Whether every engine of the site says that what it runs has its first token."""
+def _busiest(watch: FleetWatch, name: str) -> tuple[int, int]:
+    """The port of the site's engine with the most streams that have begun, and how many at least.
+
+    Every prompt of the story has `PROMPT_TOKENS` tokens that no cache knows.
+    """
     ends = [end for site in watch.state.sites if site.name == name for end in site.endpoints]
-    return bool(ends) and all(
-        end.running_requests >= STREAMS_MIN and end.queued_prefill_tokens == 0 for end in ends
-    )
+    begun = [
+        (end.running_requests - math.ceil(end.queued_prefill_tokens / PROMPT_TOKENS), end.address)
+        for end in ends
+    ]
+    streams, address = max(begun, default=(0, ":0"))
+    return int(address.rpartition(":")[2]), streams
 
 
 @dataclass(frozen=True, slots=True)
