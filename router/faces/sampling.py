@@ -16,6 +16,9 @@ from wire.vllm import inference_pb2 as pb
 ITEMS_MAX: Final = 4096
 """Of any list in a request but its messages and token ids."""
 
+SEQUENCES_MAX: Final = 128
+"""Answers to one prompt, an engine's own bound: a face keeps something of each before it asks."""
+
 TOKENS_DEFAULT: Final = 16
 """Of an answer to a text, where nothing is said: vLLM's, and OpenAI's of completions."""
 
@@ -117,8 +120,9 @@ def fill(request: pb.GenerateRequest, asked: SamplingParameters) -> None:
         value = getattr(asked, param)
         if value is not None:
             put(getattr(request, group) if group else request, field, value, param)
-    if asked.n is not None and asked.n < 1:
-        raise bad_field("n", f"is {asked.n}, must be 1 or more")
+    if asked.n is not None and not 1 <= asked.n <= SEQUENCES_MAX:
+        wanted = "1 or more" if asked.n < 1 else f"at most {SEQUENCES_MAX}"
+        raise bad_field("n", f"is {asked.n}, must be {wanted}")
     if asked.top_p == 0.0:  # for the engine that would be none; the likeliest token is meant
         put(request.sampling, "top_k", 1, "top_p")
     elif asked.top_k is not None and asked.top_k != -1:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.faces.kserve.request import SAMPLING_BYTES_MAX, Sampling, read_asked
+from serving.request import NUM_SEQUENCES_MAX
 from tests.router.live.counting import counted_on
 from wire.kserve import inference_pb2 as pb
 from wire.status import CallError
@@ -100,6 +101,19 @@ async def test_bytes_that_are_no_request_end_a_stream_behind_what_was_asked_befo
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == "id: is not valid UTF-8"
     assert text == counted_on("41", 16)
+
+
+def test_no_more_sequences_are_asked_for_than_an_engine_makes():
+    """Refused before something is kept of each: a number is all that it takes to ask for them."""
+
+    def asking_for(count):
+        sampling = json.dumps({"n": count}).encode()
+        return read_asked(request(text_input=b"41", sampling_parameters=sampling), (), (), 10.0)
+
+    assert asking_for(NUM_SEQUENCES_MAX).sequences == NUM_SEQUENCES_MAX
+    for count in (NUM_SEQUENCES_MAX + 1, 2**31 - 1):
+        with pytest.raises(CallError, match=f"n: is {count}, must be at most {NUM_SEQUENCES_MAX}"):
+            asking_for(count)
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
