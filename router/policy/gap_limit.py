@@ -104,9 +104,9 @@ class GapLimit:
         misses = sum(missed for _, missed in ordered)
         wrong = least = sum(not missed for _, missed in ordered)  # were all above the limit
         edge = _CLOSE * ordered[0][0]  # where all of them missed
-        for (streams, missed), (more, _) in pairwise([*ordered, ordered[-1]]):
+        for (streams, missed), (more, _) in pairwise(ordered):
             wrong += 1 if missed else -1
-            if wrong < least:
+            if wrong < least and streams < more:  # no limit parts those that ran beside as many
                 least, edge = wrong, (streams + more) / 2  # where between them, nobody knows
         explained = misses - least
         if explained < max(_FEW, _CLEAR * misses):
