@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -13,13 +14,15 @@ from router.faces.kserve.errors import renamed
 from router.faces.kserve.request import read_asked
 from router.live.roster import Roster
 from wire.kserve import inference_pb2 as kserve
-from wire.status import CallError, Metadata
+from wire.status import CallError, Metadata, failure
 from wire.vllm import inference_pb2 as pb
 
 OPEN_MAX: Final = 128
 """Requests of one stream that are answered at a time; the next one is read when one has ended."""
 
 _FINAL: Final = "triton_final_response"
+
+_log = logging.getLogger(__name__)
 
 
 class Conversation:
@@ -48,12 +51,21 @@ class Conversation:
         try:
             await self._answer(request, context)
         except CallError as error:
-            told = kserve.ModelStreamInferResponse(error_message=str(renamed(error)))
-            told.infer_response.id = request.id
-            told.infer_response.model_name = request.model_name
-            told.infer_response.parameters[_FINAL].bool_param = True
-            with contextlib.suppress(grpc.aio.BaseError):  # nobody is there to read it
-                await self._write(told, context)
+            await self._failed(request, error, context)
+        except Exception:  # noqa: BLE001 - a defect, which must not end the other requests
+            _log.exception("a request of a stream failed")
+            error = failure(grpc.StatusCode.INTERNAL, "the router failed at it")
+            await self._failed(request, error, context)
+
+    async def _failed(
+        self, request: kserve.ModelInferRequest, error: CallError, context: Any
+    ) -> None:
+        told = kserve.ModelStreamInferResponse(error_message=str(renamed(error)))
+        told.infer_response.id = request.id
+        told.infer_response.model_name = request.model_name
+        told.infer_response.parameters[_FINAL].bool_param = True
+        with contextlib.suppress(grpc.aio.BaseError):  # nobody is there to read it
+            await self._write(told, context)
 
     async def _answer(self, request: kserve.ModelInferRequest, context: Any) -> None:
         asked = read_asked(request, self._roster, self._metadata, self._deadline_s)

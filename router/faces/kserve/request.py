@@ -1,6 +1,5 @@
 """A request of this API as one of vllm.Inference."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +7,7 @@ from uuid import uuid4
 
 import grpc
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from router.faces.kserve.tensors import (
     FINISH_REASON,
@@ -128,8 +128,8 @@ def _sampling(inputs: Mapping[str, bytes | bool], parameters: Mapping[str, Any])
         if len(text) > SAMPLING_BYTES_MAX:
             raise bad_field(SAMPLING, f"has more than {SAMPLING_BYTES_MAX} characters")
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            values = from_json(text)  # which refuses half a surrogate, too: no request carries it
+        except ValueError as error:
             raise bad_field(SAMPLING, f"is no JSON: {error}") from error
         if not isinstance(values, dict):
             raise bad_field(SAMPLING, "must be a JSON object")

@@ -63,6 +63,16 @@ def twice():
     return made
 
 
+HALF_SURROGATES = [
+    r'{"lora_name": "\ud800"}',
+    r'{"cache_salt": "\ud800"}',
+    r'{"structured_outputs": {"regex": "\ud800"}}',
+    r'{"structured_outputs": {"json": "\ud800"}}',
+    r'{"structured_outputs": {"choice": ["a", "\ud800"]}}',
+]
+"""What Python reads of JSON, and no message carries."""
+
+
 @pytest.mark.parametrize(
     ("made", "message"),
     [
@@ -80,6 +90,10 @@ def twice():
             "sampling_parameters: has more than",
         ),
         (request(text_input=b"a", sampling_parameters=b"[" * 100_000), "is no JSON"),
+        *(
+            (request(text_input=b"a", sampling_parameters=sampling.encode()), "is no JSON")
+            for sampling in HALF_SURROGATES
+        ),
     ],
 )
 async def test_what_is_no_tensor_is_refused_by_its_name(stub, made, message):
@@ -114,6 +128,28 @@ def test_no_more_sequences_are_asked_for_than_an_engine_makes():
     for count in (NUM_SEQUENCES_MAX + 1, 2**31 - 1):
         with pytest.raises(CallError, match=f"n: is {count}, must be at most {NUM_SEQUENCES_MAX}"):
             asking_for(count)
+
+
+async def test_a_request_that_the_router_fails_at_leaves_the_others_of_its_stream_alone(
+    stub, monkeypatch, caplog
+):
+    """It ends with INTERNAL, as a call of its own would, and the log has why."""
+
+    def breaks_at_one(asked, *others):
+        if asked.id == "bad":
+            raise RuntimeError("a defect")
+        return read_asked(asked, *others)
+
+    monkeypatch.setattr("router.faces.kserve.conversation.read_asked", breaks_at_one)
+    bad, good = (request(text_input=b"41", exclude_input_in_output=True) for _ in range(2))
+    bad.id = "bad"
+    answers = {}
+    async for answer in stub.ModelStreamInfer(iter([good, bad])):
+        answers[answer.infer_response.id] = answer
+    assert answers["bad"].error_message == "INTERNAL: the router failed at it"
+    assert answers["bad"].infer_response.parameters["triton_final_response"].bool_param
+    assert counted_on("41", 16).encode() in answers["1"].infer_response.raw_output_contents[0]
+    assert "a defect" in caplog.text
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
