@@ -54,8 +54,8 @@ class Conversation:
             await self._failed(request, error, context)
         except Exception:  # noqa: BLE001 - a defect, which must not end the other requests
             _log.exception("a request of a stream failed")
-            error = failure(grpc.StatusCode.INTERNAL, "the router failed at it")
-            await self._failed(request, error, context)
+            defect = failure(grpc.StatusCode.INTERNAL, "the router failed at it")
+            await self._failed(request, defect, context)
 
     async def _failed(
         self, request: kserve.ModelInferRequest, error: CallError, context: Any
