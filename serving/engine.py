@@ -84,8 +84,6 @@ class EngineLoad:
     """Recent mean time to first token; 0 while nothing is known."""
     itl_s: float = 0.0
     """Recent mean inter-token latency; 0 while nothing is known."""
-    itl_s_p95: float = 0.0
-    """95th percentile of the inter-token latencies of the last second or so; 0 as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +173,11 @@ class Engine(Protocol):
         ...
 
     def load(self) -> EngineLoad:
-        """The load as of the engine's latest step."""
+        """The load as of the engine's latest step. Cheap: it is asked for at every step."""
+        ...
+
+    def itl_s_p95(self) -> float:
+        """95th percentile of the inter-token latencies of the last second or so; 0 for none."""
         ...
 
     def on_load(self, listener: Callable[[], None]) -> None:

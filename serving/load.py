@@ -132,7 +132,7 @@ class LoadBoard:
             prefix_query_tokens=load.prefix_query_tokens,
             ttft_s=load.ttft_s,
             itl_s=load.itl_s,
-            itl_s_p95=load.itl_s_p95,
+            itl_s_p95=self._engine.itl_s_p95(),
             draining=self._draining,
             max_running_requests=info.max_running_requests,
             kv_tokens_max=info.total_kv_blocks * info.kv_block_size,

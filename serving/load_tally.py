@@ -117,8 +117,11 @@ class LoadTally:
             generated_tokens=self._generated_tokens,
             ttft_s=self._ttft.value,
             itl_s=self._itl.value,
-            itl_s_p95=self._itl_p95.value,
         )
+
+    def itl_s_p95(self) -> float:
+        """The tail of the inter-token latencies as of now, in seconds; 0 where none is recent."""
+        return self._itl_p95.value(self._clock_s())
 
     def _tell(self) -> None:
         for listener in self._listeners:

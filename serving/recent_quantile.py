@@ -16,13 +16,12 @@ class RecentQuantile:
 
     def add(self, value: float, count: int, now_s: float) -> None:
         """Observes count values of about this size, at now_s of a clock that never goes back."""
-        while self._kept and self._kept[0][0] < now_s - self._window_s:
-            self._kept.popleft()
         self._kept.append((now_s, value, count))
 
-    @property
-    def value(self) -> float:
-        """The quantile as of the last observation, or 0 where nothing has been observed."""
+    def value(self, now_s: float) -> float:
+        """The quantile as of now_s, or 0 where nothing was observed in the window before it."""
+        while self._kept and self._kept[0][0] < now_s - self._window_s:
+            self._kept.popleft()
         above = (1.0 - self._share) * sum(count for _, _, count in self._kept)
         for value, count in sorted(
             ((value, count) for _, value, count in self._kept), reverse=True

@@ -175,6 +175,10 @@ class VllmEngine:
         """What the scheduler reported at its latest step, and what has come and gone since."""
         return self._tally.load()
 
+    def itl_s_p95(self) -> float:
+        """By the tokens of its steps."""
+        return self._tally.itl_s_p95()
+
     def on_load(self, listener: Callable[[], None]) -> None:
         """Fed by vLLM's stat logger interface, in this process."""
         self._tally.on_change(listener)

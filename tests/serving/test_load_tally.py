@@ -46,12 +46,14 @@ def test_latencies_are_recent_means():
     tally = LoadTally(clock_s=lambda: now_s)
     tally.stepped(Step(running_requests=0, kv_usage=0, ttfts_s=[1.0], itls_s=[0.1, 0.3]))
     assert tally.load().ttft_s == 1.0
-    assert tally.load().itl_s == tally.load().itl_s_p95 == 0.2
+    assert tally.load().itl_s == tally.itl_s_p95() == 0.2
     now_s = 150.0
     tally.stepped(Step(running_requests=0, kv_usage=0, ttfts_s=[3.0]))
     assert 2.99 < tally.load().ttft_s < 3.0
     tally.stepped(Step(running_requests=0, kv_usage=0, itls_s=[0.5]))
-    assert tally.load().itl_s_p95 == 0.5
+    assert tally.itl_s_p95() == 0.5
+    now_s += 3_600.0
+    assert tally.itl_s_p95() == 0.0
 
 
 EVENTS = st.lists(

@@ -15,16 +15,17 @@ def test_it_is_that_of_all_values_one_by_one(seen):
     for value, count in seen:
         quantile.add(value, count, 1.0)
     values = sorted(value for value, count in seen for _ in range(count))
-    assert quantile.value == values[math.ceil(0.95 * len(values) - 1e-9) - 1]
+    assert quantile.value(1.0) == values[math.ceil(0.95 * len(values) - 1e-9) - 1]
 
 
 def test_what_is_older_than_the_window_counts_no_more():
     """And nothing is nothing."""
     quantile = RecentQuantile(0.5, 1.0)
-    assert quantile.value == 0.0
+    assert quantile.value(0.0) == 0.0
     quantile.add(9.0, 100, 1.0)
     quantile.add(2.0, 1, 2.5)
-    assert quantile.value == 2.0
+    assert quantile.value(2.5) == 2.0
+    assert quantile.value(3.6) == 0.0
 
 
 def test_what_is_kept_is_bounded():

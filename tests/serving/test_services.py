@@ -55,6 +55,21 @@ async def test_changes_are_gathered_into_few_reports(slow):
     await reports.aclose()
 
 
+async def test_the_tail_of_the_gaps_is_looked_for_only_where_it_is_told(slow):
+    """Not at each step: it takes sorting. And it is that of the time of the report."""
+    asked = []
+    slow.engine.itl_s_p95 = lambda: asked.append(None) or 0.125 * len(asked)
+    reports = slow.reports(max_silence_ms=60_000)
+    assert (await anext(reports)).itl_s_p95 == 0.125
+    for _ in range(30):
+        slow.engine._changed()
+    assert len(asked) == 1
+    slow.engine.load = lambda load=replace(slow.engine.load(), running_requests=1): load
+    slow.engine._changed()
+    assert (await asyncio.wait_for(anext(reports), DEADLINE_S)).itl_s_p95 == 0.25
+    await reports.aclose()
+
+
 async def test_prompt_blocks_are_told_once_cached(served):
     """A new watcher gets the whole set behind a reset, and then what is added."""
     prompt = "a prompt of more than two blocks of bytes"

@@ -37,6 +37,9 @@ class Idle:
     def load(self):
         return EngineLoad()
 
+    def itl_s_p95(self):
+        return 0.0
+
     def check(self):
         pass
 
