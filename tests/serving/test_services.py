@@ -64,7 +64,8 @@ async def test_the_tail_of_the_gaps_is_looked_for_only_where_it_is_told(slow):
     for _ in range(30):
         slow.engine._changed()
     assert len(asked) == 1
-    slow.engine.load = lambda load=replace(slow.engine.load(), running_requests=1): load
+    load = replace(slow.engine.load(), running_requests=1)
+    slow.engine.load = lambda: load
     slow.engine._changed()
     assert (await asyncio.wait_for(anext(reports), DEADLINE_S)).itl_s_p95 == 0.25
     await reports.aclose()
