@@ -30,6 +30,16 @@ async def test_a_whole_answer_stands_behind_its_prompt_unless_that_is_excluded(t
     assert bare["text_output"] == [counted_on("41", 10)]
 
 
+async def test_the_client_is_started_again_where_it_was_given_up(triton, monkeypatch):
+    """One test that waits in vain is one failure."""
+    await triton.ask("state", model="fake")
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.router.faces.kserve.conftest.DEADLINE_S", 0.0)
+        with pytest.raises(TimeoutError):
+            await triton.ask("state", model="fake")
+    assert (await triton.ask("state", model="fake"))["live"]
+
+
 async def test_sampling_parameters_may_be_those_of_the_request(triton):
     """Without their tensor; and where nothing is said, sixteen tokens come."""
     bare = {"inputs": {"text_input": "41", **BARE}}
