@@ -92,7 +92,7 @@ class Direct:
 
     async def close(self) -> None:
         """Close the connections to endpoints; what still streams on them is cancelled."""
-        for channel in self._channels.clear():
+        for channel in self._channels.close():
             await channel.close()
         await asyncio.gather(self._telling.close(), *self._closing)
 

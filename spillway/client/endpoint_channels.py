@@ -5,7 +5,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import grpc
+
 from spillway.client.connections import CHANNEL_OPTIONS
+from spillway.client.errors import CancelledError
 from spillway.client.paths import Way
 
 ENDPOINTS_MAX = 64
@@ -31,11 +34,17 @@ class EndpointChannels(Generic[ChannelT]):
         self._all: OrderedDict[Way, ChannelT] = OrderedDict()
         self._calls: dict[int, int] = {}  # by the identity of a channel that is in use
         self._retired: dict[int, ChannelT] = {}  # and closed when its last call has ended
+        self._closed = False
         self._lock = threading.RLock()  # as Connections has one
 
     def take(self, way: Way) -> ChannelT:
-        """The channel to an endpoint, for one call, to be given back."""
+        """The channel to an endpoint, for one call, to be given back.
+
+        Raises CancelledError once they are closed: nobody would close what opened then.
+        """
         with self._lock:
+            if self._closed:
+                raise CancelledError("this client is closed", grpc.StatusCode.CANCELLED)
             channel = self._all.get(way)
             if channel is None:
                 channel = self._all[way] = self._open_channel(way)
@@ -64,9 +73,10 @@ class EndpointChannels(Generic[ChannelT]):
                 else:  # its last call ended meanwhile
                     self._close(channel)
 
-    def clear(self) -> list[ChannelT]:
-        """Forget all; they are the caller's to close."""
+    def close(self) -> list[ChannelT]:
+        """Open no more; the channels there are the caller's to close."""
         with self._lock:
+            self._closed = True
             channels = [*self._all.values(), *self._retired.values()]
             self._all.clear()
             self._retired.clear()

@@ -92,7 +92,7 @@ class SyncDirect:
 
         Waits until the router is told, whose connections can be closed then.
         """
-        for channel in self._channels.clear():
+        for channel in self._channels.close():
             channel.close()
         self._telling.close()
 

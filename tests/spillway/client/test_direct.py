@@ -181,7 +181,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(monkeypatch):
     ):
         await r.fleet.Place(pb.PlaceRequest(request=ask()))
         await anext(client.stream("41", max_new_tokens=10_000))
-        for channel in client._direct._channels.clear():
+        for channel in client._direct._channels.close():
             await channel.close()
         await until(lambda: one.replica.in_flight == 0)
         await at_rest(r)

@@ -2,7 +2,10 @@
 
 import gc
 
+import pytest
+
 from spillway.client.endpoint_channels import ENDPOINTS_MAX, EndpointChannels
+from spillway.client.errors import CancelledError
 from tests.spillway.client.collected import Collected, ends
 
 
@@ -15,7 +18,7 @@ def test_connections_to_endpoints_are_bounded_and_those_in_use_are_kept():
         channels.give_back(channels.take(f"e{number}"))
     assert closed == [f"e{number}" for number in range(6)]
     assert channels.take("busy") is busy
-    assert len(channels.clear()) == ENDPOINTS_MAX
+    assert len(channels.close()) == ENDPOINTS_MAX
 
 
 def test_a_connection_on_which_nothing_answers_is_replaced():
@@ -41,7 +44,7 @@ def test_a_connection_that_is_retired_when_its_last_call_has_ended_is_closed_at_
     channels.give_back(deaf)
     channels.retire("a", deaf)
     assert closed == [deaf]
-    assert channels.clear() == []
+    assert channels.close() == []
 
 
 def test_a_stream_that_is_collected_while_a_channel_opens_gives_its_own_back():
@@ -51,3 +54,14 @@ def test_a_stream_that_is_collected_while_a_channel_opens_gives_its_own_back():
     Collected(lambda: channels.give_back(held))
     ends(lambda: channels.take("b"))
     assert list(channels._calls.values()) == [1]
+
+
+def test_no_connection_opens_once_they_are_closed():
+    """A request that has its placement by then would open one that nobody closes."""
+    opened = []
+    channels = EndpointChannels(lambda at: opened.append(at) or at, lambda _: None)
+    channels.give_back(channels.take("a"))
+    assert channels.close() == ["a"]
+    with pytest.raises(CancelledError):
+        channels.take("a")
+    assert opened == ["a"]
