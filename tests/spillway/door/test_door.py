@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 
 import grpc
@@ -9,7 +10,8 @@ import pytest
 
 from router.live.settings import SiteAccess
 from serving.lease_door import LeaseTerms
-from spillway.door.haproxy import DoorError, HaProxy, find_program
+from spillway.door.configuration import CONNECTIONS_MAX
+from spillway.door.haproxy import DoorError, HaProxy, connections_within, find_program
 from tests.router.live.conftest import address, ask, at_rest
 from tests.router.live.counting import counted_on
 from tests.spillway.client.direct_sites import client_of, engine, taking_leases
@@ -152,6 +154,15 @@ async def test_an_endpoint_that_is_gone_is_unavailable(tmp_path):
         with pytest.raises(grpc.aio.AioRpcError) as asked:
             await InferenceStub(channel).GenerateStream(ask("7", 3)).read()
         assert asked.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_door_holds_as_many_clients_as_files_may_be_open_for():
+    """Two for each, and what HAProxy needs for itself; a limit that is no limit is none."""
+    assert connections_within(1_024) == 384
+    assert connections_within(resource.RLIM_INFINITY) == connections_within(1 << 20)
+    assert connections_within(1 << 20) == CONNECTIONS_MAX
+    with pytest.raises(DoorError, match="a door needs 320 open files"):
+        connections_within(319)
 
 
 async def test_a_door_that_cannot_be_says_why(tmp_path):

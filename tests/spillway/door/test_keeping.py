@@ -41,8 +41,8 @@ async def dashboard():
 
 
 @contextlib.asynccontextmanager
-async def command(folder, url, *arguments):
-    """The command for a site with a door, and where that is."""
+async def command(folder, url, *arguments, files_max=None):
+    """The command for a site with a door, and where that is; with at most so many open files."""
     listen = f"127.0.0.1:{free_port()}"
     (folder / "fleet.yaml").write_text(
         f"sites:\n  home:\n    kind: home\n    ray: {{dashboard: '{url}', application: llm}}\n"
@@ -50,7 +50,9 @@ async def command(folder, url, *arguments):
         "slo_classes: {chat: {ttft: 1s, itl: 100ms}}\n"
         "router: {discovery_interval: 100 ms}\n"
     )
+    limited = ("sh", "-c", f'ulimit -n {files_max} && exec "$@"', "sh") if files_max else ()
     process = await asyncio.create_subprocess_exec(
+        *limited,
         *(sys.executable, "-m", "spillway", "door", str(folder / "fleet.yaml"), *arguments),
         *("--listen", listen),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -61,7 +63,7 @@ async def command(folder, url, *arguments):
         yield process, listen
     finally:
         if process.returncode is None:
-            process.kill()
+            process.send_signal(signal.SIGINT)  # SIGKILL would leave HAProxy behind
         await process.communicate()
 
 
@@ -94,6 +96,22 @@ async def test_the_door_follows_the_dashboard_and_ends_when_told(tmp_path, numbe
         host, _, port = listen.rpartition(":")
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(host, int(port))
+
+
+async def test_a_door_opens_where_few_files_may_be_open(tmp_path):
+    """It takes fewer clients; HAProxy would not start with as many as elsewhere."""
+    async with engine(itl_s=0, terms=LeaseTerms()) as one, dashboard() as ray:
+        ray.addresses = [address(one)]
+        async with command(tmp_path, ray.url, "home", files_max=1_024) as (_, listen):
+            assert await answers_through(listen, address(one)) == counted_on("7", 5)
+
+
+async def test_a_door_that_may_open_next_to_no_file_says_so(tmp_path):
+    """And what helps."""
+    async with command(tmp_path, "http://127.0.0.1:1", "home", files_max=300) as (process, _):
+        _, said = await process.communicate()
+        assert process.returncode == 1
+        assert b"the hard limit is 300: raise it (ulimit -Hn)" in said
 
 
 async def test_a_site_without_a_door_is_refused(tmp_path):
