@@ -1,5 +1,6 @@
 """A stream of chunks from a running call, for `for`: the synchronous twin of `Stream`."""
 
+import threading
 import time
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ class SyncStream:
     def __init__(self, answering: SyncAnswering) -> None:
         self._answering = answering
         self._over = True  # until it has begun
+        self._turn = threading.RLock()  # of who ends an attempt, as `cancel` comes from any thread
         try:
             self._started = answering.start()
         except BaseException:
@@ -91,19 +93,31 @@ class SyncStream:
             self._end()
             return follows
         time.sleep(follows)
-        self._started = self._answering.start()
-        started.give_back()  # last: whatever breaks in before gives it back by `cancel`
+        if self._cancelled:  # meanwhile, by another thread
+            return None
+        begun = self._answering.start()
+        with self._turn:
+            if self._over:  # and the attempt that broke was given back
+                begun.give_back()
+                begun.call.cancel()
+            else:
+                self._started = begun
+                started.give_back()  # last: whatever breaks in before gives it back by `cancel`
         return None
 
     def cancel(self) -> None:
         """End the call; a loop over the stream ends. Does nothing to a stream that is complete."""
-        if not self._over:
+        with self._turn:
+            if self._over:
+                return
             self._cancelled = True
             self._end()
             self._started.call.cancel()
 
     def _end(self) -> None:
-        if not self._over:
+        with self._turn:
+            if self._over:
+                return
             self._over = True
             self._started.give_back()
             self._answering.release()
