@@ -37,7 +37,7 @@ SESSIONS_MAX = 4_096
 """Of one link: more than a replica takes requests, which it refuses by itself before."""
 
 LEAVE_S, LEAVE_LOOKS = 2.0, 4
-"""How long the other side has to close a link that has no session left, once this one drains."""
+"""How long the other side has to close a link with nothing left to send, once this one drains."""
 
 Send = Callable[[bytes], Awaitable[None]]
 """Sends the next chunk of a session; returns when the one behind it may be made."""
@@ -210,7 +210,7 @@ class Link:
         idle_looks = 0
         while idle_looks < LEAVE_LOOKS:
             await asyncio.sleep(LEAVE_S / LEAVE_LOOKS)
-            idle = self._host.leaving and not self._sessions
+            idle = self._host.leaving and not self._sessions and not self._frame.size
             idle_looks = idle_looks + 1 if idle else 0
         self._ended = True
         self._ready.set()
