@@ -22,7 +22,8 @@ def door(
         ),
     ] = None,
     program: Annotated[
-        str | None, typer.Option("--haproxy", help="HAProxy, where it is not on the path.")
+        str | None,
+        typer.Option("--haproxy", help="HAProxy 2.8 or later, instead of the one that is found."),
     ] = None,
 ) -> None:
     """Run HAProxy as the door of a site until SIGTERM, which lets streams finish, or Ctrl-C."""

