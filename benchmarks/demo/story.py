@@ -16,7 +16,7 @@ from benchmarks.workloads.sessions import Shape, sessions
 
 TURNS_MEAN = 2.0
 THINK_S_MEAN = 0.8
-TURN_S = 0.8  # a turn is given as many tokens as a busy home takes this long for
+TURN_S = 0.5  # a turn is given as many tokens as a busy home takes this long for
 OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 240
 PROMPT_TOKENS = 48
 CALM_LOAD = 0.4  # of what home serves beside a busy rented site
