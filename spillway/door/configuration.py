@@ -28,7 +28,9 @@ ALLOWED: Final = ("/vllm.Inference/GenerateStream", "/grpc.health.v1.Health/Chec
 _ERRORS: Final = (502, 503, 504)  # an endpoint broke off, cannot be reached, or does not answer
 
 # Addresses come from a cluster's dashboard, too: nothing else may get into the configuration.
-_ADDRESS: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*\.?"
+_ADDRESS: Final = re.compile(rf"(?:{_NAME}|\[[0-9A-Fa-f:.]+\]):([0-9]{{1,5}})")
+_PORT_MAX: Final = 65_535
 
 
 def configuration(
@@ -36,7 +38,7 @@ def configuration(
 ) -> str:
     """The file for a door that listens on host:port; what is no host:port is left out."""
     allowed = f"{{ path {' '.join(ALLOWED)} }}"
-    known = sorted(one for one in set(endpoints) if _ADDRESS.fullmatch(one))[:ENDPOINTS_MAX]
+    known = sorted(one for one in set(endpoints) if _is_address(one))[:ENDPOINTS_MAX]
     rules = [
         f"    use_backend endpoint-{number} if {{ req.hdr(host) -i {endpoint} }}"
         for number, endpoint in enumerate(known)
@@ -61,6 +63,8 @@ def configuration(
             f"    timeout server {SILENCE_S}s",
             # Without a page, which would be no message: what gRPC makes of them is UNAVAILABLE.
             *(f"    http-error status {status} hdr x-spillway-door closed" for status in _ERRORS),
+            # One name that cannot be resolved closes its own endpoint, not the whole door.
+            "    default-server init-addr last,libc,none",
             "frontend door",
             f"    bind {listen} proto h2",
             f"    {_refusal(7, 'this door has no such method')} unless {allowed}",
@@ -72,6 +76,11 @@ def configuration(
             "",  # HAProxy takes no file whose last line has no end
         )
     )
+
+
+def _is_address(said: str) -> bool:
+    found = _ADDRESS.fullmatch(said)
+    return found is not None and 1 <= int(found[1]) <= _PORT_MAX
 
 
 def _refusal(code: int, reason: str) -> str:

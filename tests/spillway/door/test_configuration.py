@@ -18,7 +18,10 @@ def test_each_endpoint_is_gone_to_by_its_own_name():
 
 @pytest.mark.parametrize(
     "said",
-    ["10.0.0.9:9000\n    server evil 1.2.3.4:5", "a b:1", "10.0.0.9", ":9000", "x:y", "a:1 check"],
+    [
+        *("10.0.0.9:9000\n    server evil 1.2.3.4:5", "a b:1", "10.0.0.9", ":9000", "x:y"),
+        *("a:1 check", "10.0.0.9:0", "10.0.0.9:65536", "10.0.0.9:99999", "a..b:80"),
+    ],
 )
 def test_what_is_no_address_is_left_out(said):
     """A dashboard may say anything; what it says is no configuration."""

@@ -182,6 +182,13 @@ def test_a_door_holds_as_many_clients_as_files_may_be_open_for():
         connections_within(319)
 
 
+async def test_a_bad_address_does_not_keep_the_door_shut(tmp_path):
+    """A port that cannot be, names that cannot be, and one that nobody knows."""
+    bad = ("127.0.0.1:99999", "127.0.0.1:0", "a..b:80", "nowhere.invalid:80")
+    async with door(tmp_path, *bad):
+        pass
+
+
 async def test_a_door_that_cannot_be_says_why(tmp_path):
     """An address that is none, and a program that is not there."""
     with pytest.raises(DoorError, match="haproxy takes no such configuration"):
