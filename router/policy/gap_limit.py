@@ -36,7 +36,7 @@ _CLOSE = 0.9  # of the limit
 _GROWTH = 0.0001  # for each stream that kept its objective close to the limit
 _GAP_GROWTH = 0.00002  # likewise; the edge behind it is not known yet, and costs a batch to find
 _GAP_BACK = 0.001  # for each stream that missed it
-_ALONE = 1.2  # times the gap of a stream alone, up to which the batch is not what slows it
+ALONE = 1.2  # times the gap of a stream alone, up to which the batch is not what slows it
 _COLD_RESERVE = 0.1  # of the streams, kept for those with a cached prefix
 _LEAST = 2.0
 
@@ -66,7 +66,7 @@ class GapLimit:
         cached: what has more to lose elsewhere finds room for a little longer.
         """
         room = self.streams * (1.0 - _COLD_RESERVE * cold_share)
-        return (beside < room and gap_ns <= self.gap_ns) or gap_ns <= _ALONE * alone_ns
+        return (beside < room and gap_ns <= self.gap_ns) or gap_ns <= ALONE * alone_ns
 
     def hear(self, streams: float, gap_ns_p95: int) -> None:
         """Observe what a report says of the last second: it is sooner than what streams teach."""
@@ -84,8 +84,9 @@ class GapLimit:
         missed = slow_share > _SLOW_SHARE
         self._recent.append((streams, missed))
         self._look(streams, missed=missed)
-        if not missed and streams >= _CLOSE * self.streams:
+        if not missed and self.streams < inf and streams >= _CLOSE * self.streams:
             self.streams *= 1.0 + _GROWTH
+            self._found[self._objective_ns] = self.streams
         if missed:
             self.gap_ns = max(self._prior_ns, self.gap_ns * (1.0 - _GAP_BACK))
         elif gap_ns >= _CLOSE * self.gap_ns:

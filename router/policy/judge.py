@@ -61,8 +61,8 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
         queue_ns, prefill_ns = int(margin * ahead_ns), int(margin * own_ns)
         ttft_ns = network_ns + queue_ns + prefill_ns
         itl_ns = int(decode.base_ns + decode.stream_ns * beside)
-        flows = tracked.gap_limits[itl_objective_ns].flows(
-            beside, itl_ns, decode.base_ns, uncached * per_token
+        flows = tracked.gap_limits.flows(
+            itl_objective_ns, beside, itl_ns, decode.base_ns, uncached * per_token
         )
         site, spend, price_usd, sunk = tracked.site, tracked.site.spend, 0.0, False
         if spend.is_metered:

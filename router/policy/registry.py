@@ -38,9 +38,11 @@ class Registry:
         else:
             self._leave_pools(tracked)
             self._at[tracked.site.name].pop(tracked.name, None)
+        was_site, was_model = tracked.site, tracked.endpoint.model
         self._at[site.name][endpoint.name] = tracked
         tracked.endpoint = endpoint
         tracked.site = site
+        self._forget_found(was_site, was_model)
         tracked.gone = False
         tracked.settle()
         for name in {"", endpoint.model, *endpoint.model_aliases}:
@@ -66,6 +68,7 @@ class Registry:
         if tracked.gone and not tracked.in_flight:
             self.by_name.pop(tracked.name, None)
             self._at[tracked.site.name].pop(tracked.name, None)
+            self._forget_found(tracked.site, tracked.endpoint.model)
 
     def pool(self, model: str) -> Pool | None:
         """The endpoints of a model; None for one that no endpoint has ever served.
@@ -83,6 +86,11 @@ class Registry:
     def is_large(self) -> bool:
         """Whether there are too many endpoints for a decision to judge all of them."""
         return self._everything.is_large
+
+    def _forget_found(self, site: SiteState, model: str) -> None:
+        """Forget what the endpoints of a model at a site found, where the last of them has left."""
+        if not any(tracked.endpoint.model == model for tracked in self._at[site.name].values()):
+            site.gap_limits.pop(model, None)
 
     def _leave_pools(self, tracked: Tracked) -> None:
         for pool in self._pools.values():

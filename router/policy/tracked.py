@@ -268,6 +268,7 @@ class Tracked:
         self.in_flight += 1
         self.busyness += 1
         self.echo.on_send(flight.uncached_tokens)
+        _ = self.gap_limits[flight.slo_class.itl_ns]  # from here on reports teach it
         self.expected_tokens += flight.expected_tokens
         self._usual_tokens += _USUAL_GAIN * (flight.uncached_tokens - self._usual_tokens)
         if flight.request.streams:

@@ -5,8 +5,13 @@ from math import inf
 
 import pytest
 
+from router.policy.core import RouterCore
+from router.policy.decision import Send
+from router.policy.endpoint import Endpoint
 from router.policy.gap_limit import GapLimit
 from router.policy.gap_limits import GapLimits
+from router.policy.request import Request
+from tests.router.policy.toy import MODEL, fleet
 
 KEPT, MISSED = 0.0, 0.2
 OBJECTIVE_NS = 100_000_000
@@ -81,6 +86,59 @@ def test_an_endpoint_believes_what_one_like_it_has_found():
     limits[1].hear(20, 99_000_000)
     assert limits[1].streams == limits[2].streams
     assert limits[0].streams == 60
+
+
+def test_what_is_believed_of_others_has_grown_with_their_limits():
+    """Or an endpoint that comes later would begin with what was true of a slower one."""
+    found: dict[int, float] = {}
+    first, later = (GapLimits(0.8, found)[OBJECTIVE_NS] for _ in range(2))
+    for _ in range(10):
+        first.add(40.0, 0.0, MISSED)
+    before = first.streams
+    for _ in range(1_000):
+        first.add(first.streams - 1.0, 0.0, KEPT)
+    later.hear(20, 99_000_000)
+    assert later.streams == first.streams > 1.1 * before
+
+
+def _core(count: int) -> RouterCore:
+    core = RouterCore(fleet())
+    for number in range(count):
+        core.on_endpoint_up(Endpoint(f"home-{number}", "home", MODEL), 0)
+    return core
+
+
+def test_only_an_endpoint_that_was_sent_an_objective_holds_a_limit_for_it(rng):
+    """Not each that was judged; and reports teach it from then on."""
+    core = _core(3)
+    sent = core.on_request(Request("a", MODEL, prompt_tokens=500), 0, rng)
+    assert isinstance(sent, Send)
+    tracked = core._registry.by_name
+    assert [name for name in tracked if tracked[name].gap_limits] == [sent.endpoint]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.79, 0.81, 1.0, 1.3])
+@pytest.mark.parametrize("alone_share", [0.1, 0.8, 1.1])
+def test_where_no_limit_is_held_a_new_one_is_meant(share, alone_share):
+    """Both say the same."""
+    limits = GapLimits(0.8, {})
+    asked = (50.0, share * OBJECTIVE_NS, alone_share * OBJECTIVE_NS, 1.0)
+    flows = limits.flows(OBJECTIVE_NS, *asked)
+    assert not limits
+    assert flows == limits[OBJECTIVE_NS].flows(*asked)
+
+
+def test_what_the_endpoints_of_a_model_found_goes_with_the_last_of_them():
+    """A site that serves one model after another remembers those that it serves."""
+    core = _core(2)
+    found = core._registry.sites["home"].gap_limits
+    core.on_endpoint_gone("home-0", 0)
+    assert list(found) == [MODEL]
+    core.on_endpoint_gone("home-1", 0)
+    assert not found
+    core.on_endpoint_up(Endpoint("home-0", "home", MODEL), 1)
+    core.on_endpoint_up(Endpoint("home-0", "home", "other"), 2)
+    assert not found
 
 
 def test_streams_that_miss_together_do_not_drive_the_limit_away():
