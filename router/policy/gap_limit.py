@@ -27,7 +27,7 @@ from collections import deque
 from itertools import pairwise
 from math import inf
 
-_WINDOW = 128  # streams: about a minute of a busy endpoint
+_WINDOW = 128  # streams; half a minute where reports alone tell, one a second
 _SLOW_SHARE = 0.05  # of the gaps may be above the objective: its p95 is within
 _CLEAR = 0.5  # of the misses in the window a limit must explain, more than it gives up
 _FEW = 8  # misses that are chance

@@ -20,7 +20,7 @@ from router.policy.prefix import PrefixIndex
 from router.policy.round_trip import RoundTrip
 from router.policy.site_state import SiteState
 from router.policy.slots import LIKELY_TAKEN, slot_wait_ns
-from router.policy.units import NS_PER_MS
+from router.policy.units import NS_PER_MS, NS_PER_S
 
 RESTING = "failing, and left alone for a while"
 FULL = "full, and left alone for a moment"
@@ -51,6 +51,7 @@ class Tracked:
 
     __slots__ = (
         "_full_pause_ns",
+        "_tail_due_ns",
         "_usual_tokens",
         "_was_connected",
         "breaker",
@@ -101,6 +102,7 @@ class Tracked:
         self.connected = True
         self.lost_silently = False  # no answer, where others are refused or reset
         self._was_connected = False
+        self._tail_due_ns = 0
         self._full_pause_ns = limits.retry_after_min_ns
         self.gone = False
         self.breaker = Breaker(limits)
@@ -248,7 +250,10 @@ class Tracked:
         self._doubt()
         if report.itl_ns and report.running:
             self.decode.hear(report.itl_ns, report.running)
-            self.gap_limits.hear(report.running, report.itl_ns_p95)
+            # Of the last second: what is told sooner repeats what was heard.
+            if report.itl_ns_p95 and now >= self._tail_due_ns:
+                self._tail_due_ns = now + NS_PER_S
+                self.gap_limits.hear(report.running, report.itl_ns_p95)
 
     def _doubt(self) -> None:
         """Set by how much, for each nanosecond of a report's age, the queue may be off.

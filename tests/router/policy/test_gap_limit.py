@@ -10,7 +10,9 @@ from router.policy.decision import Send
 from router.policy.endpoint import Endpoint
 from router.policy.gap_limit import GapLimit
 from router.policy.gap_limits import GapLimits
+from router.policy.load import LoadReport
 from router.policy.request import Request
+from router.policy.units import NS_PER_MS
 from tests.router.policy.toy import MODEL, fleet
 
 KEPT, MISSED = 0.0, 0.2
@@ -115,6 +117,21 @@ def test_only_an_endpoint_that_was_sent_an_objective_holds_a_limit_for_it(rng):
     assert isinstance(sent, Send)
     tracked = core._registry.by_name
     assert [name for name in tracked if tracked[name].gap_limits] == [sent.endpoint]
+
+
+def test_reports_within_a_second_are_heard_as_one(rng):
+    """They tell of the same gaps: one bad second is no limit, however often it is told."""
+    core = _core(1)
+    core.on_request(Request("a", MODEL, prompt_tokens=500), 0, rng)
+    (limit,) = core._registry.by_name["home-0"].gap_limits.values()
+    for number in range(1, 100):
+        ms = 20 * number  # the first second, and most of the next
+        report = LoadReport("home-0", "1", number, 30, itl_ns=50_000_000, itl_ns_p95=10**12)
+        core.on_load(report, ms * NS_PER_MS)
+        if ms < 1_000:
+            assert limit.streams == inf
+    assert limit.streams == 27.0
+    assert len(limit._recent) == 8
 
 
 @pytest.mark.parametrize("share", [0.5, 0.79, 0.81, 1.0, 1.3])
