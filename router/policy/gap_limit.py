@@ -55,9 +55,8 @@ class GapLimit:
         self._found = found
         self._recent: deque[tuple[float, bool]] = deque(maxlen=_WINDOW)
         self.streams = inf
-        self.gap_ns = self._prior_ns = (
-            prior_share * objective_ns
-        )  # the mean gap that may be predicted
+        self._prior_ns = prior_share * objective_ns
+        self.gap_ns = self._prior_ns  # the mean gap that may be predicted
 
     def flows(self, beside: float, gap_ns: float, alone_ns: float, cold_share: float) -> bool:
         """Whether one more stream may run beside so many, with a mean gap of so much.
