@@ -16,6 +16,7 @@ _CHECK_S: Final = 10.0
 _START_S: Final = 30.0
 _ANSWER_S: Final = 10.0  # of its master, to a reload, too
 _ANSWER_BYTES: Final = 64 * 1024
+_STOP_S: Final = 5.0  # SIGTERM cuts off all that is open, which takes no time
 _LOOK_S: Final = 0.05
 _OWN_FILES: Final = 256  # of HAProxy itself, which takes three for each of at most 64 threads
 _CONNECTIONS_MIN: Final = 32  # a door of fewer would be full at once
@@ -119,7 +120,11 @@ class HaProxy:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), grace_s)
         self._send(signal.SIGTERM)
-        await self._process.wait()
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_S)
+        except TimeoutError:  # its worker leaves with it
+            self._send(signal.SIGKILL)
+            await self._process.wait()
 
     async def _ask(self, command: str) -> str:
         """What the master answers; empty where it does not."""

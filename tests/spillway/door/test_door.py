@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import resource
+import signal
 import socket
 
 import grpc
@@ -25,22 +26,29 @@ from wire.vllm.inference_pb2_grpc import InferenceStub
 pytestmark = pytest.mark.usefixtures("keys", "patient")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+@contextlib.contextmanager
+def reserved():
+    """A host:port that nobody else can have: nothing answers there until a door does.
+
+    HAProxy sets SO_REUSEPORT by itself, and so may listen beside the socket that holds the port.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
 @contextlib.asynccontextmanager
 async def door(folder, *endpoints):
     """A door, once it takes connections; and where."""
-    listen = f"127.0.0.1:{free_port()}"
-    proxy = HaProxy(find_program(), listen, folder)
-    await proxy.start(endpoints)
-    try:
-        await until_it_takes(listen)
-        yield proxy, listen
-    finally:
-        await proxy.stop(0.0)
+    with reserved() as listen:
+        proxy = HaProxy(find_program(), listen, folder)
+        await proxy.start(endpoints)
+        try:
+            await until_it_takes(listen)
+            yield proxy, listen
+        finally:
+            await proxy.stop(0.0)
 
 
 async def until_it_takes(listen):
@@ -150,11 +158,28 @@ async def test_nothing_but_what_a_client_needs_goes_through(tmp_path):
 
 async def test_an_endpoint_that_is_gone_is_unavailable(tmp_path):
     """As it would be without the door."""
-    gone = f"127.0.0.1:{free_port()}"
-    async with door(tmp_path, gone) as (_, listen), through(listen, gone) as channel:
-        with pytest.raises(grpc.aio.AioRpcError) as asked:
-            await InferenceStub(channel).GenerateStream(ask("7", 3)).read()
-        assert asked.value.code() is grpc.StatusCode.UNAVAILABLE
+    with reserved() as gone:
+        async with door(tmp_path, gone) as (_, listen), through(listen, gone) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as asked:
+                await InferenceStub(channel).GenerateStream(ask("7", 3)).read()
+            assert asked.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_haproxy_that_does_not_hear_is_ended_all_the_same(tmp_path, monkeypatch):
+    """With its worker, so that nobody listens there any more."""
+    monkeypatch.setattr(haproxy, "_STOP_S", 0.2)
+    async with door(tmp_path) as (proxy, listen):
+        proxy._send(signal.SIGSTOP)
+        await proxy.stop(0.0)
+        host, _, port = listen.rpartition(":")
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(host, int(port))
+                except OSError:
+                    return
+                writer.close()
+                await asyncio.sleep(0.02)
 
 
 def test_the_machines_haproxy_is_taken_where_none_is_bundled(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from tests.router.live.conftest import address, ask
 from tests.router.live.counting import counted_on
 from tests.router.live.test_discovery import Dashboard
 from tests.spillway.client.direct_sites import engine
-from tests.spillway.door.test_door import free_port, through
+from tests.spillway.door.test_door import reserved, through
 from tests.waiting import DEADLINE_S
 from wire.vllm.inference_pb2_grpc import InferenceStub
 
@@ -43,28 +43,28 @@ async def dashboard():
 @contextlib.asynccontextmanager
 async def command(folder, url, *arguments, files_max=None):
     """The command for a site with a door, and where that is; with at most so many open files."""
-    listen = f"127.0.0.1:{free_port()}"
-    (folder / "fleet.yaml").write_text(
-        f"sites:\n  home:\n    kind: home\n    ray: {{dashboard: '{url}', application: llm}}\n"
-        f"    door: {listen}\n"
-        "slo_classes: {chat: {ttft: 1s, itl: 100ms}}\n"
-        "router: {discovery_interval: 100 ms}\n"
-    )
-    limited = ("sh", "-c", f'ulimit -n {files_max} && exec "$@"', "sh") if files_max else ()
-    process = await asyncio.create_subprocess_exec(
-        *limited,
-        *(sys.executable, "-m", "spillway", "door", str(folder / "fleet.yaml"), *arguments),
-        *("--listen", listen),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process, listen
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGINT)  # SIGKILL would leave HAProxy behind
-        await process.communicate()
+    with reserved() as listen:
+        (folder / "fleet.yaml").write_text(
+            f"sites:\n  home:\n    kind: home\n    ray: {{dashboard: '{url}', application: llm}}\n"
+            f"    door: {listen}\n"
+            "slo_classes: {chat: {ttft: 1s, itl: 100ms}}\n"
+            "router: {discovery_interval: 100 ms}\n"
+        )
+        limited = ("sh", "-c", f'ulimit -n {files_max} && exec "$@"', "sh") if files_max else ()
+        process = await asyncio.create_subprocess_exec(
+            *limited,
+            *(sys.executable, "-m", "spillway", "door", str(folder / "fleet.yaml"), *arguments),
+            *("--listen", listen),
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield process, listen
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGINT)  # SIGKILL would leave HAProxy behind
+            await process.communicate()
 
 
 async def answers_through(listen, name):
@@ -93,9 +93,9 @@ async def test_the_door_follows_the_dashboard_and_ends_when_told(tmp_path, numbe
             process.send_signal(number)
             async with asyncio.timeout(2 * DEADLINE_S):
                 assert await process.wait() == status
-        host, _, port = listen.rpartition(":")
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(host, int(port))
+            host, _, port = listen.rpartition(":")
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(host, int(port))
 
 
 async def test_a_door_opens_where_few_files_may_be_open(tmp_path):
