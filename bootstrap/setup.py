@@ -14,6 +14,11 @@ from bootstrap.machine import accelerator, require_disk, require_linux, require_
 from bootstrap.progress import Progress, run
 from bootstrap.recipe import RECIPES, Accelerator, Recipe
 
+# Says nothing of the files that are templates, or made for another Python.
+COMPILE = (
+    "import compileall, site; compileall.compile_dir(site.getsitepackages()[0], quiet=2, workers=0)"
+)
+
 
 def main() -> int:
     """Set up the folder this package lies in; 0, or 1 after a sentence, or 130 after Ctrl-C."""
@@ -65,7 +70,7 @@ def install(environment: Environment, recipe: Recipe, progress: Progress) -> Non
     env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "TMPDIR": str(scratch)}
     env.pop("PYTHONPATH", None)
     env.pop("VIRTUAL_ENV", None)
-    run("[1/3] Making .venv", [sys.executable, "-m", "venv", str(environment.path)], env, progress)
+    run("[1/4] Making .venv", [sys.executable, "-m", "venv", str(environment.path)], env, progress)
     scratch.mkdir()
     pip = [
         python,
@@ -79,16 +84,18 @@ def install(environment: Environment, recipe: Recipe, progress: Progress) -> Non
         "off",
     ]
     packages = recipe.first_packages
-    _install_first(f"[2/3] Installing {' and '.join(packages)}", pip, packages, env, progress)
+    _install_first(f"[2/4] Installing {' and '.join(packages)}", pip, packages, env, progress)
     uv = [python, "-m", "uv", "pip", "install", "--python", python]
     run(
-        f"[3/3] Installing Ray, vLLM ({engine} engine) and the tools, and compiling all of it",
-        # Compiled here, once: where Python may not write bytecode (PYTHONDONTWRITEBYTECODE), every
-        # process would compile what it imports, which is two thirds of an engine's start.
-        [*uv, "--compile-bytecode", *recipe.rest],
+        f"[3/4] Installing Ray, vLLM ({engine} engine) and the tools",
+        [*uv, *recipe.rest],
         {**env, **_pip_settings_for_uv(python, env)},
         progress,
     )
+    # Once, here: where Python may not write bytecode (PYTHONDONTWRITEBYTECODE), every process would
+    # compile what it imports, which is two thirds of an engine's start. Not by the installers: pip
+    # does it on one core, and uv leaves out what pip has installed.
+    run("[4/4] Compiling what is installed", [python, "-c", COMPILE], env, progress)
     shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.demo import table
-from benchmarks.demo.blow import RENTED_REPLICAS, Blow, strike
+from benchmarks.demo.blow import Blow, strike
 from benchmarks.demo.calibration import calibrate
 from benchmarks.demo.screen import Screen, Tally
 from benchmarks.demo.story import Calibration, plan
@@ -63,18 +63,14 @@ def _demo(serving: Mapping[str, Any], seed: int, picture: Path | None) -> bool:
     """Start the fleet, tell the story, print what came of it; whether it went as it must."""
     prompter = CheckedPrompter(_counted if serving.get("engine") == "fake" else built_in_answer)
     reporter = reporter_for_terminal()
-    with LocalFleet(two_sites(serving, rented_replicas=RENTED_REPLICAS), reporter) as fleet:
+    with LocalFleet(two_sites(serving), reporter) as fleet:
         with reporter:
             fleet.start_sites()
             reporter.say("clients", "measuring what this machine serves")
             home, rented = (fleet.sites[name].replica_addresses()[0] for name in (HOME, RENTED))
             measured = asyncio.run(calibrate(home, rented, HOME_SLOTS, prompter))
             reporter.say("clients", f"ready: {_sizing(measured)}")
-            fleet.start_router(
-                two_sites(
-                    serving, ttft_s=measured.objective_ttft_s, rented_replicas=RENTED_REPLICAS
-                )
-            )
+            fleet.start_router(two_sites(serving, ttft_s=measured.objective_ttft_s))
         records, state, blow = asyncio.run(_tell(fleet, measured, prompter, seed))
     table.show(records, state, HOME)
     table.show_blow(records, blow)

@@ -1,4 +1,4 @@
-"""The blow in the middle of the story: one of the rented engines is killed while it streams."""
+"""The blow: the rented engine is killed while it streams what home has no room for."""
 
 import asyncio
 import math
@@ -8,15 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.chaos.ray_site import engines_by_port
-from benchmarks.demo.story import PROMPT_TOKENS, SURGE
+from benchmarks.demo.story import LOSS, PROMPT_TOKENS
 from benchmarks.demo.watch import FleetWatch
 from benchmarks.serving.record import Record
 from spillway.local.site import LocalSite
 
-RENTED_REPLICAS = 2  # one to be killed, and one where its streams go on
-AT_S = SURGE.begins_s + 0.6 * SURGE.duration_s
 STREAMS_MIN = 3  # that have begun at an engine: the blow falls upon some
-GIVE_UP_S = SURGE.ends_s + 5.0  # then what the surge left is about to end
+GIVE_UP_S = LOSS.ends_s + 5.0  # then what the surge left is about to end
 LOOK_S = 0.05
 
 
@@ -31,15 +29,14 @@ class Blow:
 async def strike(site: LocalSite, watch: FleetWatch, clock: Callable[[], float]) -> Blow:
     """SIGKILL to the engine of this site that streams most; Serve starts another in its place.
 
-    It comes in the surge's middle, and waits there until an engine has streams that have begun:
-    one that has only prompts loses nothing that could be resumed. `clock` gives the story's offset
-    in seconds.
+    It comes in the second surge, as soon as an engine has streams that have begun: one that has
+    only prompts loses nothing that could be resumed. `clock` gives the story's offset in seconds.
     """
-    await asyncio.sleep(max(0.0, AT_S - clock()))
+    await asyncio.sleep(max(0.0, LOSS.begins_s - clock()))
     pids = await asyncio.to_thread(engines_by_port, site)
     while True:
         port, streams = _busiest(watch, site.name)
-        wanted = STREAMS_MIN if clock() < SURGE.ends_s else 1
+        wanted = STREAMS_MIN if clock() < LOSS.ends_s else 1
         if port in pids and (streams >= wanted or clock() > GIVE_UP_S):
             os.kill(pids[port], signal.SIGKILL)
             return Blow(clock(), site.name)

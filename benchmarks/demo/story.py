@@ -4,6 +4,10 @@ Home has a few slots (sequences its engine decodes at once), the rented site has
 on the same cores. The surge asks for twice what home serves while the rented site is idle, as it is
 when the surge begins: sized by what home serves beside a busy one, home alone could absorb it. It
 asks for less than both sites serve where they serve that much, so that queues end when it does.
+
+The rented site has one engine, as each more costs half a minute of a small machine. So the loss of
+it comes last, in a short surge of its own: home is seen to take the work back while the rented
+site could still do it.
 """
 
 import random
@@ -22,7 +26,7 @@ PROMPT_TOKENS = 48
 CALM_LOAD = 0.4  # of what home serves beside a busy rented site
 SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.0, 2.4  # of what home serves alone
 SURGE_SHARE = 0.6  # of what both sites serve; the rest is for the router, its clients and a loss
-CALM_CV, SURGE_CV = 0.5, 1.0  # calm arrivals are even, so that a chance burst does not overflow
+EVEN_CV, SURGE_CV = 0.5, 1.0  # even in calm, lest a burst overflows, and in the short surge
 OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 1.0, 8.0
 OBJECTIVE_PER_IDLE_TTFT = 10.0  # far above what calm sees, far below what the surge's queue makes
 
@@ -77,10 +81,12 @@ class Phase:
         return self.begins_s + self.duration_s
 
 
-CALM = Phase("calm", 0.0, 5.0)
-SURGE = Phase("surge", CALM.ends_s, 10.0)
-CALM_AGAIN = Phase("calm again", SURGE.ends_s, 17.0)
-PHASES = (CALM, SURGE, CALM_AGAIN)
+CALM = Phase("calm", 0.0, 4.0)
+SURGE = Phase("surge", CALM.ends_s, 6.0)
+CALM_AGAIN = Phase("calm again", SURGE.ends_s, 10.0)
+LOSS = Phase("loss", CALM_AGAIN.ends_s, 3.0)  # surges again, and the rented engine is killed
+PHASES = (CALM, SURGE, CALM_AGAIN, LOSS)
+SURGES = (SURGE, LOSS)
 
 
 def phase_at(offset_s: float) -> Phase:
@@ -98,7 +104,8 @@ def plan(calibration: Calibration, rng: random.Random) -> Iterator[Session]:
         output_tokens=calibration.output_tokens,
     )
     for phase in PHASES:
-        load, cv = (calibration.surge_load, SURGE_CV) if phase is SURGE else (CALM_LOAD, CALM_CV)
+        load = calibration.surge_load if phase in SURGES else CALM_LOAD
+        cv = SURGE_CV if phase is SURGE else EVEN_CV
         rate = arrivals.constant(load * calibration.home_turns_per_s / TURNS_MEAN)
         found = sessions(
             arrivals.gamma(rate, cv, rng),

@@ -32,7 +32,7 @@ def show_blow(records: Sequence[Record], blow: Blow) -> None:
     """Print what the death of the engine cost its clients."""
     done = harm(records)
     row = [
-        f"an engine of {blow.site}, killed after {blow.at_s:.0f} s",
+        f"the engine of {blow.site}, killed after {blow.at_s:.0f} s",
         str(done.resumed),
         str(done.lost_tokens),
         f"{done.pause_s_max * 1000:.0f}",

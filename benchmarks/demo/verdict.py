@@ -9,7 +9,7 @@ from benchmarks.serving.record import Record
 
 CALM_OVERFLOW_MAX = 0.1  # a machine that others use may hiccup
 SURGE_OVERFLOW_MIN = 0.1
-SETTLE_S = 9.0  # after the surge: its queue ends, its sessions end, and the router waits
+SETTLE_S = 7.0  # after the surge: its queue ends, its sessions end, and the router waits
 BACK_HOME_MIN = 0.8
 
 
@@ -38,7 +38,8 @@ def checks(records: Sequence[Record], home: str) -> list[Check]:
     right = sum(record.right is True for record in records)
     calm = overflow_share(in_phase(records, CALM.name), home)
     surge = overflow_share(in_phase(records, SURGE.name), home)
-    settled = [r for r in records if r.intended_s >= CALM_AGAIN.begins_s + SETTLE_S]
+    again = in_phase(records, CALM_AGAIN.name)
+    settled = [r for r in again if r.intended_s >= CALM_AGAIN.begins_s + SETTLE_S]
     at_home = 1 - overflow_share(settled, home) if settled else 0.0
     count = len(records)
     done = harm(records)

@@ -25,18 +25,16 @@ def two_sites(
     ttft_s: float = TTFT_S,
     listen: str | None = None,
     openai_listen: str | None = None,
-    rented_replicas: int = 1,
     gateways: bool = False,
 ) -> FleetPlan:
     """The plan; `settings` holds arguments of serving.app:build for both sites."""
-    of_rented = {**settings, "replicas": rented_replicas}
     slo = SloClass("interactive", ttft_ns=round(ttft_s * NS_PER_S), itl_ns=ITL_MS * NS_PER_MS)
     home = Price(committed_replicas=1)
     rented = Price(metered_usd_per_replica_hour=RENTED_USD_PER_REPLICA_HOUR)
     return FleetPlan(
         sites=(
             SitePlan(HOME, SiteKind.HOME, _with_slots(settings, HOME_SLOTS), home),
-            SitePlan(RENTED, SiteKind.RENTED, _with_slots(of_rented, RENTED_SLOTS), rented),
+            SitePlan(RENTED, SiteKind.RENTED, _with_slots(settings, RENTED_SLOTS), rented),
         ),
         slo_classes=(slo,),
         listen=listen,

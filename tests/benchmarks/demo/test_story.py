@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from benchmarks.demo.story import (
     CALM,
     CALM_AGAIN,
+    LOSS,
     PHASES,
     SURGE,
     THINK_S_MEAN,
@@ -63,6 +64,7 @@ def test_the_surge_exceeds_home_and_calm_does_not(tokens_per_s: float):
     assert turns_per_s(calibration, CALM.name, CALM.duration_s) < 0.75 * home
     assert turns_per_s(calibration, CALM_AGAIN.name, CALM_AGAIN.duration_s) < 0.75 * home
     assert turns_per_s(calibration, SURGE.name, SURGE.duration_s) > 1.5 * home
+    assert turns_per_s(calibration, LOSS.name, LOSS.duration_s) > 1.2 * home
 
 
 def test_sessions_come_in_the_order_of_their_offsets():
@@ -76,4 +78,4 @@ def test_the_last_phase_goes_on_until_its_streams_end():
     """Later turns of its sessions belong to it."""
     assert phase_at(0.0) is CALM
     assert phase_at(SURGE.begins_s) is SURGE
-    assert phase_at(CALM_AGAIN.ends_s + 10 * THINK_S_MEAN) is CALM_AGAIN
+    assert phase_at(LOSS.ends_s + 10 * THINK_S_MEAN) is LOSS

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from benchmarks.demo.story import CALM_AGAIN, SURGE
+from benchmarks.demo.story import CALM_AGAIN, LOSS, SURGE
 from benchmarks.demo.verdict import checks, overflow_share
 from benchmarks.serving.record import Record
 
@@ -18,9 +18,11 @@ def story() -> list[Record]:
     return [
         turn(1.0, "home"),
         turn(SURGE.begins_s + 1, "home"),
-        turn(SURGE.begins_s + 2, "rented", resumed=1),
+        turn(SURGE.begins_s + 2, "rented"),
         turn(CALM_AGAIN.begins_s + 1, "rented"),
-        turn(CALM_AGAIN.begins_s + 10, "home"),
+        turn(CALM_AGAIN.ends_s - 1, "home"),
+        turn(LOSS.begins_s + 1, "rented"),
+        turn(LOSS.begins_s + 1, "home", resumed=1),
     ]
 
 
@@ -29,7 +31,7 @@ def failed(records: list[Record]) -> list[str]:
 
 
 def test_a_story_that_went_well_fails_no_check():
-    """Overflow right after the surge is part of it."""
+    """Overflow right after a surge is part of it."""
     assert failed(story()) == []
 
 
@@ -37,15 +39,15 @@ def test_a_broken_stream_fails():
     """Whatever status it got."""
     records = [*story(), turn(2.0, "home", status="UNAVAILABLE", right=None)]
     assert failed(records) == [
-        "5 of 6 streams arrived complete",
-        "5 of 6 equal their known right answer",
+        "7 of 8 streams arrived complete",
+        "7 of 8 equal their known right answer",
     ]
 
 
 def test_a_wrong_answer_fails():
     """And so does one that nobody could check."""
     assert failed([*story(), turn(2.0, "home", right=False)]) == [
-        "5 of 6 equal their known right answer"
+        "7 of 8 equal their known right answer"
     ]
     assert len(failed([*story(), turn(2.0, "home", right=None)])) == 1
 
@@ -59,7 +61,7 @@ def test_a_surge_that_home_served_fails():
 def test_calm_that_overflows_fails():
     """Home is to be used first, and to be returned to."""
     early = [turn(2.0, "rented")]
-    late = [turn(CALM_AGAIN.begins_s + 11, "rented")]
+    late = [turn(CALM_AGAIN.ends_s - 0.5, "rented")]
     assert failed([*story(), *early]) == ["calm stayed home: 50% overflowed"]
     assert failed([*story(), *late]) == ["calm came back: 50% of the last turns at home"]
 
