@@ -16,7 +16,7 @@ from benchmarks.demo.calibration import calibrate
 from benchmarks.demo.screen import Screen, Tally
 from benchmarks.demo.story import Calibration, plan
 from benchmarks.demo.verdict import checks
-from benchmarks.demo.watch import watching
+from benchmarks.demo.watch import FleetWatch, watching
 from benchmarks.serving.driver import Driver
 from benchmarks.serving.picture import draw
 from benchmarks.serving.record import Record
@@ -35,7 +35,6 @@ from spillway.local.two_sites import (
     fake_engine,
     two_sites,
 )
-from wire.spillway.v1 import fleet_pb2
 
 TURN_DEADLINE_S = 60.0
 TICK_S = 0.1
@@ -71,8 +70,8 @@ def _demo(serving: Mapping[str, Any], seed: int, picture: Path | None) -> bool:
             measured = asyncio.run(calibrate(home, rented, HOME_SLOTS, prompter))
             reporter.say("clients", f"ready: {_sizing(measured)}")
             fleet.start_router(two_sites(serving, ttft_s=measured.objective_ttft_s))
-        records, state, blow = asyncio.run(_tell(fleet, measured, prompter, seed))
-    table.show(records, state, HOME)
+        records, watch, blow = asyncio.run(_tell(fleet, measured, prompter, seed))
+    table.show(records, watch, HOME)
     table.show_blow(records, blow)
     if picture is not None:
         draw(records, measured.objective_ttft_s, picture)
@@ -85,8 +84,8 @@ def _demo(serving: Mapping[str, Any], seed: int, picture: Path | None) -> bool:
 
 async def _tell(
     fleet: LocalFleet, measured: Calibration, prompter: Prompter, seed: int
-) -> tuple[list[Record], fleet_pb2.FleetState, Blow]:
-    """Drive the story's sessions; what its clients saw, the router's last state, and the blow."""
+) -> tuple[list[Record], FleetWatch, Blow]:
+    """Drive the story's sessions; what its clients saw, what the router told, and the blow."""
     records: list[Record] = []
     tally = Tally()
 
@@ -113,7 +112,7 @@ async def _tell(
                 screen.tick()
                 await asyncio.wait([story], timeout=TICK_S)
             await story
-    return records, watch.state, await blow
+    return records, watch, await blow
 
 
 def _counted(prompt: str, tokens: int) -> str:

@@ -1,9 +1,10 @@
 """The story's phases, and the sessions that arrive in each, sized to what this machine measured.
 
 Home has a few slots (sequences its engine decodes at once), the rented site has many, and both run
-on the same cores. The surge asks for twice what home serves while the rented site is idle, as it is
-when the surge begins: sized by what home serves beside a busy one, home alone could absorb it. It
-asks for less than both sites serve where they serve that much, so that queues end when it does.
+on the same cores. The surge asks for more than twice what home serves while the rented site is
+idle, as it is when the surge begins: sized by what home serves beside a busy one, home alone could
+absorb it. It asks for less than both sites serve where they serve that much, so that queues end
+when it does.
 
 The rented site has one engine, as each more costs half a minute of a small machine. So the loss of
 it comes last, in a short surge of its own: home is seen to take the work back while the rented
@@ -24,9 +25,9 @@ TURN_S = 0.5  # a turn is given as many tokens as a busy home takes this long fo
 OUTPUT_TOKENS_MIN, OUTPUT_TOKENS_MAX = 12, 240
 PROMPT_TOKENS = 48
 CALM_LOAD = 0.4  # of what home serves beside a busy rented site
-SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.0, 2.4  # of what home serves alone
+SURGE_LOAD_MIN, SURGE_LOAD_MAX = 2.2, 2.6  # of what home serves alone: later turns come late
 SURGE_SHARE = 0.6  # of what both sites serve; the rest is for the router, its clients and a loss
-EVEN_CV, SURGE_CV = 0.5, 1.0  # even in calm, lest a burst overflows, and in the short surge
+ARRIVALS_CV = 0.5  # rather even: a chance burst neither overflows calm nor outlasts the surge
 OBJECTIVE_TTFT_MIN_S, OBJECTIVE_TTFT_MAX_S = 1.0, 8.0
 OBJECTIVE_PER_IDLE_TTFT = 10.0  # far above what calm sees, far below what the surge's queue makes
 
@@ -83,8 +84,8 @@ class Phase:
 
 CALM = Phase("calm", 0.0, 4.0)
 SURGE = Phase("surge", CALM.ends_s, 6.0)
-CALM_AGAIN = Phase("calm again", SURGE.ends_s, 10.0)
-LOSS = Phase("loss", CALM_AGAIN.ends_s, 3.0)  # surges again, and the rented engine is killed
+CALM_AGAIN = Phase("calm again", SURGE.ends_s, 12.0)
+LOSS = Phase("loss", CALM_AGAIN.ends_s, 2.5)  # surges again, and the rented engine is killed
 PHASES = (CALM, SURGE, CALM_AGAIN, LOSS)
 SURGES = (SURGE, LOSS)
 
@@ -105,10 +106,9 @@ def plan(calibration: Calibration, rng: random.Random) -> Iterator[Session]:
     )
     for phase in PHASES:
         load = calibration.surge_load if phase in SURGES else CALM_LOAD
-        cv = SURGE_CV if phase is SURGE else EVEN_CV
         rate = arrivals.constant(load * calibration.home_turns_per_s / TURNS_MEAN)
         found = sessions(
-            arrivals.gamma(rate, cv, rng),
+            arrivals.gamma(rate, ARRIVALS_CV, rng),
             shape,
             rng=rng,
             duration_s=phase.duration_s,

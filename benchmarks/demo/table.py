@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from benchmarks.demo.blow import Blow, harm
 from benchmarks.demo.story import PHASES
 from benchmarks.demo.verdict import in_phase, overflow_share
+from benchmarks.demo.watch import FleetWatch
 from benchmarks.report import print_table
 from benchmarks.serving.record import Record
 from benchmarks.serving.summary import Percentiles, percentiles
@@ -21,9 +22,10 @@ FAILURES_SHOWN = 5
 PHASE_COLUMNS = ("phase", "turns", "overflow", "TTFT p50", "p99 ms")
 
 
-def show(records: Sequence[Record], state: fleet_pb2.FleetState, home: str) -> None:
+def show(records: Sequence[Record], watch: FleetWatch, home: str) -> None:
     """Print a row for each site, as its clients saw it, and a row for each phase."""
-    print_table("What each site served", SITE_COLUMNS, [_site(records, s) for s in state.sites])
+    sites = [_site(records, site, watch.hit_rate(site.name)) for site in watch.state.sites]
+    print_table("What each site served", SITE_COLUMNS, sites)
     rows = [_phase(in_phase(records, phase.name), phase.name, home) for phase in PHASES]
     print_table("What overflowed", PHASE_COLUMNS, rows)
 
@@ -52,9 +54,8 @@ def show_failures(records: Sequence[Record]) -> None:
         sys.stdout.write(f"{count} times {status} at {site}: {detail}\n")
 
 
-def _site(records: Sequence[Record], site: fleet_pb2.SiteState) -> list[str]:
+def _site(records: Sequence[Record], site: fleet_pb2.SiteState, hits: float) -> list[str]:
     own = [record for record in records if record.site == site.name]
-    hits = site.prefix_hit_tokens / max(1, site.prefix_query_tokens)
     return [
         site.name,
         str(len({record.session for record in own})),

@@ -9,8 +9,8 @@ from benchmarks.serving.record import Record
 
 CALM_OVERFLOW_MAX = 0.1  # a machine that others use may hiccup
 SURGE_OVERFLOW_MIN = 0.1
-SETTLE_S = 7.0  # after the surge: its queue ends, its sessions end, and the router waits
-BACK_HOME_MIN = 0.8
+SETTLE_S = 8.5  # after the surge: its queue ends, its sessions end, and the router waits
+BACK_HOME_MIN = 0.6  # of a handful of turns
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,17 +23,26 @@ class _Seen:
 
 @dataclass(slots=True)
 class FleetWatch:
-    """The last state of the fleet, and the rate of tokens at each site."""
+    """The last state of the fleet, and the rate of tokens and the cache hits at each site."""
 
     state: fleet_pb2.FleetState = field(default_factory=fleet_pb2.FleetState)
+    _cache: dict[str, tuple[int, int]] = field(default_factory=dict)  # queried and hit tokens
     _seen: deque[_Seen] = field(default_factory=deque)
 
     def hear(self, state: fleet_pb2.FleetState, now_s: float) -> None:
         """A state that the router sent."""
         self.state = state
+        for site in state.sites:
+            found = (site.prefix_query_tokens, site.prefix_hit_tokens)
+            self._cache[site.name] = max(found, self._cache.get(site.name, (0, 0)))
         self._seen.append(_Seen(now_s, {site.name: site.tokens for site in state.sites}))
         while now_s - self._seen[0].at_s > RATE_WINDOW_S:
             self._seen.popleft()
+
+    def hit_rate(self, site: str) -> float:
+        """The share of prompt tokens that its caches had; of its first engine, where that died."""
+        queried, hit = self._cache.get(site, (0, 0))
+        return hit / max(1, queried)
 
     def tokens_per_s(self, site: str) -> float:
         """Over the last two seconds."""
