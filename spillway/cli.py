@@ -71,7 +71,8 @@ def run(arguments: Sequence[str]) -> int:
     except Abort:
         return Outcome.INTERRUPTED
     except TyperException as error:
-        warn(f"{error.format_message()} (spillway --help lists what there is)")
+        if message := error.format_message():  # a group without a command has shown its help
+            warn(f"{message} ({_asked(error)} --help lists what there is)")
         return Outcome.USAGE
     except Failure as failure:
         warn(str(failure))
@@ -86,16 +87,30 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else Outcome.DONE
 
 
-@app.callback()
-def _spillway(
-    *,
-    shown: Annotated[
-        bool, typer.Option("--version", help="Say which version this is.", is_eager=True)
-    ] = False,
-) -> None:
-    if shown:
+def _asked(error: TyperException) -> str:
+    """The command, as far as it was understood, whose arguments are wrong."""
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "spillway"
+
+
+def _say_version(asked: bool) -> None:
+    """Before the arguments are looked at further: with this option there need be no command."""
+    if asked:
         try:
             typer.echo(f"spillway {version('spillway')}")
         except PackageNotFoundError:  # run from a folder of the source, not installed
             typer.echo("spillway, not installed")
         raise typer.Exit
+
+
+@app.callback()
+def _spillway(
+    *,
+    version_asked: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which version this is.", is_eager=True, callback=_say_version
+        ),
+    ] = False,
+) -> None:
+    """Has the options of the command itself."""
