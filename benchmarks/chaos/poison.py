@@ -12,7 +12,7 @@ from benchmarks.chaos.stream import CHANNEL_OPTIONS, Question, listen
 POISON = "poison-7319"
 TIMES = 6
 DEADLINE_S = 20.0
-CRASHES_MAX = 2  # after so many a request is known for what it is
+CRASHES_MAX = 3  # two make it a suspect, and a third tells it from what ran beside it in both
 LOOK_S = 1.0  # as Serve looks after its replicas
 
 

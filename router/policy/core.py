@@ -34,7 +34,7 @@ from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, Totals, snapshot_quarantine, snapshot_sites
 from router.policy.stall import patience_ns
-from router.policy.vigil import Beat, given_up, should_ask, signs_of
+from router.policy.vigil import Beat, given_up, learn, should_ask, signs_of
 
 
 class RouterCore:
@@ -291,8 +291,7 @@ class RouterCore:
         tracked = self._registry.by_name.get(beat.endpoint)
         if tracked is None:
             return ()
-        if beat.ended_ns:
-            tracked.liveness.tokens.add(beat.ended_ns, now)
+        learn(tracked, beat, now)
         return given_up(tracked, self._flights.by_id, beat, now)
 
     def is_draining(self, endpoint: str) -> bool:

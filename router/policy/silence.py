@@ -15,7 +15,8 @@ from math import exp
 
 from router.policy.units import NS_PER_S
 
-_FADES_NS = 60 * NS_PER_S
+_FADES_MIN_NS = 20 * NS_PER_S
+_FADES = 30.0  # times its length: who is slow shows it again within some such silences
 
 
 class LongestSilence:
@@ -39,4 +40,5 @@ class LongestSilence:
         """The longest as of `now`, faded by its age."""
         if self._at is None:
             return self._longest_ns
-        return self._longest_ns * exp(min(0, self._at - now) / _FADES_NS)
+        fades_ns = max(_FADES_MIN_NS, _FADES * self._longest_ns)
+        return self._longest_ns * exp(min(0, self._at - now) / fades_ns)

@@ -24,6 +24,9 @@ A request without a first token is waited for as promised (`due_ns`) and then li
 the connection is known to be lost, half the patience is enough, and no more than 0.6 s: whoever was
 asked and did not answer has had its chance.
 
+A silence that has ended counts for no more than the patience there was with it: what was silent for
+longer had failed and was healed, and says nothing of how long the engine's steps take.
+
 A fixed timeout was rejected: one that a saturated engine survives is half a minute, and one that
 notices a dead link within a second takes every long step for a failure. So were the gaps of each
 stream alone: all streams of a batch stop together, and it is what they have in common that tells a

@@ -44,6 +44,18 @@ def given_up(
     return tuple(stalled)
 
 
+def learn(tracked: Tracked, beat: Beat, now: int) -> None:
+    """Remember the silence that has ended as one that the endpoint survived.
+
+    As no longer than the patience with it. What was silent for longer had failed, and was healed;
+    remembered whole, it would have the next failure last several times as long. An engine that has
+    become slow at one stroke is caught up with in some steps.
+    """
+    if beat.ended_ns:
+        patience = patience_ns(signs_of(tracked, beat.quiet_ns, now))
+        tracked.liveness.tokens.add(min(beat.ended_ns, int(patience)), now)
+
+
 def should_ask(tracked: Tracked, beat: Beat, now: int) -> bool:
     """Whether an endpoint should be asked at once if it lives.
 

@@ -81,16 +81,42 @@ def test_an_engine_that_slows_down_step_by_step_is_never_given_up(growth, first_
         core.given_up(Beat("home-0", 0, int(gap_ns), ()), now)
 
 
+def streaming() -> RouterCore:
+    """A core with one endpoint, and one stream there that has begun at one second."""
+    core, now = RouterCore(fleet()), NS_PER_S
+    core.on_endpoint_up(Endpoint("home-0", "home", MODEL), now)
+    core.on_request(Request("q", MODEL), now, random.Random(1))
+    core.on_outcome(FirstToken("q", "home-0", 20 * NS_PER_MS), now, random.Random(1))
+    return core
+
+
+def silence(silent_ns: int) -> Beat:
+    """Of the stream, and of everything there."""
+    return Beat("home-0", silent_ns, 0, (("q", silent_ns),))
+
+
 def test_what_was_once_slow_is_not_trusted_for_ever():
     """A bad moment long ago does not let a dead endpoint keep its streams."""
-    core = RouterCore(fleet())
-    core.on_endpoint_up(Endpoint("home-0", "home", MODEL), 0)
-    core.on_request(Request("q", MODEL), 0, random.Random(1))
-    core.on_outcome(FirstToken("q", "home-0", 20 * NS_PER_MS), 0, random.Random(1))
-    core.given_up(Beat("home-0", 0, 10 * NS_PER_S, ()), 0)
-    silent = Beat("home-0", 2 * NS_PER_S, 0, (("q", 2 * NS_PER_S),))
-    assert core.given_up(silent, NS_PER_S) == ()
-    assert core.given_up(silent, 300 * NS_PER_S) == ("q",)
+    core = streaming()
+    core.given_up(Beat("home-0", 0, 400 * NS_PER_MS, ()), NS_PER_S)
+    assert core.given_up(silence(900 * NS_PER_MS), 2 * NS_PER_S) == ()
+    assert core.given_up(silence(900 * NS_PER_MS), 100 * NS_PER_S) == ("q",)
+
+
+def test_a_failure_that_was_healed_teaches_little_patience():
+    """The next one is noticed soon, however long the first has lasted."""
+    core = streaming()
+    core.given_up(Beat("home-0", 0, 60 * NS_PER_S, ()), NS_PER_S)
+    assert core.given_up(silence(1_500 * NS_PER_MS), 2 * NS_PER_S) == ("q",)
+
+
+def test_an_engine_that_is_slow_at_one_stroke_is_caught_up_with():
+    """Where every step takes two seconds, its streams are given up once or twice, not for ever."""
+    core, now = streaming(), NS_PER_S
+    for _ in range(4):
+        now += 2 * NS_PER_S
+        core.given_up(Beat("home-0", 0, 2 * NS_PER_S, ()), now)
+    assert core.given_up(silence(2 * NS_PER_S), now) == ()
 
 
 def test_a_first_token_is_waited_for_as_promised():
