@@ -8,7 +8,7 @@ answer that broke off. Either way the stream goes on as if it had begun here.
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -32,6 +32,8 @@ TOKEN_CHARS_MAX: Final = 6 * 1024
 """A client takes 8 KB of trailers unless it says otherwise."""
 
 _COUNT_DIGITS_MAX: Final = 9
+
+_DIGEST_CHARS_MAX: Final = 256
 
 Named = Mapping[str, str | bytes]
 
@@ -70,7 +72,7 @@ def read_start(message: GenerateRequest, named: Named) -> Start | None:
         first.SerializeToString(),
         output_ids,
         _count(RESUME_TEXT_KEY, named),
-        _identity(named.get(IDENTITY_KEY, ""), message.lora_name),
+        _named_identity(named.get(IDENTITY_KEY, ""), message.lora_name),
         uncounted=count,
     )
 
@@ -122,26 +124,33 @@ def _from_token(message: GenerateRequest, text: str | bytes) -> Start:
         raise bad_field(RESUME_TOKEN_KEY, "is no resume token") from error
     if token.request_digest != _digest(message):
         raise bad_field(RESUME_TOKEN_KEY, "belongs to another request")
-    said = token.identity
-    identity = EngineIdentity(
+    said, adapter = token.identity, message.lora_name
+    digests = (
         said.weights_digest,
         said.tokenizer_digest,
         said.numerics_digest,
-        adapters=tuple(sorted(said.adapters.items())),
+        said.adapters.get(adapter, ""),
     )
     return Start(
         message.SerializeToString(),
         tuple(token.output_ids),
         token.text_bytes,
-        identity,
+        _identity(RESUME_TOKEN_KEY, digests, adapter),
         tuple(token.prompt_ids),
     )
 
 
-def _identity(header: str | bytes, adapter: str) -> EngineIdentity:
+def _named_identity(header: str | bytes, adapter: str) -> EngineIdentity:
     digests = header.split(",") if isinstance(header, str) else []
-    if len(digests) != 4:
-        return UNKNOWN
+    return _identity(IDENTITY_KEY, digests, adapter) if len(digests) == 4 else UNKNOWN
+
+
+def _identity(key: str, digests: Sequence[str], adapter: str) -> EngineIdentity:
+    """Anybody may have written these digests, and they go on as metadata: no other may be."""
+    for digest in digests:
+        fits = len(digest) <= _DIGEST_CHARS_MAX and digest.isascii() and digest.isprintable()
+        if not fits or "," in digest:
+            raise bad_field(key, "names an engine by what is no digest")
     weights, tokenizer, numerics, of_adapter = digests
     adapters = ((adapter, of_adapter),) if adapter and of_adapter else ()
     return EngineIdentity(weights, tokenizer, numerics, adapters=adapters)

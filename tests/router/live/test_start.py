@@ -165,6 +165,16 @@ def test_what_cannot_be_true_is_a_bad_request(key, value):
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize("digest", ["a\nb", "ä", "a,b", "a" * 257])
+def test_what_no_metadata_may_have_comes_in_with_no_token(digest):
+    """It would go on to an endpoint, and its refusal be taken for the endpoint's failure."""
+    for identity in (replace(HERE, weights=digest), replace(HERE, adapters=(("of", digest),))):
+        request = GenerateRequest(text="a", lora_name="of")
+        token = make_token(request, (1, 2), (3, 4), 2, identity)
+        with pytest.raises(CallError, match=f"{RESUME_TOKEN_KEY}.*no digest"):
+            read_start(request, {RESUME_TOKEN_KEY: token})
+
+
 def test_a_token_belongs_to_its_request():
     """The id may be another; anything else makes another answer."""
     request = GenerateRequest(text="a", request_id="1")
