@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import grpc
 from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo
 
 from router.live.below import NOTHING, Below
 from router.live.descent import descent
@@ -14,7 +15,7 @@ from router.policy.decision import Decision, Send
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.resume import Mode, ResumePoint
 from wire.spillway.v1.lease import LEASE_FAULTS
-from wire.status import Metadata, reason_of, unavailable
+from wire.status import Metadata, failure, reason_of, unavailable
 from wire.vllm.inference_pb2 import GenerateResponse
 
 _TOO_LARGE: Final = ("CLIENT: Received message larger", "SERVER: Received message larger")
@@ -81,6 +82,14 @@ def failure_of(error: grpc.aio.AioRpcError | grpc.aio.BaseError) -> Failure:
     if details.startswith(_TOO_LARGE):
         end = End.REJECTED
     return Failure(end, error.code(), details, trailers)
+
+
+def differs(why: str) -> Failure:
+    """An answer that was made again and is another one: the client hears it, whatever follows."""
+    said = failure(
+        grpc.StatusCode.ABORTED, why, ErrorInfo(reason="ANSWER_DIFFERS", domain="spillway")
+    )
+    return Failure(End.REJECTED, said.code, said.message, said.trailers)
 
 
 class Attempt:

@@ -41,20 +41,21 @@ class ResumeMemory:
 class Delivered:
     """The messages of one stream, as far as they are kept."""
 
-    __slots__ = ("_bytes", "_memory", "_tokens", "lost", "messages")
+    __slots__ = ("_bytes", "_memory", "_tokens", "ended", "lost", "messages")
 
     def __init__(self, memory: ResumeMemory) -> None:
         self._memory = memory
         self._bytes = bytearray()
         self._tokens = 0  # counted since they are not kept
         self.lost = ""  # why they are not kept
+        self.ended = 0  # sequences whose last message was among those that are not kept
         self.messages = 0  # so far, kept or not
 
     def keep(self, message: bytes) -> None:
         """The next message on its way to the client."""
         self.messages += 1
         if self.lost:
-            self._tokens += _tokens_of(message)
+            self._count(_parsed(message))
             return
         size = len(message)
         header = _HEADERS[size] if size < len(_HEADERS) else _header(size)
@@ -70,7 +71,8 @@ class Delivered:
     def lose(self, why: str) -> None:
         """Keep them no longer, nor those that follow; they are counted still."""
         if not self.lost:
-            self._tokens = sum(_count(message) for message in self.read())
+            for message in self.read():
+                self._count(message)
             self.close()
             self.lost = why
 
@@ -84,20 +86,25 @@ class Delivered:
     @property
     def tokens(self) -> int:
         """How many tokens of output there are in them, kept or not."""
-        return self._tokens + sum(_count(message) for message in self.read())
+        return self._tokens + sum(_tokens_of(message) for message in self.read())
 
     def close(self) -> None:
         """The stream is over."""
         self._memory.used -= len(self._bytes)
         self._bytes = bytearray()
 
+    def _count(self, message: GenerateResponse) -> None:
+        self._tokens += _tokens_of(message)
+        self.ended += message.outputs.HasField("finish_info")
 
-def _tokens_of(message: bytes) -> int:
+
+def _parsed(message: bytes) -> GenerateResponse:
+    """A message; an empty one for what is none."""
     try:
-        return _count(GenerateResponse.FromString(message))
+        return GenerateResponse.FromString(message)
     except DecodeError:
-        return 0
+        return GenerateResponse()
 
 
-def _count(message: GenerateResponse) -> int:
+def _tokens_of(message: GenerateResponse) -> int:
     return message.outputs.num_tokens or len(message.outputs.token_ids)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import grpc
 
-from router.live.attempt import CLOSED, CUT, UNFINISHED, Attempt, Failure, failure_of
+from router.live.attempt import CLOSED, CUT, UNFINISHED, Attempt, Failure, differs, failure_of
 from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
@@ -215,7 +215,8 @@ class Inference:
             except grpc.aio.BaseError:
                 hedge.end(End.UNREACHABLE)
                 return None
-            return Runner(hedge, Opened(call), endpoint)
+            hedge.call = opened_call = Opened(call)
+            return Runner(hedge, opened_call, endpoint)
 
         first.attempt.call = first.call
         winner = await race(first, first.attempt.send.hedge_ns / NS_PER_S, second)
@@ -360,7 +361,7 @@ async def _passed_on(
     except _UPSTREAM_ERRORS as error:
         return attempt.given_up or failure_of(error)
     except MismatchError as error:
-        return Failure(End.REJECTED, grpc.StatusCode.ABORTED, str(error))
+        return differs(str(error))
     except asyncio.CancelledError:
         if _is_cancelled():
             raise

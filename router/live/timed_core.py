@@ -42,7 +42,7 @@ def now_ns() -> int:
 class _Waiting(NamedTuple):
     """A request that was told to wait."""
 
-    answer: asyncio.Future[Decision]
+    answer: asyncio.Future[Decision | None]
     direct: bool
 
 
@@ -90,12 +90,13 @@ class TimedCore:
             self._look_again(now)
         return decision
 
-    async def released(self, request: str, *, direct: bool = False) -> Decision:
-        """What becomes of a request that was told to wait. Cancelled, it waits no more.
+    async def released(self, request: str, *, direct: bool = False) -> Decision | None:
+        """What becomes of a request that was told to wait; None where it was withdrawn.
 
+        Cancelled, it waits no more.
         `direct` is a request that its client would take to the endpoint: sent, it is a lease.
         """
-        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Decision | None] = asyncio.get_running_loop().create_future()
         self._waiting[request] = _Waiting(answer, direct)
         try:
             return await answer
@@ -105,6 +106,14 @@ class TimedCore:
             elif not answer.cancelled():
                 self._drop(answer.result(), direct=direct)
             raise
+
+    def withdraw(self, request: str) -> None:
+        """A request waits no more, whoever asked what becomes of it. No effect if it does not."""
+        waiting = self._waiting.pop(request, None)
+        if waiting is not None:
+            self.tell(RequestWithdrawn(request))
+            if not waiting.answer.done():
+                waiting.answer.set_result(None)
 
     def explain(self, request: Request) -> Decision:
         """The decision that this request would get now, without any effect."""
@@ -173,7 +182,7 @@ class TimedCore:
         """The state of the fleet now."""
         return self._core.snapshot(now_ns())
 
-    def _drop(self, answer: Decision, *, direct: bool) -> None:
+    def _drop(self, answer: Decision | None, *, direct: bool) -> None:
         """Ends what was released to a client that has just gone."""
         if not isinstance(answer, Send):
             return

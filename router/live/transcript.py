@@ -185,6 +185,8 @@ class Transcript:
     def point(self) -> ResumePoint:
         """Where the stream would go on, for the core to decide whether and how it does."""
         delivered = self.delivered
+        if delivered.messages and not delivered.lost and not delivered.read():
+            delivered.lose("its endpoint sent what is no message")
         if delivered.lost:
             return ResumePoint(delivered.tokens, 0, impossible=delivered.lost)
         request = GenerateRequest.FromString(self._raw)
@@ -207,12 +209,12 @@ class Transcript:
 
     def ending(self) -> bytes | None:
         """The last message, where it is all that is missing; empty where nothing is."""
+        request = GenerateRequest.FromString(self._raw)
         if self.delivered.lost:
-            return None
+            return b"" if self.delivered.ended >= max(1, request.sampling.num_sequences) else None
         progress = self.progress()
         if progress.finished:
             return b""
-        request = GenerateRequest.FromString(self._raw)
         count = len(progress.output_ids)
         complete = progress.text_whole and not request.stopping.stop_strings
         if not complete or count < tokens_max(request):

@@ -148,15 +148,16 @@ class Turn:
 
     def fail(self, attempt: Attempt, failed: Failure) -> None:
         """The endpoint, or the way to it, ended the attempt: the core says what follows."""
+        if self._cut:  # nothing does
+            failed = CUT
         point = None
         if attempt.messages and self.transcript is not None:
             point = self.transcript.point()
-        self._messages += attempt.messages
         below = read_below(failed.trailers)
         self._add(attempt, below)
+        self._messages += attempt.messages
         decision = attempt.end(failed.end, point, below)
         if isinstance(decision, Send | Wait):
-            self._resumed += bool(attempt.messages)
             self._follow(decision)
             return
         self.attempt = None
@@ -167,11 +168,12 @@ class Turn:
             self._end(failed, refuse)
 
     def _add(self, attempt: Attempt, below: Below) -> None:
-        """What a router below did for an attempt that is over was done for this turn."""
+        """An attempt is over; what a router below did for it was done for this turn."""
         further = attempt.made(below) - 1
         self._further += further
         self._below = 0 if attempt.messages else self._below + further
-        self._resumed += below.resumed
+        # One that gave nothing has not gone on with the answer.
+        self._resumed += below.resumed + bool(attempt.messages and self._messages)
         self._path = below.path
 
     def descent(self, attempt: Attempt) -> Metadata:
@@ -202,10 +204,9 @@ class Turn:
                 await asyncio.wait_for(self._stirred.wait(), _ASK_AGAIN_S)
             decision = self._core.tell(RequestArrived(self._rest()))
             if isinstance(decision, Wait):
-                decision = await self._core.released(decision.request)
+                decision = await self._released(decision.request)
             if isinstance(decision, Send):
                 self._unplaced = None
-                self._resumed += 1
                 self._follow(decision)
             elif isinstance(decision, Refuse):
                 self._unplaced = (failed, decision, since_ns)
@@ -213,15 +214,25 @@ class Turn:
 
     async def _wait(self) -> None:
         if self._waits:
-            decision = await self._core.released(self._waits)
-            self._waits = ""
+            decision = await self._released(self._waits)
+            if decision is None:
+                self._end(CUT, None)
             self._follow(decision)
+
+    async def _released(self, request: str) -> Decision | None:
+        """What the core says to what waits; None where this router stops before that."""
+        self._waits = request
+        decision = await self._core.released(request)
+        self._waits = ""
+        return decision
 
     def cut(self) -> None:
         """This router stops: whatever is under way ends now."""
         self._cut = True
         if self._stirred is not None:
             self._stirred.set()
+        if self._waits:
+            self._core.withdraw(self._waits)
         if self.attempt is not None:
             self.attempt.give_up(CUT)
 
@@ -295,6 +306,8 @@ class Turn:
             self._attempts += 1
             self.attempt = Attempt(self._core, decision, self._attempts, self._below)
             self._sent = self.attempt.send
+            if self._cut:
+                self.fail(self.attempt, CUT)
         elif isinstance(decision, Wait):
             self.attempt = None
             self._waits = decision.request
