@@ -15,6 +15,7 @@ from typing import Self
 from router.live.settings import SiteAccess
 from spillway.local.fleet_file import way_to
 from spillway.local.memory import require_memory
+from spillway.local.packages import require_packages
 from spillway.local.plan import FleetPlan, SitePlan
 from spillway.local.ports import hold, take_block
 from spillway.local.reporter import Reporter
@@ -75,6 +76,7 @@ class LocalFleet:
         Raises:
             LocalError: see `start`.
         """
+        require_packages(self.plan.packages)
         require_memory(self.plan.memory_bytes)
         for plan in self.plan.sites:
             self.launch_site(plan)

@@ -55,6 +55,9 @@ def main() -> int:
     folder = Path(order.folder)
     try:
         folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:  # a folder that was there already is not ours to remove
+        return _cannot(error, folder)
+    try:
         for name, text in order.files.items():
             (folder / name).write_text(text)
         with (folder / OUTPUT_NAME).open("wb") as output:
@@ -72,10 +75,19 @@ def main() -> int:
         if returncode is None and order.grace_s > 0:
             _ask_to_end(child.pid, order.grace_s)
         return 0 if returncode is None else abs(returncode)
+    except OSError as error:  # no such command, or a disk that is full
+        return _cannot(error, folder)
     finally:
         end_all(END_DEADLINE_S)
         _print_tail(folder / OUTPUT_NAME)
         remove(folder)
+
+
+def _cannot(error: OSError, folder: Path) -> int:
+    """Say why the command cannot be run, on one line; the exit code."""
+    sys.stdout.write(f"{error.filename or folder}: {error.strerror}\n")
+    sys.stdout.flush()
+    return 1
 
 
 def _wake_on_signals() -> int:

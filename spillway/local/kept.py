@@ -121,9 +121,11 @@ class Kept:
         except BrokenPipeError:
             raise KeptError(f"the keeper of {order.command[0]} ended: {self._end()}") from None
         readable, _, _ = select.select([stdout], [], [], READY_DEADLINE_S)
-        if not readable or stdout.readline().strip() != READY.encode():
+        told = stdout.readline().decode(errors="replace") if readable else ""
+        if told.strip() != READY:
             self.stop()
-            raise KeptError(f"{order.command[0]} could not be started: {self._end()}")
+            reason = (told + self._end()).strip()
+            raise KeptError(f"{order.command[0]} could not be started: {reason}")
 
     def _end(self) -> str:
         """Collect an ended keeper: the last of the command's output."""

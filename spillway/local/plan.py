@@ -8,6 +8,7 @@ from router.policy.fleet import Price, SiteKind, SloClass
 
 GIB = 1024**3
 SITE_BYTES = int(1.2 * GIB)  # Ray's and Serve's processes; measured: 1.1 GiB
+ENGINE_PACKAGES = {"vllm": {"ray", "vllm"}, "fake": {"ray"}}
 ENGINE_BYTES = {"vllm": int(1.6 * GIB), "fake": int(0.1 * GIB)}  # with the built-in model, on a CPU
 
 
@@ -24,6 +25,11 @@ class SitePlan:
     def replicas(self) -> int:
         """How many engines it runs."""
         return int(self.serving.get("replicas", 1))
+
+    @property
+    def packages(self) -> set[str]:
+        """The packages that it needs installed here, by the engine it runs."""
+        return ENGINE_PACKAGES[self.serving.get("engine", "vllm")]
 
     @property
     def memory_bytes(self) -> int:
@@ -44,6 +50,11 @@ class FleetPlan:
     def gateway(self, site: SitePlan) -> "FleetPlan":
         """What the gateway of a site sees: its own site, which to it is home."""
         return FleetPlan((replace(site, kind=SiteKind.HOME, price=Price()),), self.slo_classes)
+
+    @property
+    def packages(self) -> set[str]:
+        """The packages that it needs installed here; the router's are Spillway's own."""
+        return set().union(*(site.packages for site in self.sites))
 
     @property
     def memory_bytes(self) -> int:

@@ -182,7 +182,19 @@ def test_the_folder_of_a_killed_keeper_is_removed_by_its_client(tmp_path: Path):
 
 
 def test_a_command_that_does_not_exist_is_an_error(tmp_path: Path):
-    """The error names it, and its folder is gone."""
-    with pytest.raises(KeptError, match="no-such-program"):
+    """The error names it in one sentence, and its folder is gone."""
+    with pytest.raises(KeptError) as raised:
         Kept(["/no-such-program"], os.environ, tmp_path / "home")
+    assert str(raised.value) == (
+        "/no-such-program could not be started: /no-such-program: No such file or directory"
+    )
     assert not (tmp_path / "home").exists()
+
+
+def test_a_folder_that_is_there_already_is_an_error(tmp_path: Path):
+    """It is somebody else's, and stays."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "theirs").touch()
+    with pytest.raises(KeptError, match=r"could not be started: \S+/home: File exists$"):
+        Kept(python("pass"), os.environ, tmp_path / "home")
+    assert (tmp_path / "home" / "theirs").exists()
