@@ -11,6 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from spillway.commands.folds import folds
+
+PIPE_WIDTH = 240  # cells; wide enough for any table of ours
 VERSIONED = (
     "spillway",
     "grpcio",
@@ -55,18 +58,28 @@ def write_json(path: Path, result: Mapping[str, Any]) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, note: str = ""
 ) -> None:
-    """Print a table: the first column to the left, figures to the right."""
+    """Print a table: the first column to the left, figures to the right.
+
+    What is too wide for a terminal goes on below; a file or a pipe gets it as wide as it needs.
+    """
     from rich.console import Console  # noqa: PLC0415 - a bare GPU machine has no rich, and writes
     from rich.table import Table  # noqa: PLC0415 - only JSON
 
-    table = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    # A file or a pipe gets the table as wide as it needs, not folded to 80 columns.
-    console = Console() if sys.stdout.isatty() else Console(width=240)
-    console.print(table)
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    parts = folds(widths, console.width, gap=3, edges=4)  # of rich's borders
+    for part, places in enumerate(parts):
+        table = Table(
+            title=None if part else title,
+            title_justify="left",
+            caption=note if note and part == len(parts) - 1 else None,
+            caption_justify="left",
+        )
+        for place in places:
+            table.add_column(columns[place], justify="right" if place else "left")
+        for row in rows:
+            table.add_row(*(row[place] for place in places))
+        console.print(table)
 
 
 def _version(name: str) -> str:

@@ -4,13 +4,18 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
 
 from spillway.commands.failure import Failure, Outcome
+from spillway.commands.folds import folds
+
+_COLUMN_GAP = 2  # cells of the screen between two columns of a table
 
 
 class _Terminal(Console):
@@ -66,15 +71,31 @@ def seconds(value: float) -> str:
     return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
-    """A table for a terminal."""
-    found = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for place, column in enumerate(columns):
-        numeric = bool(rows) and all(_is_number(row[place]) for row in rows)
-        found.add_column(column, justify="right" if numeric else "left", header_style="bold")
-    for row in rows:
-        found.add_row(*row)
-    return found
+@dataclass(frozen=True)
+class FoldedTable:
+    """A table for a terminal: what is too wide for it goes on below, and nothing is cut off."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """How rich draws it, in the width that there is."""
+        lines = (self.columns, *self.rows)
+        widths = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+        for number, places in enumerate(folds(widths, options.max_width, gap=_COLUMN_GAP)):
+            if number:
+                yield ""
+            yield self._part(places)
+
+    def _part(self, places: Sequence[int]) -> Table:
+        found = Table(box=None, pad_edge=False, padding=(0, _COLUMN_GAP // 2))
+        for place in places:
+            numeric = bool(self.rows) and all(_is_number(row[place]) for row in self.rows)
+            justify: JustifyMethod = "right" if numeric else "left"
+            found.add_column(self.columns[place], justify=justify, header_style="bold")
+        for row in self.rows:
+            found.add_row(*(row[place] for place in places))
+        return found
 
 
 def _is_number(cell: str) -> bool:
@@ -89,7 +110,7 @@ def _is_number(cell: str) -> bool:
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; where it is piped, one line a row with tabs between, as `cut` and `awk` like it."""
     if is_terminal():
-        terminal().print(table(columns, rows))
+        terminal().print(FoldedTable(columns, rows))
     else:
         for row in (columns, *rows):
             write("\t".join(row))

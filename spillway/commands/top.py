@@ -7,7 +7,7 @@ import typer
 
 from spillway.commands.fleet_view import ENDPOINT_COLUMNS, SITE_COLUMNS, endpoint_rows, site_rows
 from spillway.commands.parameters import ADDRESS, Address
-from spillway.commands.terminal import is_terminal, table, terminal, write_table
+from spillway.commands.terminal import FoldedTable, is_terminal, terminal, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +59,7 @@ def _picture(state: "FleetState") -> "RenderableType":
     return Group(
         title,
         "",
-        table(SITE_COLUMNS, site_rows(state)),
+        FoldedTable(SITE_COLUMNS, site_rows(state)),
         "",
-        table(ENDPOINT_COLUMNS, endpoint_rows(state)),
+        FoldedTable(ENDPOINT_COLUMNS, endpoint_rows(state)),
     )
