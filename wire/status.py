@@ -3,8 +3,8 @@
 The same for a replica and for a router: a client cannot tell which of them it reached.
 """
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -14,6 +14,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 Metadata = tuple[tuple[str, str | bytes], ...]
+
+Detail = TypeVar("Detail", bound=Message)
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """The trailer that carries google.rpc.Status."""
@@ -74,18 +76,21 @@ def failure(code: grpc.StatusCode, message: str, *details: Message) -> CallError
     return CallError(code, message, ((DETAILS_KEY, status.SerializeToString()),))
 
 
-def reason_of(trailers: Metadata) -> str:
-    """The reason in the details that trailers carry; empty where they name none."""
+def details_of(trailers: Iterable[tuple[str, str | bytes]], kind: type[Detail]) -> list[Detail]:
+    """The details of one kind that the trailers of a call carry; none where they are no details."""
     raw = next((value for key, value in trailers if key == DETAILS_KEY), None)
     if not isinstance(raw, bytes):
-        return ""
-    info = ErrorInfo()
+        return []
     try:
         packed = Status.FromString(raw).details
-        found = any(detail.Is(ErrorInfo.DESCRIPTOR) and detail.Unpack(info) for detail in packed)
+        return [kind.FromString(one.value) for one in packed if one.Is(kind.DESCRIPTOR)]
     except DecodeError:
-        return ""
-    return info.reason if found else ""
+        return []
+
+
+def reason_of(trailers: Iterable[tuple[str, str | bytes]]) -> str:
+    """The reason in the details that trailers carry; empty where they name none."""
+    return next((info.reason for info in details_of(trailers, ErrorInfo)), "")
 
 
 def bad_field(

@@ -1,14 +1,11 @@
 """What is wrong with a request, in the words of the API that it came by."""
 
-from collections.abc import Iterator
 from typing import Final
 
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
-from google.rpc.status_pb2 import Status
+from google.rpc.error_details_pb2 import BadRequest
 from pydantic import ValidationError
 
-from wire.status import DETAILS_KEY, CallError
+from wire.status import CallError, details_of
 
 _PARAMETER_OF: Final = {
     "num_sequences": "n",
@@ -41,14 +38,10 @@ def parameter_of(field: str, *, prompt: str, session: str, shape: str) -> str | 
     return session if stem == "session_id" else _PARAMETER_OF.get(stem, name)
 
 
-def details_of(error: CallError) -> Iterator[AnyMessage]:
-    """The details of a failed call; none where an endpoint sent what are none."""
-    for key, value in error.trailers:
-        if key == DETAILS_KEY and isinstance(value, bytes):
-            try:
-                yield from Status.FromString(value).details
-            except DecodeError:
-                return
+def violation_of(error: CallError) -> BadRequest.FieldViolation | None:
+    """The first field that a failed call's details name; None where they name none."""
+    found = (one for bad in details_of(error.trailers, BadRequest) for one in bad.field_violations)
+    return next(found, None)
 
 
 def problem_of(error: ValidationError) -> tuple[str, str]:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 
 from spillway.client.ending import Ending, Pairs, ending_of
-from wire.status import DETAILS_KEY
+from wire.status import details_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,6 @@ def error_of(error: grpc.RpcError, address: str, request_id: str = "") -> Spillw
     """
     code, details = error.code(), error.details() or ""
     trailers = tuple(error.trailing_metadata() or ())
-    violations, retry_after_s = _details(trailers)
     kind = _BY_CODE.get(code, ServerError)
     if kind is OverloadedError and "message larger than max" in details:
         kind = BadRequestError  # gRPC's own words for a message over a limit: waiting will not help
@@ -108,14 +106,19 @@ def error_of(error: grpc.RpcError, address: str, request_id: str = "") -> Spillw
         _message(code, details, address),
         code,
         ending=ending_of(trailers, request_id),
-        violations=violations,
-        retry_after_s=retry_after_s,
+        violations=tuple(
+            Violation(one.field, one.description)
+            for bad in details_of(trailers, BadRequest)
+            for one in bad.field_violations
+        ),
+        retry_after_s=retry_after_s_of(trailers),
     )
 
 
 def retry_after_s_of(trailers: Pairs) -> float | None:
     """How many seconds to wait before asking again, where the trailers of a call say so."""
-    return _details(trailers)[1]
+    retries = details_of(trailers, RetryInfo)
+    return retries[0].retry_delay.ToNanoseconds() / 1e9 if retries else None
 
 
 def _message(code: grpc.StatusCode, details: str, address: str) -> str:
@@ -126,26 +129,3 @@ def _message(code: grpc.StatusCode, details: str, address: str) -> str:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"the server at {address} does not offer this ({details})"
     return details or f"the server at {address} answered {code.name}"
-
-
-def _details(
-    trailers: Pairs,
-) -> tuple[tuple[Violation, ...], float | None]:
-    """Field violations and the time to wait, from google.rpc.Status; details may be anyone's."""
-    violations: list[Violation] = []
-    retry_after_s = None
-    status = status_pb2.Status()
-    raw = next((value for key, value in trailers if key == DETAILS_KEY), b"")
-    try:
-        status.ParseFromString(raw if isinstance(raw, bytes) else raw.encode())
-        for detail in status.details:
-            bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-            if detail.Unpack(bad):
-                violations += [
-                    Violation(one.field, one.description) for one in bad.field_violations
-                ]
-            elif detail.Unpack(retry):
-                retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
-    except DecodeError:
-        pass  # the code and the message stand without them
-    return tuple(violations), retry_after_s

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
-from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.error_details_pb2 import RetryInfo
 from pydantic import ValidationError
 
-from router.faces.parameters import details_of, parameter_of, problem_of
-from wire.status import CallError
+from router.faces.parameters import parameter_of, problem_of, violation_of
+from wire.status import CallError, details_of
 
 _INVALID: Final = "invalid_request_error"
 _SERVER: Final = "server_error"
@@ -82,16 +82,14 @@ def of_call(error: CallError, prompt: str) -> ApiError:
     """What a client is told of a failed call; `prompt` is the parameter that has the prompt."""
     status, kind, code = _STATUS_OF.get(error.code, (500, _SERVER, None))
     message, param, retry_after_s = error.message, None, None
-    for detail in details_of(error):
-        violations, retry = BadRequest(), RetryInfo()
-        if detail.Unpack(violations) and violations.field_violations:
-            violation = violations.field_violations[0]
-            param = parameter_of(
-                violation.field, prompt=prompt, session="user", shape="response_format"
-            )
-            message = f"{param or violation.field}: {violation.description}"
-        elif detail.Unpack(retry):
-            retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
+    violation = violation_of(error)
+    if violation is not None:
+        param = parameter_of(
+            violation.field, prompt=prompt, session="user", shape="response_format"
+        )
+        message = f"{param or violation.field}: {violation.description}"
+    for retry in details_of(error.trailers, RetryInfo):
+        retry_after_s = retry.retry_delay.ToTimedelta().total_seconds()
     if status == 404 and param != "model":
         code = None
     return ApiError(status, message, param, kind=kind, code=code, retry_after_s=retry_after_s)

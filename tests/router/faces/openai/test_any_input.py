@@ -3,7 +3,9 @@
 import json
 
 import grpc
-from hypothesis import given
+from google.protobuf.any_pb2 import Any
+from google.rpc.status_pb2 import Status
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -17,6 +19,7 @@ from router.live.model_texts import ModelText
 from router.prompt.chat_template import ChatTemplate
 from wire.status import DETAILS_KEY, CallError
 
+VIOLATIONS = "type.googleapis.com/google.rpc.BadRequest"
 SERVED = Served("m", "", "m", (1000,))
 TEXT = ModelText(ChatTemplate("{% for m in messages %}{{ m.role }}{{ m.content }}{% endfor %}"))
 
@@ -94,6 +97,7 @@ def test_any_completion_is_a_request_or_refused(body):
 
 
 @given(st.binary(max_size=60))
+@example(Status(details=[Any(type_url=VIOLATIONS, value=b"\xff")]).SerializeToString())
 def test_any_details_are_an_error(details):
     """Of an endpoint that may send anything for google.rpc.Status."""
     for code in grpc.StatusCode:
