@@ -20,6 +20,7 @@ from spillway.commands import (
     explain,
     fleet,
     generate,
+    keys,
     plan,
     quarantine,
     replay,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(site.app, name="site")
+app.add_typer(keys.app, name="keys")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("up")(up.up)
 app.command("route")(route.route)

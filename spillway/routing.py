@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
+from router.live.key_file import KeyFileError
+from router.live.openness import AuthenticationError, why_not_open
 from spillway.fleet import FleetFile
 from wire.lease_keys import LeaseKeyError
 
@@ -39,7 +41,8 @@ def run(file: FleetFile, say: Callable[[str], None], workers: int = 1) -> bool:
     `say` hears where it listens, and how it ends. The answer is whether it was interrupted.
 
     Raises:
-        RoutingError: it cannot listen, cannot write its decision log, or has no usable keys.
+        RoutingError: it cannot listen, cannot write its decision log, has no usable keys, or
+            nothing says who may come in where others reach it.
     """
     return asyncio.run(_run(file, say, workers))
 
@@ -51,6 +54,8 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
         router = _made(file, workers)
     except LeaseKeyError as error:
         raise RoutingError(f"lease_key_file: {error}") from error
+    except (AuthenticationError, KeyFileError) as error:
+        raise RoutingError(str(error)) from error
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,6 +68,8 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
     host = file.router.listen.rpartition(":")[0]
     of = f" of {workers} workers" if workers > 1 else ""
     say(f"Router{of} at {host}:{router.port}, {_sites(file)}")
+    if not file.router.authentication.keys_file:
+        say("Whoever reaches it may ask: nobody has to say who they are.")
     if router.metrics_port is not None:
         metrics = (file.router.metrics_listen or "").rpartition(":")[0]
         say(f"Metrics at http://{metrics}:{router.metrics_port}/metrics")
@@ -78,6 +85,9 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
 
 
 def _made(file: FleetFile, workers: int) -> _Router:
+    why_not = why_not_open(file.router)
+    if why_not:
+        raise AuthenticationError(why_not)
     if workers > 1:
         from spillway.workers.supervisor import Supervisor  # noqa: PLC0415 - brings no gRPC
 

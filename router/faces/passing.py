@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
+from router.live.callers import AUTHORIZATION
 from wire.metadata import SESSION_KEYS
 from wire.status import Metadata
 
 _PASSED_ON: Final = (
     *SESSION_KEYS,
+    AUTHORIZATION,
     "x-spillway-slo",
     "x-spillway-tenant",
     "x-spillway-cookie",

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import grpc
 
+from router.live.callers import Callers
 from router.live.host_feed import HostFeed
 from router.live.identity import Identity
 from router.live.inference import Inference
@@ -21,11 +22,17 @@ class Control(ControlServicer):
     """GetServerInfo, GetModelInfo and Abort; other methods of the API answer UNIMPLEMENTED."""
 
     def __init__(
-        self, router: str, roster: Roster, inference: Inference, feed: HostFeed | None
+        self,
+        router: str,
+        callers: Callers,
+        roster: Roster,
+        inference: Inference,
+        feed: HostFeed | None,
     ) -> None:
         """`feed` takes what is another worker's to do."""
         self._feed = feed
         self._router = router
+        self._callers = callers
         self._roster = roster
         self._inference = inference
 
@@ -65,11 +72,12 @@ class Control(ControlServicer):
 
     async def Abort(self, request: pb.AbortRequest, context: Any) -> pb.AbortResponse:  # noqa: N802 - the wire's name
         """Passed on to where each request runs; an id that runs nowhere is no error."""
-        _ = context
+        caller = self._callers.of(context.invocation_metadata() or ())
+        own = [caller.own(request_id) for request_id in request.request_ids]
         if self._feed is not None:
             here = self._inference.running_at
-            self._feed.abort(one for one in request.request_ids if here(one) is None)
-        await abort(self._roster, self._inference, request.request_ids)
+            self._feed.abort(one for one in own if here(one) is None)
+        await abort(self._roster, self._inference, own)
         return pb.AbortResponse()
 
     def _known(self, context: Any) -> Sequence[Identity]:
@@ -83,7 +91,7 @@ class Control(ControlServicer):
 
 
 async def abort(roster: Roster, inference: Inference, request_ids: Iterable[str]) -> None:
-    """Ends the requests with these ids of their senders' at the endpoints where they run."""
+    """Ends the requests with these ids of their callers' at the endpoints where they run."""
     ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
     for request_id in request_ids:
         running = inference.running_at(request_id)

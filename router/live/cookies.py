@@ -43,7 +43,7 @@ class Cookies:
         if not text:
             return incoming
         request, unix_ns = incoming.request, time.time_ns()
-        cookie = open_cookie(text, request.session, self._keys, unix_ns, self._age_max_ns)
+        cookie = open_cookie(text, request.session_key, self._keys, unix_ns, self._age_max_ns)
         if cookie is None:
             return incoming
         age_ns = max(0, unix_ns - cookie.issued_unix_ns)
@@ -57,7 +57,7 @@ class Cookies:
         return replace(incoming, request=replace(request, hint=hint), below=cookie.below)
 
     def of(self, session: str, below: str) -> Metadata:
-        """The cookie of a session whose turn has just ended, as a trailer."""
+        """The cookie of a session, by its key, whose turn has just ended, as a trailer."""
         placed = self._core.placement(session) if session and self._keys else None
         if placed is None:
             return ()

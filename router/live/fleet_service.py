@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import grpc
 
+from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.cookies import Cookies
 from router.live.fleet_state import decision_message, quarantined_message
@@ -29,6 +30,7 @@ class FleetService(FleetServicer):
         self,
         router: str,
         core: TimedCore,
+        callers: Callers,
         cookies: Cookies,
         placing: Placing,
         state: Callable[[], pb.FleetState],
@@ -37,6 +39,7 @@ class FleetService(FleetServicer):
     ) -> None:
         self._router = router
         self._core = core
+        self._callers = callers
         self._cookies = cookies
         self._placing = placing
         self._state = state
@@ -45,18 +48,21 @@ class FleetService(FleetServicer):
 
     async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.Decision:  # noqa: N802 - the wire's name
         """The decision that the request would get now; nothing is sent and nothing is changed."""
+        metadata = context.invocation_metadata() or ()
         try:
             incoming = read_incoming(
                 request.request.SerializeToString(),
-                context.invocation_metadata() or (),
+                metadata,
                 "explain",
                 now_ns() + self._default_deadline_ns,
                 router=self._router,
+                caller=self._callers.of(metadata),
+                tenants=self._callers.tenants,
             )
         except CallError as error:
             error.set_on(context)
             return pb.Decision()
-        asked = self._cookies.join(incoming, context.invocation_metadata() or ()).request
+        asked = self._cookies.join(incoming, metadata).request
         return decision_message(self._core.explain(asked), asked)
 
     async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:  # noqa: N802 - the wire's name

@@ -1,12 +1,18 @@
 """What routing needs of a call, read once from its bytes and its metadata."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
+
+import grpc
 
 from router.live.descent import ATTEMPTS_LEFT_KEY, WAITED_KEY, read_descent
 from router.live.hops import HOPS_KEY, read_hops
 from router.live.start import Start, read_start
+from router.policy import entitlement
+from router.policy.caller import ANYBODY, Caller
+from router.policy.fleet import DEFAULT_TENANT, Tenant
 from router.policy.request import Request
 from wire.malformed import Malformed, read
 from wire.metadata import SESSION_KEYS, session_of
@@ -54,6 +60,8 @@ enough to keep in a table."""
 
 _BYTES_PER_TOKEN: Final = BLOCK_BYTES // BLOCK_TOKENS
 _MAX_NEW_TOKENS_DEFAULT: Final = 20
+_PRIORITY_NUMBER: Final = GenerateRequest.PRIORITY_FIELD_NUMBER
+_NO_TENANTS: Final[Mapping[str, Tenant]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,10 @@ class Incoming:
 
     request: Request
     deadline_ns: int
-    client_id: str  # the request's own id, which Abort names; may be empty
+    client_id: str  # the request's own id among its caller's, which Abort names; may be empty
     forwarded: Metadata
+    caller: Caller = ANYBODY
+    laid_over: bytes = b""  # behind the bytes that came: what the tenant's terms make them say
     start: Start | None = None  # what the client has already of the answer to a stream
     hops: tuple[str, ...] = ()  # routers that it has passed before
     below: str = ""  # the cookie of a router below, for where its endpoint is that router
@@ -83,11 +93,14 @@ def read_incoming(
     router: str,
     streams: bool = True,
     direct: bool = False,
+    caller: Caller = ANYBODY,
+    tenants: Mapping[str, Tenant] = _NO_TENANTS,
 ) -> Incoming:
-    """Reads a GenerateRequest and what came with it to this router.
+    """Reads a GenerateRequest of this caller's and what came with it to this router.
 
     Raises CallError (INVALID_ARGUMENT, naming the field or key) for bytes that are no request and
-    for metadata that cannot be passed on. Everything else is the endpoint's to judge.
+    for metadata that cannot be passed on, PERMISSION_DENIED for another's tenant. Everything else
+    is the endpoint's to judge.
     """
     message = read(GenerateRequest, raw)
     if isinstance(message, Malformed):
@@ -95,19 +108,24 @@ def read_incoming(
     given = dict(metadata)
     hops = read_hops(given, router)
     attempts_left, waited_ns = read_descent(given)
+    tenant = _tenant(caller, given)
     forwarded = _forwarded(metadata)
+    if caller.tenant:
+        others = (pair for pair in forwarded if pair[0] != _TENANT_KEY)
+        forwarded = (*others, (_TENANT_KEY, tenant))
     named = dict(forwarded)
+    laid_over = _lay_over(message, caller, tenants.get(tenant) or tenants.get(DEFAULT_TENANT))
     session_key, session = session_of(forwarded)
     session = message.session_id or session
     prompt_tokens, prefix = _prompt(message)
-    start = read_start(message, given) if streams else None
+    start = read_start(message, given, caller.tenant) if streams else None
     return Incoming(
         request=Request(
             id=request_id,
             model=_name("model", message.model),
             session=_name("session_id" if message.session_id else session_key, session),
             slo=_name(_SLO_KEY, named.get(_SLO_KEY, "")),
-            tenant=_name(_TENANT_KEY, named.get(_TENANT_KEY, "")),
+            tenant=tenant,
             priority=message.priority,
             prompt_tokens=prompt_tokens,
             max_new_tokens=message.stopping.max_new_tokens or _MAX_NEW_TOKENS_DEFAULT,
@@ -121,11 +139,44 @@ def read_incoming(
             direct=direct,
         ),
         deadline_ns=deadline_ns,
-        client_id=_name("request_id", message.request_id),
+        client_id=caller.own(_name("request_id", message.request_id)),
         forwarded=(*forwarded, (REQUEST_ID_KEY, request_id), (HOPS_KEY, ",".join((*hops, router)))),
+        caller=caller,
+        laid_over=laid_over,
         start=start,
         hops=hops,
     )
+
+
+def _tenant(caller: Caller, given: Mapping[str, str | bytes]) -> str:
+    """Whose the request is: the caller's, where that is proved, else whose it says it is."""
+    said = _name(_TENANT_KEY, given.get(_TENANT_KEY, ""))
+    if caller.tenant and said not in {"", caller.tenant}:
+        denied = grpc.StatusCode.PERMISSION_DENIED
+        raise bad_field(_TENANT_KEY, "is not the tenant of these credentials", denied)
+    return caller.tenant or said
+
+
+def _lay_over(message: GenerateRequest, caller: Caller, tenant: Tenant | None) -> bytes:
+    """Makes a request say what its tenant's terms are; the same as bytes to lay over its own.
+
+    A cache's salt means something where the tenant is proved. Where a router says whose the request
+    is, that router has salted it.
+    """
+    if tenant is None:
+        return b""
+    over = GenerateRequest()
+    if caller.tenant:
+        salt = entitlement.cache_salt(tenant, message.kv.cache_salt)
+        if salt != message.kv.cache_salt:
+            over.kv.cache_salt = message.kv.cache_salt = salt
+    laid = over.SerializeToString()
+    priority = entitlement.priority(tenant, message.priority)
+    if priority != message.priority:
+        message.priority = over.priority = priority
+        # Protocol buffers leave a zero out, which here has to be said.
+        laid = over.SerializeToString() if priority else laid + bytes((_PRIORITY_NUMBER << 3, 0))
+    return laid
 
 
 def _forwarded(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import grpc
 
 from router.live.attempt import CLOSED, CUT, UNFINISHED, Attempt, Failure, differs, failure_of
+from router.live.callers import Callers
 from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
@@ -56,6 +57,7 @@ class Inference:
         core: TimedCore,
         roster: Roster,
         router: str,
+        callers: Callers,
         cookies: Cookies,
         returning: Returning,
         streams_max: int,
@@ -69,6 +71,7 @@ class Inference:
         self._core = core
         self._roster = roster
         self._router = router
+        self._callers = callers
         self._cookies = cookies
         self._returning = returning
         self._streams_max = streams_max
@@ -92,7 +95,7 @@ class Inference:
         return len(self.turns)
 
     def running_at(self, client_id: str) -> tuple[str, str] | None:
-        """Where the request with this id of its sender's runs, and by which id, if it does."""
+        """Where the request with this id of its caller's runs, and by which id, if it does."""
         turn = self._by_client_id.get(client_id)
         if turn is None or turn.attempt is None:
             return None
@@ -142,7 +145,7 @@ class Inference:
         try:
             await turn.begin()
             while (attempt := turn.attempt or await turn.again()) is not None:
-                response = await self._once(turn, attempt, raw)
+                response = await self._once(turn, attempt, raw + turn.incoming.laid_over)
             turn.tell_client(context)
         finally:
             self._end("Generate", turn)
@@ -270,7 +273,8 @@ class Inference:
             return None
         transcript = None
         if incoming.request.streams:
-            transcript = Transcript(raw, self._memory, incoming.start)
+            tenant = incoming.caller.tenant
+            transcript = Transcript(raw + incoming.laid_over, self._memory, incoming.start, tenant)
         turn = Turn(self._core, incoming, transcript, len(raw), self._resume_wait_s, self._cookies)
         self._requests_bytes += len(raw)
         self.turns.add(turn)
@@ -305,12 +309,13 @@ class Inference:
             now_ns() + wait_ns,
             router=self._router,
             streams=streams,
+            caller=self._callers.of(metadata),
+            tenants=self._callers.tenants,
         )
         if incoming.client_id in self._by_client_id:
             raise bad_field(
                 "request_id",
-                f"{incoming.client_id!r} is in flight already; an id may be used again once its "
-                "request has ended",
+                "is in flight already; an id may be used again once its request has ended",
                 grpc.StatusCode.ALREADY_EXISTS,
             )
         return self._returning.read(self._cookies.join(incoming, metadata), dict(metadata))

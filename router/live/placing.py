@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
+from router.live.callers import Callers
 from router.live.cookies import Cookies, cookie_in
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
@@ -55,6 +56,7 @@ class Placing:
         self,
         router: str,
         core: TimedCore,
+        callers: Callers,
         roster: Roster,
         desk: LeaseDesk,
         cookies: Cookies,
@@ -72,6 +74,7 @@ class Placing:
         """
         self._router = router
         self._core = core
+        self._callers = callers
         self._roster = roster
         self._desk = desk
         self._cookies = cookies
@@ -132,15 +135,18 @@ class Placing:
                 "deadline_s",
                 f"is {deadline_s:g}; expected seconds above 0 and below {_DEADLINE_MAX_S:g}",
             )
+        metadata = context.invocation_metadata() or ()
         incoming = read_incoming(
             message.SerializeToString(),
-            context.invocation_metadata() or (),
+            metadata,
             f"{self._router}-{secrets.token_hex(8)}",
             now_ns() + ns(deadline_s),
             router=self._router,
             direct=True,
+            caller=self._callers.of(metadata),
+            tenants=self._callers.tenants,
         )
-        incoming = self._cookies.join(incoming, context.invocation_metadata() or ())
+        incoming = self._cookies.join(incoming, metadata)
         why_not = self._why_not(incoming)
         if why_not:
             return pb.Placement(through_router=why_not)
@@ -162,6 +168,8 @@ class Placing:
             return "this router has no key to sign leases with"
         if incoming.start is not None:
             return "the answer has begun already"
+        if incoming.laid_over:
+            return "the tenant's terms are laid over its requests here"
         if not any(one.takes_leases and one.site not in self._off for one in self._roster):
             return "no endpoint takes leases"
         return self._core.lease_refusal(incoming.request)
@@ -205,5 +213,5 @@ class Placing:
             identity=identity_header(endpoint.follower.engine, message.lora_name),
             first_token_s=seconds(first_ns),
             silence_s=seconds(silence_ns),
-            cookie=cookie_in(self._cookies.of(request.session, "")),
+            cookie=cookie_in(self._cookies.of(request.session_key, "")),
         )

@@ -18,6 +18,7 @@ from prometheus_client.exposition import generate_latest
 from router.faces.kserve.service import SERVICE as KSERVE
 from router.faces.kserve.service import KServe
 from router.live import background
+from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.control import Control, abort
 from router.live.cookies import Cookies
@@ -27,6 +28,7 @@ from router.live.endpoint import LiveEndpoint
 from router.live.fleet_service import FleetService
 from router.live.fleet_state import fleet_state
 from router.live.follower import Pace
+from router.live.gate import Gate
 from router.live.health import Health
 from router.live.host_feed import HostFeed
 from router.live.inference import Inference
@@ -77,7 +79,8 @@ _log = logging.getLogger(__name__)
 class Router:
     """Routes one fleet. `start` it inside a running event loop; it is used once.
 
-    Raises ValueError for access to a site that the fleet does not have.
+    Raises ValueError for access to a site that the fleet does not have, AuthenticationError and
+    KeyFileError where nobody can say who may come in.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Router:
         self._sinks = Sinks(fleet, _decision_log(settings))
         self._feed: HostFeed | None = None
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
+        self._callers = Callers(settings, fleet.tenants, self._desk.is_pass_to_here)
         self._roster = Roster(self._open_endpoint)
         if worker is not None:
             self._feed = HostFeed(worker.receiver, worker.number, self._roster, self)
@@ -111,6 +115,7 @@ class Router:
         self._placing = Placing(
             self.id,
             self._core,
+            self._callers,
             self._roster,
             self._desk,
             self._cookies,
@@ -126,6 +131,7 @@ class Router:
             self._core,
             self._roster,
             self.id,
+            self._callers,
             self._cookies,
             Returning(self._desk, self._core, self._roster),
             settings.streams_max,
@@ -204,7 +210,10 @@ class Router:
             self._run(store.run(), "store")
         opened.push_async_callback(self._roster.close)
         server, self.port = open_server(
-            settings.listen, settings.message_bytes_max, shares_port=self._feed is not None
+            settings.listen,
+            settings.message_bytes_max,
+            shares_port=self._feed is not None,
+            interceptors=(Gate(self._callers),) if self._callers.required else (),
         )
         self._add_services(server)
         for way in self._access:
@@ -230,7 +239,9 @@ class Router:
         from router.live.model_texts import ModelTexts  # noqa: PLC0415
 
         texts = ModelTexts(self._roster)
-        face = OpenAiServer(self._inference, self._roster, texts, self._serves, self._settings)
+        face = OpenAiServer(
+            self._inference, self._callers, self._roster, texts, self._serves, self._settings
+        )
         self._opened.push_async_callback(texts.close)
         self._opened.push_async_callback(lambda: face.stop(self._grace_s))
         self.openai_port = await face.start(listen, shares_port=self._feed is not None)
@@ -261,11 +272,12 @@ class Router:
         settings, closing = self._settings, self._closing
         server.add_generic_rpc_handlers((self._inference.handlers(),))
         refusing = RefusingServer(server)
-        control = Control(self.id, self._roster, self._inference, self._feed)
+        control = Control(self.id, self._callers, self._roster, self._inference, self._feed)
         add_ControlServicer_to_server(control, refusing)
         fleet = FleetService(
             self.id,
             self._core,
+            self._callers,
             self._cookies,
             self._placing,
             self._state,
@@ -337,6 +349,7 @@ class Router:
         while True:
             await asyncio.sleep(_TICK_S)
             self._core.tell(Ticked())
+            self._callers.look()
             self._roster.renew_deaf()
             self._lender.look()
 

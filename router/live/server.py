@@ -1,8 +1,10 @@
 """The gRPC server of a router: its options and its port."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import grpc
+import grpc.aio
 
 _METADATA_BYTES_MAX: Final = 16 * 1024
 """Sessions, tenants, trace contexts and a token or two fit four times over."""
@@ -11,7 +13,11 @@ _UNCOMPRESSED_ONLY: Final = 1 << int(grpc.Compression.NoCompression)
 
 
 def open_server(
-    listen: str, message_bytes_max: int, *, shares_port: bool = False
+    listen: str,
+    message_bytes_max: int,
+    *,
+    shares_port: bool = False,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> tuple[grpc.aio.Server, int]:
     """A server that is bound to host:port but not started, and the port it got.
 
@@ -20,6 +26,7 @@ def open_server(
     Raises OSError where the address cannot be had.
     """
     server = grpc.aio.server(
+        interceptors=interceptors,
         options=(
             ("grpc.max_receive_message_length", message_bytes_max),
             ("grpc.max_send_message_length", -1),  # what an endpoint may send is bounded there
@@ -35,7 +42,7 @@ def open_server(
             # A client behind a dead link holds its streams no longer than this.
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
-        )
+        ),
     )
     try:
         port: int = server.add_insecure_port(listen)

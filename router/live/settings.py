@@ -60,6 +60,14 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Authentication:
+    """Who may come in. On loopback, where no keys are named, anybody may."""
+
+    keys_file: Path | None = None  # see router.live.key_file
+    anonymous: bool = False  # whoever reaches a listener may ask, wherever they are
+
+
+@dataclass(frozen=True, slots=True)
 class RouterSettings:
     """The settings of one router process. Each bound has its reason beside it."""
 
@@ -68,6 +76,7 @@ class RouterSettings:
     openai_listen: str | None = None  # OpenAI's API over HTTP; None: none
     decision_log: DecisionLog = field(default_factory=DecisionLog)
     store: StoreSettings = field(default_factory=StoreSettings)
+    authentication: Authentication = field(default_factory=Authentication)
     discovery_interval_s: float = 1.0  # a new replica is used within two seconds of being listed
     discovery_timeout_s: float = 5.0
     rtt_interval_s: float = 2.0

@@ -50,14 +50,16 @@ class Start:
     uncounted: int = 0  # of the tokens, that the client adds to the count in the end by itself
 
 
-def read_start(message: GenerateRequest, named: Named) -> Start | None:
+def read_start(message: GenerateRequest, named: Named, tenant: str = "") -> Start | None:
     """What the metadata of a request says that its client has; None if nothing.
+
+    `tenant` is whose the client has proved to be.
 
     Raises CallError naming the key for what cannot be true of the request.
     """
     token = named.get(RESUME_TOKEN_KEY)
     if token is not None:
-        return _from_token(message, token)
+        return _from_token(message, token, tenant)
     if RESUME_KEY not in named:
         return None
     count, ids = _count(RESUME_KEY, named), message.token_ids.ids
@@ -91,14 +93,16 @@ def make_token(
     output_ids: tuple[int, ...],
     text_bytes: int,
     identity: EngineIdentity,
+    tenant: str = "",
 ) -> str:
     """The token for the rest of an answer; empty where it would be too long to be sent.
 
-    It is bound to its request by a digest, and not signed: it tells a router nothing that a client
-    could not ask for as well by putting the same tokens into its prompt.
+    It is bound by a digest to its request, and to the tenant where that is proved, and not signed:
+    it tells a router nothing that a client could not ask for as well by putting the same tokens
+    into its prompt.
     """
     token = ResumeToken(
-        request_digest=_digest(request),
+        request_digest=_digest(request, tenant),
         identity=Identity(
             weights_digest=identity.weights,
             tokenizer_digest=identity.tokenizer,
@@ -116,13 +120,13 @@ def make_token(
     return text if len(text) <= TOKEN_CHARS_MAX else ""
 
 
-def _from_token(message: GenerateRequest, text: str | bytes) -> Start:
+def _from_token(message: GenerateRequest, text: str | bytes, tenant: str) -> Start:
     try:
         raw = base64.b64decode(text, altchars=b"-_", validate=True)
         token = ResumeToken.FromString(raw)
     except (binascii.Error, ValueError, DecodeError) as error:
         raise bad_field(RESUME_TOKEN_KEY, "is no resume token") from error
-    if token.request_digest != _digest(message):
+    if token.request_digest != _digest(message, tenant):
         raise bad_field(RESUME_TOKEN_KEY, "belongs to another request")
     said, adapter = token.identity, message.lora_name
     digests = (
@@ -163,12 +167,14 @@ def _count(key: str, named: Named) -> int:
     return int(value)
 
 
-def _digest(request: GenerateRequest) -> bytes:
-    """Of all that the answer depends on; the id is not part of it."""
+def _digest(request: GenerateRequest, tenant: str) -> bytes:
+    """Of all that the answer depends on, and of whose it is; the id is not part of it."""
     named = GenerateRequest()
     named.CopyFrom(request)
     named.request_id = ""
-    return blake2b(named.SerializeToString(deterministic=True), digest_size=8).digest()
+    return blake2b(
+        named.SerializeToString(deterministic=True), digest_size=8, key=tenant.encode()
+    ).digest()
 
 
 def _encoded(token: ResumeToken) -> str:

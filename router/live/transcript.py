@@ -59,12 +59,17 @@ class Transcript:
         "_raw",
         "_seam",
         "_start",
+        "_tenant",
         "_wants_prompt_ids",
         "delivered",
         "identity",
     )
 
-    def __init__(self, raw: bytes, memory: ResumeMemory, start: Start | None = None) -> None:
+    def __init__(
+        self, raw: bytes, memory: ResumeMemory, start: Start | None = None, tenant: str = ""
+    ) -> None:
+        """`tenant` is whose the client has proved to be."""
+        self._tenant = tenant
         self._raw = raw if start is None else start.raw
         self._start = start or Start(raw, (), 0, UNKNOWN)
         message = GenerateRequest.FromString(self._raw)
@@ -232,6 +237,7 @@ class Transcript:
             tuple(progress.output_ids),
             progress.text_bytes,
             self.identity,
+            self._tenant,
         )
 
     def close(self) -> None:

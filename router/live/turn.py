@@ -288,7 +288,7 @@ class Turn:
             if self._path:
                 own += ((PATH_KEY, PATH_SEPARATOR.join((sent.endpoint, self._path))),)
         if self._error is None:
-            own += self._cookies.of(self.incoming.request.session, self._cookie_below)
+            own += self._cookies.of(self.incoming.request.session_key, self._cookie_below)
         if self._resumed:
             own += ((RESUMED_KEY, str(self._resumed)),)
         if self.transcript is not None and self.transcript.delivered.lost:

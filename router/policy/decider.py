@@ -166,7 +166,7 @@ class Decider:
     ) -> Need:
         session = None
         if request.session:
-            session = self._sessions.look_up(request.session, request.hint, now)
+            session = self._sessions.look_up(request.session_key, request.hint, now)
         placed = None
         cached_tokens = 0
         if session is not None:

@@ -80,6 +80,8 @@ class Tenant:
     weight: int = 1
     tokens_per_minute: int | None = None
     home_only: bool = False  # its data may not leave home, whatever class it asks for
+    shares_cache: bool = False  # cached prefixes with the other tenants that do
+    priority_ceiling: int | None = None  # the best, that is lowest, its requests may have
 
 
 DEFAULT_TENANT = "default"

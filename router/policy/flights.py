@@ -114,7 +114,7 @@ class Flights:
             if self._registry.is_large:
                 self._decider.owners.add(need.marks, send.endpoint)
         if request.session:
-            session = self._sessions.place(request.session, send.endpoint, now)
+            session = self._sessions.place(request.session_key, send.endpoint, now)
             session.blocks = len(request.prefix)
             session.block = request.prefix[-1] if request.prefix else 0
 
@@ -145,7 +145,7 @@ class Flights:
         if partner is None or flight.request.session or not partner.request.session:
             return
         flight.request = replace(flight.request, session=partner.request.session)
-        self._sessions.place(flight.request.session, flight.endpoint, now)
+        self._sessions.place(flight.request.session_key, flight.endpoint, now)
 
     def _on_ended(self, ended: Ended, flight: Flight, tracked: Tracked, now: int) -> None:
         del self.by_id[ended.request]
@@ -164,7 +164,7 @@ class Flights:
             site.failures += 1
 
     def _remember_cache(self, flight: Flight, tokens: int) -> None:
-        session = self._sessions.get(flight.request.session)
+        session = self._sessions.get(flight.request.session_key)
         if session is not None and session.endpoint == flight.endpoint:
             session.cached_tokens = tokens
 

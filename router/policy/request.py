@@ -29,3 +29,8 @@ class Request:
     attempts_max: int = 0  # that a router above allows; 0: as many as this one does
     hint: Hint | None = None  # where another router has placed the session
     waited_ns: int = 0  # what routers above have used of the objective for its first token
+
+    @property
+    def session_key(self) -> str:
+        """What the session is known by here: tenants that use the same name do not meet."""
+        return f"{self.tenant}\0{self.session}" if self.tenant and self.session else self.session

@@ -65,7 +65,9 @@ class Attempts:
         request, metadata = self.resumption.begin()
         connection = self._connections.take()
         call = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
-            request, metadata=(*metadata, *self._came_from), timeout=self.remaining_s(now_s)
+            request,
+            metadata=(*metadata, *self._came_from, *self._connections.credentials),
+            timeout=self.remaining_s(now_s),
         )
         give_back = partial(self._connections.give_back, connection)
         came_back = bool(self._came_from)

@@ -49,12 +49,14 @@ class Client:
         resume_s: float = RESUME_S,
         chat_template: ChatTemplate | None = None,
         direct: bool = False,
+        api_key: str | None = None,
     ) -> None:
         """`address` is one router's or several routers', which are used in turn as they fail.
 
         `deadline_s` is for calls that name none; `resume_s` is for how long an answer that broke
         off is tried to be gone on with, 0 for not at all; `chat_template` makes a text of messages,
         instead of the one that the model has.
+        `api_key` says who asks; left out, it is that of the environment, SPILLWAY_API_KEY.
         With `direct`, answers come from where the router says, and not through it, where they can.
         """
         self._resume_s = resume_s
@@ -64,6 +66,7 @@ class Client:
             lambda one: grpc.aio.insecure_channel(one, options=CHANNEL_OPTIONS),
             address,
             connections,
+            api_key,
         )
         self._places = asyncio.Semaphore(streams_max)
         self._cookies = Cookies()
@@ -148,7 +151,9 @@ class Client:
         """
         request = fleet_pb2.WatchFleetRequest(interval_ms=round(interval_s * 1000))
         connection = self._connections.take()
-        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(request, timeout=deadline_s)
+        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(
+            request, metadata=self._connections.credentials, timeout=deadline_s
+        )
         try:
             async for state in call:
                 yield state
@@ -206,7 +211,9 @@ class Client:
     async def _read_template(self, model: str) -> ChatTemplate:
         reading, connection = Reading(model), self._connections.take()
         stub = tokenizer_pb2_grpc.TokenizerStub(connection.channel)
-        call = stub.ReadTokenizer(reading.request, timeout=ASK_DEADLINE_S)
+        call = stub.ReadTokenizer(
+            reading.request, metadata=self._connections.credentials, timeout=ASK_DEADLINE_S
+        )
         try:
             async for piece in call:
                 reading.add(piece)
@@ -223,7 +230,9 @@ class Client:
         connection = self._connections.take()
         try:
             return await getattr(stub(connection.channel), method)(
-                request, metadata=metadata, timeout=ASK_DEADLINE_S
+                request,
+                metadata=(*metadata, *self._connections.credentials),
+                timeout=ASK_DEADLINE_S,
             )
         except grpc.aio.AioRpcError as error:
             raise self._connections.failed(connection, error) from None

@@ -1,5 +1,6 @@
 """Bounded pools of channels to the addresses of a service, each a connection of its own."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Generic, TypeVar
 import grpc
 
 from spillway.client.errors import CancelledError, SpillwayError, error_of
+from wire.status import Metadata
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 """More than any server here takes, so that it is the server who says what is too large."""
@@ -21,6 +23,9 @@ CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 
+API_KEY_ENV = "SPILLWAY_API_KEY"
+"""The key of a client that is given none."""
+
 ChannelT = TypeVar("ChannelT")
 
 
@@ -31,6 +36,19 @@ class Connection(Generic[ChannelT]):
     channel: ChannelT
     address: str
     calls: int = 0
+
+
+def credentials_of(api_key: str | None) -> Metadata:
+    """What goes with a call to a router, to say who asks; None: as the environment says.
+
+    Raises ValueError for what is no key.
+    """
+    api_key = os.environ.get(API_KEY_ENV, "") if api_key is None else api_key
+    if not api_key:
+        return ()
+    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
+        raise ValueError("an API key is printable ASCII without spaces")
+    return (("authorization", f"Bearer {api_key}"),)
 
 
 class Connections(Generic[ChannelT]):
@@ -44,12 +62,18 @@ class Connections(Generic[ChannelT]):
         open_channel: Callable[[str], ChannelT],
         addresses: str | Sequence[str],
         size_max: int,
+        api_key: str | None = None,
     ) -> None:
+        """`api_key` is for the addresses here, and goes to nobody else.
+
+        Raises ValueError for what is no key, and for a pool that could have no connection.
+        """
         if size_max < 1:
             raise ValueError(f"expected at least one connection, found {size_max}")
         self.addresses = (addresses,) if isinstance(addresses, str) else tuple(addresses)
         if not self.addresses:
             raise ValueError("expected at least one address, found none")
+        self.credentials = credentials_of(api_key)
         self._current = 0
         self._closed = False
         self._open_channel = open_channel

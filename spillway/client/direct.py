@@ -46,7 +46,9 @@ class Direct:
         connection = self._connections.take()
         try:
             placement = await FleetStub(connection.channel).Place(
-                question_of(call, remaining_s), metadata=call.told, timeout=remaining_s
+                question_of(call, remaining_s),
+                metadata=(*call.told, *self._connections.credentials),
+                timeout=remaining_s,
             )
         except grpc.aio.AioRpcError as error:
             address, request_id = connection.address, call.request.request_id

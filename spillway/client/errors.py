@@ -44,6 +44,14 @@ class NotFoundError(SpillwayError):
     """Something that the request names does not exist: a model, an adapter, a site."""
 
 
+class UnauthenticatedError(SpillwayError):
+    """The server wants to know who asks, or does not know these credentials."""
+
+
+class PermissionDeniedError(SpillwayError):
+    """Whoever asks may not ask for this."""
+
+
 class DuplicateRequestError(SpillwayError):
     """A request of the same id is in flight."""
 
@@ -81,6 +89,8 @@ _BY_CODE: dict[grpc.StatusCode, type[SpillwayError]] = {
     grpc.StatusCode.OUT_OF_RANGE: BadRequestError,
     grpc.StatusCode.FAILED_PRECONDITION: BadRequestError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDeniedError,
     grpc.StatusCode.ALREADY_EXISTS: DuplicateRequestError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,

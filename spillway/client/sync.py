@@ -49,13 +49,17 @@ class SyncClient:
         resume_s: float = RESUME_S,
         chat_template: ChatTemplate | None = None,
         direct: bool = False,
+        api_key: str | None = None,
     ) -> None:
         """See `Client`."""
         self._resume_s = resume_s
         self._templates = Templates(chat_template)
         self._deadline_s = deadline_s
         self._connections = Connections(
-            lambda one: grpc.insecure_channel(one, options=CHANNEL_OPTIONS), address, connections
+            lambda one: grpc.insecure_channel(one, options=CHANNEL_OPTIONS),
+            address,
+            connections,
+            api_key,
         )
         self._places = threading.Semaphore(streams_max)
         self._cookies = Cookies()
@@ -135,7 +139,9 @@ class SyncClient:
         """
         request = fleet_pb2.WatchFleetRequest(interval_ms=round(interval_s * 1000))
         connection = self._connections.take()
-        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(request, timeout=deadline_s)
+        call = fleet_pb2_grpc.FleetStub(connection.channel).Watch(
+            request, metadata=self._connections.credentials, timeout=deadline_s
+        )
         try:
             yield from call
         except grpc.RpcError as error:
@@ -192,7 +198,9 @@ class SyncClient:
     def _read_template(self, model: str) -> ChatTemplate:
         reading, connection = Reading(model), self._connections.take()
         stub = tokenizer_pb2_grpc.TokenizerStub(connection.channel)
-        call = stub.ReadTokenizer(reading.request, timeout=ASK_DEADLINE_S)
+        call = stub.ReadTokenizer(
+            reading.request, metadata=self._connections.credentials, timeout=ASK_DEADLINE_S
+        )
         try:
             for piece in call:
                 reading.add(piece)
@@ -209,7 +217,9 @@ class SyncClient:
         connection = self._connections.take()
         try:
             return getattr(stub(connection.channel), method)(
-                request, metadata=metadata, timeout=ASK_DEADLINE_S
+                request,
+                metadata=(*metadata, *self._connections.credentials),
+                timeout=ASK_DEADLINE_S,
             )
         except grpc.RpcError as error:
             raise self._connections.failed(connection, error) from None

@@ -40,7 +40,9 @@ class SyncDirect:
         connection = self._connections.take()
         try:
             placement = FleetStub(connection.channel).Place(
-                question_of(call, remaining_s), metadata=call.told, timeout=remaining_s
+                question_of(call, remaining_s),
+                metadata=(*call.told, *self._connections.credentials),
+                timeout=remaining_s,
             )
         except grpc.RpcError as error:
             address, request_id = connection.address, call.request.request_id

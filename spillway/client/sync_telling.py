@@ -64,6 +64,8 @@ def _report(
     connection = connections.take()
     try:
         with suppress(grpc.RpcError):
-            FleetStub(connection.channel).Report(ReportRequest(claims=claims), timeout=timeout_s)
+            FleetStub(connection.channel).Report(
+                ReportRequest(claims=claims), metadata=connections.credentials, timeout=timeout_s
+            )
     finally:
         connections.give_back(connection)

@@ -58,6 +58,7 @@ class Telling:
         try:
             with suppress(grpc.aio.AioRpcError):
                 report = FleetStub(connection.channel).Report
-                await report(ReportRequest(claims=claims), timeout=REPORT_S)
+                told = self._connections.credentials
+                await report(ReportRequest(claims=claims), metadata=told, timeout=REPORT_S)
         finally:
             self._connections.give_back(connection)

@@ -35,6 +35,8 @@ _OUTCOMES = {
     "spillway.client.options.OptionError": Outcome.USAGE,
     "spillway.client.errors.BadRequestError": Outcome.REFUSED,
     "spillway.client.errors.NotFoundError": Outcome.REFUSED,
+    "spillway.client.errors.UnauthenticatedError": Outcome.REFUSED,
+    "spillway.client.errors.PermissionDeniedError": Outcome.REFUSED,
     "spillway.client.errors.DuplicateRequestError": Outcome.REFUSED,
     "spillway.client.errors.OverloadedError": Outcome.OVERLOADED,
     "spillway.client.errors.UnavailableError": Outcome.UNREACHABLE,

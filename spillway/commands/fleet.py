@@ -55,6 +55,8 @@ def check(path: FleetPath, *, json: Json = False) -> None:
 
 def _notes(file: "FleetFile") -> Iterator[str]:
     """What a router on this machine would lack; where it runs elsewhere that is no fault."""
+    from router.live.key_file import KeyFileError, read_keys
+    from router.live.openness import why_not_open
     from wire.lease_keys import LeaseKeyError, read_lease_keys
 
     if file.router.lease_key_file is not None:
@@ -62,6 +64,16 @@ def _notes(file: "FleetFile") -> Iterator[str]:
             read_lease_keys(file.router.lease_key_file, {})
         except LeaseKeyError as error:
             yield f"On this machine no router would start: lease_key_file: {error}"
+    why_not, keys_file = why_not_open(file.router), file.router.authentication.keys_file
+    if why_not:
+        yield f"No router would start: {why_not}."
+    elif keys_file is None:
+        yield "Whoever reaches the router may ask: nobody has to say who they are."
+    else:
+        try:
+            read_keys(keys_file, {one.name for one in file.fleet.tenants})
+        except KeyFileError as error:
+            yield f"On this machine no router would start: keys_file: {error}"
 
 
 def _row(file: "FleetFile", name: str) -> tuple[str, ...]:

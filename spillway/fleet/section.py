@@ -97,6 +97,8 @@ def _annotation(one: Field[Any], kind: Any) -> Any:
         return Address
     if "usd" in parts:
         return UsdPerHour
+    if parts[-1] == "ceiling":
+        return Annotated[int, Bounds(ge=-(1 << 31), lt=1 << 31)]
     by_type = {int: Annotated[int, Bounds(ge=1)], float: Share, Path: FilePath}
     return by_type.get(kind, kind)
 

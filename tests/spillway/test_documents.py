@@ -10,7 +10,7 @@ from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.completion_request import CompletionRequest
 from router.live.router import SERVICES
 from spillway import cli, client
-from spillway.commands import fleet, site
+from spillway.commands import fleet, keys, site
 from spillway.commands.failure import Outcome
 from spillway.fleet.schema import (
     CapacitySection,
@@ -54,7 +54,7 @@ def test_every_key_of_a_fleet_file_is_documented(section):
 def test_every_command_is_documented():
     """By the line that is typed."""
     text = (DOCS / "cli.md").read_text()
-    groups = {"": cli.app, "site ": site.app, "fleet ": fleet.app}
+    groups = {"": cli.app, "site ": site.app, "fleet ": fleet.app, "keys ": keys.app}
     names = [
         f"spillway {group}{command.name or command.callback.__name__}"
         for group, app in groups.items()

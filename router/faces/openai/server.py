@@ -26,6 +26,7 @@ from router.faces.openai.models import listed
 from router.faces.openai.tool_calls import reader_for
 from router.faces.passing import passed_on
 from router.live.address import split_address
+from router.live.callers import AUTHORIZATION, Callers
 from router.live.http_log import http_log
 from router.live.model_texts import ModelTexts
 from router.live.roster import Roster
@@ -36,6 +37,7 @@ _IDLE_S: Final = 75.0
 """After which a connection without a request is closed: a little later than proxies do."""
 
 _CLOSING_S: Final = 0.2
+_HEALTH: Final = "/health"
 _NOT_THE_BODY: Final = {404: "there is nothing here", 405: "this method is not allowed here"}
 
 _log: Final = http_log(__name__)
@@ -47,12 +49,14 @@ class OpenAiServer:
     def __init__(
         self,
         inference: Inference,
+        callers: Callers,
         roster: Roster,
         texts: ModelTexts,
         serves: Callable[[], bool],
         settings: RouterSettings,
     ) -> None:
         self._answering = Answering(inference, settings.default_deadline_s)
+        self._callers = callers
         self._roster = roster
         self._texts = texts
         self._serves = serves
@@ -60,12 +64,12 @@ class OpenAiServer:
         self._intake = Intake(
             settings.streams_max, settings.message_bytes_max, settings.requests_bytes_max
         )
-        app = web.Application(middlewares=[_as_openai])
+        app = web.Application(middlewares=[_as_openai, self._admitted])
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completion)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/models/{model:.+}", self._model)
-        app.router.add_get("/health", self._health)
+        app.router.add_get(_HEALTH, self._health)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -94,6 +98,16 @@ class OpenAiServer:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._intake.idle.wait(), grace_s)
         await self._runner.cleanup()
+
+    @web.middleware
+    async def _admitted(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Nobody's body is read before it is known who sends it."""
+        if request.path != _HEALTH:
+            shown = request.headers.getall(AUTHORIZATION, ())
+            self._callers.of([(AUTHORIZATION, value) for value in shown])
+        return await handler(request)
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.Response(status=200 if self._serves() else 503)

@@ -149,7 +149,7 @@ def ends(routed, site="home"):
 
 
 @contextlib.asynccontextmanager
-async def route(addresses, settings=SETTINGS, fleet=None, wait_for=None):
+async def route(addresses, settings=SETTINGS, fleet=None, wait_for=None, interceptors=()):
     """A router over hand-listed addresses by site, once they are up and known to it."""
     access = [
         way
@@ -159,7 +159,8 @@ async def route(addresses, settings=SETTINGS, fleet=None, wait_for=None):
     ]
     router = Router(fleet or fleet_of(HOME, CLOUD), access, settings)
     await router.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{router.port}") as channel:
+    here = f"127.0.0.1:{router.port}"
+    async with grpc.aio.insecure_channel(here, interceptors=interceptors) as channel:
         routed = Routed(router, channel)
         try:
             expected = sum(len(way.endpoints) for way in access) if wait_for is None else wait_for

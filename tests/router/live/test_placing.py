@@ -204,6 +204,7 @@ def placing_with(off=(), doors=()):
     return Placing(
         "r",
         None,
+        None,
         (),
         None,
         None,

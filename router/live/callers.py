@@ -1,0 +1,111 @@
+"""Who calls: the one place where credentials are read, for every face of the router.
+
+A client shows an API key as `authorization: Bearer KEY`, over gRPC and HTTP alike; a router above
+shows the pass that it has from the keys which the routers of a fleet share. What is shown is never
+logged and goes no further than here.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import grpc
+from google.rpc.error_details_pb2 import ErrorInfo
+
+from router.live.key_file import KeyFile
+from router.live.openness import AuthenticationError, why_not_open
+from router.live.settings import RouterSettings
+from router.policy.api_key import Fault
+from router.policy.caller import ANYBODY, OPEN_METHODS, Caller, Role, may_call
+from router.policy.fleet import Tenant
+from wire.spillway.v1.lease import LEASE_KEY
+from wire.status import CallError, failure
+
+AUTHORIZATION: Final = "authorization"
+
+_CREDENTIALS_CHARS_MAX: Final = 8 * 1024
+"""A token of an identity provider has one or two thousand."""
+
+_BEARER: Final = re.compile(r"(?i:bearer) +([!-~]+) *")
+
+_SAID: Final = {
+    Fault.MISSING: "this router wants to know who asks: send authorization: Bearer KEY",
+    Fault.UNKNOWN: "these credentials are not known here",
+    Fault.EXPIRED: "these credentials are no longer valid",
+    Fault.NOT_YET: "these credentials are not valid yet",
+}
+
+Pairs = Sequence[tuple[str, str | bytes]]
+
+
+class Callers:
+    """Tells who calls. Where nothing says who may come in and nobody is far, it is anybody."""
+
+    def __init__(
+        self,
+        settings: RouterSettings,
+        tenants: Sequence[Tenant],
+        is_router: Callable[[str | bytes], bool] = lambda _: False,
+    ) -> None:
+        """`is_router` judges the pass of a router above.
+
+        Raises AuthenticationError where others reach a listener and nothing says who may come in,
+        and KeyFileError.
+        """
+        why_not = why_not_open(settings)
+        if why_not:
+            raise AuthenticationError(why_not)
+        said = settings.authentication
+        self.tenants = {tenant.name: tenant for tenant in tenants}
+        self._keys = KeyFile(said.keys_file, self.tenants) if said.keys_file is not None else None
+        self._is_router = is_router
+        self.required = self._keys is not None
+
+    def look(self) -> None:
+        """Reads the keys again where they have changed. Call it about once a second."""
+        if self._keys is not None:
+            self._keys.look()
+
+    def of(self, metadata: Pairs) -> Caller:
+        """Who sent this metadata. Raises CallError (UNAUTHENTICATED)."""
+        if not self.required:
+            return ANYBODY
+        shown = [value for key, value in metadata if key == AUTHORIZATION]
+        if not shown:
+            passes = [value for key, value in metadata if key == LEASE_KEY]
+            if len(passes) == 1 and self._is_router(passes[0]):
+                return Caller(Role.ROUTER)
+            raise _unknown(Fault.MISSING)
+        found = self._shown_by(shown[0]) if len(shown) == 1 else Fault.UNKNOWN
+        if isinstance(found, Fault):
+            raise _unknown(found)
+        return found
+
+    def admit(self, metadata: Pairs, method: str) -> None:
+        """Lets a call in, of a method as `/package.Service/Method`.
+
+        Raises CallError (UNAUTHENTICATED, PERMISSION_DENIED).
+        """
+        if method in OPEN_METHODS:
+            return
+        if not may_call(self.of(metadata), method):
+            info = ErrorInfo(reason="NOT_YOURS_TO_CALL", domain="spillway")
+            message = "this is for operators and for the routers of the fleet"
+            raise failure(grpc.StatusCode.PERMISSION_DENIED, message, info)
+
+    def _shown_by(self, value: str | bytes) -> Caller | Fault:
+        if not isinstance(value, str) or len(value) > _CREDENTIALS_CHARS_MAX:
+            return Fault.UNKNOWN
+        bearer = _BEARER.fullmatch(value)
+        if bearer is None or self._keys is None:
+            return Fault.UNKNOWN
+        key = self._keys.ring.find(bearer[1], time.time())
+        if isinstance(key, Fault):
+            return key
+        return Caller(Role.OPERATOR if key.operator else Role.TENANT, key.tenant)
+
+
+def _unknown(fault: Fault) -> CallError:
+    info = ErrorInfo(reason=fault.value, domain="spillway")
+    return failure(grpc.StatusCode.UNAUTHENTICATED, _SAID[fault], info)
