@@ -100,6 +100,14 @@ _BY_CODE: dict[grpc.StatusCode, type[SpillwayError]] = {
     grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
 }
 
+_TOO_LARGE = "message larger than max"  # gRPC's own words, on either side
+_NOBODY_THERE = ("failed to connect", "errors resolving", "DNS resolution failed")  # and these
+
+
+def is_nobody_there(details: str) -> bool:
+    """Whether gRPC says, by a call's details, that it found nobody at an address to connect to."""
+    return any(words in details for words in _NOBODY_THERE)
+
 
 def error_of(error: grpc.RpcError, address: str, request_id: str = "") -> SpillwayError:
     """The exception for how a call to this address failed, with what its details say.
@@ -110,8 +118,8 @@ def error_of(error: grpc.RpcError, address: str, request_id: str = "") -> Spillw
     code, details = error.code(), error.details() or ""
     trailers = tuple(error.trailing_metadata() or ())
     kind = _BY_CODE.get(code, ServerError)
-    if kind is OverloadedError and "message larger than max" in details:
-        kind = BadRequestError  # gRPC's own words for a message over a limit: waiting will not help
+    if kind is OverloadedError and _TOO_LARGE in details:
+        kind = BadRequestError  # to wait will not help
     return kind(
         _message(code, details, address),
         code,
@@ -132,8 +140,10 @@ def retry_after_s_of(trailers: Pairs) -> float | None:
 
 
 def _message(code: grpc.StatusCode, details: str, address: str) -> str:
-    if code is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details:
-        return f"nobody answers at {address}: {details.rpartition(': ')[2]}"
+    if code is grpc.StatusCode.UNAVAILABLE and is_nobody_there(details):
+        return f"nobody answers at {address}: {details.rpartition(': ')[2].rstrip(']')}"
+    if _TOO_LARGE in details:
+        return f"too large a message between here and {address}: {details}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and details in {"", "Deadline Exceeded"}:
         return f"the server at {address} did not answer in time"
     if code is grpc.StatusCode.UNIMPLEMENTED:

@@ -21,11 +21,25 @@ Given = str | Sequence[int] | Conversation
 def one_prompt(
     prompt: str | None, messages: Sequence[Message] | None, token_ids: Sequence[int] | None
 ) -> Given:
-    """Whichever of the three is given; OptionError where it is not exactly one."""
-    given = [one for one in (prompt, messages, token_ids) if one is not None]
-    if len(given) != 1:
+    """Whichever of the three is given; OptionError where it is not exactly one, or of its kind."""
+    if sum(one is not None for one in (prompt, messages, token_ids)) != 1:
         raise OptionError("give one of prompt, messages and token_ids")
-    return Conversation(tuple(messages)) if messages is not None else given[0]  # type: ignore[return-value]
+    if prompt is not None:
+        if not _is_text(prompt):
+            raise OptionError(f"prompt: expected text, found {prompt!r:.100}")
+        return prompt
+    if token_ids is not None:
+        if _is_text(token_ids):
+            raise OptionError("token_ids: expected numbers, found text")
+        return token_ids
+    if _is_text(messages) or not messages:
+        raise OptionError(f"messages: expected at least one message, found {messages!r:.100}")
+    return Conversation(tuple(messages))
+
+
+def _is_text(value: object) -> bool:
+    """Whatever the annotations say: text is a sequence, too."""
+    return isinstance(value, str)
 
 
 def call_for(given: Given, options: Options, *, deadline_s: float, cookies: Cookies) -> Call:

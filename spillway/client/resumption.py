@@ -14,6 +14,7 @@ from typing import NamedTuple
 import grpc
 
 from spillway.client.ending import Pairs
+from spillway.client.errors import is_nobody_there
 from spillway.client.options import Call
 from wire.spillway.v1.resume import (
     IDENTITY_KEY,
@@ -68,7 +69,7 @@ class Break(NamedTuple):
 def break_of(error: grpc.RpcError, *, direct: bool) -> Break:
     """From what gRPC raised."""
     keys = {key for key, _ in error.trailing_metadata() or ()}
-    refused = "failed to connect" in (error.details() or "")
+    refused = is_nobody_there(error.details() or "")
     return Break(error.code(), RESUME_TOKEN_KEY in keys, refused, bool(keys), direct)
 
 

@@ -6,11 +6,15 @@ from typing import Annotated
 import typer
 
 from spillway.commands.failure import Failure, Outcome
+from spillway.commands.parameters import as_text
 
 PROMPT_BYTES_MAX = 64 * 1024 * 1024  # more than any server takes
 
 Prompt = Annotated[
-    str, typer.Argument(help="The prompt; - reads it from standard input.", show_default=False)
+    str,
+    typer.Argument(
+        help="The prompt; - reads it from standard input.", show_default=False, callback=as_text
+    ),
 ]
 
 

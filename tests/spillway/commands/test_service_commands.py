@@ -51,7 +51,13 @@ def test_explain_reads_its_prompt_as_generate_does(spillway, router):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("drain", "\udcff"), ("undrain", "\udcff"), ("status", "--address", "\udcff")],
+    [
+        ("drain", "\udcff"),
+        ("undrain", "\udcff"),
+        ("status", "--address", "\udcff"),
+        ("generate", "\udcff"),
+        ("explain", "\udcff"),
+    ],
 )
 def test_an_argument_that_is_not_utf8_is_a_wrong_command_line(spillway, arguments):
     """The shell hands any bytes over; no message can carry these."""
