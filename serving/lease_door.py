@@ -12,7 +12,7 @@ from typing import Final
 import grpc
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from wire.metadata import session_of
+from wire.metadata import TENANT_KEY, session_of
 from wire.spillway.v1.fingerprint import fingerprint_of
 from wire.spillway.v1.lease import (
     LEASE_KEY,
@@ -30,7 +30,6 @@ from wire.vllm.inference_pb2 import GenerateRequest
 
 Pairs = Iterable[tuple[str, str | bytes]]
 
-_TENANT_KEY: Final = "x-spillway-tenant"
 _UNPROVEN: Final = frozenset({LeaseFault.MISSING, LeaseFault.FORGED})
 
 
@@ -95,7 +94,7 @@ class LeaseDoor:
 
 
 def _facts(request: GenerateRequest, metadata: Pairs) -> Request:
-    tenant = dict(metadata).get(_TENANT_KEY, "")
+    tenant = dict(metadata).get(TENANT_KEY, "")
     return Request(
         id=request.request_id,
         session=request.session_id or session_of(metadata)[1],

@@ -1,7 +1,16 @@
-"""The keys of metadata that replicas and routers read alike."""
+"""The keys of metadata that clients, replicas and routers know alike."""
 
 from collections.abc import Iterable
 from typing import Final
+
+OWN_PREFIX: Final = "x-spillway-"
+"""How all keys of Spillway's own begin."""
+
+SLO_KEY: Final = "x-spillway-slo"
+"""The service class that a request asks for."""
+
+TENANT_KEY: Final = "x-spillway-tenant"
+"""Who pays for it."""
 
 SESSION_KEYS: Final = ("session_id", "x-session-id")
 """Names of the session; the field of the request wins, and the first of these wins."""

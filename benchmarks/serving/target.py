@@ -14,6 +14,8 @@ import grpc.aio
 from benchmarks.serving.record import Record
 from benchmarks.workloads.prompts import Prompt
 from spillway.client.errors import retry_after_s_of
+from wire.metadata import SLO_KEY
+from wire.spillway.v1 import trailers as told
 from wire.vllm import inference_pb2 as pb
 
 CHANNEL_OPTIONS = (
@@ -102,7 +104,7 @@ async def _ask_once(
     """The text, and when a turn that was refused may come back; 0 where it was not, or is lost."""
     request = request_for(target, record.session, prompt, max_new_tokens)
     record.wanted_tokens = max_new_tokens
-    metadata = [("x-spillway-slo", target.slo)] if target.slo else []
+    metadata = [(SLO_KEY, target.slo)] if target.slo else []
     text: list[str] = []
     wait_s = 0.0
     last_at: float | None = None
@@ -151,13 +153,13 @@ async def _read_trailers(call: grpc.aio.UnaryStreamCall, record: Record) -> None
 def _place(record: Record, trailers: Iterable[Any] | None) -> None:
     for key, value in trailers or ():
         match key:
-            case "x-spillway-site":
+            case told.SITE_KEY:
                 record.site = str(value)
-            case "x-spillway-endpoint":
+            case told.ENDPOINT_KEY:
                 record.endpoint = str(value)
-            case "x-spillway-attempts" if str(value).isdecimal():
+            case told.ATTEMPTS_KEY if str(value).isdecimal():
                 record.attempts = int(value)
-            case "x-spillway-resumed" if str(value).isdecimal():
+            case told.RESUMED_KEY if str(value).isdecimal():
                 record.resumed = int(value)
             case _:
                 pass

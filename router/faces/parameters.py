@@ -5,6 +5,7 @@ from typing import Final
 from google.rpc.error_details_pb2 import BadRequest
 from pydantic import ValidationError
 
+from wire.metadata import SLO_KEY, TENANT_KEY
 from wire.status import CallError, details_of
 
 _PARAMETER_OF: Final = {
@@ -13,8 +14,8 @@ _PARAMETER_OF: Final = {
     "min_new_tokens": "min_tokens",
     "stop_strings": "stop",
     "output_candidates": "top_logprobs",
-    "x-spillway-slo": None,
-    "x-spillway-tenant": None,
+    SLO_KEY: None,
+    TENANT_KEY: None,
 }
 """What a field of vllm.GenerateRequest is called elsewhere, by its last name."""
 

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from router.live.callers import AUTHORIZATION
-from wire.metadata import SESSION_KEYS
+from wire.metadata import SESSION_KEYS, SLO_KEY, TENANT_KEY
+from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.status import Metadata
 
 _PASSED_ON: Final = (
     *SESSION_KEYS,
     AUTHORIZATION,
-    "x-spillway-slo",
-    "x-spillway-tenant",
-    "x-spillway-cookie",
+    SLO_KEY,
+    TENANT_KEY,
+    COOKIE_KEY,
     "x-request-id",
     "traceparent",
     "tracestate",

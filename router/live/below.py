@@ -7,11 +7,7 @@ router counts as the attempts that it made, and the way to the engine names each
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-ATTEMPTS_KEY: Final = "x-spillway-attempts"
-RESUMED_KEY: Final = "x-spillway-resumed"
-ENDPOINT_KEY: Final = "x-spillway-endpoint"
-PATH_KEY: Final = "x-spillway-path"
-PATH_SEPARATOR: Final = " > "
+from wire.spillway.v1.trailers import ATTEMPTS_KEY, ENDPOINT_KEY, PATH_KEY, RESUMED_KEY
 
 _COUNT_DIGITS_MAX: Final = 4
 _PATH_CHARS_MAX: Final = 1_024  # four levels of the longest names

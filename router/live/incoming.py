@@ -15,7 +15,7 @@ from router.policy.caller import ANYBODY, Caller
 from router.policy.fleet import DEFAULT_TENANT, Tenant
 from router.policy.request import Request
 from wire.malformed import Malformed, read
-from wire.metadata import SESSION_KEYS, session_of
+from wire.metadata import OWN_PREFIX, SESSION_KEYS, SLO_KEY, TENANT_KEY, session_of
 from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.fingerprint import fingerprint_of
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
@@ -26,13 +26,9 @@ from wire.spillway.v1.resume import (
     RESUME_TEXT_KEY,
     RESUME_TOKEN_KEY,
 )
+from wire.spillway.v1.trailers import REQUEST_ID_KEY
 from wire.status import Metadata, bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
-
-REQUEST_ID_KEY: Final = "x-spillway-request-id"
-_SLO_KEY: Final = "x-spillway-slo"
-_TENANT_KEY: Final = "x-spillway-tenant"
-_OURS: Final = "x-spillway-"
 
 _FORWARDED: Final = frozenset({*SESSION_KEYS, "traceparent", "tracestate", "x-request-id"})
 """Beside our own keys. A client's credentials are for this router and go no further."""
@@ -111,8 +107,8 @@ def read_incoming(
     tenant = _tenant(caller, given)
     forwarded = _forwarded(metadata)
     if caller.tenant:
-        others = (pair for pair in forwarded if pair[0] != _TENANT_KEY)
-        forwarded = (*others, (_TENANT_KEY, tenant))
+        others = (pair for pair in forwarded if pair[0] != TENANT_KEY)
+        forwarded = (*others, (TENANT_KEY, tenant))
     named = dict(forwarded)
     laid_over = _lay_over(message, caller, tenants.get(tenant) or tenants.get(DEFAULT_TENANT))
     session_key, session = session_of(forwarded)
@@ -124,7 +120,7 @@ def read_incoming(
             id=request_id,
             model=_name("model", message.model),
             session=_name("session_id" if message.session_id else session_key, session),
-            slo=_name(_SLO_KEY, named.get(_SLO_KEY, "")),
+            slo=_name(SLO_KEY, named.get(SLO_KEY, "")),
             tenant=tenant,
             priority=message.priority,
             prompt_tokens=prompt_tokens,
@@ -150,10 +146,10 @@ def read_incoming(
 
 def _tenant(caller: Caller, given: Mapping[str, str | bytes]) -> str:
     """Whose the request is: the caller's, where that is proved, else whose it says it is."""
-    said = _name(_TENANT_KEY, given.get(_TENANT_KEY, ""))
+    said = _name(TENANT_KEY, given.get(TENANT_KEY, ""))
     if caller.tenant and said not in {"", caller.tenant}:
         denied = grpc.StatusCode.PERMISSION_DENIED
-        raise bad_field(_TENANT_KEY, "is not the tenant of these credentials", denied)
+        raise bad_field(TENANT_KEY, "is not the tenant of these credentials", denied)
     return caller.tenant or said
 
 
@@ -183,7 +179,7 @@ def _forwarded(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:
     """What goes on to the endpoint, checked: gRPC refuses to send what no header may contain."""
     kept = []
     for key, value in metadata:
-        if key in _OWN or not (key in _FORWARDED or key.startswith(_OURS)):
+        if key in _OWN or not (key in _FORWARDED or key.startswith(OWN_PREFIX)):
             continue
         if isinstance(value, str) and not (value.isascii() and value.isprintable()):
             raise bad_field(key, "metadata must be printable ASCII")

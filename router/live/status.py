@@ -6,6 +6,7 @@ import grpc
 from google.rpc.error_details_pb2 import ErrorInfo
 
 from router.policy.decision import Refuse, Rule
+from wire.metadata import SLO_KEY
 from wire.status import CallError, bad_field, failure, retry_info
 
 _CODE_OF: Final = {
@@ -21,7 +22,7 @@ _CODE_OF: Final = {
 
 _FIELD_OF: Final = {
     Rule.UNKNOWN_MODEL: "model",
-    Rule.UNKNOWN_SLO: "x-spillway-slo",
+    Rule.UNKNOWN_SLO: SLO_KEY,
     Rule.TOO_LONG: "prompt",
 }
 

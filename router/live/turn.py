@@ -9,17 +9,9 @@ from typing import Any, Final
 import grpc
 
 from router.live.attempt import CUT, Attempt, Failure
-from router.live.below import (
-    ATTEMPTS_KEY,
-    ENDPOINT_KEY,
-    PATH_KEY,
-    PATH_SEPARATOR,
-    RESUMED_KEY,
-    Below,
-    read_below,
-)
+from router.live.below import Below, read_below
 from router.live.cookies import Cookies, cookie_in
-from router.live.incoming import REQUEST_ID_KEY, Incoming
+from router.live.incoming import Incoming
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
@@ -29,11 +21,21 @@ from router.policy.outcome import End
 from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.units import NS_PER_MS, ns, seconds
+from wire.metadata import OWN_PREFIX
 from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.resume import RESUME_TOKEN_KEY
+from wire.spillway.v1.trailers import (
+    ATTEMPTS_KEY,
+    ENDPOINT_KEY,
+    PATH_KEY,
+    PATH_SEPARATOR,
+    REQUEST_ID_KEY,
+    RESUMABLE_KEY,
+    RESUMED_KEY,
+    SITE_KEY,
+)
 from wire.status import DETAILS_KEY, CallError, Metadata, failure
 
-_OWN_PREFIX: Final = "x-spillway-"
 _DEADLINE_SLACK_NS: Final = 5 * NS_PER_MS
 """A cancel this close to the deadline is the deadline's: two timers never ring together."""
 
@@ -284,7 +286,7 @@ class Turn:
             (ATTEMPTS_KEY, str(self._attempts + self._further)),
         )
         if sent is not None:
-            own += (("x-spillway-site", sent.site), (ENDPOINT_KEY, sent.endpoint))
+            own += ((SITE_KEY, sent.site), (ENDPOINT_KEY, sent.endpoint))
             if self._path:
                 own += ((PATH_KEY, PATH_SEPARATOR.join((sent.endpoint, self._path))),)
         if self._error is None:
@@ -292,7 +294,7 @@ class Turn:
         if self._resumed:
             own += ((RESUMED_KEY, str(self._resumed)),)
         if self.transcript is not None and self.transcript.delivered.lost:
-            own += (("x-spillway-resumable", f"no: {self.transcript.delivered.lost}"),)
+            own += ((RESUMABLE_KEY, f"no: {self.transcript.delivered.lost}"),)
         if self._error is not None and self._messages and self.transcript is not None:
             token = self.transcript.token()
             own += ((RESUME_TOKEN_KEY, token),) if token else ()
@@ -341,4 +343,4 @@ def _status_of(failed: Failure, refuse: Refuse | None) -> CallError:
 
 def _foreign(trailers: Iterable[tuple[str, str | bytes]]) -> Metadata:
     """Trailers that are passed on; those that a router below has set are replaced by ours."""
-    return tuple((key, value) for key, value in trailers if not key.startswith(_OWN_PREFIX))
+    return tuple((key, value) for key, value in trailers if not key.startswith(OWN_PREFIX))

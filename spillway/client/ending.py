@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+
+from wire.spillway.v1.trailers import (
+    ATTEMPTS_KEY,
+    PATH_KEY,
+    REQUEST_ID_KEY,
+    RESUMED_KEY,
+    SITE_KEY,
+)
 
 Pairs = Iterable[tuple[str, str | bytes]]
 """Metadata as gRPC gives it."""
-
-REQUEST_ID_KEY: Final = "x-spillway-request-id"
-SITE_KEY: Final = "x-spillway-site"
-ATTEMPTS_KEY: Final = "x-spillway-attempts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ def ending_of(
         request_id=found.get(REQUEST_ID_KEY, request_id),
         site=found.get(SITE_KEY, ""),
         attempts=_count(found.get(ATTEMPTS_KEY, "")) + came_back,
-        resumed=_count(found.get("x-spillway-resumed", "")) + resumed,
-        path=found.get("x-spillway-path", ""),
+        resumed=_count(found.get(RESUMED_KEY, "")) + resumed,
+        path=found.get(PATH_KEY, ""),
     )
 
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from spillway.client.cookies import Cookies
+from wire.metadata import SLO_KEY, TENANT_KEY
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
 
@@ -88,7 +89,7 @@ class Call:
         return (*self.metadata, *self.cookies.of(self.request.session_id))
 
 
-_METADATA = {"slo": "x-spillway-slo", "tenant": "x-spillway-tenant"}
+_METADATA = {"slo": SLO_KEY, "tenant": TENANT_KEY}
 _SHAPES = ("json", "regex", "choice", "grammar", "json_object", "structural_tag")
 _FIELDS = {
     **dict.fromkeys(("model", "request_id", "priority", "lora_name", "temperature"), ""),

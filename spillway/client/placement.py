@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
-from spillway.client.ending import ATTEMPTS_KEY, REQUEST_ID_KEY, SITE_KEY
 from spillway.client.errors import error_of
 from spillway.client.options import Call
 from spillway.client.paths import Paths, Way
@@ -13,6 +12,7 @@ from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.fleet_pb2 import LeaseClaim, Placement, PlaceRequest
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
 from wire.spillway.v1.resume import IDENTITY_KEY
+from wire.spillway.v1.trailers import ATTEMPTS_KEY, ENDPOINT_KEY, REQUEST_ID_KEY, SITE_KEY
 from wire.status import Metadata
 from wire.vllm.inference_pb2 import FinishInfo, GenerateResponse
 
@@ -53,7 +53,7 @@ class Placed:
         placement = self.placement
         return (
             (SITE_KEY, placement.site),
-            ("x-spillway-endpoint", placement.endpoint),
+            (ENDPOINT_KEY, placement.endpoint),
             (ATTEMPTS_KEY, "1"),
             (REQUEST_ID_KEY, placement.request_id),
             *(((COOKIE_KEY, placement.cookie),) if placement.cookie else ()),

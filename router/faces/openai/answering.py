@@ -12,10 +12,10 @@ from router.faces.call import Inference, answer
 from router.faces.openai.errors import of_call
 from router.faces.openai.event_response import EventResponse
 from router.faces.openai.event_stream import event
+from wire.metadata import OWN_PREFIX
 from wire.status import CallError, Metadata
 from wire.vllm import inference_pb2 as pb
 
-_SHOWN_PREFIX: Final = "x-spillway-"
 _REQUEST_ID: Final = "x-request-id"
 
 
@@ -88,7 +88,7 @@ class Answering:
         shown = {
             key: value
             for key, value in trailers
-            if key.startswith(_SHOWN_PREFIX) and isinstance(value, str)
+            if key.startswith(OWN_PREFIX) and isinstance(value, str)
         }
         return {**shown, **ask.headers}
 
