@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from router.live.address import split_address
+from router.live.http_listening import listen_at
 from router.live.http_log import http_log
 
 _log: Final = http_log(__name__)
@@ -29,11 +29,7 @@ class MetricsServer:
 
     async def start(self, listen: str) -> int:
         """Listens on host:port and returns the port. Raises OSError where that is taken."""
-        host, port = split_address(listen)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        bound: int = self._runner.addresses[0][1]
-        return bound
+        return await listen_at(self._runner, listen)
 
     async def stop(self) -> None:
         """Closes."""

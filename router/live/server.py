@@ -47,5 +47,8 @@ def open_server(
     try:
         port: int = server.add_insecure_port(listen)
     except RuntimeError as error:
-        raise OSError(f"cannot listen on {listen}: {error}") from error
+        # gRPC does not say which of them it is.
+        raise OSError(
+            f"cannot listen on {listen}: it is in use, or no address of this machine"
+        ) from error
     return server, port

@@ -25,8 +25,8 @@ from router.faces.openai.logprobs import TokenTexts
 from router.faces.openai.models import listed
 from router.faces.openai.tool_calls import reader_for
 from router.faces.passing import passed_on
-from router.live.address import split_address
 from router.live.callers import AUTHORIZATION, Callers
+from router.live.http_listening import listen_at
 from router.live.http_log import http_log
 from router.live.model_texts import ModelTexts
 from router.live.roster import Roster
@@ -85,11 +85,7 @@ class OpenAiServer:
 
         `shares_port` lets other workers of this router listen there, too.
         """
-        host, port = split_address(listen)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, reuse_port=shares_port or None).start()
-        bound: int = self._runner.addresses[0][1]
-        return bound
+        return await listen_at(self._runner, listen, shares_port=shares_port)
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new connections, and cuts off after `grace_s` what is still open."""

@@ -113,25 +113,33 @@ def test_a_router_ends_on_a_signal(start, tmp_path, number, code):
     )
     process = start("route", str(path))
     assert "Router at 127.0.0.1:" in process.stderr.readline()
+    assert "nobody has to say who they are" in process.stderr.readline()
     assert "OpenAI's API at http://127.0.0.1:" in process.stderr.readline()
     process.send_signal(number)
     assert process.wait(DEADLINE_S) == code
     assert "Traceback" not in process.stderr.read()
 
 
-def test_a_port_that_is_taken_is_one_line(start, router, tmp_path):
-    """The address is named."""
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("listen", "it is in use, or no address of this machine"),
+        ("metrics_listen", "Address already in use"),
+        ("openai_listen", "Address already in use"),
+    ],
+)
+def test_a_port_that_is_taken_is_one_line(start, router, tmp_path, key, reason):
+    """The address is named, and nothing of the libraries that listen."""
     path = tmp_path / "fleet.yaml"
+    addresses = {"listen": "127.0.0.1:0", "metrics_listen": None, key: router.address}
     path.write_text(
         "sites: {cellar: {kind: home, endpoints: ['127.0.0.1:1']}}\n"
         "slo_classes: {interactive: {ttft: 1s, itl: 1s}}\n"
-        f"router: {{listen: '{router.address}', metrics_listen: null}}\n"
+        f"router: {json.dumps(addresses)}\n"
     )
     process = start("route", str(path))
     assert process.wait(DEADLINE_S) == 1
-    error = process.stderr.read()
-    assert error.count("\n") == 1
-    assert router.address in error
+    assert process.stderr.read() == f"spillway: cannot listen on {router.address}: {reason}\n"
 
 
 def test_bench_hands_everything_to_the_harness(start):
