@@ -2,7 +2,7 @@
 
 For tests and benchmarks, and for a single machine that needs no cluster:
 `python -m serving.standalone port=50051 model=/models/llama vllm.max_model_len=8192`, with the
-arguments of serving.settings.
+arguments of serving.settings and those of serving.listening.
 """
 
 import asyncio
@@ -16,9 +16,12 @@ from serving.engine import Engine, EngineDeadError
 from serving.engines import start_engine
 from serving.lease_door import LeaseTerms
 from serving.lease_terms import read_terms
+from serving.listening import Listening, read_listening
 from serving.replica import REQUESTS_MAX, Replica, add_replica_to_server
 from serving.server_options import SERVER_OPTIONS
 from serving.settings import SettingsError, read_settings
+from wire.tls.files import TlsError
+from wire.tls.server import HANDSHAKE_OPTIONS
 
 OWN_PORT = ("grpc.so_reuseport", 0)
 """A port that is taken is an error, not a second server on it."""
@@ -44,29 +47,31 @@ class StandaloneServer:
 
 async def serve_standalone(
     engine: Engine,
-    port: int = 0,
-    host: str = "127.0.0.1",
+    listening: Listening = Listening(),  # noqa: B008 - a frozen value
     requests_max: int = REQUESTS_MAX,
     terms: LeaseTerms = LeaseTerms(),  # noqa: B008 - a frozen value
 ) -> StandaloneServer:
-    """Serves engine on host:port; port 0 takes a free one.
+    """Serves engine where `listening` says.
 
-    Raises OSError where the port is taken.
+    Raises OSError where the port is taken, TlsError for files that cannot be used.
     """
-    server = grpc.aio.server(options=(*SERVER_OPTIONS, OWN_PORT))
+    server = grpc.aio.server(
+        interceptors=listening.interceptors(),
+        options=(*SERVER_OPTIONS, *HANDSHAKE_OPTIONS, OWN_PORT),
+    )
     replica = Replica(engine, requests_max, terms)
     add_replica_to_server(replica, server)
     try:
-        bound = server.add_insecure_port(f"{host}:{port}")
+        bound = listening.add_port(server)
     except RuntimeError as error:
-        raise OSError(f"cannot listen on {host}:{port}: {error}") from error
+        raise OSError(f"cannot listen on {listening.address}: {error}") from error
     await server.start()
     return StandaloneServer(server, bound, replica)
 
 
 async def run(arguments: dict[str, str]) -> None:
     """Serves until SIGTERM or SIGINT, then drains. Prints the address once requests are welcome."""
-    port, host = int(arguments.pop("port", "0")), arguments.pop("host", "127.0.0.1")
+    listening = read_listening(arguments)
     grace_s = float(arguments.pop("grace_s", GRACE_S))
     settings = read_settings(arguments)
     terms = read_terms(settings, os.environ)
@@ -80,11 +85,11 @@ async def run(arguments: dict[str, str]) -> None:
             return
         raise
     try:
-        server = await serve_standalone(engine, port, host, settings.requests_max, terms)
-    except OSError:
+        server = await serve_standalone(engine, listening, settings.requests_max, terms)
+    except (OSError, TlsError):
         await engine.shutdown()
         raise
-    sys.stdout.write(f"serving {settings.names[0]} on {host}:{server.port}\n")
+    sys.stdout.write(f"serving {settings.names[0]} on {listening.host}:{server.port}\n")
     sys.stdout.flush()
     await stopped.wait()
     await server.stop(grace_s)
@@ -95,12 +100,13 @@ def main() -> int:
     pairs = [argument.partition("=") for argument in sys.argv[1:]]
     if not all(separator for _, separator, _ in pairs):
         sys.stderr.write(
-            "usage: python -m serving.standalone [port=N] [host=H] [grace_s=S] model=M ...\n"
+            "usage: python -m serving.standalone [port=N] [host=H] [certificate=F key=F authority=F"
+            " accept=NAME,NAME] [grace_s=S] model=M ...\n"
         )
         return 2
     try:
         asyncio.run(run({name: value for name, _, value in pairs}))
-    except SettingsError as error:
+    except (SettingsError, TlsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:

@@ -9,6 +9,7 @@ from router.live.key_file import KeyFileError
 from router.live.openness import AuthenticationError, why_not_open
 from spillway.fleet import FleetFile
 from wire.lease_keys import LeaseKeyError
+from wire.tls.files import TlsError
 
 
 class RoutingError(Exception):
@@ -41,8 +42,8 @@ def run(file: FleetFile, say: Callable[[str], None], workers: int = 1) -> bool:
     `say` hears where it listens, and how it ends. The answer is whether it was interrupted.
 
     Raises:
-        RoutingError: it cannot listen, cannot write its decision log, has no usable keys, or
-            nothing says who may come in where others reach it.
+        RoutingError: it cannot listen, cannot write its decision log, has no usable keys or
+            certificates, or nothing says who may come in where others reach it.
     """
     return asyncio.run(_run(file, say, workers))
 
@@ -54,7 +55,7 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
         router = _made(file, workers)
     except LeaseKeyError as error:
         raise RoutingError(f"lease_key_file: {error}") from error
-    except (AuthenticationError, KeyFileError) as error:
+    except (AuthenticationError, KeyFileError, TlsError) as error:
         raise RoutingError(str(error)) from error
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -66,16 +67,17 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
         await router.stop()
         raise RoutingError(str(error)) from error
     host = file.router.listen.rpartition(":")[0]
+    scheme = "https" if file.router.tls.certificate else "http"
     of = f" of {workers} workers" if workers > 1 else ""
     say(f"Router{of} at {host}:{router.port}, {_sites(file)}")
     if not file.router.authentication.keys_file:
         say("Whoever reaches it may ask: nobody has to say who they are.")
     if router.metrics_port is not None:
         metrics = (file.router.metrics_listen or "").rpartition(":")[0]
-        say(f"Metrics at http://{metrics}:{router.metrics_port}/metrics")
+        say(f"Metrics at {scheme}://{metrics}:{router.metrics_port}/metrics")
     if router.openai_port is not None:
         openai = (file.router.openai_listen or "").rpartition(":")[0]
-        say(f"OpenAI's API at http://{openai}:{router.openai_port}/v1")
+        say(f"OpenAI's API at {scheme}://{openai}:{router.openai_port}/v1")
     interrupted = await signals.get() is signal.SIGINT
     if not interrupted:
         say("Draining: open streams finish, new requests are refused.")

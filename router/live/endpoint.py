@@ -8,7 +8,7 @@ import grpc
 
 from router.live import background
 from router.live.abandoned import Abandoned
-from router.live.channel import open_channel
+from router.live.channel import Dialler
 from router.live.follower import Follower, Pace, Told, Witness
 from router.live.lease_desk import LeaseDesk
 from router.live.link_keeper import LinkKeeper
@@ -36,20 +36,21 @@ class LiveEndpoint:
         site: str,
         address: str,
         pace: Pace,
-        message_bytes_max: int,
+        dialler: Dialler,
         desk: LeaseDesk,
         *,
         link: bool,
         fed: bool = False,
         witness: Witness | None = None,
     ) -> None:
-        """`link` says whether it may be reached over a link, where it offers one."""
+        """`dialler` is its site's; `link` says whether it may be reached over one it offers."""
         self.name = f"{site}/{address}"
         self.site = site
         self.address = address
         self._core = core
         self._desk = desk
-        self._channel = open_channel(address, message_bytes_max)
+        self._dialled = dialler.open(address)
+        self._channel = self._dialled.channel
         # Bytes in, bytes out: no serialiser on either side.
         self._generate = self._channel.unary_unary("/vllm.Inference/Generate")
         self._stream = self._channel.unary_stream("/vllm.Inference/GenerateStream")
@@ -60,7 +61,8 @@ class LiveEndpoint:
             core, site, self.name, self._channel, pace, fed=fed, witness=witness
         )
         self._following = background.begin(self.follower.run(), f"follow {self.name}")
-        self.link = LinkKeeper(self.name, self._channel, self.follower.load, message_bytes_max)
+        bytes_max = dialler.message_bytes_max
+        self.link = LinkKeeper(self.name, self._channel, self.follower.load, bytes_max)
         self._keeping: asyncio.Task[None] | None = None
         if link:
             self._keeping = background.begin(self.link.run(), f"link to {self.name}")
@@ -114,6 +116,11 @@ class LiveEndpoint:
     def _pass(self) -> Metadata:
         return self._desk.pass_for(self.name, self.instance, self.clock_unix_ns)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its connection is lost, and another would be made with what is of old."""
+        return not self.follower.is_ready and self._dialled.is_outdated
+
     async def abort(self, request_ids: list[str], timeout_s: float) -> bool:
         """Ends requests by the ids they were sent with. False where nobody answers."""
         request = control_pb2.AbortRequest(request_ids=request_ids)
@@ -125,10 +132,14 @@ class LiveEndpoint:
 
     def leave(self) -> None:
         """No longer listed: no new requests. `finish` follows."""
-        self.follower.leave()
-        self._following.cancel()
+        self.hand_over()
         self._desk.forget(self.name)
         self._core.tell(EndpointGone(self.name))
+
+    def hand_over(self) -> None:
+        """Another follows the endpoint from now on, and the core hears of no change."""
+        self.follower.leave()
+        self._following.cancel()
 
     async def finish(self) -> None:
         """Closes the channel once the last call on it is over."""

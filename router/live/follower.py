@@ -115,6 +115,11 @@ class Follower:
         self._left = False
 
     @property
+    def is_ready(self) -> bool:
+        """Whether its connection stands."""
+        return self._ready.is_set()
+
+    @property
     def is_deaf(self) -> bool:
         """Whether the connection seems to stand, and nothing has answered on it for long."""
         return self._ready.is_set() and self._unanswered >= _DEAF_AFTER

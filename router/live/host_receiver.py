@@ -22,6 +22,7 @@ from router.live.metrics_server import MetricsServer
 from router.live.probe import Answer
 from router.live.roster import Roster
 from router.live.settings import RouterSettings, SiteAccess
+from router.live.tls import dialler_to, server_tls
 from router.observe.event import Happening
 from router.observe.merged import Merged
 from wire.spillway.v1 import host_pb2 as pb
@@ -76,7 +77,7 @@ class Receiver:
     def __init__(
         self, access: Sequence[SiteAccess], settings: RouterSettings, address: str
     ) -> None:
-        """`address` is what gRPC listens on for the workers: a Unix socket."""
+        """`address` is what gRPC listens on for the workers: a Unix socket. Raises TlsError."""
         self._access = tuple(access)
         self._settings = settings
         self._address = address
@@ -85,6 +86,8 @@ class Receiver:
         self._drains: dict[str, bool] = {}
         self._discoveries: dict[str, SiteDiscovery] = {}
         self._desk = LeaseDesk(_Nobody.router, settings.lease_key_file)
+        self._tls = server_tls(settings)
+        self._diallers = {way.site: dialler_to(way, settings) for way in access}
         self._roster = Roster(self._open_endpoint, self._on_listed)
         self._hub = Hub(self._state, self._on_said)
         self.metrics_port: int | None = None
@@ -94,7 +97,7 @@ class Receiver:
         """Begins. Raises OSError where an address is taken."""
         settings, opened = self._settings, self._opened
         if settings.metrics_listen is not None:
-            metrics = MetricsServer(self._metrics, lambda: self._roster.serves)
+            metrics = MetricsServer(self._metrics, lambda: self._roster.serves, self._tls)
             opened.push_async_callback(metrics.stop)
             self.metrics_port = await metrics.start(settings.metrics_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
@@ -173,9 +176,9 @@ class Receiver:
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
         settings = self._settings
         pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
-        bytes_max = settings.message_bytes_max
+        dialler = self._diallers[site]
         return LiveEndpoint(
-            _Nobody(), site, address, pace, bytes_max, self._desk, link=False, witness=self
+            _Nobody(), site, address, pace, dialler, self._desk, link=False, witness=self
         )
 
     async def _metrics(self) -> Merged:
@@ -185,7 +188,7 @@ class Receiver:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_RENEW_S)
-            self._roster.renew_deaf()
+            self._roster.renew()
 
     def _run(self, work: background.Work, name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))

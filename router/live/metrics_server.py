@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from router.live.http_listening import listen_at
 from router.live.http_log import http_log
+from router.live.tls import ServerTls
 
 _log: Final = http_log(__name__)
 
@@ -17,19 +18,26 @@ class MetricsServer:
     """GET /metrics, and /healthz: 200 while the router serves, 503 while it does not."""
 
     def __init__(
-        self, registry: Callable[[], Awaitable[Collector]], serves: Callable[[], bool]
+        self,
+        registry: Callable[[], Awaitable[Collector]],
+        serves: Callable[[], bool],
+        tls: ServerTls | None = None,
     ) -> None:
-        """`registry` is asked for what there is to show, at each scrape."""
+        """`registry` is asked for what there is to show, at each scrape.
+
+        Without `tls` it speaks plaintext.
+        """
         self._registry = registry
         self._serves = serves
-        app = web.Application()
+        self._context = tls.http_context() if tls else None
+        app = web.Application(middlewares=tls.middlewares if tls else ())
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         self._runner = web.AppRunner(app, access_log=None, logger=_log)
 
     async def start(self, listen: str) -> int:
         """Listens on host:port and returns the port. Raises OSError where that is taken."""
-        return await listen_at(self._runner, listen)
+        return await listen_at(self._runner, listen, context=self._context)
 
     async def stop(self) -> None:
         """Closes."""

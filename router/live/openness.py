@@ -1,12 +1,8 @@
 """Whether others than this machine reach a router, and whether it may start like that."""
 
-import re
-from typing import Final
-
 from router.live.address import split_address
 from router.live.settings import RouterSettings
-
-_LOOPBACK: Final = re.compile(r"127\.[0-9.]+|::1|localhost")
+from wire.tls.plaintext import is_loopback
 
 
 class AuthenticationError(ValueError):
@@ -23,7 +19,7 @@ def why_not_open(settings: RouterSettings) -> str:
             " who may; leave one of them out"
         )
     far = _open_to_others(settings)
-    if not far or proves or said.anonymous:
+    if not far or proves or said.anonymous or settings.tls.accept:
         return ""
     return (
         f"others reach {' and '.join(far)}, and nothing says who may come in: name a keys_file"
@@ -35,8 +31,6 @@ def why_not_open(settings: RouterSettings) -> str:
 def _open_to_others(settings: RouterSettings) -> tuple[str, ...]:
     """The addresses on which others than this machine reach a router's faces."""
     listens = (settings.listen, settings.openai_listen)
-    return tuple(one for one in listens if one is not None and not _is_loopback(one))
-
-
-def _is_loopback(address: str) -> bool:
-    return _LOOPBACK.fullmatch(split_address(address)[0]) is not None
+    return tuple(
+        one for one in listens if one is not None and not is_loopback(split_address(one)[0])
+    )

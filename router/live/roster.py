@@ -73,17 +73,26 @@ class Roster:
             self._on_listed(site, tuple(wanted.values()))
         for name in [e.name for e in self._listed.values() if e.site == site]:
             if name not in wanted:
+                self._listed[name].leave()
                 self._retire(self._listed.pop(name))
         for name, address in wanted.items():
             if name not in self._listed:
                 self._listed[name] = self._open_endpoint(site, address)
 
-    def renew_deaf(self) -> None:
-        """Takes a new connection to every endpoint that nothing is heard of on its old one."""
+    def renew(self) -> None:
+        """Takes a new channel to every endpoint that cannot be reached on its old one.
+
+        Nothing is heard on it, or it is lost and has certificates that were replaced since.
+        """
         for name, endpoint in list(self._listed.items()):
             if endpoint.follower.is_deaf:
-                self._retire(endpoint)
-                self._listed[name] = self._open_endpoint(endpoint.site, endpoint.address)
+                endpoint.leave()
+            elif endpoint.is_outdated:
+                endpoint.hand_over()  # it is known to be lost, and what is known of it goes on
+            else:
+                continue
+            self._retire(endpoint)
+            self._listed[name] = self._open_endpoint(endpoint.site, endpoint.address)
 
     async def close(self) -> None:
         """Ends every endpoint and every call."""
@@ -95,7 +104,6 @@ class Roster:
         await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
 
     def _retire(self, endpoint: LiveEndpoint) -> None:
-        endpoint.leave()
         task = background.begin(endpoint.finish(), f"finish {endpoint.name}")
         self._retiring[task] = endpoint
         task.add_done_callback(self._retiring.pop)

@@ -44,6 +44,7 @@ from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess, Worker
 from router.live.timed_core import TimedCore, now_ns
+from router.live.tls import dialler_to, server_tls
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
 from router.observe.decision_log import DecisionLog
@@ -80,7 +81,7 @@ class Router:
     """Routes one fleet. `start` it inside a running event loop; it is used once.
 
     Raises ValueError for access to a site that the fleet does not have, AuthenticationError and
-    KeyFileError where nobody can say who may come in.
+    KeyFileError where nobody can say who may come in, TlsError for certificates of no use.
     """
 
     def __init__(
@@ -105,6 +106,8 @@ class Router:
         self._feed: HostFeed | None = None
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
         self._callers = Callers(settings, fleet.tenants, self._desk.is_pass_to_here)
+        self._tls = server_tls(settings)
+        self._diallers = {way.site: dialler_to(way, settings) for way in access}
         self._roster = Roster(self._open_endpoint)
         if worker is not None:
             self._feed = HostFeed(worker.receiver, worker.number, self._roster, self)
@@ -143,7 +146,7 @@ class Router:
             self._sinks.metrics.on_call,
         )
         self.openai_port: int | None = None
-        self._metrics_server = MetricsServer(self._registry, self._serves)
+        self._metrics_server = MetricsServer(self._registry, self._serves, self._tls)
         self._closing = Closing()
         self._closed = asyncio.Event()
         self._grace_s = 0.0
@@ -214,6 +217,7 @@ class Router:
             settings.message_bytes_max,
             shares_port=self._feed is not None,
             interceptors=(Gate(self._callers),) if self._callers.required else (),
+            tls=self._tls,
         )
         self._add_services(server)
         for way in self._access:
@@ -240,7 +244,13 @@ class Router:
 
         texts = ModelTexts(self._roster)
         face = OpenAiServer(
-            self._inference, self._callers, self._roster, texts, self._serves, self._settings
+            self._inference,
+            self._callers,
+            self._roster,
+            texts,
+            self._serves,
+            self._settings,
+            self._tls,
         )
         self._opened.push_async_callback(texts.close)
         self._opened.push_async_callback(lambda: face.stop(self._grace_s))
@@ -305,7 +315,7 @@ class Router:
             site,
             address,
             pace,
-            settings.message_bytes_max,
+            self._diallers[site],
             self._desk,
             link=link,
             fed=self._feed is not None,
@@ -350,7 +360,7 @@ class Router:
             await asyncio.sleep(_TICK_S)
             self._core.tell(Ticked())
             self._callers.look()
-            self._roster.renew_deaf()
+            self._roster.renew()
             self._lender.look()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -6,6 +6,9 @@ from typing import Final
 import grpc
 import grpc.aio
 
+from router.live.tls import ServerTls
+from wire.tls.server import HANDSHAKE_OPTIONS
+
 _METADATA_BYTES_MAX: Final = 16 * 1024
 """Sessions, tenants, trace contexts and a token or two fit four times over."""
 
@@ -18,16 +21,19 @@ def open_server(
     *,
     shares_port: bool = False,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    tls: ServerTls | None = None,
 ) -> tuple[grpc.aio.Server, int]:
     """A server that is bound to host:port but not started, and the port it got.
 
-    `shares_port` lets other workers of this router listen there, too.
+    `shares_port` lets other workers of this router listen there, too. Without `tls` it listens in
+    plaintext.
 
     Raises OSError where the address cannot be had.
     """
     server = grpc.aio.server(
-        interceptors=interceptors,
+        interceptors=(*(tls.interceptors if tls else ()), *interceptors),
         options=(
+            *HANDSHAKE_OPTIONS,
             ("grpc.max_receive_message_length", message_bytes_max),
             ("grpc.max_send_message_length", -1),  # what an endpoint may send is bounded there
             ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
@@ -45,7 +51,11 @@ def open_server(
         ),
     )
     try:
-        port: int = server.add_insecure_port(listen)
+        port: int = (
+            server.add_secure_port(listen, tls.credentials())
+            if tls
+            else server.add_insecure_port(listen)
+        )
     except RuntimeError as error:
         # gRPC does not say which of them it is.
         raise OSError(

@@ -6,6 +6,16 @@ These belong to one process; what every router of a fleet shares is `router.poli
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wire.tls.plaintext import Accepted
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTls:
+    """Whose certificate the endpoints of a site show, and of which authority it is."""
+
+    identity: str  # a DNS name in the certificate
+    authority: Path | None = None  # None: the router's own
+
 
 @dataclass(frozen=True, slots=True)
 class SiteAccess:
@@ -16,6 +26,8 @@ class SiteAccess:
     `host` replaces the address that Ray reports for its nodes, where that one cannot be reached
     from here (a tunnel, or a cluster that was started on the loopback interface). `link` says
     whether endpoints that offer a link are reached over it.
+    Without `tls`, endpoints are reached in plaintext: on the loopback interface, and elsewhere only
+    where `plaintext` says so.
     """
 
     site: str
@@ -26,6 +38,8 @@ class SiteAccess:
     link: bool = True
     door: str | None = None  # where clients elsewhere find all of its endpoints; None: at each
     direct: bool = True  # whether clients that ask may stream from its endpoints themselves
+    tls: SiteTls | None = None
+    plaintext: Accepted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,19 @@ class Authentication:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Who this router is, and who may come to it. Without a certificate it listens in plaintext.
+
+    Files are looked at with each new connection, so that they can be replaced at any time.
+    """
+
+    certificate: Path | None = None  # in PEM, with those between it and its authority
+    key: Path | None = None
+    authority: Path | None = None  # of the routers above and of the sites, in PEM
+    accept: tuple[str, ...] = ()  # the identities that may come; (): all, without a certificate
+
+
+@dataclass(frozen=True, slots=True)
 class RouterSettings:
     """The settings of one router process. Each bound has its reason beside it."""
 
@@ -77,6 +104,8 @@ class RouterSettings:
     decision_log: DecisionLog = field(default_factory=DecisionLog)
     store: StoreSettings = field(default_factory=StoreSettings)
     authentication: Authentication = field(default_factory=Authentication)
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    plaintext: Accepted | None = None  # whether it may listen for others without TLS
     discovery_interval_s: float = 1.0  # a new replica is used within two seconds of being listed
     discovery_timeout_s: float = 5.0
     rtt_interval_s: float = 2.0

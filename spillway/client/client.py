@@ -12,7 +12,7 @@ import grpc.aio
 from router.prompt.chat_template import ChatTemplate, Message
 from spillway.client.answering import Answering
 from spillway.client.chunk import Answer, answer_of
-from spillway.client.connections import CHANNEL_OPTIONS, Connections
+from spillway.client.connections import Connections
 from spillway.client.cookies import Cookies
 from spillway.client.defaults import (
     ADDRESS,
@@ -24,10 +24,11 @@ from spillway.client.defaults import (
 )
 from spillway.client.direct import Direct
 from spillway.client.errors import UnsupportedError
-from spillway.client.options import Call, Options
+from spillway.client.options import Call, OptionError, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.stream import Stream
 from spillway.client.templates import Reading, Templates, no_template, only_of
+from spillway.client.tls import ClientTls, opened_aio
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
 from wire.status import Metadata
 from wire.vllm import control_pb2, control_pb2_grpc
@@ -50,6 +51,7 @@ class Client:
         chat_template: ChatTemplate | None = None,
         direct: bool = False,
         api_key: str | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         """`address` is one router's or several routers', which are used in turn as they fail.
 
@@ -58,15 +60,19 @@ class Client:
         instead of the one that the model has.
         `api_key` says who asks; left out, it is that of the environment, SPILLWAY_API_KEY.
         With `direct`, answers come from where the router says, and not through it, where they can.
+        Without `tls`, the router is spoken to in plaintext. The two exclude each other.
+
+        Raises OptionError.
         """
+        if direct and tls is not None:
+            raise OptionError(
+                "direct and tls exclude each other: endpoints speak plaintext to clients"
+            )
         self._resume_s = resume_s
         self._templates = Templates(chat_template)
         self._deadline_s = deadline_s
         self._connections = Connections(
-            lambda one: grpc.aio.insecure_channel(one, options=CHANNEL_OPTIONS),
-            address,
-            connections,
-            api_key,
+            lambda one: opened_aio(one, tls), address, connections, api_key
         )
         self._places = asyncio.Semaphore(streams_max)
         self._cookies = Cookies()

@@ -10,7 +10,7 @@ import grpc
 
 from router.prompt.chat_template import ChatTemplate, Message
 from spillway.client.chunk import Answer, answer_of
-from spillway.client.connections import CHANNEL_OPTIONS, Connections
+from spillway.client.connections import Connections
 from spillway.client.cookies import Cookies
 from spillway.client.defaults import (
     ADDRESS,
@@ -21,12 +21,13 @@ from spillway.client.defaults import (
     STREAMS_MAX,
 )
 from spillway.client.errors import UnsupportedError
-from spillway.client.options import Call, Options
+from spillway.client.options import Call, OptionError, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.sync_answering import SyncAnswering
 from spillway.client.sync_direct import SyncDirect
 from spillway.client.sync_stream import SyncStream
 from spillway.client.templates import Reading, Templates, no_template, only_of
+from spillway.client.tls import ClientTls, opened
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
 from wire.status import Metadata
 from wire.vllm import control_pb2, control_pb2_grpc
@@ -50,17 +51,17 @@ class SyncClient:
         chat_template: ChatTemplate | None = None,
         direct: bool = False,
         api_key: str | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         """See `Client`."""
+        if direct and tls is not None:
+            raise OptionError(
+                "direct and tls exclude each other: endpoints speak plaintext to clients"
+            )
         self._resume_s = resume_s
         self._templates = Templates(chat_template)
         self._deadline_s = deadline_s
-        self._connections = Connections(
-            lambda one: grpc.insecure_channel(one, options=CHANNEL_OPTIONS),
-            address,
-            connections,
-            api_key,
-        )
+        self._connections = Connections(lambda one: opened(one, tls), address, connections, api_key)
         self._places = threading.Semaphore(streams_max)
         self._cookies = Cookies()
         self._direct = SyncDirect(self._connections) if direct else None

@@ -11,6 +11,7 @@ from spillway.fleet.schema import FileSection, SiteSection
 from spillway.fleet.section import built, key_of
 from spillway.fleet.source import Source
 from spillway.fleet.store import store_problems
+from spillway.fleet.trust import router_trust, site_trust
 
 Finding = tuple[KeyPath, str]
 
@@ -24,7 +25,7 @@ NOT_ABOVE = (
 
 def contradictions(file: FileSection, source: Source) -> Iterator[Problem]:
     """All of them."""
-    for findings in (_sites, _addresses, _models, _classes, _limits, _router, _store):
+    for findings in (_sites, _addresses, _models, _classes, _limits, _router, _store, _trust):
         for path, message in findings(file):
             yield source.problem(path, message)
 
@@ -140,3 +141,12 @@ def _store(file: FileSection) -> Iterator[Finding]:
     else:
         for key, message in store_problems(store):
             yield ("router", "store", key), message
+
+
+def _trust(file: FileSection) -> Iterator[Finding]:
+    router = built(RouterSettings, file.router)
+    for name, site in file.sites.items():
+        for below, message in site_trust(site, router.tls):
+            yield ("sites", name, *below), message
+    for below, message in router_trust(router):
+        yield ("router", *below), message

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from router.live.settings import RouterSettings, SiteAccess
+from router.live.settings import RouterSettings, SiteAccess, SiteTls
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass, Tenant
 from spillway.fleet.contradictions import contradictions
 from spillway.fleet.lending import lending_of
@@ -104,8 +104,11 @@ def _access(name: str, site: SiteSection) -> SiteAccess:
         host=ray.host if ray else None,
         endpoints=tuple(site.endpoints),
         link=site.link == "auto",
-        direct=site.direct == "auto",
+        # Endpoints with TLS know their routers, and not the clients.
+        direct=site.direct == "auto" and site.tls is None,
         door=site.door,
+        tls=built(SiteTls, site.tls) if site.tls is not None else None,
+        plaintext=site.plaintext,
     )
 
 

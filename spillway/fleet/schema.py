@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from router.live.settings import RouterSettings
+from router.live.settings import RouterSettings, SiteTls
 from router.policy.fleet import Limits, SloClass, Tenant
 from router.policy.lending import DAYS
 from spillway.fleet.kinds import (
@@ -24,6 +24,7 @@ from spillway.fleet.kinds import (
 )
 from spillway.fleet.section import STRICT, section
 from spillway.fleet.values import APPLICATION
+from wire.tls.plaintext import Accepted
 
 SITES_MAX = 1_000
 NAMES_MAX = 1_000  # models, classes, aliases
@@ -34,6 +35,7 @@ SloSection = section(SloClass, without=("name",))
 TenantSection = section(Tenant, without=("name",))
 LimitsSection = section(Limits)
 RouterSection = section(RouterSettings)
+SiteTlsSection = section(SiteTls)
 
 _LEND: dict[str, Any] = {
     "replicas": (Annotated[Count, Field(ge=1)], ...),
@@ -92,6 +94,8 @@ class SiteSection(BaseModel):
     link: Literal["auto", "off"] = "auto"
     direct: Literal["auto", "off"] = "auto"
     door: EndpointAddress | None = None
+    tls: SiteTlsSection | None = None  # type: ignore[valid-type]
+    plaintext: Accepted | None = None
     capacity: CapacitySection | None = None
     price: PriceSection = PriceSection()
     lend: list[LendSection] = Field(default_factory=list, max_length=LENDS_MAX)  # type: ignore[valid-type]

@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic import Field as Bounds
 
 from spillway.fleet.kinds import Address, FilePath, Share, UsdPerHour
@@ -21,6 +21,7 @@ from spillway.fleet.quantity import DURATION, SIZE, USD_PER_HOUR
 T = TypeVar("T")
 NS_PER_S = 1_000_000_000
 _UNIONS = (types.UnionType, typing.Union)
+LIST_LENGTH_MAX = 1_000
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
@@ -86,6 +87,9 @@ def _annotation(one: Field[Any], kind: Any) -> Any:
         return section(kind)
     if typing.get_origin(kind) in _UNIONS:
         return _annotation(one, typing.get_args(kind)[0]) | None
+    if typing.get_origin(kind) is tuple:
+        listed = types.GenericAlias(list, typing.get_args(kind)[:1])
+        return Annotated[listed, Bounds(max_length=LIST_LENGTH_MAX), AfterValidator(tuple)]
     parts = one.name.split("_")
     if "ns" in parts:
         return Annotated[int, BeforeValidator(_duration(whole=True, zero=one.default == 0))]
@@ -125,6 +129,8 @@ def _plain(name: str, content: Any) -> Any:
         return SIZE.write(content)
     if "usd" in parts:
         return USD_PER_HOUR.write(content)
+    if isinstance(content, tuple):
+        return list(content)
     return str(content) if isinstance(content, Path) else content
 
 

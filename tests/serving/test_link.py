@@ -19,9 +19,7 @@ from wire.vllm.inference_pb2 import GenerateRequest
 async def linked(first=None, **settings):
     """A link to a fake engine's replica, and the server behind it."""
     requests_max = settings.pop("requests_max", 64)
-    server = await serve_standalone(
-        FakeEngine(FakeSettings(**settings)), 0, "127.0.0.1", requests_max
-    )
+    server = await serve_standalone(FakeEngine(FakeSettings(**settings)), requests_max=requests_max)
     try:
         address = f"127.0.0.1:{server.port}"
         async with grpc.aio.insecure_channel(address, options=WINDOW) as channel:

@@ -8,6 +8,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.health import SERVICES
+from serving.listening import Listening
 from serving.replica import Replica
 from serving.standalone import serve_standalone
 from tests.serving.conftest import ask, serve_fake, up_to
@@ -163,7 +164,7 @@ async def test_health_of_an_unknown_service_is_not_found(served):
 
 async def test_a_taken_port_is_an_error(served):
     with pytest.raises(OSError, match="cannot listen"):
-        await serve_standalone(served.engine, port=served.server.port)
+        await serve_standalone(served.engine, listening=Listening(port=served.server.port))
 
 
 def test_every_method_a_host_looks_up_by_name_takes_its_context_by_name():

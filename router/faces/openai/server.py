@@ -31,6 +31,7 @@ from router.live.http_log import http_log
 from router.live.model_texts import ModelTexts
 from router.live.roster import Roster
 from router.live.settings import RouterSettings
+from router.live.tls import ServerTls
 from wire.status import CallError
 
 _IDLE_S: Final = 75.0
@@ -38,7 +39,11 @@ _IDLE_S: Final = 75.0
 
 _CLOSING_S: Final = 0.2
 _HEALTH: Final = "/health"
-_NOT_THE_BODY: Final = {404: "there is nothing here", 405: "this method is not allowed here"}
+_NOT_THE_BODY: Final = {
+    403: "this certificate is not accepted here",
+    404: "there is nothing here",
+    405: "this method is not allowed here",
+}
 
 _log: Final = http_log(__name__)
 
@@ -54,7 +59,9 @@ class OpenAiServer:
         texts: ModelTexts,
         serves: Callable[[], bool],
         settings: RouterSettings,
+        tls: ServerTls | None = None,
     ) -> None:
+        """Without `tls` it speaks plaintext."""
         self._answering = Answering(inference, settings.default_deadline_s)
         self._callers = callers
         self._roster = roster
@@ -64,7 +71,10 @@ class OpenAiServer:
         self._intake = Intake(
             settings.streams_max, settings.message_bytes_max, settings.requests_bytes_max
         )
-        app = web.Application(middlewares=[_as_openai, self._admitted])
+        self._context = tls.http_context() if tls else None
+        app = web.Application(
+            middlewares=[_as_openai, *(tls.middlewares if tls else ()), self._admitted]
+        )
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completion)
         app.router.add_get("/v1/models", self._models)
@@ -85,7 +95,7 @@ class OpenAiServer:
 
         `shares_port` lets other workers of this router listen there, too.
         """
-        return await listen_at(self._runner, listen, shares_port=shares_port)
+        return await listen_at(self._runner, listen, shares_port=shares_port, context=self._context)
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new connections, and cuts off after `grace_s` what is still open."""

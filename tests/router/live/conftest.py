@@ -12,6 +12,7 @@ from router.live.settings import RouterSettings, SiteAccess
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_S
 from serving.fake_engine import FakeEngine, FakeSettings
+from serving.listening import Listening
 from serving.standalone import serve_standalone
 from tests.router.live.scripted import Scripted
 from tests.router.live.transport import TRANSPORT
@@ -184,7 +185,9 @@ async def engine(port=0, **settings):
     names = settings.pop("served_names", ("fake",))
     requests_max = settings.pop("requests_max", 64)
     server = await serve_standalone(
-        FakeEngine(FakeSettings(**settings), names), port=port, requests_max=requests_max
+        FakeEngine(FakeSettings(**settings), names),
+        listening=Listening(port=port),
+        requests_max=requests_max,
     )
     try:
         with reports_come_from(address(server)):

@@ -7,7 +7,7 @@ import pytest
 
 from router.live.callers import Callers
 from router.live.openness import AuthenticationError
-from router.live.settings import Authentication, RouterSettings
+from router.live.settings import Authentication, RouterSettings, TlsSettings
 from router.policy.fleet import Tenant
 from tests.router.live.conftest import address, ask, engine, route
 from tests.router.live.counting import counts
@@ -194,6 +194,8 @@ def test_others_are_let_in_only_where_the_file_says_who(listen):
         Callers(RouterSettings(openai_listen=listen), ())
     anybody = dataclasses.replace(far, authentication=Authentication(anonymous=True))
     assert not Callers(anybody, ()).required
+    certified = dataclasses.replace(far, tls=TlsSettings(accept=("front.example.org",)))
+    assert not Callers(certified, ()).required  # certificates prove who comes
     assert not Callers(RouterSettings(listen="[::1]:7070"), ()).required
 
 

@@ -72,7 +72,7 @@ async def test_an_endpoint_is_asked_once_for_all_workers(tmp_path, monkeypatch):
     probe, counted = "/grpc.health.v1.Health/Check", Counted()
     quick = replace(SETTINGS, rtt_interval_s=0.1)
     make = grpc.aio.server
-    monkeypatch.setattr(grpc.aio, "server", lambda *a, **k: make(*a, interceptors=(counted,), **k))
+    monkeypatch.setattr(grpc.aio, "server", lambda **k: make(**k | {"interceptors": (counted,)}))
     async with engine(itl_s=0) as server:
         monkeypatch.setattr(grpc.aio, "server", make)
         async with (

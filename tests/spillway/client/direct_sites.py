@@ -5,6 +5,7 @@ import secrets
 
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.lease_door import LeaseTerms
+from serving.listening import Listening
 from serving.standalone import serve_standalone
 from spillway.client import Client
 from tests.router.live.conftest import address, route
@@ -18,7 +19,9 @@ TERMS = LeaseTerms((KEY.encode(),), required=True)
 async def engine(port=0, terms=TERMS, requests_max=64, **settings):
     """An engine that lets in who has a lease, or a router's pass."""
     fake = FakeEngine(FakeSettings(**settings), ("fake",))
-    server = await serve_standalone(fake, port=port, requests_max=requests_max, terms=terms)
+    server = await serve_standalone(
+        fake, listening=Listening(port=port), requests_max=requests_max, terms=terms
+    )
     try:
         yield server
     finally:

@@ -8,11 +8,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.live.settings import DecisionLog, RouterSettings, SiteAccess
+from router.live.settings import DecisionLog, RouterSettings, SiteAccess, SiteTls, TlsSettings
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.lending import DAYS, Lending, LendWindow
 from spillway.fleet import Deployment, FleetError, FleetFile, Model, Problem, read, write
 from spillway.fleet.source import dump, parse
+from wire.tls.plaintext import ACCEPTED
 
 EXAMPLE = (Path(__file__).parents[3] / "deploy" / "fleet.example.yaml").read_bytes()
 WORDS = sorted({word.strip(":#-,.") for word in EXAMPLE.decode().split()} | {"", "null", "!!int"})
@@ -87,6 +88,21 @@ windows = st.builds(
 )
 
 
+TLS = [
+    TlsSettings(Path("r.pem"), Path("r.key"), Path("a.pem")),
+    TlsSettings(Path("r.pem"), Path("r.key"), Path("a.pem"), ("spiffe://a/b", "front.example")),
+]
+
+
+def protections(site, endpoints):
+    """The ways in which endpoints by hand may be reached."""
+    tls = [SiteTls("ridge.example.org"), SiteTls("ridge", Path("a.pem"))]
+    return [
+        *(SiteAccess(site, endpoints=endpoints, direct=False, tls=one) for one in tls),
+        SiteAccess(site, endpoints=endpoints, plaintext=ACCEPTED),
+    ]
+
+
 @st.composite
 def fleet_files(draw: st.DrawFn) -> FleetFile:
     """Fleets of several sites, each key drawn."""
@@ -111,9 +127,11 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
             arguments = draw(st.just({}) | st.just({"vllm": {"max_model_len": 64}}))
             deployments.append(Deployment(site.name, model, draw(counts), arguments, env))
             url = f"http://{site.name}:8265"
-            access.append(SiteAccess(site.name, url, draw(names), draw(st.none() | names)))
+            host = draw(st.none() | names)
+            access.append(SiteAccess(site.name, url, draw(names), host, plaintext=ACCEPTED))
         else:
-            access.append(SiteAccess(site.name, endpoints=(f"{site.name}:1", f"{site.name}:2")))
+            endpoints = (f"{site.name}:1", f"{site.name}:2")
+            access.append(draw(st.sampled_from(protections(site.name, endpoints))))
     classes = draw(st.lists(names, min_size=1, max_size=3, unique=True))
     slo_classes = tuple(
         SloClass(name, draw(ms), draw(ms), draw(ms), draw(shares), draw(st.booleans()))
@@ -124,7 +142,14 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
     )
     log = DecisionLog(draw(st.none() | names.map(Path)), draw(counts), draw(counts))
     metrics, openai = (draw(st.none() | st.just(address)) for address in ("h:2", "h:3"))
-    router = RouterSettings("h:1", metrics, openai, log, discovery_interval_s=draw(seconds))
+    router = RouterSettings(
+        "h:1",
+        metrics,
+        openai,
+        log,
+        tls=draw(st.sampled_from(TLS)),
+        discovery_interval_s=draw(seconds),
+    )
     fleet = Fleet(tuple(sites), slo_classes, draw(st.sampled_from(classes)), limits)
     return FleetFile(fleet, tuple(access), router, models, tuple(deployments))
 

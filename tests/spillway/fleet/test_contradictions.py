@@ -9,10 +9,10 @@ from spillway.fleet import FleetError, read, write
 
 FLEET = {
     "sites": {
-        "cellar": {"kind": "home", "endpoints": ["a:1"]},
+        "cellar": {"kind": "home", "endpoints": ["127.0.0.1:1"]},
         "ridge": {
             "kind": "rented",
-            "ray": {"dashboard": "http://b:8265"},
+            "ray": {"dashboard": "http://127.0.0.1:8265"},
             "price": {"metered": "2 USD/h"},
             "model": "llama",
         },
@@ -101,8 +101,16 @@ def test_the_fleet_they_start_from_is_fine():
         ("sites.ridge.model", "lama", "no model lama is under models; did you mean llama?"),
         ("sites.cellar.model", "llama", "deploying it needs ray.dashboard"),
         ("sites.cellar.serving", {"num_cpus": 1}, "model is missing"),
-        ("sites.other", {"kind": "home", "endpoints": ["a:1"]}, "a:1 is already at site cellar"),
-        ("sites.other", FLEET["sites"]["ridge"], "http://b:8265 spillway is already at site ridge"),
+        (
+            "sites.other",
+            {"kind": "home", "endpoints": ["127.0.0.1:1"]},
+            "127.0.0.1:1 is already at site cellar",
+        ),
+        (
+            "sites.other",
+            FLEET["sites"]["ridge"],
+            "http://127.0.0.1:8265 spillway is already at site ridge",
+        ),
         ("models.other", {"source": "/o", "aliases": ["llama"]}, "llama already names model llama"),
         ("models.other", {"source": "/o", "aliases": ["default"]}, "default already names model"),
         ("models.llama.aliases", ["a", "a"], "a already names model llama"),
@@ -110,8 +118,16 @@ def test_the_fleet_they_start_from_is_fine():
         ("slo_classes.batch", {"ttft": "1s", "itl": "50ms"}, "name the default one"),
         ("slo_classes.interactive.confidence", 1.0, "a share above 0 and below 1, found 1.0"),
         ("limits", {"breaker_open": "60s"}, "limits.breaker_open: more than breaker_open_max"),
-        ("router", {"listen": "a:1", "metrics_listen": "a:1"}, "the same address as listen"),
-        ("router", {"listen": "a:1", "openai_listen": "a:1"}, "the same address as listen"),
+        (
+            "router",
+            {"listen": "127.0.0.1:1", "metrics_listen": "127.0.0.1:1"},
+            "the same address as listen",
+        ),
+        (
+            "router",
+            {"listen": "127.0.0.1:1", "openai_listen": "127.0.0.1:1"},
+            "the same address as listen",
+        ),
     ],
 )
 def test_a_contradiction_is_refused(path, value, message):

@@ -15,7 +15,7 @@ SMALLEST = """\
 sites:
   cellar:
     kind: home
-    endpoints: [10.0.0.5:9000]
+    endpoints: [127.0.0.1:9000]
 slo_classes:
   interactive: {ttft: 800ms, itl: 60ms}
 """
@@ -64,11 +64,11 @@ def test_a_small_file_takes_the_defaults():
 def test_a_schedule_of_lending_counts_what_a_site_lists():
     """What Ray has there and what is listed by hand; without days, on each of them."""
     lend = "    lend:\n      - {replicas: 1, from: 22:00, until: 06:00}\n"
-    two = SMALLEST.replace("[10.0.0.5:9000]\n", "[a:1, b:1]\n" + lend)
+    two = SMALLEST.replace("[127.0.0.1:9000]\n", "[127.0.0.1:1, localhost:1]\n" + lend)
     lending = read(two).fleet.site("cellar").lending
     assert lending == Lending(2, (LendWindow(1, 22 * 60, 6 * 60, DAYS),))
     ray = two.replace(
-        "lend:", "ray: {dashboard: http://c:8265}\n    capacity: {replicas: 3}\n    lend:"
+        "lend:", "ray: {dashboard: http://127.0.0.1:8265}\n    capacity: {replicas: 3}\n    lend:"
     )
     assert read(ray).fleet.site("cellar").lending.replicas == 5
     (message,) = refusal(two.replace("22:00", "22:60"))
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_opened_is_named():
 
 def test_engine_settings_are_checked_before_they_are_deployed():
     """What the replicas would refuse is refused here, at its line."""
-    text = SMALLEST.replace("endpoints: [10.0.0.5:9000]", """ray: {dashboard: "http://a:1"}
+    text = SMALLEST.replace("endpoints: [127.0.0.1:9000]", """ray: {dashboard: "http://127.0.0.1:1"}
     model: m
     serving:
       vllm: {tensor_paralel_size: 2, max_model_len: 1}
@@ -221,9 +221,9 @@ def test_a_site_says_whether_links_and_direct_streams_are_used(key, text, used):
 
 def test_a_site_may_have_a_door():
     """An address as any other, unless clients do not go there at all."""
-    named = SMALLEST.replace("    kind: home\n", "    kind: home\n    door: door.example:7443\n")
+    named = SMALLEST.replace("    kind: home\n", "    kind: home\n    door: localhost:7443\n")
     file = read(named)
-    assert [way.door for way in file.access] == ["door.example:7443"]
+    assert [way.door for way in file.access] == ["localhost:7443"]
     assert read(write(file)) == file
     closed = named.replace("    kind: home\n", "    kind: home\n    direct: off\n")
     assert "door: no client goes there, since direct is off" in str(refusal(closed))
