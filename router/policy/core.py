@@ -302,13 +302,19 @@ class RouterCore:
     def may_move(
         self, request: str, point: ResumePoint | None, now: int, rng: random.Random
     ) -> bool:
-        """Whether there is another endpoint where a stream could go on from this point."""
+        """Whether a stream could go on from this point at another endpoint.
+
+        None is a stream that has given nothing.
+        """
         flight = self._flights.get(request)
-        if flight is None:
+        if flight is None or not self._recovery.may_move(flight, begun=point is not None):
             return False
-        rest = flight.request if point is None else rest_of(flight, point)
-        decision = self._decider.decide(rest, (flight.endpoint,), now, rng).decision
-        return isinstance(decision, Send)
+        if point is None:
+            rest, before = flight.request, flight.tried
+        else:
+            rest, before = rest_of(flight, point), ()
+        tried = (*before, flight.endpoint)
+        return isinstance(self._decider.decide(rest, tried, now, rng).decision, Send)
 
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""

@@ -9,7 +9,8 @@ on so many times and no more. An attempt to go on that delivers nothing counts a
 
 What was lost with its endpoint, connection and all, is retried out of the second budget, too: the
 dead compute nothing, so it is no more load than the client asked for, and when a site falls silent
-everything that was sent there before it was known has to go elsewhere at once.
+everything that was sent there before it was known has to go elsewhere at once. So is what is moved
+away from an endpoint that drains: nothing has failed there, and nothing may fail for it.
 """
 
 from dataclasses import replace
@@ -73,10 +74,19 @@ class Recovery:
         made = len(tried) + below
         if attempts_left(flight.request, made, self._limits, bounded=not (suspected and lost)) < 1:
             return f"{failed}, and no more than {made} are made"
-        budget = self._resumes if lost else self._retries
+        moves = lost or ended.end is End.MOVED
+        budget = self._resumes if moves else self._retries
         if not budget.take():
-            return f"{failed}, and the {'resume' if lost else 'retry'} budget is spent"
+            return f"{failed}, and the {'resume' if moves else 'retry'} budget is spent"
         return Again(flight.request, tried, flight.attempt + 1, flight.resumes, below)
+
+    def may_move(self, flight: Flight, *, begun: bool) -> bool:
+        """Whether another attempt would follow one that is given up as MOVED now."""
+        if self._resumes.left < 1.0:
+            return False
+        if begun:
+            return flight.resumes < self._limits.resumes_max
+        return attempts_left(flight.request, len(flight.tried) + 1 + flight.below, self._limits) > 0
 
     def _resume(self, ended: Ended, flight: Flight, failed: str) -> Again | str:
         failed = f"{failed} after {ended.messages} messages had reached the client"

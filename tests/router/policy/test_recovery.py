@@ -170,3 +170,33 @@ def test_moving_is_asked_for_without_any_effect():
     assert core.snapshot(0).open_streams == 1
     breaks(core, send, End.MOVED)
     assert core.snapshot(0).sites[0].failures == 0
+
+
+def test_a_drain_moves_all_that_has_not_begun():
+    """However few retries a router may make: nothing has failed."""
+    core = core_with([HERE], retry_burst=1, breaker_failures=1_000)
+    sends = [core.on_request(Request(str(number), MODEL), 0, RNG) for number in range(100)]
+    core.on_endpoint_up(Endpoint("home-9", "home", MODEL, identity=HERE), 0)
+    for send in sends:
+        assert core.may_move(send.request, None, 0, RNG)
+        assert isinstance(breaks(core, send, End.MOVED, point=None, messages=0), Send)
+
+
+@pytest.mark.parametrize("limits", [{"resumes_max": 1}, {"resume_burst": 1}])
+def test_what_may_go_on_no_more_is_not_moved(limits):
+    """It stays and ends where it is, rather than being broken off for a drain."""
+    core = core_with([HERE, HERE, HERE], **limits)
+    send = breaks(core, begun(core))
+    core.on_outcome(FirstToken("q", send.endpoint, NS_PER_MS), 0, RNG)
+    assert not core.may_move("q", POINT, 0, RNG)
+    assert isinstance(breaks(core, send, End.MOVED), Refuse)
+
+
+def test_what_has_failed_everywhere_else_is_not_moved():
+    """Its last endpoint drains, and is the only one that has not failed it."""
+    core = core_with([HERE, HERE])
+    first = core.on_request(Request("q", MODEL), 0, RNG)
+    assert core.may_move("q", None, 0, RNG)
+    second = breaks(core, first, point=None, messages=0)
+    assert isinstance(second, Send)
+    assert not core.may_move("q", None, 0, RNG)
