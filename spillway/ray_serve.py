@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 
 from router.live.ray_dashboard import grpc_targets
@@ -130,11 +130,14 @@ class RayServe:
                 return content
         except urllib.error.HTTPError as error:
             reason = _one_line(error.read(ANSWER_BYTES_MAX).decode(errors="replace"))
-            status = HTTPStatus(error.code).phrase
-            raise RayServeError(f"{self.dashboard_url} refuses ({status}): {reason}") from error
+            status = f"{error.code} {error.reason}".strip()  # a proxy's may have no words
+            refusal = f"{self.dashboard_url} refuses ({status})"
+            raise RayServeError(f"{refusal}: {reason}" if reason else refusal) from error
         except OSError as error:
             reason = str(getattr(error, "reason", error))
             raise RayServeError(f"{self.dashboard_url} cannot be reached: {reason}") from error
+        except HTTPException as error:  # whoever is there does not speak HTTP
+            raise self._no_dashboard() from error
 
 
 def _status(name: str, details: Mapping[str, Any]) -> ApplicationStatus:

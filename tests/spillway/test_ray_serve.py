@@ -1,6 +1,7 @@
 """A cluster's Serve is asked through its dashboard, and every failure is one line."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -102,6 +103,30 @@ def test_a_refused_config_is_an_error(dashboard: Dashboard):
     dashboard.answers = [(400, "1 validation error:\nimport_path")]
     with pytest.raises(RayServeError, match=r"Bad Request\): 1 validation error: import_path"):
         RayServe(dashboard.url).deploy({})
+
+
+def test_a_refusal_without_words_is_its_status(dashboard: Dashboard):
+    """Also one that HTTP's own list does not have, as a proxy's."""
+    dashboard.answers = [(520, "")]
+    with pytest.raises(RayServeError, match=r"refuses \(520\)$"):
+        RayServe(dashboard.url).applications()
+
+
+def test_who_does_not_speak_http_is_no_dashboard():
+    """As the router's port, or SSH's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        with pytest.raises(RayServeError, match="is not a Ray dashboard"):
+            RayServe(f"http://127.0.0.1:{server.getsockname()[1]}").applications()
+        greeting.join()
 
 
 def test_an_unreachable_dashboard_is_an_error(
