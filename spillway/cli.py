@@ -14,6 +14,7 @@ from typer.exceptions import Abort, TyperException
 
 from spillway.commands import (
     bench,
+    certs,
     chat,
     door,
     drain,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(site.app, name="site")
+app.add_typer(certs.app, name="certs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("up")(up.up)

@@ -16,6 +16,7 @@ import aiohttp
 
 from router.live.ray_dashboard import DiscoveryError, RayDashboard
 from router.live.settings import SiteAccess
+from wire.tls.plaintext import ACCEPTED, is_loopback
 
 _EMPTY_ANSWERS_BELIEVED: Final = 3
 
@@ -74,6 +75,7 @@ class SiteDiscovery:
         """Asks the dashboard once."""
         try:
             targets = await dashboard.targets(self._access.host)
+            self._refuse_far(targets)
         except DiscoveryError as error:
             if not self._failing:
                 _log.warning("site %s: %s", self._access.site, error)
@@ -87,3 +89,14 @@ class SiteDiscovery:
         if not targets and doubtful and self._roster.connected_at(self._access.site):
             return
         self._roster.set_site(self._access.site, {*self._access.endpoints, *targets})
+
+    def _refuse_far(self, targets: Iterable[str]) -> None:
+        """Raises DiscoveryError for what would be reached in plaintext over a network."""
+        if self._access.plaintext is not None:
+            return
+        far = next((one for one in targets if not is_loopback(one.rpartition(":")[0])), None)
+        if far is not None:
+            raise DiscoveryError(
+                f"it lists {far}, which is not this machine and has no TLS; reach the site by a"
+                f" router there, or accept it with plaintext: {ACCEPTED}"
+            )

@@ -21,6 +21,8 @@ from spillway.certs.writing import write_new
 CERTIFICATE: Final = "authority.pem"
 KEY: Final = "authority.key"
 
+NAME_LENGTH_MAX: Final = 64  # of a common name, by X.520
+
 BACKDATED: Final = timedelta(minutes=5)
 """Clocks of two machines may differ by so much."""
 

@@ -27,6 +27,7 @@ def issue(
 
     Raises CertsError for what is no name, and where a file is there already.
     """
+    named = x509.SubjectAlternativeName(_general_names(names))
     key = ec.generate_private_key(ec.SECP256R1())
     key_identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     issuer_identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(
@@ -48,7 +49,7 @@ def issue(
         .add_extension(_signs(), critical=True)
         .add_extension(both, critical=False)
         # Critical, as RFC 5280 has it where a certificate names its owner nowhere else.
-        .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=True)
+        .add_extension(named, critical=True)
         .add_extension(key_identifier, critical=False)
         .add_extension(issuer_identifier, critical=False)
         .sign(authority.key, hashes.SHA256())

@@ -24,6 +24,7 @@ from spillway.client.options import OptionError, Options
 from spillway.client.stream import Stream
 from spillway.client.sync import SyncClient
 from spillway.client.sync_stream import SyncStream
+from spillway.client.tls import ClientTls
 
 __all__ = [
     "AbortedError",
@@ -35,6 +36,7 @@ __all__ = [
     "ChatTemplateError",
     "Chunk",
     "Client",
+    "ClientTls",
     "DeadlineError",
     "DuplicateRequestError",
     "Ending",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.failure import Outcome
 from spillway.commands.generate import summary
 from spillway.commands.parameters import (
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 def chat(
     *,
     address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
     model: Model = "",
     session: Session = "",
     slo: Slo = "",
@@ -50,7 +54,7 @@ def chat(
     options = options_of(model, session or uuid.uuid4().hex, slo, max_new_tokens, temperature, seed)
     messages = [{"role": "system", "content": system}] if system else []
     known = ChatTemplate.load(template) if template else None
-    with SyncClient(address, chat_template=known) as client:
+    with SyncClient(address, chat_template=known, tls=tls_of(ca, cert, key)) as client:
         for line in _lines():
             messages.append({"role": "user", "content": line})
             answer = _answer(client, messages, options)

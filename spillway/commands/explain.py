@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.message import as_json
 from spillway.commands.parameters import (
     ADDRESS,
@@ -29,6 +30,9 @@ def explain(
     prompt: Prompt,
     *,
     address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
     model: Model = "",
     session: Session = "",
     slo: Slo = "",
@@ -39,7 +43,7 @@ def explain(
     from spillway.client import SyncClient
 
     options = options_of(model, session, slo, max_new_tokens)
-    with SyncClient(address) as client:
+    with SyncClient(address, tls=tls_of(ca, cert, key)) as client:
         decision = client.explain(read_prompt(prompt), **options)
     if json:
         write_json(as_json(decision))

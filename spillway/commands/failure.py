@@ -29,6 +29,7 @@ class Failure(Exception):  # noqa: N818  (how a command ends, which is not alway
 
 _OUTCOMES = {
     "serving.settings.SettingsError": Outcome.USAGE,
+    "spillway.certs.errors.CertsError": Outcome.FAILED,
     "spillway.door.haproxy.DoorError": Outcome.FAILED,
     "spillway.fleet.problem.FleetError": Outcome.FLEET_FILE,
     "router.prompt.chat_template.ChatTemplateError": Outcome.USAGE,
@@ -47,6 +48,7 @@ _OUTCOMES = {
     "spillway.ray_serve.RayServeError": Outcome.FAILED,
     "spillway.routing.RoutingError": Outcome.FAILED,
     "spillway.site_application.SiteApplicationError": Outcome.FAILED,
+    "wire.tls.files.TlsError": Outcome.USAGE,
 }
 """By the name of the class, so that a command need not import what it does not use."""
 

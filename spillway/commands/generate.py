@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.parameters import (
     ADDRESS,
     DEADLINE_S,
@@ -29,6 +30,9 @@ def generate(
     prompt: Prompt,
     *,
     address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
     model: Model = "",
     session: Session = "",
     slo: Slo = "",
@@ -49,7 +53,10 @@ def generate(
     started = time.monotonic()
     first_s = None
     chunks = []
-    with SyncClient(address, direct=direct) as client, client.stream(text, **options) as stream:
+    with (
+        SyncClient(address, direct=direct, tls=tls_of(ca, cert, key)) as client,
+        client.stream(text, **options) as stream,
+    ):
         for chunk in stream:
             first_s = time.monotonic() - started if first_s is None else first_s
             chunks.append(chunk)

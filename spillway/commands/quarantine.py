@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.message import as_json
 from spillway.commands.parameters import ADDRESS, Address, Json, as_text
 from spillway.commands.terminal import seconds, write, write_json, write_table
@@ -24,11 +25,18 @@ Fingerprint = Annotated[
 
 
 @app.command("list")
-def list_(*, address: Address = ADDRESS, json: Json = False) -> None:
+def list_(
+    *,
+    address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Show the prompts in quarantine."""
     from spillway.client import SyncClient
 
-    with SyncClient(address) as client:
+    with SyncClient(address, tls=tls_of(ca, cert, key)) as client:
         kept = client.quarantined()
     if json:
         write_json([as_json(one) for one in kept])
@@ -37,11 +45,18 @@ def list_(*, address: Address = ADDRESS, json: Json = False) -> None:
 
 
 @app.command()
-def release(fingerprint: Fingerprint, *, address: Address = ADDRESS) -> None:
+def release(
+    fingerprint: Fingerprint,
+    *,
+    address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+) -> None:
     """Let a prompt in again."""
     from spillway.client import SyncClient
 
-    with SyncClient(address) as client:
+    with SyncClient(address, tls=tls_of(ca, cert, key)) as client:
         client.release_quarantine(fingerprint)
     write(f"{fingerprint} is let in again.")
 

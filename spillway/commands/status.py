@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.fleet_view import (
     ENDPOINT_COLUMNS,
     SITE_COLUMNS,
@@ -16,12 +17,20 @@ from spillway.commands.parameters import ADDRESS, Address, Json
 from spillway.commands.terminal import write, write_json, write_table
 
 if TYPE_CHECKING:
+    from spillway.client.tls import ClientTls
     from wire.spillway.v1.fleet_pb2 import FleetState
 
 
-def status(*, address: Address = ADDRESS, json: Json = False) -> None:
+def status(
+    *,
+    address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Show every site and endpoint of the fleet."""
-    state = _first_state(address)
+    state = _first_state(address, tls_of(ca, cert, key))
     if json:
         write_json(as_json(state))
         return
@@ -36,9 +45,9 @@ def status(*, address: Address = ADDRESS, json: Json = False) -> None:
         write(shared)
 
 
-def _first_state(address: str) -> "FleetState":
+def _first_state(address: str, tls: "ClientTls | None") -> "FleetState":
     from spillway.client import SyncClient
     from spillway.client.defaults import ASK_DEADLINE_S
 
-    with SyncClient(address) as client:
+    with SyncClient(address, tls=tls) as client:
         return next(client.watch_fleet(deadline_s=ASK_DEADLINE_S))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.fleet_view import ENDPOINT_COLUMNS, SITE_COLUMNS, endpoint_rows, site_rows
 from spillway.commands.parameters import ADDRESS, Address
 from spillway.commands.terminal import FoldedTable, is_terminal, terminal, write_table
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 def top(
     *,
     address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
     interval_s: Annotated[
         float, typer.Option("--interval", "-i", min=0.1, max=60.0, help="Seconds between looks.")
     ] = 1.0,
@@ -32,7 +36,10 @@ def top(
 
     from spillway.client import SyncClient
 
-    with SyncClient(address) as client, closing(client.watch_fleet(interval_s)) as states:
+    with (
+        SyncClient(address, tls=tls_of(ca, cert, key)) as client,
+        closing(client.watch_fleet(interval_s)) as states,
+    ):
         looks = islice(states, count)
         if is_terminal():
             _live(looks)

@@ -60,7 +60,7 @@ def replica(issued=None, authority=None, accept=(), **settings):
 
 
 @contextmanager
-def router(folder, sites, **keys):
+def router(folder, sites, tenants=None, **keys):
     """`spillway route` in front of these sites, with these keys of its `router` section."""
     path = folder / "fleet.yaml"
     fleet = {
@@ -68,6 +68,8 @@ def router(folder, sites, **keys):
         "slo_classes": {"chat": {"ttft": "60s", "itl": "60s"}},
         "router": {"listen": "127.0.0.1:0", "metrics_listen": None, "rtt_interval": "1s", **keys},
     }
+    if tenants:
+        fleet["tenants"] = tenants
     path.write_text(yaml.safe_dump(fleet))
     with running("spillway", "route", path) as address:
         yield address

@@ -10,6 +10,7 @@ from router.live.settings import SiteAccess
 from tests.router.live.conftest import address, ask, engine, route, up
 from tests.router.live.scripted import says, scripted
 from tests.waiting import until
+from wire.tls.plaintext import ACCEPTED
 
 
 class Dashboard:
@@ -165,3 +166,14 @@ def test_an_ipv6_target_is_bracketed():
 def test_another_shape_is_an_error(answer):
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
         list(grpc_targets(answer, None, None))
+
+
+async def test_replicas_on_other_machines_are_not_reached_in_plaintext_by_oversight(caplog):
+    """A dashboard that seems to be here may list what is elsewhere; the log says what to write."""
+    async with dashboard() as board, engine(itl_s=0) as server:
+        board.addresses = [address(server), "10.0.0.7:9000"]
+        async with route(listed_by(board), wait_for=0):
+            await until(lambda: "it lists 10.0.0.7:9000, which is not this machine" in caplog.text)
+            assert f"plaintext: {ACCEPTED}" in caplog.text
+        async with route(listed_by(board, plaintext=ACCEPTED), wait_for=1):
+            pass
