@@ -12,6 +12,8 @@ from router.live.host_feed import HostFeed
 from router.live.identity import Identity
 from router.live.inference import Inference
 from router.live.roster import Roster
+from router.policy.entitlement import may_see
+from router.policy.fleet import Tenant
 from wire.vllm import control_pb2 as pb
 from wire.vllm.control_pb2_grpc import ControlServicer
 
@@ -60,12 +62,19 @@ class Control(ControlServicer):
     async def GetModelInfo(self, request: pb.GetModelInfoRequest, context: Any) -> pb.ModelInfo:  # noqa: N802 - the wire's name
         """The first endpoint's model; every other name that may be asked for is an alias."""
         _ = request
-        known = self._known(context)
+        caller = self._callers.of(context.invocation_metadata() or ())
+        tenant = self._callers.tenants.get(caller.tenant)
+        theirs = [(one, _seen(one, tenant)) for one in self._known(context)]
+        known = [(identity, names) for identity, names in theirs if names]
         if not known:
+            context.set_code(grpc.StatusCode.UNAVAILABLE)
+            context.set_details("no endpoint is connected")
             return pb.ModelInfo()
         info = pb.ModelInfo()
-        info.CopyFrom(known[0].model)
-        names = dict.fromkeys(name for identity in known for name in identity.names)
+        info.CopyFrom(known[0][0].model)
+        names = dict.fromkeys(name for _, served in known for name in served)
+        if not may_see(tenant, info.model_id):
+            info.ClearField("model_id")
         info.served_model_name, *aliases = names
         info.served_model_aliases[:] = aliases
         return info
@@ -88,6 +97,10 @@ class Control(ControlServicer):
             context.set_code(grpc.StatusCode.UNAVAILABLE)
             context.set_details("no endpoint is connected")
         return known
+
+
+def _seen(identity: Identity, tenant: Tenant | None) -> Sequence[str]:
+    return [name for name in identity.names if may_see(tenant, name)]
 
 
 async def abort(roster: Roster, inference: Inference, request_ids: Iterable[str]) -> None:

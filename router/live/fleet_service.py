@@ -9,10 +9,12 @@ from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.cookies import Cookies
 from router.live.fleet_state import decision_message, quarantined_message
+from router.live.fleet_view import state_for, without_prices
 from router.live.incoming import read_incoming
 from router.live.placing import Placing
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import DrainChanged, QuarantineReleased
+from router.policy.caller import Caller
 from router.policy.units import ns
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetServicer
@@ -63,7 +65,10 @@ class FleetService(FleetServicer):
             error.set_on(context)
             return pb.Decision()
         asked = self._cookies.join(incoming, metadata).request
-        return decision_message(self._core.explain(asked), asked)
+        decision = self._core.explain(asked)
+        if not incoming.caller.sees_all:
+            decision = without_prices(decision)
+        return decision_message(decision, asked)
 
     async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:  # noqa: N802 - the wire's name
         """Where the client may send the request itself."""
@@ -76,7 +81,7 @@ class FleetService(FleetServicer):
     async def Report(self, request: pb.ReportRequest, context: Any) -> pb.ReportResponse:  # noqa: N802 - the wire's name
         """What clients say of requests that were placed."""
         try:
-            self._placing.report(request)
+            self._placing.report(request, self._callers.of(context.invocation_metadata() or ()))
         except CallError as error:
             error.set_on(context)
         return pb.ReportResponse()
@@ -85,12 +90,16 @@ class FleetService(FleetServicer):
         self, request: pb.WatchFleetRequest, context: Any
     ) -> AsyncIterator[pb.FleetState]:
         """The state at once, then at the interval asked for, until the router closes."""
-        _ = context
+        caller = self._callers.of(context.invocation_metadata() or ())
         asked_ms = request.interval_ms or _INTERVAL_DEFAULT_MS
         interval_s = min(_INTERVAL_MAX_MS, max(_INTERVAL_MIN_MS, asked_ms)) / 1_000
-        yield self._state()
+        yield self._seen_by(caller)
         while not await self._closing.begins_within(interval_s):
-            yield self._state()
+            yield self._seen_by(caller)
+
+    def _seen_by(self, caller: Caller) -> pb.FleetState:
+        state = self._state()
+        return state if caller.sees_all else state_for(state, self._callers.tenants[caller.tenant])
 
     async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:  # noqa: N802 - the wire's name
         """New sessions and turns stay away from the site."""

@@ -13,6 +13,7 @@ import aiohttp
 import grpc
 
 from router.live import background
+from router.live.callers import Callers
 from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
 from router.live.follower import Pace
@@ -25,6 +26,7 @@ from router.live.settings import RouterSettings, SiteAccess
 from router.live.tls import dialler_to, server_tls
 from router.observe.event import Happening
 from router.observe.merged import Merged
+from router.policy.fleet import Tenant
 from wire.spillway.v1 import host_pb2 as pb
 from wire.spillway.v1.load_pb2 import LoadReport
 
@@ -75,9 +77,17 @@ class Receiver:
     """Follows the endpoints of all sites, and tells the workers at `address`."""
 
     def __init__(
-        self, access: Sequence[SiteAccess], settings: RouterSettings, address: str
+        self,
+        access: Sequence[SiteAccess],
+        settings: RouterSettings,
+        address: str,
+        tenants: Sequence[Tenant] = (),
     ) -> None:
-        """`address` is what gRPC listens on for the workers: a Unix socket. Raises TlsError."""
+        """`address` is what gRPC listens on for the workers: a Unix socket.
+
+        Raises TlsError, and as Callers does.
+        """
+        self._callers = Callers(settings, tenants)
         self._access = tuple(access)
         self._settings = settings
         self._address = address
@@ -97,7 +107,9 @@ class Receiver:
         """Begins. Raises OSError where an address is taken."""
         settings, opened = self._settings, self._opened
         if settings.metrics_listen is not None:
-            metrics = MetricsServer(self._metrics, lambda: self._roster.serves, self._tls)
+            metrics = MetricsServer(
+                self._metrics, lambda: self._roster.serves, self._callers, self._tls
+            )
             opened.push_async_callback(metrics.stop)
             self.metrics_port = await metrics.start(settings.metrics_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
@@ -189,6 +201,7 @@ class Receiver:
         while True:
             await asyncio.sleep(_RENEW_S)
             self._roster.renew()
+            self._callers.look()
 
     def _run(self, work: background.Work, name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))

@@ -132,6 +132,7 @@ def read_incoming(
             fingerprint=fingerprint_of(message),
             attempts_max=attempts_left,
             waited_ns=waited_ns,
+            adapter=_name("lora_name", message.lora_name),
             direct=direct,
         ),
         deadline_ns=deadline_ns,

@@ -24,6 +24,7 @@ from router.live.race import Opened, Runner, race
 from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.seam import MismatchError
+from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
 from router.live.turn import Turn
@@ -58,6 +59,7 @@ class Inference:
         roster: Roster,
         router: str,
         callers: Callers,
+        streams: TenantStreams,
         cookies: Cookies,
         returning: Returning,
         streams_max: int,
@@ -83,6 +85,7 @@ class Inference:
         self._requests_bytes = 0  # of open calls
         self._on_call = on_call
         self._count = 0
+        self._streams = streams
         self._by_client_id: dict[str, Turn] = {}
         self.turns: set[Turn] = set()  # that are not over
         self.draining = False
@@ -275,6 +278,7 @@ class Inference:
         if incoming.request.streams:
             tenant = incoming.caller.tenant
             transcript = Transcript(raw + incoming.laid_over, self._memory, incoming.start, tenant)
+        incoming = self._streams.begin(incoming)
         turn = Turn(self._core, incoming, transcript, len(raw), self._resume_wait_s, self._cookies)
         self._requests_bytes += len(raw)
         self.turns.add(turn)
@@ -326,6 +330,7 @@ class Inference:
         if turn.transcript is not None:
             turn.transcript.close()
         self.turns.discard(turn)
+        self._streams.end(turn.incoming)
         self._requests_bytes -= turn.request_bytes
         if not self.turns:
             self.idle.set()

@@ -1,17 +1,37 @@
 """Prometheus metrics and a health check over HTTP."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from aiohttp import web
+from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from router.live.callers import AUTHORIZATION, Callers
 from router.live.http_listening import listen_at
 from router.live.http_log import http_log
 from router.live.tls import ServerTls
+from wire.status import CallError
 
 _log: Final = http_log(__name__)
+
+
+class OfTenant(Collector):
+    """Of all metrics, the series that are about one tenant."""
+
+    def __init__(self, registry: Collector, tenant: str) -> None:
+        self._registry = registry
+        self._tenant = tenant
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        for metric in self._registry.collect():
+            own = [one for one in metric.samples if one.labels.get("tenant") == self._tenant]
+            if own:
+                shown = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+                shown.samples = own
+                yield shown
 
 
 class MetricsServer:
@@ -21,12 +41,15 @@ class MetricsServer:
         self,
         registry: Callable[[], Awaitable[Collector]],
         serves: Callable[[], bool],
+        callers: Callers,
         tls: ServerTls | None = None,
     ) -> None:
         """`registry` is asked for what there is to show, at each scrape.
 
+        Where callers prove who they are, an operator is shown all, and a tenant what is its own.
         Without `tls` it speaks plaintext.
         """
+        self._callers = callers
         self._registry = registry
         self._serves = serves
         self._context = tls.http_context() if tls else None
@@ -45,7 +68,14 @@ class MetricsServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        shown = request.headers.getall(AUTHORIZATION, ())
+        try:
+            caller = self._callers.of([(AUTHORIZATION, value) for value in shown])
+        except CallError as error:
+            return web.Response(text=f"{error.message}\n", status=401)
         registry = await self._registry()
+        if not caller.sees_all:
+            registry = OfTenant(registry, caller.tenant)
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _healthz(self, _request: web.Request) -> web.Response:

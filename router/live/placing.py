@@ -20,6 +20,7 @@ from router.live.start import identity_header
 from router.live.status import refused
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import LeaseClaimed, RequestArrived
+from router.policy.caller import Caller
 from router.policy.decision import Refuse, Send, Wait
 from router.policy.lease import ClaimKind, LeaseClaim
 from router.policy.units import NS_PER_S, ns, seconds
@@ -61,6 +62,7 @@ class Placing:
         desk: LeaseDesk,
         cookies: Cookies,
         is_draining: Callable[[], bool],
+        counts_streams: Callable[[str], bool],
         off: Container[str],
         doors: Mapping[str, str],
         *,
@@ -79,6 +81,7 @@ class Placing:
         self._desk = desk
         self._cookies = cookies
         self._is_draining = is_draining
+        self._counts_streams = counts_streams
         self._off = off
         self._doors = doors
         self._default_deadline_s = default_deadline_s
@@ -99,11 +102,11 @@ class Placing:
             self._placing -= 1
             self._requests_bytes -= size
 
-    def report(self, request: pb.ReportRequest) -> None:
+    def report(self, request: pb.ReportRequest, caller: Caller) -> None:
         """See Fleet.Report. Raises CallError for more claims than a client may have to make.
 
-        A claim is its bearer's who has the lease; of any other, and of what this router did not
-        place, nothing follows.
+        A claim is its bearer's who has the lease; of any other, of another tenant's and of what
+        this router did not place, nothing follows.
         """
         if len(request.claims) > CLAIMS_MAX:
             raise bad_field("claims", f"has {len(request.claims)}, and may have {CLAIMS_MAX}")
@@ -111,6 +114,8 @@ class Placing:
             kind = _KIND.get(claim.end)
             lease = self._desk.opened(claim.lease) if kind is not None else None
             if kind is None or lease is None or not self._desk.is_own(lease):
+                continue
+            if caller.tenant not in {"", lease.tenant}:
                 continue
             said = LeaseClaim(lease.id, kind, claim.messages, claim.output_tokens)
             self._core.tell(LeaseClaimed(said))
@@ -168,8 +173,10 @@ class Placing:
             return "this router has no key to sign leases with"
         if incoming.start is not None:
             return "the answer has begun already"
-        if incoming.laid_over:
+        if incoming.caller.tenant or incoming.laid_over:
             return "the tenant's terms are laid over its requests here"
+        if self._counts_streams(incoming.request.tenant):
+            return "the tenant's streams are counted here"
         if not any(one.takes_leases and one.site not in self._off for one in self._roster):
             return "no endpoint takes leases"
         return self._core.lease_refusal(incoming.request)

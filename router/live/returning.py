@@ -30,11 +30,12 @@ class Returning:
 
         The endpoint is asked whether it lives, is told to end what may run there still, and is
         avoided by this one request, unless its client could not connect: then the way there from
-        here is another one. What is no lease of this fleet is no matter.
+        here is another one. What is no lease of this fleet, or another
+        tenant's, is no matter.
         """
         text = named.get(LEASE_KEY)
         lease = self._desk.opened(text) if text is not None and self._desk.signs else None
-        if lease is None:
+        if lease is None or incoming.caller.tenant not in {"", lease.tenant}:
             return incoming
         end = named.get(LEASE_END_KEY, "")
         if self._desk.is_own(lease):

@@ -43,6 +43,7 @@ from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.settings import RouterSettings, SiteAccess, Worker
+from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
 from router.live.tls import dialler_to, server_tls
 from router.live.tokenizer_service import TokenizerService
@@ -115,6 +116,7 @@ class Router:
         self._core = TimedCore(fleet, self.id, Fork(sinks))
         age_max_ns = fleet.limits.session_age_max_ns
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
+        streams = TenantStreams(self._callers.tenants)
         self._placing = Placing(
             self.id,
             self._core,
@@ -123,6 +125,7 @@ class Router:
             self._desk,
             self._cookies,
             self._is_draining,
+            streams.counts,
             {way.site for way in access if not way.direct},
             {way.site: way.door for way in access if way.door is not None},
             default_deadline_s=settings.default_deadline_s,
@@ -135,6 +138,7 @@ class Router:
             self._roster,
             self.id,
             self._callers,
+            streams,
             self._cookies,
             Returning(self._desk, self._core, self._roster),
             settings.streams_max,
@@ -146,7 +150,7 @@ class Router:
             self._sinks.metrics.on_call,
         )
         self.openai_port: int | None = None
-        self._metrics_server = MetricsServer(self._registry, self._serves, self._tls)
+        self._metrics_server = MetricsServer(self._registry, self._serves, self._callers, self._tls)
         self._closing = Closing()
         self._closed = asyncio.Event()
         self._grace_s = 0.0
@@ -299,8 +303,10 @@ class Router:
         add_LoadServicer_to_server(load, refusing)
         links = LinkService(self._inference, load, self._is_draining)
         server.add_generic_rpc_handlers((links.handlers(),))
-        add_TokenizerServicer_to_server(TokenizerService(self.id, self._roster), refusing)
-        kserve = KServe(self._inference, self._roster, self._serves, settings)
+        add_TokenizerServicer_to_server(
+            TokenizerService(self.id, self._callers, self._roster), refusing
+        )
+        kserve = KServe(self._inference, self._callers, self._roster, self._serves, settings)
         add_GRPCInferenceServiceServicer_to_server(kserve, refusing)
         add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
         shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)

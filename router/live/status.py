@@ -3,7 +3,7 @@
 from typing import Final
 
 import grpc
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure
 
 from router.policy.decision import Refuse, Rule
 from wire.metadata import SLO_KEY
@@ -15,6 +15,7 @@ _CODE_OF: Final = {
     Rule.TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
     Rule.OVERLOAD: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Rule.RATE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Rule.NOT_ENTITLED: grpc.StatusCode.PERMISSION_DENIED,
     Rule.QUARANTINED: grpc.StatusCode.FAILED_PRECONDITION,
     Rule.DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
@@ -40,8 +41,13 @@ def refused(refuse: Refuse) -> CallError:
     field = _FIELD_OF.get(refuse.rule)
     if field is not None:
         return bad_field(field, refuse.reason, code)
-    if refuse.rule is Rule.QUARANTINED:
-        return failure(code, refuse.reason, ErrorInfo(reason="QUARANTINED", domain="spillway"))
+    if refuse.rule in {Rule.QUARANTINED, Rule.NOT_ENTITLED}:
+        info = ErrorInfo(reason=refuse.rule.name, domain="spillway")
+        return failure(code, refuse.reason, info)
+    if refuse.quota:
+        violation = QuotaFailure.Violation(subject=refuse.quota, description=refuse.reason)
+        spent = QuotaFailure(violations=[violation])
+        return failure(code, refuse.reason, retry_info(refuse.retry_after_ns), spent)
     if refuse.retry_after_ns:
         return failure(code, refuse.reason, retry_info(refuse.retry_after_ns))
     return failure(code, refuse.reason)

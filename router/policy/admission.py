@@ -27,12 +27,14 @@ from dataclasses import replace
 from router.policy.candidate import Candidate
 from router.policy.decider import Verdict
 from router.policy.decision import Refuse, Wait
+from router.policy.entitlement import why_not
 from router.policy.fleet import Fleet
 from router.policy.flight import Flight
 from router.policy.lane import Lane, level_weights
 from router.policy.lazy_heap import LazyHeap
 from router.policy.need import LaneKey, Need
-from router.policy.refusal import rate_exceeded, too_late
+from router.policy.refusal import not_entitled, quota_exceeded, too_late
+from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.snapshot import TenantSnapshot
 from router.policy.tenants import Tenants, TenantState
@@ -59,6 +61,7 @@ class Admission:
 
     def __init__(self, fleet: Fleet) -> None:
         self._limits = fleet.limits
+        self._default_slo = fleet.default_slo
         self._room_ns = fleet.endpoint_queue_ns
         self._tenants = Tenants(fleet)
         self._classes = {slo.name: slo for slo in fleet.slo_classes}
@@ -81,17 +84,24 @@ class Admission:
         """Everybody whose requests are told apart."""
         return self._tenants.by_name.values()
 
-    def over_rate(self, verdict: Verdict, now: int) -> Refuse | None:
-        """A refusal if the tenant has used what its rate allows; else it has used more of it."""
+    def not_entitled(self, request: Request) -> Refuse | None:
+        """A refusal if the request is for what its tenant may not ask for."""
+        tenant = self._tenants.of(request.tenant)
+        reason = why_not(tenant.tenant, request, self._default_slo)
+        return not_entitled(request, reason) if reason else None
+
+    def over_quota(self, verdict: Verdict, routers: int, now: int) -> Refuse | None:
+        """A refusal if the tenant has used what a quota allows; else it has used more of each.
+
+        So many routers share what it may have.
+        """
         need = _need(verdict)
         tenant = self._tenants.of(need.request.tenant)
-        if tenant.bound is None:
-            return None
-        wait_ns = tenant.bound.wait_ns(now)
-        if wait_ns:
+        used_up = tenant.used_up(need.request.open_streams, routers, now)
+        if used_up is not None:
             tenant.refused += 1
-            return rate_exceeded(need.request, tenant.tenant, wait_ns, self._limits)
-        tenant.bound.take(need.request.prompt_tokens + need.expected_tokens, now)
+            return quota_exceeded(need.request, tenant.tenant, *used_up, self._limits)
+        tenant.use(need.request.prompt_tokens, need.expected_tokens, now)
         return None
 
     def must_wait(self, verdict: Verdict) -> bool:
@@ -184,8 +194,7 @@ class Admission:
         lane = self._lanes.get(LaneKey(model, slo.home_only))
         if lane is not None:
             lane.correct(slo.priority, tenant.name, _work(0, more))
-        if tenant.bound is not None:
-            tenant.bound.take(more, now)
+        tenant.settle(more, now)
 
     def snapshot(self) -> tuple[TenantSnapshot, ...]:
         """The tenants as frozen values."""

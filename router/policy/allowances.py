@@ -31,8 +31,8 @@ class Allowances:
         """None where the fleet shares nothing."""
         money = (*(one for site in sites for one in site.spend.allowances), *hedges)
         self._money = {one.bucket.name: one for one in money}
-        bounds = (tenant.bound for tenant in tenants)
-        self._rates = {b.allowance.bucket.name: b.allowance for b in bounds if b and b.allowance}
+        bounds = (bound for tenant in tenants for bound in tenant.bounds.values())
+        self._rates = {b.allowance.bucket.name: b.allowance for b in bounds if b.allowance}
         self.routers = 1  # that the store last counted
         self.is_away = True  # the store, until it has answered
 

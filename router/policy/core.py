@@ -148,6 +148,10 @@ class RouterCore:
         if name in self._flights or name in self._admission or name in self._suspicion:
             raise ValueError(f"a request with the id {name!r} is in flight")
         self._totals.decided += 1
+        denied = self._admission.not_entitled(request)
+        if denied is not None:
+            self._totals.refused += 1
+            return denied
         self._recovery.on_request()
         if self._suspicion.standing(request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(Again(request, (), 1, 0), now, rng))
@@ -271,6 +275,9 @@ class RouterCore:
 
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
         """The decision that this request would get, without any effect."""
+        denied = self._admission.not_entitled(request)
+        if denied is not None:
+            return denied
         if self._suspicion.standing(request, now) is Standing.QUARANTINED:
             return quarantined(request)
         verdict = self._decider.decide(request, (), now, rng)
@@ -353,7 +360,7 @@ class RouterCore:
         waits = self._admission.must_wait(verdict)
         if not waits and verdict.chosen is None:
             return self._flights.commit(verdict, now)
-        answer: Decision | None = self._admission.over_rate(verdict, now)
+        answer: Decision | None = self._admission.over_quota(verdict, self.allowances.routers, now)
         if answer is None and waits:
             answer = self._admission.arrive(verdict, now, rng)
         if answer is None:

@@ -47,6 +47,7 @@ class Refuse:
     slo: str
     candidates: tuple[Candidate, ...]
     retry_after_ns: int  # when asking again may help; 0 where it will not
+    quota: str = ""  # that is used up, by its key in the fleet file
 
 
 @dataclass(frozen=True, slots=True)

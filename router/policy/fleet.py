@@ -72,13 +72,22 @@ class SloClass:
 class Tenant:
     """Somebody whose requests share the capacity with others' in the ratio of the weights.
 
-    The bound on its rate is each router's own, or all routers' together where the fleet shares:
-    tokens of prompts and answers, with a quarter of a minute's at once.
+    The bounds on its rates are each router's own, or all routers' together where the fleet shares:
+    tokens of prompts and answers, together and apart, and requests, with a quarter of a minute's at
+    once. So is the bound on open streams, of which each router that shares has an equal part. What
+    may be asked for is anything, where nothing is listed.
     """
 
     name: str
     weight: int = 1
     tokens_per_minute: int | None = None
+    requests_per_minute: int | None = None
+    prompt_tokens_per_minute: int | None = None
+    output_tokens_per_minute: int | None = None
+    streams_max: int | None = None  # answers under way at a time, whole ones too
+    models: tuple[str, ...] | None = None
+    adapters: tuple[str, ...] | None = None
+    slo_classes: tuple[str, ...] | None = None
     home_only: bool = False  # its data may not leave home, whatever class it asks for
     shares_cache: bool = False  # cached prefixes with the other tenants that do
     priority_ceiling: int | None = None  # the best, that is lowest, its requests may have

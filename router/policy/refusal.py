@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from router.policy.candidate import Candidate
 from router.policy.decision import Refuse
@@ -10,7 +11,17 @@ from router.policy.fleet import Limits, Tenant
 from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.tracked import FULL, TOO_LONG
+from router.policy.units import NS_PER_HOUR
 from router.policy.waiting import Waiting
+
+_QUOTA_WAIT_MAX_NS = NS_PER_HOUR
+_NOUN_OF = {
+    "tokens_per_minute": "tokens a minute",
+    "requests_per_minute": "requests a minute",
+    "prompt_tokens_per_minute": "prompt tokens a minute",
+    "output_tokens_per_minute": "output tokens a minute",
+    "streams_max": "streams at a time",
+}
 
 
 def refuse(
@@ -80,10 +91,23 @@ def quarantined(request: Request) -> Refuse:
     return refuse(request, Rule.QUARANTINED, reason)
 
 
-def rate_exceeded(request: Request, tenant: Tenant, wait_ns: int, limits: Limits) -> Refuse:
-    """The tenant has used the tokens of the last while."""
-    reason = f"tenant {tenant.name} has used its {tenant.tokens_per_minute} tokens a minute"
-    return refuse(request, Rule.RATE, reason, (), retry_after_ns(wait_ns, limits))
+def not_entitled(request: Request, reason: str) -> Refuse:
+    """The request is for what its tenant may not ask for."""
+    return refuse(request, Rule.NOT_ENTITLED, reason)
+
+
+def quota_exceeded(
+    request: Request, tenant: Tenant, quota: str, wait_ns: int, limits: Limits
+) -> Refuse:
+    """The tenant has used what the quota of this key allows, for so long.
+
+    A quota is a promise, and not a guess: the wait is told as it is, if it is not absurd.
+    """
+    most, noun = getattr(tenant, quota), _NOUN_OF[quota]
+    verb = "has" if quota == "streams_max" else "has used"
+    reason = f"tenant {tenant.name} {verb} its {most} {noun}"
+    after_ns = max(limits.retry_after_min_ns, min(_QUOTA_WAIT_MAX_NS, wait_ns))
+    return replace(refuse(request, Rule.RATE, reason, (), after_ns), quota=quota)
 
 
 def retry_after_ns(wait_ns: int, limits: Limits) -> int:

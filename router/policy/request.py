@@ -29,6 +29,8 @@ class Request:
     attempts_max: int = 0  # that a router above allows; 0: as many as this one does
     hint: Hint | None = None  # where another router has placed the session
     waited_ns: int = 0  # what routers above have used of the objective for its first token
+    adapter: str = ""  # of the model; empty: none
+    open_streams: int = 0  # of its tenant at this router when it came; 0 where nobody counts
 
     @property
     def session_key(self) -> str:

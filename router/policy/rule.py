@@ -15,7 +15,8 @@ class Rule(Enum):
     QUEUED = "queued"  # no endpoint has room: the request waits in the router for its turn
     NO_ENDPOINT = "no_endpoint"  # nobody can serve: none is up, or all that are up are excluded
     OVERLOAD = "overload"  # nobody could serve within the horizon, or somebody is full
-    RATE = "rate"  # the tenant has used the tokens that its rate allows
+    RATE = "rate"  # the tenant has used what one of its quotas allows
+    NOT_ENTITLED = "not_entitled"  # the request is for what its tenant may not ask for
     SUSPECT = "suspect"  # engines crashed under this prompt: it waits to be tried alone
     QUARANTINED = "quarantined"  # engines crashed under this prompt, and it was to blame
     UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from router.live.settings import RouterSettings, StoreSettings
 from router.policy.fleet import Limits
+from router.policy.tenants import QUOTAS
 from spillway.fleet.lending import lend_findings
 from spillway.fleet.problem import KeyPath, Problem
 from spillway.fleet.refusal import did_you_mean
@@ -25,7 +26,8 @@ NOT_ABOVE = (
 
 def contradictions(file: FileSection, source: Source) -> Iterator[Problem]:
     """All of them."""
-    for findings in (_sites, _addresses, _models, _classes, _limits, _router, _store, _trust):
+    parts = (_sites, _addresses, _models, _classes, _tenants, _limits, _router, _store, _trust)
+    for findings in parts:
         for path, message in findings(file):
             yield source.problem(path, message)
 
@@ -109,6 +111,15 @@ def _classes(file: FileSection) -> Iterator[Finding]:
             yield path, f"expected a share above 0 and below 1, found {confidence}"
 
 
+def _tenants(file: FileSection) -> Iterator[Finding]:
+    for name, tenant in file.tenants.items():
+        for place, slo in enumerate(getattr(tenant, "slo_classes", None) or ()):
+            if slo not in file.slo_classes:
+                hint = did_you_mean(slo, file.slo_classes)
+                path = ("tenants", name, "slo_classes", place)
+                yield path, f"no class {slo} is under slo_classes{hint}"
+
+
 def _limits(file: FileSection) -> Iterator[Finding]:
     limits = built(Limits, file.limits)
     for low, high in NOT_ABOVE:
@@ -130,13 +141,13 @@ def _router(file: FileSection) -> Iterator[Finding]:
 def _store(file: FileSection) -> Iterator[Finding]:
     store = built(RouterSettings, file.router).store
     budgets = any(s.price.budget_hourly or s.price.budget_monthly for s in file.sites.values())
-    rates = any(getattr(one, "tokens_per_minute", None) for one in file.tenants.values())
+    rates = any(getattr(one, key, None) for one in file.tenants.values() for key in QUOTAS)
     hedges = any(getattr(one, "hedge_hourly", None) for one in file.slo_classes.values())
     if store.url is None:
         if store != StoreSettings():
             yield ("router", "store"), "nothing says where it is; give url"
     elif not (budgets or rates or hedges):
-        message = "there is nothing to share: no budget, no tokens_per_minute and no hedge_hourly"
+        message = "there is nothing to share: no budget, no quota of a tenant and no hedge_hourly"
         yield ("router", "store"), message
     else:
         for key, message in store_problems(store):

@@ -1,8 +1,9 @@
 """Reads a fleet file: YAML, then each key by itself, then what contradicts what."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from router.live.settings import RouterSettings, SiteAccess, SiteTls
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass, Tenant
@@ -62,7 +63,7 @@ def _fleet_file(section: FileSection) -> FleetFile:
             slo_classes=classes,
             default_slo=section.default_slo or classes[0].name,
             limits=built(Limits, section.limits),
-            tenants=tuple(built(Tenant, one, name=name) for name, one in section.tenants.items()),
+            tenants=tuple(_tenant(name, one, section) for name, one in section.tenants.items()),
         ),
         access=tuple(_access(name, one) for name, one in section.sites.items()),
         router=built(RouterSettings, section.router),
@@ -73,6 +74,16 @@ def _fleet_file(section: FileSection) -> FleetFile:
             _deployment(name, one, one.model) for name, one in section.sites.items() if one.model
         ),
     )
+
+
+def _tenant(name: str, read: BaseModel, file: FileSection) -> Tenant:
+    """A tenant, which may ask for its models by their aliases as well."""
+    tenant = built(Tenant, read, name=name)
+    if tenant.models is None:
+        return tenant
+    aliases = {model: one.aliases for model, one in file.models.items()}
+    names = (name for one in tenant.models for name in (one, *aliases.get(one, ())))
+    return replace(tenant, models=tuple(dict.fromkeys(names)))
 
 
 def _site(name: str, site: SiteSection) -> Site:

@@ -101,7 +101,12 @@ def _annotation(one: Field[Any], kind: Any) -> Any:
         return Address
     if "usd" in parts:
         return UsdPerHour
-    if parts[-1] == "ceiling":
+    return _by_type(kind, parts[-1])
+
+
+def _by_type(kind: Any, last: str) -> Any:
+    """What the key of a field without a unit takes, by its type and the last part of its name."""
+    if last == "ceiling":
         return Annotated[int, Bounds(ge=-(1 << 31), lt=1 << 31)]
     by_type = {int: Annotated[int, Bounds(ge=1)], float: Share, Path: FilePath}
     return by_type.get(kind, kind)

@@ -88,7 +88,7 @@ def _worker(file: FleetFile, number: int, receiver: str) -> Part:
 def _receiver(file: FleetFile, address: str) -> Part:
     from router.live.host_receiver import Receiver  # noqa: PLC0415 - as above
 
-    receiver = Receiver(file.access, file.router, address)
+    receiver = Receiver(file.access, file.router, address, file.fleet.tenants)
 
     class _Receiver:
         async def start(self) -> Serves:

@@ -13,6 +13,7 @@ from router.faces.kserve.answer import Answer
 from router.faces.kserve.errors import renamed
 from router.faces.kserve.request import read_asked
 from router.live.roster import Roster
+from router.policy.fleet import Tenant
 from wire.kserve import inference_pb2 as kserve
 from wire.status import CallError, Metadata, failure
 from wire.vllm import inference_pb2 as pb
@@ -29,10 +30,16 @@ class Conversation:
     """One stream. Each request has one message at least in answer, the last one marked as such."""
 
     def __init__(
-        self, inference: Inference, roster: Roster, metadata: Metadata, deadline_s: float
+        self,
+        inference: Inference,
+        roster: Roster,
+        tenant: Tenant | None,
+        metadata: Metadata,
+        deadline_s: float,
     ) -> None:
         self._inference = inference
         self._roster = roster
+        self._tenant = tenant
         self._metadata = metadata
         self._deadline_s = deadline_s
         self._room = asyncio.Semaphore(OPEN_MAX)
@@ -68,7 +75,7 @@ class Conversation:
             await self._write(told, context)
 
     async def _answer(self, request: kserve.ModelInferRequest, context: Any) -> None:
-        asked = read_asked(request, self._roster, self._metadata, self._deadline_s)
+        asked = read_asked(request, self._roster, self._tenant, self._metadata, self._deadline_s)
         said = Answer(request, asked)
 
         async def take(message: pb.GenerateResponse) -> None:

@@ -25,6 +25,7 @@ from router.faces.models import find
 from router.faces.parameters import problem_of
 from router.faces.sampling import READ, TOKENS_DEFAULT, SamplingParameters, fill, limit
 from router.live.roster import Roster
+from router.policy.fleet import Tenant
 from wire.kserve import inference_pb2 as kserve
 from wire.metadata import session_of
 from wire.status import Metadata, bad_field
@@ -64,9 +65,13 @@ class Asked:
 
 
 def read_asked(
-    request: kserve.ModelInferRequest, roster: Roster, metadata: Metadata, deadline_s: float
+    request: kserve.ModelInferRequest,
+    roster: Roster,
+    tenant: Tenant | None,
+    metadata: Metadata,
+    deadline_s: float,
 ) -> Asked:
-    """Raises CallError, naming the tensor or parameter, for what cannot be asked.
+    """Raises CallError, naming the tensor or parameter, for what cannot be asked by a tenant.
 
     `deadline_s` is what the answer may take at most.
     """
@@ -81,7 +86,7 @@ def read_asked(
     wanted = wanted_outputs(request) or [TEXT, FINISH_REASON]
     wanted += [name for flag, name in RETURN.items() if inputs.get(flag) and name not in wanted]
 
-    served = find(roster, request.model_name)
+    served = find(roster, request.model_name, tenant)
     generation = pb.GenerateRequest(
         request_id=f"infer-{uuid4().hex}",  # an id of this API is its client's alone
         model=served.model,

@@ -14,8 +14,10 @@ from router.faces.kserve.request import VERSION, check_version, read_asked
 from router.faces.kserve.tensors import STREAM
 from router.faces.models import names
 from router.faces.passing import passed_on
+from router.live.callers import Callers
 from router.live.roster import Roster
 from router.live.settings import RouterSettings
+from router.policy.fleet import Tenant
 from wire.kserve import inference_pb2 as pb
 from wire.kserve.inference_pb2_grpc import GRPCInferenceServiceServicer
 from wire.status import CallError, bad_field, overloaded
@@ -32,11 +34,13 @@ class KServe(GRPCInferenceServiceServicer):
     def __init__(
         self,
         inference: Inference,
+        callers: Callers,
         roster: Roster,
         serves: Callable[[], bool],
         settings: RouterSettings,
     ) -> None:
         self._inference = inference
+        self._callers = callers
         self._roster = roster
         self._serves = serves
         self._deadline_s = settings.default_deadline_s
@@ -57,8 +61,7 @@ class KServe(GRPCInferenceServiceServicer):
         self, request: pb.ModelReadyRequest, context: Any
     ) -> pb.ModelReadyResponse:
         """Whether a model is served."""
-        _ = context
-        ready = self._serves() and request.name in names(self._roster)
+        ready = self._serves() and request.name in names(self._roster, self._tenant(context))
         return pb.ModelReadyResponse(ready=ready and request.version in {"", VERSION})
 
     async def ServerMetadata(self, request: Any, context: Any) -> pb.ServerMetadataResponse:  # noqa: N802 - the wire's name
@@ -84,9 +87,9 @@ class KServe(GRPCInferenceServiceServicer):
 
     async def RepositoryIndex(self, request: Any, context: Any) -> pb.RepositoryIndexResponse:  # noqa: N802 - the wire's name
         """Every model, alias and adapter that is served."""
-        _ = request, context
+        _ = request
         index = pb.RepositoryIndexResponse()
-        for name in names(self._roster):
+        for name in names(self._roster, self._tenant(context)):
             index.models.add(name=name, version=VERSION, state="READY")
         return index
 
@@ -96,7 +99,9 @@ class KServe(GRPCInferenceServiceServicer):
         """A whole answer, with the router's trailers."""
         metadata = passed_on(dict(context.invocation_metadata() or ()))
         try:
-            asked = read_asked(request, self._roster, metadata, self._time_of(context))
+            asked = read_asked(
+                request, self._roster, self._tenant(context), metadata, self._time_of(context)
+            )
             if asked.streams:
                 raise bad_field(STREAM, "must be false here; ModelStreamInfer streams")
             said = Answer(request, asked)
@@ -125,10 +130,18 @@ class KServe(GRPCInferenceServiceServicer):
         metadata = passed_on(dict(context.invocation_metadata() or ()))
         self._streams += 1
         try:
-            conversation = Conversation(self._inference, self._roster, metadata, self._deadline_s)
+            tenant = self._tenant(context)
+            conversation = Conversation(
+                self._inference, self._roster, tenant, metadata, self._deadline_s
+            )
             await conversation.run(requests, context)
         finally:
             self._streams -= 1
+
+    def _tenant(self, context: Any) -> Tenant | None:
+        """Whose terms bound what is there; nobody's where nobody proves whose it is."""
+        caller = self._callers.of(context.invocation_metadata() or ())
+        return self._callers.tenants.get(caller.tenant)
 
     def _time_of(self, context: Any) -> float:
         remaining: float | None = context.time_remaining()
@@ -140,7 +153,7 @@ class KServe(GRPCInferenceServiceServicer):
         """Whether a model is served in this version; the call is told where it is not."""
         try:
             check_version("version", request.version)
-            if request.name not in names(self._roster):
+            if request.name not in names(self._roster, self._tenant(context)):
                 raise bad_field("name", "is not served here", grpc.StatusCode.NOT_FOUND)
         except CallError as error:
             error.set_on(context)

@@ -32,6 +32,7 @@ from router.live.model_texts import ModelTexts
 from router.live.roster import Roster
 from router.live.settings import RouterSettings
 from router.live.tls import ServerTls
+from router.policy.fleet import Tenant
 from wire.status import CallError
 
 _IDLE_S: Final = 75.0
@@ -39,6 +40,7 @@ _IDLE_S: Final = 75.0
 
 _CLOSING_S: Final = 0.2
 _HEALTH: Final = "/health"
+_TENANT: Final = web.RequestKey("tenant", Tenant)
 _NOT_THE_BODY: Final = {
     403: "this certificate is not accepted here",
     404: "there is nothing here",
@@ -112,18 +114,22 @@ class OpenAiServer:
         """Nobody's body is read before it is known who sends it."""
         if request.path != _HEALTH:
             shown = request.headers.getall(AUTHORIZATION, ())
-            self._callers.of([(AUTHORIZATION, value) for value in shown])
+            caller = self._callers.of([(AUTHORIZATION, value) for value in shown])
+            if caller.tenant:
+                request[_TENANT] = self._callers.tenants[caller.tenant]
         return await handler(request)
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.Response(status=200 if self._serves() else 503)
 
-    async def _models(self, _request: web.Request) -> web.Response:
-        return _json({"object": "list", "data": listed(self._roster, self._created)})
+    async def _models(self, request: web.Request) -> web.Response:
+        return _json(
+            {"object": "list", "data": listed(self._roster, self._created, request.get(_TENANT))}
+        )
 
     async def _model(self, request: web.Request) -> web.Response:
         name = request.match_info["model"]
-        for model in listed(self._roster, self._created):
+        for model in listed(self._roster, self._created, request.get(_TENANT)):
             if model["id"] == name:
                 return _json(model)
         raise ApiError(404, f"there is no model {name!r}", "model", code="model_not_found")
@@ -132,7 +138,7 @@ class OpenAiServer:
         with self._intake.admitted():
             asked = await self._intake.read(request, ChatRequest)
             metadata = passed_on(request.headers)
-            served = find(self._roster, asked.model)
+            served = find(self._roster, asked.model, request.get(_TENANT))
             text = await self._texts.get(served.model)
             generation = await chat_generation(asked, served, text, metadata)
             ask = Ask(f"chatcmpl-{uuid4().hex}", [generation], metadata, "messages")
@@ -154,7 +160,7 @@ class OpenAiServer:
         with self._intake.admitted():
             asked = await self._intake.read(request, CompletionRequest)
             metadata = passed_on(request.headers)
-            served = find(self._roster, asked.model)
+            served = find(self._roster, asked.model, request.get(_TENANT))
             generations = completion_generations(asked, served, metadata)
             text = None
             if asked.logprobs is not None or asked.echo:

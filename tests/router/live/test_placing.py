@@ -209,6 +209,7 @@ def placing_with(off=(), doors=()):
         None,
         None,
         lambda: False,
+        lambda _: False,
         off,
         dict(doors),
         default_deadline_s=1.0,

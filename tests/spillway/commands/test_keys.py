@@ -44,7 +44,10 @@ def test_a_name_that_no_tenant_has_is_refused(capsys):
 def test_a_router_that_others_reach_wants_to_be_told_who_may_come_in(capsys, tmp_path):
     """The check says it before the router does, and the router does not start."""
     path = tmp_path / "fleet.yaml"
-    path.write_text(f"{FLEET}router: {{listen: '0.0.0.0:0', metrics_listen: null}}\n")
+    path.write_text(
+        f"{FLEET}router: {{listen: '0.0.0.0:0', metrics_listen: null,"
+        " plaintext: i-accept-that-anyone-can-read-this}\n"
+    )
     assert cli.run(["fleet", "check", str(path)]) == 0
     assert "No router would start: others reach 0.0.0.0:0" in capsys.readouterr().err
     for workers in ("1", "2"):

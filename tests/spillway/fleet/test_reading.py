@@ -227,3 +227,34 @@ def test_a_site_may_have_a_door():
     assert read(write(file)) == file
     closed = named.replace("    kind: home\n", "    kind: home\n    direct: off\n")
     assert "door: no client goes there, since direct is off" in str(refusal(closed))
+
+
+def test_a_tenants_terms_are_read_and_written_back():
+    """A model is allowed with its aliases, and a ceiling may be below zero."""
+    file = read(
+        f"{SMALLEST}models: {{large: {{source: x, aliases: [big]}}}}\n"
+        "tenants:\n  acme: {models: [large, a/b], adapters: [], slo_classes: [interactive],"
+        " priority_ceiling: -3, streams_max: 2, requests_per_minute: 5}\n"
+    )
+    (tenant,) = file.fleet.tenants
+    assert tenant.models == ("large", "big", "a/b")
+    assert (tenant.adapters, tenant.slo_classes) == ((), ("interactive",))
+    assert (tenant.priority_ceiling, tenant.streams_max) == (-3, 2)
+    assert read(write(file)) == file
+
+
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [
+        ("{slo_classes: [fast]}", "tenants.a.slo_classes[0]: no class fast"),
+        ("{models: large}", "tenants.a.models: expected a list"),
+        (
+            "{requests_per_minute: 0}",
+            "tenants.a.requests_per_minute: expected a number of at least",
+        ),
+    ],
+)
+def test_terms_that_cannot_be_meant_are_refused(terms, problem):
+    """By the place."""
+    (message,) = refusal(f"{SMALLEST}tenants: {{a: {terms}}}\n")
+    assert problem in message
