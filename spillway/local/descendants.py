@@ -13,12 +13,13 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 POLL_INTERVAL_S = 0.02
 TRACKER = b"multiprocessing.resource_tracker"
-TRACKER_GRACE_S = 2.0
+TRACKER_GRACE_S = 10.0  # 0.1 s on an idle machine, over 2 s where engines load beside it
 
 
 def become_subreaper() -> None:
@@ -50,9 +51,7 @@ def end_all(deadline_s: float) -> bool:
         waited_s = time.monotonic() - begun
         if waited_s > deadline_s:
             return False
-        for pid, parent in descendants(os.getpid()):
-            if waited_s > TRACKER_GRACE_S or not _is_tracker(pid):
-                _kill(pid, parent)
+        _kill_all(descendants(os.getpid()), waited_s)
         time.sleep(POLL_INTERVAL_S)
     return True
 
@@ -60,14 +59,14 @@ def end_all(deadline_s: float) -> bool:
 def end_marked(mark: str, deadline_s: float) -> bool:
     """SIGKILL every process with `mark`, NAME=VALUE, in the environment that it was started with.
 
-    False if some outlive `deadline_s` seconds.
+    False if some outlive `deadline_s` seconds. Trackers get their moment, as in `end_all`.
     """
     begun = time.monotonic()
     while found := _marked(mark.encode()):
-        if time.monotonic() - begun > deadline_s:
+        waited_s = time.monotonic() - begun
+        if waited_s > deadline_s:
             return False
-        for pid, parent in found:
-            _kill(pid, parent)
+        _kill_all(found, waited_s)
         time.sleep(POLL_INTERVAL_S)
     return True
 
@@ -108,6 +107,13 @@ def _marked(mark: bytes) -> list[tuple[int, int]]:
             if marked and (parent := _parent(int(entry.name))) is not None:
                 found.append((int(entry.name), parent))
     return found
+
+
+def _kill_all(found: Sequence[tuple[int, int]], waited_s: float) -> None:
+    """SIGKILL these (process id, its parent's); trackers only after they had their moment."""
+    for pid, parent in found:
+        if waited_s > TRACKER_GRACE_S or not _is_tracker(pid):
+            _kill(pid, parent)
 
 
 def _is_tracker(pid: int) -> bool:

@@ -114,7 +114,8 @@ def test_a_command_that_ends_by_itself_is_reported_with_its_last_words(tmp_path:
     kept.stop()
 
 
-def test_semaphores_and_shared_memory_are_removed(tmp_path: Path):
+@pytest.mark.parametrize("keeper_is_killed", [False, True])
+def test_semaphores_and_shared_memory_are_removed(tmp_path: Path, keeper_is_killed: bool):
     """Python's resource tracker outlives those it tracks for, and cleans up after them."""
     code = """
         import multiprocessing, time
@@ -129,6 +130,8 @@ def test_semaphores_and_shared_memory_are_removed(tmp_path: Path):
     semaphore, memory = kept.output.split()
     left = [Path("/dev/shm") / f"sem.{semaphore[1:]}", Path("/dev/shm") / memory]
     assert all(path.exists() for path in left)
+    if keeper_is_killed:
+        os.kill(kept.pid, signal.SIGKILL)
     kept.stop()
     assert not any(path.exists() for path in left)
 
