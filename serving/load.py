@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 
-from serving.engine import Engine, EngineLoad, PrefixBlocks
+from serving.engine import Engine, EngineDeadError, EngineLoad, PrefixBlocks
 from serving.identity import Identity
 from serving.lease_ledger import KEPT_MAX, Key, LeaseLedger, LeaseUse
 from serving.prefix_backlog import PrefixBacklog, PrefixSet
@@ -24,6 +24,10 @@ KV_USAGE_STEP = 0.02
 
 ACCOUNTS_MAX = 1_024
 """In one report: some 80 KB."""
+
+LAST_ENDS_S = 1.0
+"""How long the end of reports waits, after an engine's death, for streams there to end: those whose
+clients do not read may take for ever, and the others some milliseconds."""
 
 SILENCE_DEFAULT_MS = 1_000
 SILENCE_MIN_MS = 50
@@ -72,7 +76,7 @@ class LoadBoard:
         with self.watcher(request) as watcher:
             while True:
                 yield self.tell(watcher)
-                self._engine.check()
+                self._check(watcher)
                 if self._draining and not (_unfinished(watcher.seen) or watcher.uses):
                     return
                 await watcher.until_due()
@@ -80,7 +84,8 @@ class LoadBoard:
     @contextmanager
     def watcher(self, request: pb.WatchLoadRequest) -> Iterator["Watcher"]:
         """One who is told when it asks; `until_due` says when that is."""
-        watcher = Watcher(self._prefixes, clamp_silence_ms(request.max_silence_ms) / 1_000)
+        silence_s = clamp_silence_ms(request.max_silence_ms) / 1_000
+        watcher = Watcher(self._prefixes, silence_s, hears_of_uses=request.accounts)
         self._watchers.add(watcher)
         if request.accounts:
             for use in self._ledger.listen(watcher.on_use):
@@ -96,10 +101,17 @@ class LoadBoard:
 
         Raises EngineDeadError when the engine has died and nothing of leases is left to tell.
         """
-        if not watcher.uses:
-            self._engine.check()
+        self._check(watcher)
         watcher.told(self._engine.load())
         return self._report(watcher)
+
+    def _check(self, watcher: "Watcher") -> None:
+        """Raises EngineDeadError as `tell` does: streams end a moment after their engine."""
+        try:
+            self._engine.check()
+        except EngineDeadError:
+            if not (watcher.uses or (len(self._ledger) and watcher.may_hear_of_ends())):
+                raise
 
     def _look(self) -> None:
         """The engine has made a step: wakes the watchers to whom it matters."""
@@ -160,13 +172,17 @@ class LoadBoard:
 class Watcher:
     """One who listens: what it has been told, and whether there is something new for it."""
 
-    def __init__(self, prefixes: PrefixSet | None, silence_s: float) -> None:
+    def __init__(
+        self, prefixes: PrefixSet | None, silence_s: float, *, hears_of_uses: bool = False
+    ) -> None:
         self.changed = asyncio.Event()
         self.seen = EngineLoad()
         self.introduced = False
         self.backlog = PrefixBacklog(prefixes) if prefixes is not None else None
         self._silence_s = silence_s
+        self._hears_of_uses = hears_of_uses
         self._told_s: float | None = None
+        self._dead_s: float | None = None  # when it was first seen that the engine has died
         self.uses: dict[Key, LeaseUse] = {}  # of leases, that there is something to tell of
 
     def on_use(self, use: LeaseUse) -> None:
@@ -175,6 +191,13 @@ class Watcher:
         if len(self.uses) > KEPT_MAX:  # it has not read for long
             del self.uses[next(iter(self.uses))]
         self.changed.set()
+
+    def may_hear_of_ends(self) -> bool:
+        """Whether it is worth waiting for streams to end, the engine of which has died."""
+        now_s = asyncio.get_running_loop().time()
+        if self._dead_s is None:
+            self._dead_s = now_s
+        return self._hears_of_uses and now_s - self._dead_s < LAST_ENDS_S
 
     def accounts(self) -> list[pb.LeaseAccount]:
         """What there is to tell of leases, once; the oldest first, and not all at once."""

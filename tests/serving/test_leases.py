@@ -11,10 +11,12 @@ from grpc_status import rpc_status
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.engine import EngineDeadError
+from serving.fake_engine import FakeEngine, FakeSettings
 from serving.lease_door import LeaseTerms
 from serving.lease_ledger import KEPT_MAX, LeaseLedger
 from serving.lease_terms import read_terms
-from serving.load import Watcher
+from serving.load import LoadBoard, Watcher
 from serving.settings import ReplicaSettings, SettingsError
 from tests.serving.conftest import serve_fake
 from tests.serving.leasing import KEY, OTHER_KEY, S, ask, lease_for, shown
@@ -22,7 +24,7 @@ from tests.waiting import DEADLINE_S
 from wire.lease_keys import KEYS_ENV, KEYS_FILE_ENV, LeaseKeyError, read_lease_keys
 from wire.spillway.v1.lease import LEASE_CHARS_MAX, LEASE_KEY, LeaseError, open_lease, sign
 from wire.spillway.v1.lease_pb2 import Lease
-from wire.spillway.v1.load_pb2 import LeaseAccount
+from wire.spillway.v1.load_pb2 import LeaseAccount, WatchLoadRequest
 from wire.vllm.control_pb2 import AbortRequest
 
 OPEN = LeaseTerms((KEY,))
@@ -209,6 +211,36 @@ async def test_a_dying_engine_tells_of_its_leases_before_its_reports_end():
         assert accounts["lease-1", 1].status == grpc.StatusCode.UNAVAILABLE.value[0]
         assert not accounts["lease-1", 1].finished
         call.cancel()
+
+
+async def test_the_last_reports_wait_for_a_stream_that_ends_after_its_engine():
+    """Its end is told whenever it comes, and only then the reports end."""
+    engine, ledger = FakeEngine(FakeSettings()), LeaseLedger()
+    board = LoadBoard(engine, "here", ledger, takes_leases=True)
+    with board.watcher(WatchLoadRequest(accounts=True)) as watcher:
+        with ledger.use(Lease(id="a")):
+            board.tell(watcher)
+            engine.die()
+            assert not board.tell(watcher).accounts
+        (account,) = board.tell(watcher).accounts
+        assert account.stage == LeaseAccount.ENDED
+        with pytest.raises(EngineDeadError):
+            board.tell(watcher)
+
+
+async def test_the_last_reports_wait_for_no_client_that_does_not_read(monkeypatch):
+    """Its stream may never end, and whoever hears no accounts waits for none."""
+    engine, ledger = FakeEngine(FakeSettings()), LeaseLedger()
+    board = LoadBoard(engine, "here", ledger, takes_leases=True)
+    with ledger.use(Lease(id="a")):
+        engine.die()
+        with board.watcher(WatchLoadRequest()) as watcher, pytest.raises(EngineDeadError):
+            board.tell(watcher)
+        monkeypatch.setattr("serving.load.LAST_ENDS_S", 0.0)
+        with board.watcher(WatchLoadRequest(accounts=True)) as watcher:
+            board.tell(watcher)  # that it has begun
+            with pytest.raises(EngineDeadError):
+                board.tell(watcher)
 
 
 @given(st.text(max_size=50) | st.binary(max_size=200))
