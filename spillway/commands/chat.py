@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillway.commands.client_tls import Ca, Cert, Key, tls_of
-from spillway.commands.failure import Outcome
+from spillway.commands.failure import Outcome, failure_of
 from spillway.commands.generate import summary
 from spillway.commands.parameters import (
     ADDRESS,
@@ -24,7 +24,7 @@ from spillway.commands.parameters import (
     Template,
     options_of,
 )
-from spillway.commands.terminal import is_terminal, say, write
+from spillway.commands.terminal import is_terminal, say, warn, write
 
 if TYPE_CHECKING:
     from spillway.client import Chunk, Options, SyncClient
@@ -47,9 +47,10 @@ def chat(
 ) -> None:
     """Talk with a model, a line at a time; the session stays where its cache is.
 
-    Ctrl-C stops an answer; Ctrl-D ends the conversation.
+    Ctrl-C stops an answer; Ctrl-D ends the conversation. On a terminal an answer that fails does
+    not end it: what was asked is forgotten, and can be asked again.
     """
-    from spillway.client import ChatTemplate, SyncClient
+    from spillway.client import ChatTemplate, SpillwayError, SyncClient
 
     options = options_of(model, session or uuid.uuid4().hex, slo, max_new_tokens, temperature, seed)
     messages = [{"role": "system", "content": system}] if system else []
@@ -57,8 +58,15 @@ def chat(
     with SyncClient(address, chat_template=known, tls=tls_of(ca, cert, key)) as client:
         for line in _lines():
             messages.append({"role": "user", "content": line})
-            answer = _answer(client, messages, options)
-            messages.append({"role": "assistant", "content": answer})
+            try:
+                answer = _answer(client, messages, options)
+            except SpillwayError as error:
+                if not is_terminal():
+                    raise
+                warn(str(failure_of(error)))
+                messages.pop()
+            else:
+                messages.append({"role": "assistant", "content": answer})
 
 
 def _lines() -> Iterator[str]:
@@ -81,6 +89,7 @@ def _lines() -> Iterator[str]:
 
 def _answer(client: "SyncClient", messages: list[dict[str, str]], options: "Options") -> str:
     """Print the answer as it comes; what was said of it, if it was stopped."""
+    from spillway.client import SpillwayError
     from spillway.client.chunk import answer_of
 
     started = time.monotonic()
@@ -93,6 +102,10 @@ def _answer(client: "SyncClient", messages: list[dict[str, str]], options: "Opti
                 first_s = first_s or time.monotonic() - started
                 chunks.append(chunk)
                 write(chunk.text, end="")
+        except SpillwayError:
+            if chunks and is_terminal():
+                write("")
+            raise
         except KeyboardInterrupt:
             if not is_terminal():
                 raise

@@ -125,6 +125,29 @@ def test_a_chat_keeps_its_session_and_history(spillway, router, tmp_path):
     assert router.requests[0].session_id
 
 
+def test_a_chat_outlives_an_answer_that_fails(spillway, router, tmp_path, monkeypatch):
+    """On a terminal: what failed is said, and is no part of what comes after it."""
+    monkeypatch.setattr("spillway.commands.chat.is_terminal", lambda: True)
+    template = tmp_path / "chat.jinja"
+    template.write_text("{{ messages | map(attribute='content') | join(' ') }}")
+    lines = "fail RESOURCE_EXHAUSTED\ncount 2\n"
+    code, out, err = spillway("chat", "--chat-template", str(template), stdin=lines)
+    assert (code, out) == (Outcome.DONE, "0 1 \n")
+    assert err.splitlines()[0].startswith("spillway: ")
+    assert "try again in" in err.splitlines()[0]
+    assert [request.text for request in router.requests] == ["fail RESOURCE_EXHAUSTED", "count 2"]
+
+
+def test_a_chat_in_a_script_ends_where_an_answer_fails(spillway, router, tmp_path):
+    """What comes after it would be an answer to something else."""
+    template = tmp_path / "chat.jinja"
+    template.write_text("fail NOT_FOUND")
+    code, _, err = spillway("chat", "--chat-template", str(template), stdin="one\ntwo\n")
+    assert code == Outcome.REFUSED
+    assert err.count("\n") == 1
+    assert len(router.requests) == 1
+
+
 def test_a_chat_without_a_template_says_what_to_give(spillway):
     """A router has no tokenizer, and a template is not guessed."""
     code, _, err = spillway("chat", stdin="hello\n")
