@@ -30,6 +30,11 @@ class Dialled:
         self._material = material
 
     @property
+    def is_tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return self._files is not None
+
+    @property
     def is_outdated(self) -> bool:
         """Whether files were replaced since: its next connection would show what is of old."""
         return self._files is not None and self._files.current() is not self._material

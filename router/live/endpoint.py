@@ -15,6 +15,7 @@ from router.live.link_keeper import LinkKeeper
 from router.live.open_calls import OpenCalls
 from router.live.timed_core import now_ns
 from router.live.upstream import UpstreamCall
+from router.live.why_unreached import log_why_unreached
 from router.observe.event import EndpointGone
 from wire.spillway.v1.tokenizer_pb2_grpc import TokenizerStub
 from wire.status import Metadata
@@ -66,6 +67,10 @@ class LiveEndpoint:
         self._keeping: asyncio.Task[None] | None = None
         if link:
             self._keeping = background.begin(self.link.run(), f"link to {self.name}")
+        self._explaining: asyncio.Task[None] | None = None
+        if self._dialled.is_tls:
+            explaining = log_why_unreached(self.name, self._channel)
+            self._explaining = background.begin(explaining, f"explain {self.name}")
         self.calls = OpenCalls()  # for whose time the channel is open, even when it is retired
 
     def time_of(self, remaining_s: float) -> float:
@@ -144,6 +149,7 @@ class LiveEndpoint:
     async def finish(self) -> None:
         """Closes the channel once the last call on it is over."""
         await asyncio.gather(self._following, return_exceptions=True)
+        await self._end_explaining()
         await self.abandoned.close()
         await self.calls.none.wait()
         await self._end_link()
@@ -153,9 +159,14 @@ class LiveEndpoint:
         """Ends everything now, calls included."""
         self.follower.leave()
         await background.end(self._following)
+        await self._end_explaining()
         await self.abandoned.close()
         await self._end_link()
         await self._channel.close()
+
+    async def _end_explaining(self) -> None:
+        if self._explaining is not None:
+            await background.end(self._explaining)
 
     async def _end_link(self) -> None:
         if self._keeping is not None:

@@ -11,6 +11,7 @@ out, takes it for ready. After some more probes the endpoint is deaf on it: it n
 
 import asyncio
 import contextlib
+import logging
 import random
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -31,6 +32,9 @@ from router.policy.units import NS_PER_S
 from wire.spillway.v1.load_pb2 import LoadReport
 
 _READY: Final = grpc.ChannelConnectivity.READY
+_REFUSALS: Final = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED})
+_log = logging.getLogger(__name__)
+
 _IDENTIFY_TIMEOUT_S: Final = 5.0
 _UNANSWERED_MAX: Final = 2
 _DEAF_AFTER: Final = 4
@@ -104,6 +108,7 @@ class Follower:
         self._said = UNKNOWN  # what it was reported to run, if it is who was met here
         self._witness = witness
         self._check = HealthStub(channel).Check
+        self._refused: grpc.StatusCode | None = None  # that was logged since it was met
         self._unanswered = 0
         self._answers = LongestSilence(0)  # before answers to probes
         self._silent = asyncio.Event()
@@ -181,7 +186,8 @@ class Follower:
             self._doubted.clear()
             try:
                 identity = await identify(self._channel, _IDENTIFY_TIMEOUT_S)
-            except (grpc.aio.AioRpcError, NotVllmError):
+            except (grpc.aio.AioRpcError, NotVllmError) as error:
+                self._log_refusal(error)
                 await asyncio.sleep(backoff.wait_s())
                 continue
             backoff.reset()
@@ -189,7 +195,14 @@ class Follower:
                 self._meet(identity)
             await self._doubted.wait()
 
+    def _log_refusal(self, error: Exception) -> None:
+        if isinstance(error, grpc.aio.AioRpcError) and error.code() in _REFUSALS:
+            if error.code() is not self._refused:
+                _log.warning("%s refuses this router: %s", self._name, error.details())
+            self._refused = error.code()
+
     def _meet(self, identity: Identity) -> None:
+        self._refused = None
         if self._fed and self._is_who_reports(identity):
             self.engine = self._said
         self._list(identity)

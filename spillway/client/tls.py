@@ -14,7 +14,8 @@ from wire.tls.files import TlsFiles
 class ClientTls:
     """What a client needs to speak TLS with a router. Several clients may share one.
 
-    The files are looked at with each new connection, so that they can be replaced at any time.
+    The files are read when a channel is opened: a client that outlives its certificate or authority
+    has to be made anew.
     """
 
     def __init__(
