@@ -71,8 +71,8 @@ Template = Annotated[
     typer.Option(
         "--chat-template",
         envvar="SPILLWAY_CHAT_TEMPLATE",
-        help="A model's folder, its tokenizer_config.json or a Jinja file; the built-in model's"
-        " is known.",
+        help="A model's folder, its tokenizer_config.json or a Jinja file; by default the model's"
+        " own, as its server gives it.",
     ),
 ]
 
