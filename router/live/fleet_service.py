@@ -7,15 +7,13 @@ import grpc
 
 from router.live.callers import Callers
 from router.live.closing import Closing
-from router.live.cookies import Cookies
-from router.live.fleet_state import decision_message, quarantined_message
-from router.live.fleet_view import state_for, without_prices
-from router.live.incoming import read_incoming
+from router.live.fleet_desk import FleetDesk
+from router.live.fleet_state import quarantined_message
+from router.live.fleet_view import state_for
 from router.live.placing import Placing
-from router.live.timed_core import TimedCore, now_ns
-from router.observe.event import DrainChanged, QuarantineReleased
+from router.live.timed_core import TimedCore
+from router.observe.event import QuarantineReleased
 from router.policy.caller import Caller
-from router.policy.units import ns
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetServicer
 from wire.status import CallError, bad_field
@@ -30,45 +28,28 @@ class FleetService(FleetServicer):
 
     def __init__(
         self,
-        router: str,
         core: TimedCore,
         callers: Callers,
-        cookies: Cookies,
+        desk: FleetDesk,
         placing: Placing,
         state: Callable[[], pb.FleetState],
-        default_deadline_s: float,
         closing: Closing,
     ) -> None:
-        self._router = router
         self._core = core
         self._callers = callers
-        self._cookies = cookies
+        self._desk = desk
         self._placing = placing
         self._state = state
-        self._default_deadline_ns = ns(default_deadline_s)
         self._closing = closing
 
     async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.Decision:  # noqa: N802 - the wire's name
         """The decision that the request would get now; nothing is sent and nothing is changed."""
         metadata = context.invocation_metadata() or ()
         try:
-            incoming = read_incoming(
-                request.request.SerializeToString(),
-                metadata,
-                "explain",
-                now_ns() + self._default_deadline_ns,
-                router=self._router,
-                caller=self._callers.of(metadata),
-                tenants=self._callers.tenants,
-            )
+            return self._desk.explain(request.request, metadata, self._callers.of(metadata))
         except CallError as error:
             error.set_on(context)
             return pb.Decision()
-        asked = self._cookies.join(incoming, metadata).request
-        decision = self._core.explain(asked)
-        if not incoming.caller.sees_all:
-            decision = without_prices(decision)
-        return decision_message(decision, asked)
 
     async def Place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:  # noqa: N802 - the wire's name
         """Where the client may send the request itself."""
@@ -103,12 +84,19 @@ class FleetService(FleetServicer):
 
     async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:  # noqa: N802 - the wire's name
         """New sessions and turns stay away from the site."""
-        site = self._set_drain(request.site, context, draining=True)
-        return pb.DrainResponse(open_streams=site.open_streams if site else 0)
+        try:
+            site = self._desk.set_drain(request.site, draining=True)
+        except CallError as error:
+            error.set_on(context)
+            return pb.DrainResponse()
+        return pb.DrainResponse(open_streams=site.open_streams)
 
     async def Undrain(self, request: pb.UndrainRequest, context: Any) -> pb.UndrainResponse:  # noqa: N802 - the wire's name
         """The site takes new sessions and turns again."""
-        self._set_drain(request.site, context, draining=False)
+        try:
+            self._desk.set_drain(request.site, draining=False)
+        except CallError as error:
+            error.set_on(context)
         return pb.UndrainResponse()
 
     async def ListQuarantine(  # noqa: N802 - the wire's name
@@ -130,14 +118,3 @@ class FleetService(FleetServicer):
             missing = f"no prompt is in quarantine as {request.fingerprint!r}"
             bad_field("fingerprint", missing, grpc.StatusCode.NOT_FOUND).set_on(context)
         return pb.ReleaseQuarantineResponse()
-
-    def _set_drain(self, name: str, context: Any, *, draining: bool) -> Any:
-        sites = {site.name: site for site in self._core.snapshot().sites}
-        if name not in sites:
-            known = ", ".join(sites)
-            bad_field(
-                "site", f"there is no site {name!r}; there are: {known}", grpc.StatusCode.NOT_FOUND
-            ).set_on(context)
-            return None
-        self._core.tell(DrainChanged(name, draining))
-        return sites[name]

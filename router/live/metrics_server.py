@@ -1,4 +1,4 @@
-"""Prometheus metrics and a health check over HTTP."""
+"""The HTTP server of a router for those who watch it: metrics, a health check, the fleet page."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
@@ -43,11 +43,12 @@ class MetricsServer:
         serves: Callable[[], bool],
         callers: Callers,
         tls: ServerTls | None = None,
+        add_more: Callable[[web.Application], None] | None = None,
     ) -> None:
         """`registry` is asked for what there is to show, at each scrape.
 
         Where callers prove who they are, an operator is shown all, and a tenant what is its own.
-        Without `tls` it speaks plaintext.
+        Without `tls` it speaks plaintext. `add_more` adds what else is served there.
         """
         self._callers = callers
         self._registry = registry
@@ -56,6 +57,8 @@ class MetricsServer:
         app = web.Application(middlewares=tls.middlewares if tls else ())
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
+        if add_more is not None:
+            add_more(app)
         self._runner = web.AppRunner(app, access_log=None, logger=_log)
 
     async def start(self, listen: str) -> int:

@@ -17,6 +17,7 @@ from prometheus_client.exposition import generate_latest
 
 from router.faces.kserve.service import SERVICE as KSERVE
 from router.faces.kserve.service import KServe
+from router.faces.page.server import FleetPage
 from router.live import background
 from router.live.callers import Callers
 from router.live.closing import Closing
@@ -25,6 +26,7 @@ from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
+from router.live.fleet_desk import FleetDesk
 from router.live.fleet_service import FleetService
 from router.live.fleet_state import fleet_state
 from router.live.follower import Pace
@@ -150,7 +152,7 @@ class Router:
             self._sinks.metrics.on_call,
         )
         self.openai_port: int | None = None
-        self._metrics_server = MetricsServer(self._registry, self._serves, self._callers, self._tls)
+        self._metrics_server = self._made_metrics_server(fleet)
         self._closing = Closing()
         self._closed = asyncio.Event()
         self._grace_s = 0.0
@@ -241,6 +243,16 @@ class Router:
         if settings.openai_listen is not None:
             await self._start_openai(settings.openai_listen)
 
+    def _fleet_desk(self) -> FleetDesk:
+        deadline_s = self._settings.default_deadline_s
+        return FleetDesk(self.id, self._core, self._callers, self._cookies, deadline_s)
+
+    def _made_metrics_server(self, fleet: Fleet) -> MetricsServer:
+        page = FleetPage(
+            self.id, fleet, self._state, self._sinks.recent, self._fleet_desk(), self._callers
+        )
+        return MetricsServer(self._registry, self._serves, self._callers, self._tls, page.add_to)
+
     async def _start_openai(self, listen: str) -> None:
         # Not at the top: a router without it needs neither tokenizers nor templates.
         from router.faces.openai.server import OpenAiServer  # noqa: PLC0415
@@ -289,14 +301,7 @@ class Router:
         control = Control(self.id, self._callers, self._roster, self._inference, self._feed)
         add_ControlServicer_to_server(control, refusing)
         fleet = FleetService(
-            self.id,
-            self._core,
-            self._callers,
-            self._cookies,
-            self._placing,
-            self._state,
-            settings.default_deadline_s,
-            closing,
+            self._core, self._callers, self._fleet_desk(), self._placing, self._state, closing
         )
         add_FleetServicer_to_server(fleet, refusing)
         load = LoadService(self._core, self._roster, self._is_draining, closing)

@@ -9,13 +9,14 @@ from router.observe.decision_log import DecisionLog
 from router.observe.event import Event, Sink
 from router.observe.fleet_collector import FleetCollector
 from router.observe.metrics import Metrics
+from router.observe.recent_decisions import RecentDecisions
 from router.observe.site_latency import SiteLatency
 from router.policy.fleet import Fleet
 from router.policy.snapshot import FleetSnapshot
 
 
 class Sinks:
-    """Metrics, recent latency and, where one is kept, the decision log."""
+    """Metrics, recent latency and decisions and, where one is kept, the decision log."""
 
     def __init__(self, fleet: Fleet, log: DecisionLog | None) -> None:
         # A registry of its own, so that two routers in one process do not meet.
@@ -24,6 +25,7 @@ class Sinks:
         sites = tuple(site.name for site in fleet.sites)
         self.metrics = Metrics(self.registry, sites)
         self.latency = SiteLatency(sites)
+        self.recent = RecentDecisions()
         self.attempts = Attempts((self.metrics, self.latency))
         self._log = log
         if log is not None:
@@ -43,6 +45,7 @@ class Sinks:
         """See Sink."""
         self.attempts.on_event(event)
         self.metrics.on_event(event)
+        self.recent.on_event(event)
         if self._log is not None:
             self._log.on_event(event)
 

@@ -1,0 +1,1 @@
+"""Measures the fleet page in a browser."""

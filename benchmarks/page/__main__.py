@@ -1,0 +1,136 @@
+"""`python -m benchmarks.page`: whether the fleet page stays smooth, and what it sends.
+
+A router, fake engines of many sites, as many sessions, and a headless Chromium, all here.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks.dataplane.process import cpu_s, running
+from benchmarks.page.browser import browser, drawn, seen
+from benchmarks.report import print_table, write_json
+
+ENGINES = 2
+"""Of each site."""
+
+TOKENS = 40
+"""Of an answer."""
+
+SEEN_S = 30.0
+"""For what is killed to be seen: far above the two seconds in which it should be."""
+
+
+def free_ports(count: int) -> int:
+    """The first of so many free ports in a row."""
+    for first in range(20_000, 32_000, count):
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise RuntimeError(f"no {count} free ports in a row")
+
+
+async def sent(url: str, seconds: float, encoding: str) -> dict[str, float]:
+    """What one viewer is sent in this time, after the beginning."""
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(auto_decompress=False, timeout=timeout) as http:
+        headers = {"Accept-Encoding": encoding}
+        async with http.get(f"{url}page/stream", headers=headers) as response:
+            first = len(await response.content.readany())
+            count, began_s = 0, time.monotonic()
+            while time.monotonic() - began_s < seconds:
+                count += len(await response.content.readany())
+            return {"hello_bytes": first, "bytes_per_s": count / (time.monotonic() - began_s)}
+
+
+async def killed_and_back(page: Any, home: int, first: int, itl_s: str) -> dict[str, float]:
+    """After how many seconds the page shows that home died, and that it is back."""
+    began_s = time.monotonic()
+    os.kill(home, signal.SIGKILL)
+    await seen(page, "home", down=True, within_s=SEEN_S)
+    died_s = time.monotonic() - began_s
+    async with running("benchmarks.page.engines", [str(first + 1), str(ENGINES), itl_s]):
+        began_s = time.monotonic()  # it serves
+        await seen(page, "home", down=False, within_s=SEEN_S)
+        return {"death_seen_s": died_s, "return_seen_s": time.monotonic() - began_s}
+
+
+async def measure(options: argparse.Namespace) -> dict[str, float]:
+    """All of it, once."""
+    sites, itl_s = options.sites, str(options.itl_ms / 1_000)
+    first = free_ports(1 + sites * ENGINES)
+    rest = [str(first + 1 + ENGINES), str((sites - 1) * ENGINES), itl_s]
+    async with (
+        running("benchmarks.page.engines", [str(first + 1), str(ENGINES), itl_s]) as home,
+        running("benchmarks.page.engines", rest),
+        running("benchmarks.page.router", [str(first), str(sites), str(ENGINES)]) as router,
+        running(
+            "benchmarks.page.sessions", [f"127.0.0.1:{first}", str(options.sessions), str(TOKENS)]
+        ),
+        browser() as chromium,
+    ):
+        url = f"http://127.0.0.1:{router.port}/"
+        unseen_s, began_s = cpu_s(router.pid), time.monotonic()
+        await asyncio.sleep(options.seconds)
+        unseen = (cpu_s(router.pid) - unseen_s) / (time.monotonic() - began_s)
+        page = await chromium.new_page(viewport={"width": 1440, "height": 1000})
+        await page.goto(url)
+        await page.wait_for_selector('#connection[data-state="live"]')
+        await asyncio.sleep(3)  # the first frames compile what draws the others
+        seen_s, began_s = cpu_s(router.pid), time.monotonic()
+        smooth = await drawn(page, options.seconds)
+        cpu = (cpu_s(router.pid) - seen_s) / (time.monotonic() - began_s)
+        zipped = await sent(url, options.seconds / 2, "gzip")
+        plain = await sent(url, options.seconds / 2, "identity")
+        if options.picture is not None:
+            await page.screenshot(path=options.picture, full_page=True)
+        sessions = await page.text_content("#headline-sessions")
+        moved = await killed_and_back(page, home.pid, first, itl_s)
+    return {
+        **smooth,
+        **moved,
+        "sessions": float((sessions or "0").replace("k", "e3")),
+        "bytes_per_s": zipped["bytes_per_s"],
+        "plain_bytes_per_s": plain["bytes_per_s"],
+        "hello_bytes": zipped["hello_bytes"],
+        "router_cpu_unseen": unseen,
+        "router_cpu_seen": cpu,
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("--sites", type=int, default=16)
+    parser.add_argument("--sessions", type=int, default=1_000)
+    parser.add_argument("--itl-ms", type=float, default=60.0, help="between an engine's tokens")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--picture", type=Path, help="take a screenshot there")
+    parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
+    options = parser.parse_args(arguments)
+    if options.sites < 2:
+        parser.error("--sites: a home and at least one rented site")
+    figures = asyncio.run(measure(options))
+    print_table(
+        f"The fleet page of {options.sites} sites and {figures['sessions']:.0f} sessions",
+        ("what", "figure"),
+        [[name.replace("_", " "), f"{value:,.3g}"] for name, value in figures.items()],
+        note="bytes are of one viewer, compressed; CPU is the router's, of one core",
+    )
+    if options.out is not None:
+        write_json(options.out, {"sites": options.sites, "page": figures})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

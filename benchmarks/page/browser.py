@@ -1,0 +1,59 @@
+"""A headless Chromium in front of a page, and what it measures of it."""
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+from playwright.async_api import Browser, Page, async_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",  # who measures may be root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+DRAWN = """(seconds) => new Promise((done) => {
+  const begin = performance.now();
+  let last = begin, frames = 0, longest = 0;
+  const step = (now) => {
+    frames += 1;
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (now - begin < seconds * 1000) requestAnimationFrame(step);
+    else done({ frames_per_s: frames * 1000 / (now - begin), longest_ms: longest });
+  };
+  requestAnimationFrame(step);
+})"""
+"""What a frame of the screen takes while the page draws: at 60 a second nothing is late."""
+
+
+@contextlib.asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """The machine's Chromium. Raises RuntimeError where there is none."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        raise RuntimeError("there is no Chromium here (Debian: apt-get install chromium)")
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        try:
+            yield running
+        finally:
+            await running.close()
+
+
+async def drawn(page: Page, seconds: float) -> dict[str, Any]:
+    """Frames a second, and the longest in milliseconds, over this time."""
+    measured: dict[str, Any] = await page.evaluate(DRAWN, seconds)
+    return measured
+
+
+async def seen(page: Page, site: str, *, down: bool, within_s: float) -> None:
+    """Until the page shows a site as down, or not. Raises a TimeoutError of playwright."""
+    state = '[data-state="down"]' if down else ':not([data-state="down"])'
+    await page.wait_for_selector(f'[data-site="{site}"]{state}', timeout=within_s * 1_000)

@@ -1,0 +1,57 @@
+"""What the page asks of a router, read from JSON and answered in JSON."""
+
+from typing import Annotated, Any, Literal
+
+from google.protobuf.json_format import MessageToDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from router.live.fleet_desk import FleetDesk
+from router.policy.caller import Caller
+from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
+
+Name = Annotated[str, Field(max_length=256)]
+
+
+class Question(BaseModel):
+    """A request that might be sent. Empty names are those of a request that names none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str = Field(max_length=1 << 20)
+    session: Name = ""
+    slo: Name = ""
+    tenant: Name = ""
+    max_new_tokens: int = Field(default=256, ge=1, le=1 << 20)
+
+
+class Act(BaseModel):
+    """What is to be done to a site."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["drain", "undrain"]
+    site: Name
+
+
+def explained(desk: FleetDesk, question: Question, caller: Caller) -> dict[str, Any]:
+    """Where this caller's request would go, and why. Raises CallError for what no router takes."""
+    request = GenerateRequest(
+        text=question.prompt,
+        session_id=question.session,
+        stopping=StoppingCriteria(max_new_tokens=question.max_new_tokens),
+    )
+    named = (("x-spillway-slo", question.slo), ("x-spillway-tenant", question.tenant))
+    decision = desk.explain(request, [(key, value) for key, value in named if value], caller)
+    told: dict[str, Any] = MessageToDict(
+        decision, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return told
+
+
+def done(desk: FleetDesk, act: Act) -> dict[str, Any]:
+    """Does it, and says so. Raises CallError for a site that is none."""
+    if act.action == "drain":
+        site = desk.set_drain(act.site, draining=True)
+        return {"said": f"{act.site} drains; {site.open_streams} streams are open there."}
+    desk.set_drain(act.site, draining=False)
+    return {"said": f"{act.site} takes turns again."}

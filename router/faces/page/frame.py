@@ -1,0 +1,102 @@
+"""The state of the fleet as the page reads it: figures only, in the order that page.js names."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+from router.observe.recent_decisions import Flow, Recorded
+from router.policy.decision import Refuse, Send
+from router.policy.units import NS_PER_S
+from wire.spillway.v1 import fleet_pb2 as pb
+
+ENDPOINTS_MAX: Final = 64
+"""Shown of one site one by one; the sums are of all."""
+
+_UP, _SUSPECT = pb.EndpointState.UP, pb.EndpointState.SUSPECT
+_REASON_CHARS_MAX: Final = 400
+
+
+def frame(
+    state: pb.FleetState, flows: dict[str, Flow], decisions: Sequence[Recorded]
+) -> dict[str, Any]:
+    """Everything that changes."""
+    return {
+        "at": state.sampled_unix_ns / NS_PER_S,
+        "sessions": state.sessions,
+        "open": state.open_streams,
+        "refused": state.refused,
+        "resumed": state.resumed,
+        "waiting": sum(tenant.waiting for tenant in state.tenants),
+        "sites": [_site(site, flows[site.name]) for site in state.sites],
+        "decisions": [_decision(recorded) for recorded in decisions],
+    }
+
+
+def _site(site: pb.SiteState, flow: Flow) -> dict[str, Any]:
+    up = [one for one in site.endpoints if one.health == _UP]
+    heard = [one for one in up if one.report_age_s >= 0]
+    return {
+        "draining": site.draining,
+        "trouble": pb.SiteState.Trouble.Name(site.trouble).removeprefix("TROUBLE_").lower(),
+        "up": len(up),
+        "suspect": sum(one.health == _SUSPECT for one in site.endpoints),
+        "linked": sum(one.linked for one in site.endpoints),
+        "sessions": site.sessions,
+        "open": site.open_streams,
+        "turns": site.turns,
+        "failures": site.failures,
+        "tokens_per_s": round(sum(one.tokens_per_s for one in up), 1),
+        "running": sum(one.running_requests for one in heard),
+        "waiting": sum(one.waiting_requests for one in heard),
+        "kv": round(sum(one.kv_usage for one in heard) / len(heard), 4) if heard else None,
+        "rtt_s": round(min((one.rtt_s for one in up if one.rtt_s > 0), default=0.0), 6),
+        "usd": round(site.cost_usd, 6),
+        "hit": site.prefix_hit_tokens,
+        "query": site.prefix_query_tokens,
+        "latency": latency(site),
+        "flow": [flow.settled, flow.overflow, flow.returned, flow.resumed],
+        "endpoints": len(site.endpoints),
+        "each": [_endpoint(one) for one in site.endpoints[:ENDPOINTS_MAX]],
+    }
+
+
+def latency(site: pb.SiteState) -> list[float]:
+    """TTFT p50 and p99, ITL p50 and p99, in seconds; 0 while nothing is known."""
+    figures = (site.ttft_s_p50, site.ttft_s_p99, site.itl_s_p50, site.itl_s_p99)
+    return [round(figure, 5) for figure in figures]
+
+
+def _endpoint(one: pb.EndpointState) -> list[Any]:
+    return [
+        one.name,
+        pb.EndpointState.Health.Name(one.health).lower(),
+        int(one.draining),
+        one.in_flight,
+        one.running_requests,
+        one.waiting_requests,
+        round(one.kv_usage, 3),
+        round(one.tokens_per_s, 1),
+        one.trouble,
+    ]
+
+
+def _handle(session: str) -> str:
+    """The same for the same session, and not its name: that may be a person's."""
+    return blake2b(session.encode(), digest_size=3).hexdigest() if session else ""
+
+
+def _decision(recorded: Recorded) -> dict[str, Any]:
+    decision = recorded.decision
+    said = {
+        "number": recorded.number,
+        "at": round(recorded.unix_ns / NS_PER_S, 3),
+        "session": _handle(recorded.session),
+        "rule": decision.rule.value,
+        "slo": decision.slo,
+        "reason": decision.reason[:_REASON_CHARS_MAX],
+    }
+    if isinstance(decision, Send):
+        said |= {"action": "send", "site": decision.site, "mode": decision.mode.value}
+    else:
+        said["action"] = "refuse" if isinstance(decision, Refuse) else "wait"
+    return said

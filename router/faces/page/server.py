@@ -1,0 +1,155 @@
+"""The page on the HTTP port of a router: its files, its feed, and what it asks and does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from router.faces.page.asking import Act, Question, done, explained
+from router.faces.page.described import described
+from router.faces.page.encoding import GZIP_HEAD, Encoded
+from router.faces.page.feed import Feed, TooManyViewersError
+from router.faces.page.files import INDEX, Files
+from router.faces.page.permission import Permission, is_same_origin
+from router.live import background
+from router.live.callers import Callers
+from router.live.fleet_desk import FleetDesk
+from router.observe.recent_decisions import RecentDecisions
+from router.policy.fleet import Fleet
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.status import CallError
+
+_HEADERS: Final = {
+    # Nothing but the page's own files, in no frame of anybody's, and nothing inline.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+_WRITE_S: Final = 30.0
+"""For a viewer to take a frame; one that takes nothing for so long is gone, or asleep."""
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+class FleetPage:
+    """Made once for a router; `add_to` puts it into its HTTP server."""
+
+    def __init__(
+        self,
+        router: str,
+        fleet: Fleet,
+        state: Callable[[], pb.FleetState],
+        decisions: RecentDecisions,
+        desk: FleetDesk,
+        callers: Callers,
+    ) -> None:
+        self._described = described(router, fleet)
+        self._desk = desk
+        self._feed = Feed(state, decisions)
+        self._files = Files()
+        self._permission = Permission(callers)
+
+    def add_to(self, app: web.Application) -> None:
+        """Adds what it serves, and its feed for as long as the server runs."""
+        app.router.add_get("/", self._index)
+        app.router.add_get("/page/stream", self._stream)
+        app.router.add_post("/page/explain", self._explain)
+        app.router.add_post("/page/act", self._act)
+        app.router.add_get("/page/{name}", self._file)
+        app.cleanup_ctx.append(self._run_feed)
+        app.on_shutdown.append(self._close_feed)
+
+    async def _run_feed(self, _app: web.Application) -> AsyncIterator[None]:
+        running = background.begin(self._feed.run(), "page feed")
+        yield
+        await background.end(running)
+
+    async def _close_feed(self, _app: web.Application) -> None:
+        await self._feed.close()
+
+    async def _index(self, request: web.Request) -> web.Response:
+        self._permission.viewer(request)
+        return _headed(self._files.response(INDEX, request))
+
+    async def _file(self, request: web.Request) -> web.Response:
+        return _headed(self._files.response(request.match_info["name"], request))
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """The fleet, its state and its past, and then a frame at a time."""
+        caller = self._permission.viewer(request)
+        zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        response = web.StreamResponse(
+            headers={
+                **_HEADERS,
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",  # nginx would gather events
+                **({"Content-Encoding": "gzip"} if zipped else {}),
+            }
+        )
+        try:
+            with self._feed.viewer() as viewer:
+                token = self._permission.token_for(request, caller)
+                first = Encoded("hello", {**self._described, **self._feed.now(), "token": token})
+                await response.prepare(request)
+                await _write(response, GZIP_HEAD + first.deflated if zipped else first.plain)
+                while (frame := await viewer.next()) is not None:
+                    await _write(response, frame.deflated if zipped else frame.plain)
+        except TooManyViewersError:
+            return _failed(503, "enough pages look at this router: close one")
+        except (ConnectionError, TimeoutError):
+            pass  # nobody is there to read it
+        return response
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        caller = self._permission.viewer(request)
+        if not is_same_origin(request):
+            return _failed(403, "only this page itself may ask")
+        return await self._answer(
+            request, Question, lambda question: explained(self._desk, question, caller)
+        )
+
+    async def _act(self, request: web.Request) -> web.Response:
+        caller = self._permission.viewer(request)
+        refusal = self._permission.refusal(request, caller)
+        if refusal:
+            return _failed(403, refusal)
+        return await self._answer(request, Act, lambda act: done(self._desk, act))
+
+    async def _answer(
+        self,
+        request: web.Request,
+        body: type[_Body],
+        answer: Callable[[_Body], dict[str, Any]],
+    ) -> web.Response:
+        try:
+            asked = body.model_validate_json(await request.read())
+            return _headed(web.json_response(answer(asked)))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "body"
+            return _failed(400, f"{where}: {first['msg']}")
+        except CallError as error:
+            return _failed(400, error.message)
+
+
+def _failed(status: int, message: str) -> web.Response:
+    return _headed(web.json_response({"error": message}, status=status))
+
+
+def _headed(response: web.Response) -> web.Response:
+    response.headers.update(_HEADERS)
+    return response
+
+
+async def _write(response: web.StreamResponse, part: bytes) -> None:
+    async with asyncio.timeout(_WRITE_S):
+        await response.write(part)

@@ -1,0 +1,47 @@
+// Figures as a person reads them. Every width is small and every unit is said.
+
+export function span(seconds) {
+  if (!seconds) return "–";
+  if (seconds >= 10) return `${seconds.toFixed(0)} s`;
+  if (seconds >= 1) return `${seconds.toFixed(1)} s`;
+  const ms = seconds * 1000;
+  return ms >= 10 ? `${ms.toFixed(0)} ms` : `${ms.toFixed(1)} ms`;
+}
+
+export function count(number) {
+  if (number < 10_000) return `${Math.round(number)}`;
+  return number < 1e6 ? `${(number / 1e3).toFixed(1)}k` : `${(number / 1e6).toFixed(1)}M`;
+}
+
+export function rate(number) {
+  return number > 0 && number < 10 ? number.toFixed(1) : count(number);
+}
+
+export function share(part) {
+  return part === null ? "–" : `${Math.round(part * 100)}%`;
+}
+
+export function usd(amount) {
+  if (amount === 0) return "$0";
+  return amount < 0.1 ? `$${amount.toPrecision(2)}` : `$${amount.toFixed(2)}`;
+}
+
+export function clock(unixSeconds) {
+  return new Date(unixSeconds * 1000).toLocaleTimeString([], { hour12: false });
+}
+
+// Sets text only where it changes: most figures stand still most of the time.
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") element.className = value;
+    else if (name in element && typeof value !== "string") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}

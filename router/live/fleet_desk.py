@@ -1,0 +1,80 @@
+"""What an operator asks of a router, whichever face the question comes through."""
+
+from collections.abc import Sequence
+
+import grpc
+
+from router.live.callers import Callers
+from router.live.cookies import Cookies
+from router.live.fleet_state import decision_message
+from router.live.fleet_view import without_prices
+from router.live.incoming import read_incoming
+from router.live.timed_core import TimedCore, now_ns
+from router.observe.event import DrainChanged
+from router.policy.caller import Caller
+from router.policy.snapshot import SiteSnapshot
+from router.policy.units import ns
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.status import bad_field
+from wire.vllm.inference_pb2 import GenerateRequest
+
+
+class FleetDesk:
+    """Explains decisions, and drains sites."""
+
+    def __init__(
+        self,
+        router: str,
+        core: TimedCore,
+        callers: Callers,
+        cookies: Cookies,
+        default_deadline_s: float,
+    ) -> None:
+        self._router = router
+        self._core = core
+        self._callers = callers
+        self._cookies = cookies
+        self._default_deadline_ns = ns(default_deadline_s)
+
+    def explain(
+        self,
+        request: GenerateRequest,
+        metadata: Sequence[tuple[str, str | bytes]],
+        caller: Caller,
+    ) -> pb.Decision:
+        """The decision that this caller's request would get now; nothing is sent or changed.
+
+        Raises CallError for a request or metadata that a stream would be refused for.
+        """
+        deadline_ns = now_ns() + self._default_deadline_ns
+        raw = request.SerializeToString()
+        incoming = read_incoming(
+            raw,
+            metadata,
+            "explain",
+            deadline_ns,
+            router=self._router,
+            caller=caller,
+            tenants=self._callers.tenants,
+        )
+        asked = self._cookies.join(incoming, metadata).request
+        decision = self._core.explain(asked)
+        if not caller.sees_all:
+            decision = without_prices(decision)
+        return decision_message(decision, asked)
+
+    def set_drain(self, name: str, *, draining: bool) -> SiteSnapshot:
+        """Keeps new turns away from a site, or lets them go there again; how it was before.
+
+        Raises CallError (NOT_FOUND) for a name that no site has.
+        """
+        site = self._site(name)
+        self._core.tell(DrainChanged(name, draining))
+        return site
+
+    def _site(self, name: str) -> SiteSnapshot:
+        sites = {site.name: site for site in self._core.snapshot().sites}
+        if name not in sites:
+            missing = f"there is no site {name!r}; there are: {', '.join(sites)}"
+            raise bad_field("site", missing, grpc.StatusCode.NOT_FOUND)
+        return sites[name]
