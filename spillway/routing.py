@@ -70,7 +70,8 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
     scheme = "https" if file.router.tls.certificate else "http"
     of = f" of {workers} workers" if workers > 1 else ""
     say(f"Router{of} at {host}:{router.port}, {_sites(file)}")
-    if not file.router.authentication.keys_file:
+    said = file.router.authentication
+    if said.keys_file is None and said.tokens.issuer is None and not file.router.tls.accept:
         say("Whoever reaches it may ask: nobody has to say who they are.")
     if router.metrics_port is not None:
         metrics = (file.router.metrics_listen or "").rpartition(":")[0]

@@ -1,6 +1,7 @@
 """Who calls: the one place where credentials are read, for every face of the router.
 
-A client shows an API key as `authorization: Bearer KEY`, over gRPC and HTTP alike; a router above
+A client shows an API key, or a token of the fleet's identity provider, as `authorization: Bearer`,
+over gRPC and HTTP alike; a router above
 shows the pass that it has from the keys which the routers of a fleet share. What is shown is never
 logged and goes no further than here.
 """
@@ -8,19 +9,23 @@ logged and goes no further than here.
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from google.rpc.error_details_pb2 import ErrorInfo
 
 from router.live.key_file import KeyFile
 from router.live.openness import AuthenticationError, why_not_open
-from router.live.settings import RouterSettings
-from router.policy.api_key import Fault
+from router.live.settings import RouterSettings, TokenSettings
+from router.live.token_rules import token_problems
+from router.policy.api_key import KEY_PREFIX, Fault
 from router.policy.caller import ANYBODY, OPEN_METHODS, Caller, Role, may_call
 from router.policy.fleet import Tenant
 from wire.spillway.v1.lease import LEASE_KEY
 from wire.status import CallError, failure
+
+if TYPE_CHECKING:
+    from router.live.tokens import Tokens
 
 AUTHORIZATION: Final = "authorization"
 
@@ -34,6 +39,7 @@ _SAID: Final = {
     Fault.UNKNOWN: "these credentials are not known here",
     Fault.EXPIRED: "these credentials are no longer valid",
     Fault.NOT_YET: "these credentials are not valid yet",
+    Fault.NO_TENANT: "these credentials are of no tenant here",
 }
 
 Pairs = Sequence[tuple[str, str | bytes]]
@@ -59,16 +65,31 @@ class Callers:
         said = settings.authentication
         self.tenants = {tenant.name: tenant for tenant in tenants}
         self._keys = KeyFile(said.keys_file, self.tenants) if said.keys_file is not None else None
+        self._tokens = self._tokens_of(said.tokens) if said.tokens.issuer else None
         self._is_router = is_router
-        self.required = self._keys is not None
+        self.required = self._keys is not None or self._tokens is not None
+
+    def _tokens_of(self, settings: TokenSettings) -> "Tokens":
+        from router.live.tokens import Tokens  # noqa: PLC0415 - brings cryptography, for few
+
+        for key, problem in token_problems(settings):
+            raise AuthenticationError(f"authentication.tokens.{key}: {problem}")
+        return Tokens(settings, self.tenants)
 
     def look(self) -> None:
-        """Reads the keys again where they have changed. Call it about once a second."""
+        """Reads keys again where that is due. Call it about once a second."""
         if self._keys is not None:
             self._keys.look()
+        if self._tokens is not None:
+            self._tokens.look()
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        if self._tokens is not None:
+            await self._tokens.close()
 
     def of(self, metadata: Pairs) -> Caller:
-        """Who sent this metadata. Raises CallError (UNAUTHENTICATED)."""
+        """Who sent this metadata. Raises CallError (UNAUTHENTICATED, PERMISSION_DENIED)."""
         if not self.required:
             return ANYBODY
         shown = [value for key, value in metadata if key == AUTHORIZATION]
@@ -82,30 +103,49 @@ class Callers:
             raise _unknown(found)
         return found
 
-    def admit(self, metadata: Pairs, method: str) -> None:
+    async def newcomer(self, metadata: Pairs) -> Caller:
+        """The same of somebody whose token may name a key that is to be asked for first."""
+        if self._tokens is not None:
+            shown = [value for key, value in metadata if key == AUTHORIZATION]
+            token = _bearer(shown[0]) if len(shown) == 1 else ""
+            if token and not token.startswith(KEY_PREFIX):
+                await self._tokens.look_for_key_of(token)
+        return self.of(metadata)
+
+    async def admit(self, metadata: Pairs, method: str) -> None:
         """Lets a call in, of a method as `/package.Service/Method`.
 
         Raises CallError (UNAUTHENTICATED, PERMISSION_DENIED).
         """
         if method in OPEN_METHODS:
             return
-        if not may_call(self.of(metadata), method):
+        if not may_call(await self.newcomer(metadata), method):
             info = ErrorInfo(reason="NOT_YOURS_TO_CALL", domain="spillway")
             message = "this is for operators and for the routers of the fleet"
             raise failure(grpc.StatusCode.PERMISSION_DENIED, message, info)
 
     def _shown_by(self, value: str | bytes) -> Caller | Fault:
-        if not isinstance(value, str) or len(value) > _CREDENTIALS_CHARS_MAX:
+        text = _bearer(value)
+        if self._tokens is not None and text and not text.startswith(KEY_PREFIX):
+            return self._tokens.find(text, time.time())
+        if self._keys is None:
             return Fault.UNKNOWN
-        bearer = _BEARER.fullmatch(value)
-        if bearer is None or self._keys is None:
-            return Fault.UNKNOWN
-        key = self._keys.ring.find(bearer[1], time.time())
+        key = self._keys.ring.find(text, time.time())
         if isinstance(key, Fault):
             return key
         return Caller(Role.OPERATOR if key.operator else Role.TENANT, key.tenant)
 
 
+def _bearer(value: str | bytes) -> str:
+    """The key or token of a header; empty where it is none of them."""
+    if not isinstance(value, str) or len(value) > _CREDENTIALS_CHARS_MAX:
+        return ""
+    bearer = _BEARER.fullmatch(value)
+    return bearer[1] if bearer else ""
+
+
 def _unknown(fault: Fault) -> CallError:
     info = ErrorInfo(reason=fault.value, domain="spillway")
-    return failure(grpc.StatusCode.UNAUTHENTICATED, _SAID[fault], info)
+    denied = fault is Fault.NO_TENANT
+    code = grpc.StatusCode.PERMISSION_DENIED if denied else grpc.StatusCode.UNAUTHENTICATED
+    return failure(code, _SAID[fault], info)

@@ -29,7 +29,7 @@ class Gate(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if not method.startswith(_NOT_OURS):
             try:
-                self._callers.admit(handler_call_details.invocation_metadata or (), method)
+                await self._callers.admit(handler_call_details.invocation_metadata or (), method)
             except CallError as error:
                 return _turned_away(error)
         return await continuation(handler_call_details)

@@ -106,6 +106,8 @@ class Receiver:
     async def start(self) -> None:
         """Begins. Raises OSError where an address is taken."""
         settings, opened = self._settings, self._opened
+        self._callers.look()
+        opened.push_async_callback(self._callers.close)
         if settings.metrics_listen is not None:
             metrics = MetricsServer(
                 self._metrics, lambda: self._roster.serves, self._callers, self._tls

@@ -73,7 +73,7 @@ class MetricsServer:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         shown = request.headers.getall(AUTHORIZATION, ())
         try:
-            caller = self._callers.of([(AUTHORIZATION, value) for value in shown])
+            caller = await self._callers.newcomer([(AUTHORIZATION, value) for value in shown])
         except CallError as error:
             return web.Response(text=f"{error.message}\n", status=401)
         registry = await self._registry()

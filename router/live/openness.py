@@ -12,19 +12,19 @@ class AuthenticationError(ValueError):
 def why_not_open(settings: RouterSettings) -> str:
     """Why a router with these settings does not start; empty where it does."""
     said = settings.authentication
-    proves = said.keys_file is not None
+    proves = said.keys_file is not None or said.tokens.issuer is not None
     if proves and said.anonymous:
         return (
-            "authentication.anonymous lets in whoever comes, and authentication.keys_file says"
-            " who may; leave one of them out"
+            "authentication.anonymous lets in whoever comes, and keys_file or tokens say who may;"
+            " leave one of them out"
         )
     far = _open_to_others(settings)
     if not far or proves or said.anonymous or settings.tls.accept:
         return ""
     return (
         f"others reach {' and '.join(far)}, and nothing says who may come in: name a keys_file"
-        " under router.authentication (spillway keys new TENANT makes a key), or say anonymous:"
-        " true there"
+        " under router.authentication (spillway keys new TENANT makes a key), or the tokens of an"
+        " identity provider, or say anonymous: true there"
     )
 
 

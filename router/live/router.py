@@ -206,6 +206,8 @@ class Router:
         self._sinks.start(self._core.snapshot)
         opened.push_async_callback(asyncio.to_thread, self._sinks.close)
         self._core.start()
+        self._callers.look()
+        opened.push_async_callback(self._callers.close)
         if settings.metrics_listen is not None:
             opened.push_async_callback(self._metrics_server.stop)
             self.metrics_port = await self._metrics_server.start(settings.metrics_listen)

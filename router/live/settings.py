@@ -74,10 +74,24 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """The identity provider whose tokens (JWT) prove tenants; none where `issuer` is None."""
+
+    issuer: str | None = None
+    audience: str | None = None  # what a token has to be made out to
+    jwks_url: str | None = None  # where the provider's public keys are
+    tenant_claim: str = "tenant"  # the claim that names the tenant
+    algorithms: tuple[str, ...] = ("RS256", "ES256")  # whatever a token says
+    leeway_s: float = 30.0  # by which the provider's clock may be off
+    refresh_s: float = 300.0  # between two readings of the keys
+
+
+@dataclass(frozen=True, slots=True)
 class Authentication:
     """Who may come in. On loopback, where no keys are named, anybody may."""
 
     keys_file: Path | None = None  # see router.live.key_file
+    tokens: TokenSettings = field(default_factory=TokenSettings)
     anonymous: bool = False  # whoever reaches a listener may ask, wherever they are
 
 

@@ -31,6 +31,7 @@ class Fault(Enum):
     UNKNOWN = "CREDENTIALS_UNKNOWN"
     EXPIRED = "CREDENTIALS_EXPIRED"
     NOT_YET = "CREDENTIALS_NOT_YET_VALID"
+    NO_TENANT = "CREDENTIALS_OF_NO_TENANT"  # proved, but of nobody whom the fleet has
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,12 +64,13 @@ def _notes(file: "FleetFile") -> Iterator[str]:
             read_lease_keys(file.router.lease_key_file, {})
         except LeaseKeyError as error:
             yield f"On this machine no router would start: lease_key_file: {error}"
-    why_not, keys_file = why_not_open(file.router), file.router.authentication.keys_file
+    said, why_not = file.router.authentication, why_not_open(file.router)
+    keys_file = said.keys_file
     if why_not:
         yield f"No router would start: {why_not}."
-    elif keys_file is None:
+    elif keys_file is None and said.tokens.issuer is None:
         yield "Whoever reaches the router may ask: nobody has to say who they are."
-    else:
+    elif keys_file is not None:
         try:
             read_keys(keys_file, {one.name for one in file.fleet.tenants})
         except KeyFileError as error:

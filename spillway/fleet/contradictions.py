@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from router.live.settings import RouterSettings, StoreSettings
+from router.live.token_rules import token_problems
 from router.policy.fleet import Limits
 from router.policy.tenants import QUOTAS
 from spillway.fleet.lending import lend_findings
@@ -26,8 +27,8 @@ NOT_ABOVE = (
 
 def contradictions(file: FileSection, source: Source) -> Iterator[Problem]:
     """All of them."""
-    parts = (_sites, _addresses, _models, _classes, _tenants, _limits, _router, _store, _trust)
-    for findings in parts:
+    of_the_fleet = (_sites, _addresses, _models, _classes, _tenants, _limits)
+    for findings in (*of_the_fleet, _router, _store, _trust, _tokens):
         for path, message in findings(file):
             yield source.problem(path, message)
 
@@ -118,6 +119,11 @@ def _tenants(file: FileSection) -> Iterator[Finding]:
                 hint = did_you_mean(slo, file.slo_classes)
                 path = ("tenants", name, "slo_classes", place)
                 yield path, f"no class {slo} is under slo_classes{hint}"
+
+
+def _tokens(file: FileSection) -> Iterator[Finding]:
+    for key, message in token_problems(built(RouterSettings, file.router).authentication.tokens):
+        yield ("router", "authentication", "tokens", key), message
 
 
 def _limits(file: FileSection) -> Iterator[Finding]:

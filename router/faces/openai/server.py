@@ -114,7 +114,7 @@ class OpenAiServer:
         """Nobody's body is read before it is known who sends it."""
         if request.path != _HEALTH:
             shown = request.headers.getall(AUTHORIZATION, ())
-            caller = self._callers.of([(AUTHORIZATION, value) for value in shown])
+            caller = await self._callers.newcomer([(AUTHORIZATION, value) for value in shown])
             if caller.tenant:
                 request[_TENANT] = self._callers.tenants[caller.tenant]
         return await handler(request)
