@@ -7,11 +7,9 @@ are and how much of their text the client has seen: see docs/streams.md.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from wire.counts import read_count
 from wire.spillway.v1.resume import RESUME_KEY, RESUME_TEXT_KEY
 from wire.status import CallError, bad_field
-
-NUMBER_DIGITS_MAX = 10
-"""Of any number of tokens or bytes that fits a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +23,8 @@ class Resume:
 
 def read_resume(metadata: Iterable[tuple[str, str | bytes]]) -> Resume | None:
     """What the client has, or None where it has no token. Raises CallError naming the key."""
-    values = {key: value for key, value in metadata if key in {RESUME_KEY, RESUME_TEXT_KEY}}
-    tokens = _number(RESUME_KEY, values.get(RESUME_KEY))
-    text_bytes = _number(RESUME_TEXT_KEY, values.get(RESUME_TEXT_KEY))
+    named = dict(metadata)
+    tokens, text_bytes = read_count(RESUME_KEY, named), read_count(RESUME_TEXT_KEY, named)
     if not tokens:
         if text_bytes:
             raise bad_field(RESUME_TEXT_KEY, f"is {text_bytes}, without {RESUME_KEY}")
@@ -63,13 +60,3 @@ def undelivered(text: str, given_bytes: int) -> str:
 def bad_text(description: str) -> CallError:
     """What the client is said to have of the text does not fit the tokens it has."""
     return bad_field(RESUME_TEXT_KEY, description)
-
-
-def _number(key: str, value: str | bytes | None) -> int | None:
-    if value is None:
-        return None
-    if not (isinstance(value, str) and value.isascii() and value.isdigit()):
-        raise bad_field(key, "must be a number of decimal digits")
-    if len(value) > NUMBER_DIGITS_MAX:
-        raise bad_field(key, f"must have at most {NUMBER_DIGITS_MAX} digits")
-    return int(value)

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from router.policy.units import NS_PER_MS
-from wire.status import Metadata, bad_field
+from wire.counts import COUNT_DIGITS_MAX, read_count
+from wire.status import Metadata
 
 ATTEMPTS_LEFT_KEY: Final = "x-spillway-attempts-left"
 WAITED_KEY: Final = "x-spillway-waited-ms"
 
-_DIGITS_MAX: Final = 9
-_MOST: Final = 10**_DIGITS_MAX - 1
+_MOST: Final = 10**COUNT_DIGITS_MAX - 1
 
 
 def read_descent(named: Mapping[str, str | bytes]) -> tuple[int, int]:
@@ -23,7 +23,8 @@ def read_descent(named: Mapping[str, str | bytes]) -> tuple[int, int]:
 
     Raises CallError naming the key for what is no count.
     """
-    return _count(ATTEMPTS_LEFT_KEY, named), _count(WAITED_KEY, named) * NS_PER_MS
+    attempts_left, waited_ms = read_count(ATTEMPTS_LEFT_KEY, named), read_count(WAITED_KEY, named)
+    return attempts_left or 0, (waited_ms or 0) * NS_PER_MS
 
 
 def descent(attempts_left: int, waited_ns: int) -> Metadata:
@@ -31,12 +32,3 @@ def descent(attempts_left: int, waited_ns: int) -> Metadata:
     waited_ms = min(waited_ns // NS_PER_MS, _MOST)
     waited: Metadata = ((WAITED_KEY, str(waited_ms)),) if waited_ms else ()
     return ((ATTEMPTS_LEFT_KEY, str(min(max(1, attempts_left), _MOST))), *waited)
-
-
-def _count(key: str, named: Mapping[str, str | bytes]) -> int:
-    value = named.get(key, "0")
-    if not (isinstance(value, str) and value.isdecimal() and value.isascii()):
-        raise bad_field(key, "must be a count in decimal digits")
-    if len(value) > _DIGITS_MAX:
-        raise bad_field(key, f"must have at most {_DIGITS_MAX} digits")
-    return int(value)

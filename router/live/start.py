@@ -16,6 +16,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from router.policy.identity import UNKNOWN, EngineIdentity
+from wire.counts import read_count
 from wire.spillway.v1.load_pb2 import Identity
 from wire.spillway.v1.resume import (
     IDENTITY_KEY,
@@ -30,8 +31,6 @@ from wire.vllm.inference_pb2 import GenerateRequest
 
 TOKEN_CHARS_MAX: Final = 6 * 1024
 """A client takes 8 KB of trailers unless it says otherwise."""
-
-_COUNT_DIGITS_MAX: Final = 9
 
 _DIGEST_CHARS_MAX: Final = 256
 
@@ -62,7 +61,7 @@ def read_start(message: GenerateRequest, named: Named, tenant: str = "") -> Star
         return _from_token(message, token, tenant)
     if RESUME_KEY not in named:
         return None
-    count, ids = _count(RESUME_KEY, named), message.token_ids.ids
+    count, ids = read_count(RESUME_KEY, named) or 0, message.token_ids.ids
     if not 0 < count < len(ids):
         raise bad_field(RESUME_KEY, f"is {count}; the prompt has {len(ids)} token ids")
     output_ids = tuple(ids[-count:])
@@ -73,7 +72,7 @@ def read_start(message: GenerateRequest, named: Named, tenant: str = "") -> Star
     return Start(
         first.SerializeToString(),
         output_ids,
-        _count(RESUME_TEXT_KEY, named),
+        read_count(RESUME_TEXT_KEY, named) or 0,
         _named_identity(named.get(IDENTITY_KEY, ""), message.lora_name),
         uncounted=count,
     )
@@ -158,13 +157,6 @@ def _identity(key: str, digests: Sequence[str], adapter: str) -> EngineIdentity:
     weights, tokenizer, numerics, of_adapter = digests
     adapters = ((adapter, of_adapter),) if adapter and of_adapter else ()
     return EngineIdentity(weights, tokenizer, numerics, adapters=adapters)
-
-
-def _count(key: str, named: Named) -> int:
-    value = named.get(key, "0")
-    if not (isinstance(value, str) and value.isdecimal() and len(value) <= _COUNT_DIGITS_MAX):
-        raise bad_field(key, "must be a count in decimal digits")
-    return int(value)
 
 
 def _digest(request: GenerateRequest, tenant: str) -> bytes:
