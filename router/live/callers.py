@@ -1,14 +1,12 @@
 """Who calls: the one place where credentials are read, for every face of the router.
 
 A client shows an API key, or a token of the fleet's identity provider, as `authorization: Bearer`,
-over gRPC and HTTP alike; a router above
-shows the pass that it has from the keys which the routers of a fleet share. What is shown is never
-logged and goes no further than here.
+over gRPC and HTTP alike. What is shown is never logged and goes no further than here.
 """
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -21,7 +19,6 @@ from router.live.token_rules import token_problems
 from router.policy.api_key import KEY_PREFIX, Fault
 from router.policy.caller import ANYBODY, OPEN_METHODS, Caller, Role, may_call
 from router.policy.fleet import Tenant
-from wire.spillway.v1.lease import LEASE_KEY
 from wire.status import CallError, failure
 
 if TYPE_CHECKING:
@@ -52,13 +49,8 @@ class Callers:
         self,
         settings: RouterSettings,
         tenants: Sequence[Tenant],
-        is_router: Callable[[str | bytes], bool] = lambda _: False,
     ) -> None:
-        """`is_router` judges the pass of a router above.
-
-        Raises AuthenticationError where others reach a listener and nothing says who may come in,
-        and KeyFileError.
-        """
+        """Raises KeyFileError, and AuthenticationError where nothing says who may come in."""
         why_not = why_not_open(settings)
         if why_not:
             raise AuthenticationError(why_not)
@@ -66,7 +58,6 @@ class Callers:
         self.tenants = {tenant.name: tenant for tenant in tenants}
         self._keys = KeyFile(said.keys_file, self.tenants) if said.keys_file is not None else None
         self._tokens = self._tokens_of(said.tokens) if said.tokens.issuer else None
-        self._is_router = is_router
         self.required = self._keys is not None or self._tokens is not None
 
     def _tokens_of(self, settings: TokenSettings) -> "Tokens":
@@ -94,9 +85,6 @@ class Callers:
             return ANYBODY
         shown = [value for key, value in metadata if key == AUTHORIZATION]
         if not shown:
-            passes = [value for key, value in metadata if key == LEASE_KEY]
-            if len(passes) == 1 and self._is_router(passes[0]):
-                return Caller(Role.ROUTER)
             raise _unknown(Fault.MISSING)
         found = self._shown_by(shown[0]) if len(shown) == 1 else Fault.UNKNOWN
         if isinstance(found, Fault):
@@ -121,7 +109,7 @@ class Callers:
             return
         if not may_call(await self.newcomer(metadata), method):
             info = ErrorInfo(reason="NOT_YOURS_TO_CALL", domain="spillway")
-            message = "this is for operators and for the routers of the fleet"
+            message = "this is for operators"
             raise failure(grpc.StatusCode.PERMISSION_DENIED, message, info)
 
     def _shown_by(self, value: str | bytes) -> Caller | Fault:

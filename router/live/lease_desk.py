@@ -1,7 +1,6 @@
 """Signs leases for clients and passes for this router itself, and knows those that come back."""
 
 import os
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -9,7 +8,7 @@ from typing import Final, NamedTuple
 from router.live.timed_core import now_ns
 from router.policy.units import NS_PER_S
 from wire.lease_keys import read_lease_keys
-from wire.spillway.v1.lease import LEASE_KEY, LeaseError, check_place, open_lease, sign
+from wire.spillway.v1.lease import LEASE_KEY, LeaseError, open_lease, sign
 from wire.spillway.v1.lease_pb2 import Lease
 from wire.status import Metadata
 
@@ -74,15 +73,6 @@ class LeaseDesk:
         except LeaseError:
             return None
         return None if lease.pass_through else lease
-
-    def is_pass_to_here(self, text: str | bytes) -> bool:
-        """Whether it is the pass of a router above, made out to this one and good now."""
-        try:
-            lease = open_lease(text, self._keys)
-            check_place(lease, self._router, time.time_ns())
-        except LeaseError:
-            return False
-        return lease.pass_through
 
     def is_own(self, lease: Lease) -> bool:
         """Whether this very router gave it."""

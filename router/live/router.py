@@ -108,7 +108,7 @@ class Router:
         self._sinks = Sinks(fleet, _decision_log(settings))
         self._feed: HostFeed | None = None
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
-        self._callers = Callers(settings, fleet.tenants, self._desk.is_pass_to_here)
+        self._callers = Callers(settings, fleet.tenants)
         self._tls = server_tls(settings)
         self._diallers = {way.site: dialler_to(way, settings) for way in access}
         self._roster = Roster(self._open_endpoint)

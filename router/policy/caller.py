@@ -1,8 +1,8 @@
 """Who calls, and which calls are theirs to make.
 
-A key or a token proves a tenant, or an operator; a pass proves a router of the fleet, which speaks
-for the tenants of the requests that it brings. Where nobody has to prove anything, a caller is
-anybody, and a tenant's name is only what the caller says.
+A key or a token proves a tenant, or an operator. Where nobody has to prove anything, or where
+certificates let in the routers above and nobody else, a caller is anybody, and a tenant's name is
+what it says.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,11 @@ class Role(Enum):
     ANYBODY = "anybody"
     TENANT = "tenant"
     OPERATOR = "operator"
-    ROUTER = "router"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who calls. `tenant` is proved, and empty for anybody and for a router."""
+    """Somebody who calls. `tenant` is proved, and empty for anybody."""
 
     role: Role
     tenant: str = ""
@@ -45,11 +44,9 @@ OPEN_METHODS: Final = frozenset(
         "/grpc.health.v1.Health/Watch",
         "/inference.GRPCInferenceService/ServerLive",
         "/inference.GRPCInferenceService/ServerReady",
-        # Without it no router above could learn to whom its pass has to be made out.
-        "/vllm.Control/GetServerInfo",
     }
 )
-"""Whether it lives and which one it is, that is all that a stranger is told."""
+"""Whether it lives, that is all that a stranger is told."""
 
 _OPERATORS: Final = frozenset(
     {
@@ -65,8 +62,4 @@ _LEVELS: Final = ("/spillway.v1.Load/", "/spillway.v1.Link/")
 
 def may_call(caller: Caller, method: str) -> bool:
     """Whether a method, as `/package.Service/Method`, is this caller's to call."""
-    if caller.role in {Role.ANYBODY, Role.OPERATOR}:
-        return True
-    if method in _OPERATORS:
-        return False
-    return caller.role is Role.ROUTER or not method.startswith(_LEVELS)
+    return caller.sees_all or not (method in _OPERATORS or method.startswith(_LEVELS))

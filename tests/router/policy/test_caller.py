@@ -4,10 +4,9 @@ import pytest
 
 from router.policy.caller import ANYBODY, Caller, Role, may_call
 
-TENANT, OPERATOR, ROUTER = (
+TENANT, OPERATOR = (
     Caller(Role.TENANT, "acme"),
     Caller(Role.OPERATOR, "ops"),
-    Caller(Role.ROUTER),
 )
 GENERATE, DRAIN, LOAD = (
     "/vllm.Inference/GenerateStream",
@@ -22,7 +21,6 @@ GENERATE, DRAIN, LOAD = (
         (ANYBODY, {GENERATE, DRAIN, LOAD}),
         (TENANT, {GENERATE}),
         (OPERATOR, {GENERATE, DRAIN, LOAD}),
-        (ROUTER, {GENERATE, LOAD}),
     ],
 )
 def test_each_role_has_its_calls(caller, methods):
