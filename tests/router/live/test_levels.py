@@ -175,10 +175,10 @@ async def ring(count, server):
     routers = []
     async with contextlib.AsyncExitStack() as opened:
         for number in range(count):
-            ways = {"home": [address(server)]} if number == 0 else {"home": [at(routers[-1])]}
+            first = {"home": [address(server)], "cloud": []}  # the last router, once there is one
+            ways = {"home": [at(routers[-1])]} if number else first
             routers.append(await opened.enter_async_context(route(ways)))
-        first = routers[0].router
-        first._roster.set_site("cloud", [at(routers[-1])])
+        routers[0].router._roster.set_site("cloud", [at(routers[-1])])
         yield routers
 
 
