@@ -25,7 +25,7 @@ from wire.spillway.v1.resume import (
     RESUME_TOKEN_KEY,
 )
 from wire.spillway.v1.resume_pb2 import ResumeToken
-from wire.spillway.v1.rewriting import tokens_max
+from wire.spillway.v1.rewriting import has_text, tokens_max
 from wire.status import bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
 
@@ -64,6 +64,9 @@ def read_start(message: GenerateRequest, named: Named, tenant: str = "") -> Star
     count, ids = read_count(RESUME_KEY, named) or 0, message.token_ids.ids
     if not 0 < count < len(ids):
         raise bad_field(RESUME_KEY, f"is {count}; the prompt has {len(ids)} token ids")
+    text_bytes = read_count(RESUME_TEXT_KEY, named)
+    if text_bytes is None and has_text(message):
+        raise bad_field(RESUME_TEXT_KEY, f"is needed beside {RESUME_KEY}: no router reads tokens")
     output_ids = tuple(ids[-count:])
     first = GenerateRequest()
     first.CopyFrom(message)
@@ -72,7 +75,7 @@ def read_start(message: GenerateRequest, named: Named, tenant: str = "") -> Star
     return Start(
         first.SerializeToString(),
         output_ids,
-        read_count(RESUME_TEXT_KEY, named) or 0,
+        text_bytes or 0,
         _named_identity(named.get(IDENTITY_KEY, ""), message.lora_name),
         uncounted=count,
     )

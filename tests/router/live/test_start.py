@@ -165,6 +165,15 @@ def test_what_cannot_be_true_is_a_bad_request(key, value):
     assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_router_is_told_how_much_of_the_text_there_is():
+    """It cannot read the tokens, and would have all of their text told once more."""
+    request = GenerateRequest(token_ids=TokenIds(ids=[1, 2, 3]))
+    with pytest.raises(CallError, match=RESUME_TEXT_KEY):
+        read_start(request, {RESUME_KEY: "1"})
+    request.response.output_text = False
+    assert read_start(request, {RESUME_KEY: "1"}) is not None
+
+
 @pytest.mark.parametrize("digest", ["a\nb", "ä", "a,b", "a" * 257])
 def test_what_no_metadata_may_have_comes_in_with_no_token(digest):
     """It would go on to an endpoint, and its refusal be taken for the endpoint's failure."""

@@ -19,7 +19,8 @@ RESUME_KEY = "x-spillway-resume"
 """Metadata of a request: how many of its last prompt tokens are output that the client has."""
 
 RESUME_TEXT_KEY = "x-spillway-resume-text"
-"""Metadata beside it: how many bytes of UTF-8 of their text the client has. Absent: all of it."""
+"""Metadata beside it: how many bytes of UTF-8 of their text the client has. An engine takes its
+absence for all of it; a router has to be told, unless no text is asked for."""
 
 IDENTITY_KEY = "x-spillway-identity"
 """Initial metadata of an answer: the digests of what it comes from, in the order of Identity and
