@@ -5,7 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -48,9 +48,26 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def drawn(page: Page, seconds: float) -> dict[str, Any]:
-    """Frames a second, and the longest in milliseconds, over this time."""
+    """Frames a second, the longest in milliseconds, and the share of time that the page computes.
+
+    The last is what the page is to blame for: a machine that does other things draws late, too.
+    """
+    tools = await page.context.new_cdp_session(page)
+    await tools.send("Performance.enable")
+    before = await _computed(tools)
     measured: dict[str, Any] = await page.evaluate(DRAWN, seconds)
+    after = await _computed(tools)
+    took_s = after["Timestamp"] - before["Timestamp"]
+    for name in ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration"):
+        measured[f"{name.removesuffix('Duration').lower()}_share"] = (
+            after[name] - before[name]
+        ) / took_s
     return measured
+
+
+async def _computed(tools: CDPSession) -> dict[str, float]:
+    said = await tools.send("Performance.getMetrics")
+    return {one["name"]: one["value"] for one in said["metrics"]}
 
 
 async def seen(page: Page, site: str, *, down: bool, within_s: float) -> None:
