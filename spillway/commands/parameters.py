@@ -32,6 +32,18 @@ def as_address(value: str | None) -> str | None:
     return value
 
 
+def as_local_address(value: str | None) -> str | None:
+    """host:port of this machine alone: a local fleet asks nobody who they are."""
+    from wire.tls.plaintext import is_loopback
+
+    if as_address(value) is not None and value and not is_loopback(value.rpartition(":")[0]):
+        raise typer.BadParameter(
+            f"{value!r} is open to other machines, and a local fleet is for this one; write a fleet"
+            " file, with TLS and keys"
+        )
+    return value
+
+
 Address = Annotated[
     str,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spillway.commands.failure import Failure, Outcome
-from spillway.commands.parameters import ADDRESS, as_address
+from spillway.commands.parameters import ADDRESS, as_local_address
 from spillway.commands.site import DEPLOY_TIMEOUT_S, say_status
 from spillway.commands.terminal import say
 
@@ -30,7 +30,7 @@ def up(
         typer.Option(
             "--listen",
             help=f"With --local: the router's address; otherwise {ADDRESS}, or any if it is taken.",
-            callback=as_address,
+            callback=as_local_address,
         ),
     ] = None,
     fake: Annotated[

@@ -3,8 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
+from spillway import cli
 from spillway.cli import app
 from spillway.client import defaults
+from spillway.commands.failure import Outcome
 from spillway.commands.parameters import ADDRESS, DEADLINE_S
 
 
@@ -27,3 +29,10 @@ def test_a_model_that_is_not_there_starts_nothing():
 def test_the_defaults_are_the_clients():
     """A command says them in its help without the client."""
     assert (ADDRESS, DEADLINE_S) == (defaults.ADDRESS, defaults.DEADLINE_S)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:7070", "[::]:7070", "10.0.0.5:7070", "me.local:1"])
+def test_a_local_fleet_is_for_this_machine(address, capsys):
+    """It speaks plaintext and asks nobody who they are."""
+    assert cli.run(["up", "--local", "--listen", address]) == Outcome.USAGE
+    assert "a local fleet is for this one" in capsys.readouterr().err
