@@ -49,7 +49,8 @@ def test_a_plan_needs_one_demand(capsys, tmp_path):
     """Neither none nor two."""
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(
-        "sites: {home: {kind: home, endpoints: ['h:1']}}\nslo_classes: {a: {ttft: 1s, itl: 1s}}\n"
+        "sites: {home: {kind: home, endpoints: ['127.0.0.1:1']}}\n"
+        "slo_classes: {a: {ttft: 1s, itl: 1s}}\n"
     )
     assert cli.run(["plan", str(fleet)]) == Outcome.USAGE
     assert "--trace or as --rates" in capsys.readouterr().err
@@ -59,7 +60,8 @@ def test_a_plan_from_the_command_line(capsys, tmp_path):
     """Home alone, a light load: one row for the plan, as JSON."""
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(
-        "sites: {home: {kind: home, endpoints: ['h:1']}}\nslo_classes: {a: {ttft: 2s, itl: 1s}}\n"
+        "sites: {home: {kind: home, endpoints: ['127.0.0.1:1']}}\n"
+        "slo_classes: {a: {ttft: 2s, itl: 1s}}\n"
     )
     rates = tmp_path / "rates.csv"
     rates.write_text("at_s,per_s\n0,0.5\n60,0\n")
