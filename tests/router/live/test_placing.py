@@ -107,7 +107,8 @@ async def test_an_answer_that_has_begun_is_not_placed(placing):
     request = pb.PlaceRequest(
         request={"token_ids": {"ids": [1, 2, 3]}, "stopping": StoppingCriteria(max_new_tokens=5)}
     )
-    placement = await placing.fleet.Place(request, metadata=(("x-spillway-resume", "2"),))
+    begun = (("x-spillway-resume", "2"), ("x-spillway-resume-text", "2"))
+    placement = await placing.fleet.Place(request, metadata=begun)
     assert (placement.address, placement.through_router) == ("", "the answer has begun already")
 
 
