@@ -15,6 +15,7 @@ import grpc.aio
 from benchmarks.chaos.difference import Difference, difference
 from spillway.client import Client, SpillwayError
 from spillway.client.errors import retry_after_s_of
+from wire.spillway.v1.trailers import ATTEMPTS_KEY, ENDPOINT_KEY, RESUMED_KEY
 from wire.vllm import inference_pb2 as pb
 
 METHOD = "/vllm.Inference/GenerateStream"
@@ -96,9 +97,9 @@ class Seen:
         trailers = tuple(trailers)
         self.retry_after_s = retry_after_s_of(trailers)
         said = {key: str(value) for key, value in trailers}
-        self.endpoint = said.get("x-spillway-endpoint", "")
-        self.attempts = _number(said.get("x-spillway-attempts", ""))
-        self.resumed = _number(said.get("x-spillway-resumed", ""))
+        self.endpoint = said.get(ENDPOINT_KEY, "")
+        self.attempts = _number(said.get(ATTEMPTS_KEY, ""))
+        self.resumed = _number(said.get(RESUMED_KEY, ""))
 
 
 def request_for(question: Question) -> bytes:

@@ -224,7 +224,7 @@ class Decider:
         if request.resume is None:
             return Mode.FRESH
         identity = self._registry.by_name[chosen.endpoint].endpoint.identity
-        return mode_at(request.resume, identity) or Mode.FRESH
+        return mode_at(request.resume, identity) or Mode.REPLAY  # which repeats nothing
 
     def _owner(self, need: Need) -> Tracked | None:
         name = self.owners.find(need.marks, need.hot_tokens // need.block_tokens)
