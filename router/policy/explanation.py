@@ -48,8 +48,10 @@ def _why(rule: Rule, chosen: Candidate, candidates: Sequence[Candidate], objecti
     if rule is Rule.ONLY:
         others = exclusions(candidates)
         return "no other endpoint could be chosen" + (f" ({others})" if others else "")
-    if rule is Rule.STICKY:
+    if rule is Rule.STICKY and chosen.meets_objective:
         return f"the session stays where it is and meets {objective}"
+    if rule is Rule.STICKY:
+        return f"the session stays with its cache, more likely than not within {objective}"
     if rule is Rule.HOME:
         return f"{chosen.site} is home and meets {objective}"
     if rule is Rule.SPILL_BACK:

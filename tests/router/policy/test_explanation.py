@@ -5,7 +5,7 @@ import pytest
 from router.policy.core import RouterCore
 from router.policy.decision import Refuse, Rule, Send
 from router.policy.endpoint import Endpoint
-from router.policy.explanation import span
+from router.policy.explanation import sentence, span
 from router.policy.load import LoadReport
 from router.policy.request import Request
 from router.policy.units import NS_PER_MS, NS_PER_S
@@ -30,6 +30,17 @@ def test_home_is_explained_with_the_objective_and_the_parts(rng):
     assert sent.rule is Rule.HOME
     for part in ("home", "objective of 1.0 s", "home-0", "network", "queue", "prefill"):
         assert part in sent.reason
+
+
+def test_a_session_that_stays_for_its_cache_is_not_said_to_be_in_time(rng):
+    """It stays where it is expected to be, though nobody is sure of it."""
+    sent = _core().on_request(Request("q", MODEL), 0, rng)
+    assert isinstance(sent, Send)
+    sure = sentence(Rule.STICKY, sent.chosen, (), NS_PER_S)
+    assert "meets the objective of 1.0 s" in sure
+    unsure = sentence(Rule.STICKY, sent.chosen._replace(meets_objective=False), (), NS_PER_S)
+    assert "meets" not in unsure
+    assert "more likely than not within the objective of 1.0 s" in unsure
 
 
 def test_overflow_is_explained_by_what_home_would_take(rng):
