@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from router.live.below import NOTHING, read_below
 from router.live.descent import descent, read_descent
 from router.live.hops import HOPS_MAX, read_hops
+from wire.counts import COUNT_DIGITS_MAX
 from wire.status import CallError
 
 pairs = st.lists(
@@ -43,7 +44,7 @@ def test_the_path_goes_on_from_the_level_below():
 @given(st.integers(-5, 10**12), st.integers(0, 10**18))
 def test_what_is_left_is_read_as_it_was_said(attempts, waited_ns):
     """To the millisecond, one attempt is always left, and nothing is said that would be refused."""
-    most = 999_999_999
+    most = 10**COUNT_DIGITS_MAX - 1
     read = read_descent(dict(descent(attempts, waited_ns)))
     assert read == (min(max(1, attempts), most), min(waited_ns // 10**6, most) * 10**6)
 

@@ -122,7 +122,9 @@ def test_no_more_sequences_are_asked_for_than_an_engine_makes():
 
     def asking_for(count):
         sampling = json.dumps({"n": count}).encode()
-        return read_asked(request(text_input=b"41", sampling_parameters=sampling), (), (), 10.0)
+        return read_asked(
+            request(text_input=b"41", sampling_parameters=sampling), (), None, (), 10.0
+        )
 
     assert asking_for(NUM_SEQUENCES_MAX).sequences == NUM_SEQUENCES_MAX
     for count in (NUM_SEQUENCES_MAX + 1, 2**31 - 1):
@@ -180,7 +182,7 @@ def test_any_parameters_are_a_request_or_refused(sampling, parameters, given_as_
         made.parameters[name].CopyFrom(value)
     asked = refused = None
     try:
-        asked = read_asked(made, (), (), 10.0)
+        asked = read_asked(made, (), None, (), 10.0)
     except CallError as error:
         refused = error
     if asked is None:
