@@ -14,8 +14,6 @@ CLUSTER_ENVIRONMENT = {
     # Nothing in front of a replica has to be told for half a minute that it goes: routers hear it
     # from its load report.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-    # Engines are what the nodes are for. Ray has its workers give way to whatever else runs.
-    "RAY_worker_niceness": "0",
 }
 """For every node of a cluster, when `ray start` runs there."""
 
