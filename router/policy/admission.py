@@ -38,7 +38,7 @@ from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.snapshot import TenantSnapshot
 from router.policy.tenants import Tenants, TenantState
-from router.policy.tracked import BEING_PROBED, FULL
+from router.policy.tracked import BEING_PROBED, FULL, RESTING
 from router.policy.units import NS_PER_MS
 from router.policy.waiting import Waiting
 
@@ -219,6 +219,7 @@ class Admission:
     ) -> tuple[Waiting, int]:
         """A request as it would wait, and for how long."""
         soon = [c for c in candidates if c.excluded in _SOON]
+        soon = soon or [c for c in candidates if c.excluded == RESTING]
         entry = self._entry(need, soon, lane, now)
         wait_ns = lane.wait_ns(entry.level, entry.tenant, entry.work, now)
         if wait_ns is None:  # what is predicted of endpoints is rough: only a long wait counts

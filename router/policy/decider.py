@@ -1,6 +1,7 @@
 """From a request to a decision, without any effect: what `on_request` and `explain` share."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from router.policy.resume import Mode, ResumePoint, mode_at, rank
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.strain import Strain
-from router.policy.tracked import BEING_PROBED, Tracked
+from router.policy.tracked import BEING_PROBED, FULL, RESTING, Tracked
 
 _HEDGE_SHARE = 0.25  # of the objective that passes before anything is hedged
 _WAITED_ABOVE = 0.5  # of the objective, at most: whoever says more is late, and buys nothing by it
@@ -95,9 +96,7 @@ class Decider:
         if pool.is_large:
             judged = pool.shortlist((need.placed, self._owner(need)), rng)
         candidates = judge(judged, need, now)
-        able = [candidate for candidate in candidates if not candidate.excluded]
-        if not able:
-            able = [candidate for candidate in candidates if candidate.excluded == BEING_PROBED]
+        able = _able(candidates)
         if not able:
             wait_ns = min(tracked.breaker.closes_in_ns(now) for tracked in judged)
             refusal = no_endpoint(request, candidates, wait_ns, self._limits)
@@ -236,6 +235,24 @@ class Decider:
         ahead = tracked.ahead_at(need.expected_tokens, candidate.uncached_tokens, now)
         middle_ns = tracked.ttft.middle_ns(ahead, candidate.uncached_tokens)
         return candidate.network_ns + int(middle_ns) + tracked.overdue_ns(now)
+
+
+def _able(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that can be chosen. Where that is nobody, those that have failed and may do better.
+
+    To be tried is better for a request than to be refused, and its attempts are counted. One that
+    is full would say no, and is worth waiting for.
+    """
+    reasons = {candidate.excluded for candidate in candidates}
+    if "" in reasons:
+        wanted = ""
+    elif BEING_PROBED in reasons:
+        wanted = BEING_PROBED
+    elif FULL not in reasons:
+        wanted = RESTING
+    else:
+        return []
+    return [candidate for candidate in candidates if candidate.excluded == wanted]
 
 
 def _hedge_ns(need: Need, chosen: Candidate, attempt: int) -> int:

@@ -13,12 +13,13 @@ _NEVER = -(1 << 62)
 class Liveness:
     """The signs of life of one endpoint: its load reports, and the tokens of its streams."""
 
-    __slots__ = ("_between_reports", "_heard_ns", "tokens")
+    __slots__ = ("_between_reports", "_heard_ns", "prefill_ns", "tokens")
 
     def __init__(self) -> None:
         self._between_reports = LongestSilence(_REPORT_PRIOR_NS)
         self._heard_ns = _NEVER
         self.tokens = LongestSilence(SILENCE_PRIOR_NS)  # of streams
+        self.prefill_ns = 0.0  # the most that stood before the tokens of streams now silent
 
     def on_report(self, now: int) -> None:
         """A report came, whatever it says and however late."""

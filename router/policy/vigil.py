@@ -47,13 +47,20 @@ def given_up(
 def learn(tracked: Tracked, beat: Beat, now: int) -> None:
     """Remember the silence that has ended as one that the endpoint survived.
 
-    As no longer than the patience with it. What was silent for longer had failed, and was healed;
-    remembered whole, it would have the next failure last several times as long. An engine that has
-    become slow at one stroke is caught up with in some steps.
+    Less the prefill that stood in its way, for which there is patience apart; and as no longer than
+    the patience with it. What was silent for longer had failed, and was healed: remembered whole,
+    it would have the next failure last several times as long. An engine that has become slow at one
+    stroke is caught up with in some steps.
     """
+    if not (beat.silent or beat.ended_ns):
+        return
+    signs, liveness = signs_of(tracked, beat.quiet_ns, now), tracked.liveness
     if beat.ended_ns:
-        patience = patience_ns(signs_of(tracked, beat.quiet_ns, now))
-        tracked.liveness.tokens.add(min(beat.ended_ns, int(patience)), now)
+        own_ns = beat.ended_ns - int(liveness.prefill_ns)
+        liveness.tokens.add(max(0, min(own_ns, int(patience_ns(signs)))), now)
+        liveness.prefill_ns = 0.0
+    if beat.silent:
+        liveness.prefill_ns = max(liveness.prefill_ns, signs.step_ns)
 
 
 def should_ask(tracked: Tracked, beat: Beat, now: int) -> bool:

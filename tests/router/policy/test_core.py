@@ -238,6 +238,21 @@ def test_with_all_others_gone_a_replica_being_probed_takes_more_than_its_probe(r
         _sent(core.on_request(Request(str(number), MODEL), 3, rng))
 
 
+def test_with_all_others_gone_an_endpoint_that_has_failed_is_tried_before_its_pause_ends(rng):
+    """It may have healed: nobody is refused whom it could serve. Full, it is left its pause."""
+    core = _core()
+    for number in range(3):
+        name = str(number)
+        core.on_request(Request(name, MODEL), 0, rng)
+        core.on_outcome(Ended(name, "home-0", End.STALLED), 0, rng)
+        core.on_outcome(Ended(name, "rented-0", End.OK), 0, rng)
+    assert _sent(core.on_request(Request("a", MODEL), 1, rng)).site == "rented"
+    core.on_connection("rented-0", True, 2)
+    core.on_connection("rented-0", False, 3)
+    for number in range(3):
+        assert _sent(core.on_request(Request(f"b{number}", MODEL), 4, rng)).site == "home"
+
+
 def test_explain_answers_as_on_request_would_and_changes_nothing(rng):
     """Asked a hundred times, the decision and all of the state are what they were."""
     core = _core(home=3)

@@ -9,7 +9,7 @@ from router.policy.core import RouterCore
 from router.policy.decision import Send
 from router.policy.endpoint import Endpoint
 from router.policy.load import LoadReport
-from router.policy.outcome import FirstToken
+from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
 from router.policy.stall import Signs, is_stalled, patience_ns
 from router.policy.units import NS_PER_MS, NS_PER_S
@@ -108,6 +108,17 @@ def test_a_failure_that_was_healed_teaches_little_patience():
     core = streaming()
     core.given_up(Beat("home-0", 0, 60 * NS_PER_S, ()), NS_PER_S)
     assert core.given_up(silence(1_500 * NS_PER_MS), 2 * NS_PER_S) == ("q",)
+
+
+def test_what_a_prefill_takes_is_no_silence_of_the_endpoint():
+    """Patience for prefills is apart: with their end, that for what stands still is as before."""
+    core = streaming()
+    core.on_request(Request("long", MODEL, prompt_tokens=2_000), NS_PER_S, random.Random(1))
+    core.given_up(silence(380 * NS_PER_MS), 2 * NS_PER_S)
+    first = Beat("home-0", 0, 390 * NS_PER_MS, ())
+    core.on_outcome(Ended("long", "home-0", End.CANCELLED), 2 * NS_PER_S, random.Random(1))
+    core.given_up(first, 2 * NS_PER_S)
+    assert core.given_up(silence(600 * NS_PER_MS), 2 * NS_PER_S) == ("q",)
 
 
 def test_an_engine_that_is_slow_at_one_stroke_is_caught_up_with():
