@@ -14,12 +14,12 @@ async def until(condition, within_s=DEADLINE_S):
             await asyncio.sleep(0.005)
 
 
-def wait_until(condition, within_s=DEADLINE_S):
-    """Waits for a condition, where there is no event loop."""
+def wait_until(condition, within_s=DEADLINE_S, every_s=0.01):
+    """Waits for a condition, where there is no event loop. A look may cost somebody something."""
     give_up_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < give_up_s, f"not so within {within_s:g} s"
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 async def until_still(count, turn):

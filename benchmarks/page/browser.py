@@ -3,13 +3,13 @@
 import contextlib
 import shutil
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",  # who measures may be root
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS: Final = (
+    "--no-sandbox",  # who measures or tests may be root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -33,12 +33,20 @@ DRAWN = """(seconds) => new Promise((done) => {
 """What a frame of the screen takes while the page draws: at 60 a second nothing is late."""
 
 
+MISSING: Final = "there is no Chromium here (Debian: apt-get install chromium)"
+
+
+def chromium() -> str | None:
+    """Where the machine's Chromium is; None where it has none. No package index has one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @contextlib.asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
     """The machine's Chromium. Raises RuntimeError where there is none."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = chromium()
     if path is None:
-        raise RuntimeError("there is no Chromium here (Debian: apt-get install chromium)")
+        raise RuntimeError(MISSING)
     async with async_playwright() as playwright:
         running = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:

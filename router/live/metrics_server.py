@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
+import grpc
 from aiohttp import web
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
@@ -75,7 +76,8 @@ class MetricsServer:
         try:
             caller = await self._callers.newcomer([(AUTHORIZATION, value) for value in shown])
         except CallError as error:
-            return web.Response(text=f"{error.message}\n", status=401)
+            known = error.code is grpc.StatusCode.PERMISSION_DENIED
+            return web.Response(text=f"{error.message}\n", status=403 if known else 401)
         registry = await self._registry()
         if not caller.sees_all:
             registry = OfTenant(registry, caller.tenant)

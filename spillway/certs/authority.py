@@ -32,6 +32,21 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """What a key is for: certificates and their revocation, or else handshakes, and never both."""
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 class Authority:
     """An authority with its key."""
 
@@ -57,7 +72,7 @@ class Authority:
             .not_valid_before(now - BACKDATED)
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_signs_certificates(), critical=True)
+            .add_extension(key_usage(signs_certificates=True), critical=True)
             .add_extension(identifier, critical=False)
             .sign(key, hashes.SHA256())
         )
@@ -89,17 +104,3 @@ class Authority:
         if key.public_key() != certificate.public_key():
             raise CertsError(f"{key_path}: belongs to another certificate than {certificate_path}")
         return cls(certificate, key)
-
-
-def _signs_certificates() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )

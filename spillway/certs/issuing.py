@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from spillway.certs.authority import BACKDATED, Authority, key_pem
+from spillway.certs.authority import BACKDATED, Authority, key_pem, key_usage
 from spillway.certs.errors import CertsError
 from spillway.certs.writing import write_new
 from wire.tls.identity import is_dns_name, is_spiffe_id
@@ -46,7 +46,7 @@ def issue(
         .not_valid_before(now - BACKDATED)
         .not_valid_after(until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_signs(), critical=True)
+        .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(both, critical=False)
         # Critical, as RFC 5280 has it where a certificate names its owner nowhere else.
         .add_extension(named, critical=True)
@@ -86,17 +86,3 @@ def _general_name(name: str) -> x509.GeneralName:
 
 def _with_suffix(stem: Path, suffix: str) -> Path:
     return stem.with_name(stem.name + suffix)  # with_suffix would cut ridge.example.org
-
-
-def _signs() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )

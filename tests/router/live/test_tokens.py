@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 
+import aiohttp
 import grpc
 import jwt
 import pytest
@@ -287,3 +288,28 @@ def test_what_could_be_turned_against_the_router_is_refused(keys, wrong):
     whole = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": f"{ISSUER}/keys"}
     settings = TokenSettings(**(keys if "issuer" in keys else {**whole, **keys}))
     assert {key for key, _ in token_problems(settings)} == wrong
+
+
+async def test_metrics_tell_strangers_from_those_who_are_of_no_tenant():
+    """With the status that the other HTTP face has for each."""
+    async with (
+        scripted(counts()) as server,
+        provider(lambda: web.Response(body=listed(jwk(OURS, "1")))) as (url, _),
+    ):
+        tokens = TokenSettings(ISSUER, AUDIENCE, url)
+        settings = dataclasses.replace(
+            SETTINGS, authentication=Authentication(tokens=tokens), metrics_listen="127.0.0.1:0"
+        )
+        shown = shows(signed())
+        async with (
+            route({"home": [server.address]}, settings, fleet_with(), None, shown) as routed,
+            aiohttp.ClientSession() as http,
+        ):
+            metrics = f"http://127.0.0.1:{routed.router.metrics_port}/metrics"
+            for headers, status in (
+                ({}, 401),
+                (bearer(signed(tenant="nobody")), 403),
+                (bearer(signed()), 200),
+            ):
+                async with http.get(metrics, headers=headers) as response:
+                    assert response.status == status

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import tempfile
-import time
 from pathlib import Path
 
 import grpc
@@ -12,6 +11,7 @@ import pytest
 from router.policy.fleet import SiteKind
 from spillway.local.plan import SitePlan
 from spillway.local.site import APPLICATION, APPLICATION_DEADLINE_S, LocalSite, serve_config
+from tests.waiting import wait_until
 from wire.spillway.v1.link_pb2 import Down, Hello, Open, Up
 from wire.spillway.v1.load_pb2 import WatchLoadRequest
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
@@ -92,13 +92,15 @@ async def linked(address):
 
 async def until_replicas(site, count):
     """Waits until so many replicas are listed; their addresses."""
-    deadline = time.monotonic() + SCALED_DEADLINE_S
-    while time.monotonic() < deadline:
-        addresses = await asyncio.to_thread(site.replica_addresses)
-        if len(addresses) == count:
-            return addresses
-        await asyncio.sleep(0.25)
-    raise AssertionError(f"there are never {count} replicas")
+    addresses = ()
+
+    def are_so_many():
+        nonlocal addresses
+        addresses = site.replica_addresses()
+        return len(addresses) == count
+
+    await asyncio.to_thread(wait_until, are_so_many, SCALED_DEADLINE_S, every_s=0.25)
+    return addresses
 
 
 def endless(session):

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from spillway.local import ray_head
 from spillway.local.kept import Kept
 from spillway.local.ports import take_block
 from spillway.ray_serve import RayServe, RayServeError
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -32,22 +32,17 @@ def dashboard_url():
     command = ray_head.command(ports, folder / "ray", cpus=2)
     environment = ray_head.environment(ports, folder, os.environ) | {"PYTHONPATH": str(ROOT)}
     with Kept(command, environment, folder):
-        _wait_for(RayServe(ports.dashboard_url))
+        wait_until(lambda: _answers(RayServe(ports.dashboard_url)), HEAD_DEADLINE_S, every_s=0.25)
         yield ports.dashboard_url
     block.release()
 
 
-def _wait_for(serve: RayServe) -> None:
-    give_up = time.monotonic() + HEAD_DEADLINE_S
-    while True:
-        try:
-            serve.applications()
-        except RayServeError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.25)
-        else:
-            return
+def _answers(serve: RayServe) -> bool:
+    try:
+        serve.applications()
+    except RayServeError:
+        return False
+    return True
 
 
 def test_a_site_goes_up_and_down(dashboard_url, capsys):

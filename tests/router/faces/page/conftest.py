@@ -1,7 +1,6 @@
 """The page in a real browser: engines and a router as processes, and Chromium in front of them."""
 
 import contextlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import grpc
 import pytest
 from playwright.sync_api import sync_playwright
 
+from benchmarks.page.browser import ARGUMENTS, MISSING, chromium
 from tests.waiting import DEADLINE_S, wait_until
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
 from wire.vllm.inference_pb2_grpc import InferenceStub
@@ -55,31 +55,15 @@ router:
   metrics_listen: 127.0.0.1:{page}
 """
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",  # CI is root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-def chromium():
-    """Where the machine's Chromium is. No package index has one; .ci/run installs it for CI."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if not found:
-        pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
-    return found
-
 
 @pytest.fixture(scope="module")
 def browser():
-    """One Chromium for a file of tests."""
+    """One Chromium for a file of tests. `.ci/run` installs it for CI."""
+    path = chromium()
+    if path is None:
+        pytest.skip(MISSING)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield running
         running.close()
 
