@@ -96,7 +96,7 @@ class Decider:
         if pool.is_large:
             judged = pool.shortlist((need.placed, self._owner(need)), rng)
         candidates = judge(judged, need, now)
-        able = _able(candidates)
+        able = _able(candidates, begun=request.resume is not None)
         if not able:
             wait_ns = min(tracked.breaker.closes_in_ns(now) for tracked in judged)
             refusal = no_endpoint(request, candidates, wait_ns, self._limits)
@@ -237,18 +237,19 @@ class Decider:
         return candidate.network_ns + int(middle_ns) + tracked.overdue_ns(now)
 
 
-def _able(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _able(candidates: Sequence[Candidate], *, begun: bool) -> list[Candidate]:
     """Those that can be chosen. Where that is nobody, those that have failed and may do better.
 
-    To be tried is better for a request than to be refused, and its attempts are counted. One that
-    is full would say no, and is worth waiting for.
+    To be tried is better for a request than to be refused, and its attempts are counted. A stream
+    that has begun is not refused but waits, and is asked for again and again: it leaves those that
+    fail their pause. One that is full would say no, and is worth waiting for.
     """
     reasons = {candidate.excluded for candidate in candidates}
     if "" in reasons:
         wanted = ""
     elif BEING_PROBED in reasons:
         wanted = BEING_PROBED
-    elif FULL not in reasons:
+    elif FULL not in reasons and not begun:
         wanted = RESTING
     else:
         return []

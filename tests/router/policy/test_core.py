@@ -13,6 +13,7 @@ from router.policy.fleet import Fleet, Limits, Price, SloClass, Tenant
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.snapshot import Health
 from router.policy.units import NS_PER_MS, NS_PER_S
 from tests.router.policy.toy import MODEL, fleet
@@ -251,6 +252,10 @@ def test_with_all_others_gone_an_endpoint_that_has_failed_is_tried_before_its_pa
     core.on_connection("rented-0", False, 3)
     for number in range(3):
         assert _sent(core.on_request(Request(f"b{number}", MODEL), 4, rng)).site == "home"
+    begun = Request("c", MODEL, resume=ResumePoint(10, 100))  # it waits, and asks again and again
+    refused = core.on_request(begun, 5, rng)
+    assert isinstance(refused, Refuse)
+    assert refused.rule is Rule.NO_ENDPOINT
 
 
 def test_explain_answers_as_on_request_would_and_changes_nothing(rng):
