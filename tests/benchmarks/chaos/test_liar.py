@@ -39,6 +39,7 @@ async def report_where(channel, condition):
 async def busy():
     """A liar in front of an engine with one request in it."""
     async with lied_about(itl_s=0.05) as (liar, channel):
+        await report_where(channel, lambda _: True)  # it has heard what is true while nothing runs
         call = inference_pb2_grpc.InferenceStub(channel).GenerateStream(ask(max_new_tokens=500))
         await call.read()
         yield liar, channel
