@@ -1,8 +1,17 @@
 """Leaving a failing endpoint alone, and coming back to it."""
 
+import random
+
 from router.policy.breaker import Breaker
+from router.policy.core import RouterCore
+from router.policy.decision import Refuse, Rule, Send
+from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
+from router.policy.outcome import End, Ended
+from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.units import NS_PER_S
+from tests.router.policy.toy import MODEL, fleet
 
 _LIMITS = Limits(breaker_failures=3, breaker_open_ns=NS_PER_S, breaker_open_max_ns=4 * NS_PER_S)
 
@@ -95,3 +104,28 @@ def test_back_after_a_lost_connection_it_is_probed_first():
     assert not breaker.allows(0)
     breaker.on_end(ok=False, was_probe=True, now=0)
     assert breaker.is_open(0)
+
+
+def _site_of(core: RouterCore, request: Request, now: int) -> str:
+    sent = core.on_request(request, now, random.Random(1))
+    assert isinstance(sent, Send)
+    return sent.site
+
+
+def test_with_all_others_gone_an_endpoint_that_has_failed_is_tried_before_its_pause_ends():
+    """It may have healed. A stream that has begun waits, and asks again: it leaves the pause."""
+    core, rng = RouterCore(fleet()), random.Random(1)
+    for site in ("home", "rented"):
+        core.on_endpoint_up(Endpoint(f"{site}-0", site, MODEL), 0)
+    for name in "123":
+        assert _site_of(core, Request(name, MODEL), 0) == "home"
+        core.on_outcome(Ended(name, "home-0", End.STALLED), 0, rng)
+        core.on_outcome(Ended(name, "rented-0", End.OK), 0, rng)
+    assert _site_of(core, Request("a", MODEL), 1) == "rented"
+    core.on_connection("rented-0", True, 2)
+    core.on_connection("rented-0", False, 3)
+    for name in "bcd":
+        assert _site_of(core, Request(name, MODEL), 4) == "home"
+    begun = core.on_request(Request("e", MODEL, resume=ResumePoint(10, 100)), 5, rng)
+    assert isinstance(begun, Refuse)
+    assert begun.rule is Rule.NO_ENDPOINT

@@ -13,7 +13,6 @@ from router.policy.fleet import Fleet, Limits, Price, SloClass, Tenant
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
-from router.policy.resume import ResumePoint
 from router.policy.snapshot import Health
 from router.policy.units import NS_PER_MS, NS_PER_S
 from tests.router.policy.toy import MODEL, fleet
@@ -237,25 +236,6 @@ def test_with_all_others_gone_a_replica_being_probed_takes_more_than_its_probe(r
     assert core.snapshot(3).sites[0].endpoints[0].health is Health.SUSPECT
     for number in range(3):
         _sent(core.on_request(Request(str(number), MODEL), 3, rng))
-
-
-def test_with_all_others_gone_an_endpoint_that_has_failed_is_tried_before_its_pause_ends(rng):
-    """It may have healed: nobody is refused whom it could serve. Full, it is left its pause."""
-    core = _core()
-    for number in range(3):
-        name = str(number)
-        core.on_request(Request(name, MODEL), 0, rng)
-        core.on_outcome(Ended(name, "home-0", End.STALLED), 0, rng)
-        core.on_outcome(Ended(name, "rented-0", End.OK), 0, rng)
-    assert _sent(core.on_request(Request("a", MODEL), 1, rng)).site == "rented"
-    core.on_connection("rented-0", True, 2)
-    core.on_connection("rented-0", False, 3)
-    for number in range(3):
-        assert _sent(core.on_request(Request(f"b{number}", MODEL), 4, rng)).site == "home"
-    begun = Request("c", MODEL, resume=ResumePoint(10, 100))  # it waits, and asks again and again
-    refused = core.on_request(begun, 5, rng)
-    assert isinstance(refused, Refuse)
-    assert refused.rule is Rule.NO_ENDPOINT
 
 
 def test_explain_answers_as_on_request_would_and_changes_nothing(rng):
