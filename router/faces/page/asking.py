@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from router.live.fleet_desk import FleetDesk
 from router.policy.caller import Caller
+from wire.metadata import SLO_KEY, TENANT_KEY
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
 
 Name = Annotated[str, Field(max_length=256)]
@@ -40,7 +41,7 @@ def explained(desk: FleetDesk, question: Question, caller: Caller) -> dict[str, 
         session_id=question.session,
         stopping=StoppingCriteria(max_new_tokens=question.max_new_tokens),
     )
-    named = (("x-spillway-slo", question.slo), ("x-spillway-tenant", question.tenant))
+    named = ((SLO_KEY, question.slo), (TENANT_KEY, question.tenant))
     decision = desk.explain(request, [(key, value) for key, value in named if value], caller)
     told: dict[str, Any] = MessageToDict(
         decision, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
