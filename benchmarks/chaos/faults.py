@@ -135,7 +135,8 @@ async def _end_lies(scene: Scene) -> None:
 
 def _lying(lie: Lie) -> Fault:
     async def prepare(scene: Scene) -> None:
-        scene.liar.tell(lie)
+        await scene.liar.lead(scene.far.addresses()[0])
+        await scene.liar.tell(lie)
         scene.relay.target = scene.liar.address
         scene.relay.cut()
 

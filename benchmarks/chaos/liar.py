@@ -20,6 +20,7 @@ from wire.spillway.v1 import load_pb2, load_pb2_grpc
 
 LATE_S = 30.0
 INTERVAL_S = 0.2
+HEARD_WITHIN_S = 60.0
 HISTORY_MAX = 4096  # reports: several minutes of a busy replica's
 _WATCH = "/spillway.v1.Load/Watch"
 _STREAMS = frozenset({"/vllm.Inference/GenerateStream", "/grpc.health.v1.Health/Watch"})
@@ -38,6 +39,7 @@ class Liar(grpc.GenericRpcHandler):
 
     def __init__(self, target: str) -> None:
         self._lie = Lie.EMPTY
+        self._target = target
         self._channel = grpc.aio.insecure_channel(target)
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         self._server.add_generic_rpc_handlers((self,))
@@ -45,14 +47,27 @@ class Liar(grpc.GenericRpcHandler):
         self._frozen = load_pb2.LoadReport()
         self._identity = load_pb2.Identity()
         self._sequence = itertools.count(1)
+        self._heard = asyncio.Event()  # a report
         self._hearing: asyncio.Task[None] | None = None
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
 
-    def tell(self, lie: Lie) -> None:
-        """From now on, this lie."""
+    async def tell(self, lie: Lie) -> None:
+        """From now on, this lie. Raises TimeoutError where the replica reports nothing."""
+        async with asyncio.timeout(HEARD_WITHIN_S):
+            await self._heard.wait()
         self._lie = lie
-        if self._history:
-            self._frozen = self._history[-1][1]
+        self._frozen = self._history[-1][1]
+
+    async def lead(self, target: str) -> None:
+        """Stand in front of the replica at this address: the one before may have been replaced."""
+        if target == self._target:
+            return
+        await self._deafen()
+        await self._channel.close()
+        self._target, self._channel = target, grpc.aio.insecure_channel(target)
+        self._history.clear()
+        self._heard.clear()
+        self._hearing = asyncio.create_task(self._hear())
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """A handler for whatever method is asked for, by bytes."""
@@ -77,11 +92,14 @@ class Liar(grpc.GenericRpcHandler):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._deafen()
+        await self._server.stop(None)
+        await self._channel.close()
+
+    async def _deafen(self) -> None:
         if self._hearing is not None:
             self._hearing.cancel()
             await asyncio.gather(self._hearing, return_exceptions=True)
-        await self._server.stop(None)
-        await self._channel.close()
 
     async def _hear(self) -> None:
         while True:
@@ -91,6 +109,7 @@ class Liar(grpc.GenericRpcHandler):
                     if report.HasField("identity"):  # in the first report alone
                         self._identity = report.identity
                     self._history.append((time.monotonic(), report))
+                    self._heard.set()
             await asyncio.sleep(INTERVAL_S)
 
     async def _watch(self, _raw: bytes, _context: Any) -> AsyncIterator[bytes]:

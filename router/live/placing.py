@@ -21,7 +21,7 @@ from router.live.status import refused
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import LeaseClaimed, RequestArrived
 from router.policy.caller import Caller
-from router.policy.decision import Refuse, Send, Wait
+from router.policy.decision import Decision, Refuse, Send, Wait
 from router.policy.lease import ClaimKind, LeaseClaim
 from router.policy.units import NS_PER_S, ns, seconds
 from wire.spillway.v1 import fleet_pb2 as pb
@@ -89,6 +89,12 @@ class Placing:
         self._requests_bytes_max = requests_bytes_max
         self._requests_bytes = 0  # of those that are being placed
         self._placing = 0
+        self._waiting: set[str] = set()  # the ids of those that wait for room
+
+    def cut(self) -> None:
+        """This router stops: nobody waits for room here any longer."""
+        for waiting in tuple(self._waiting):
+            self._core.withdraw(waiting)
 
     async def place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:
         """See Fleet.Place. Raises CallError where nobody would serve the request."""
@@ -157,16 +163,23 @@ class Placing:
             return pb.Placement(through_router=why_not)
         decision = self._core.tell(RequestArrived(incoming.request))
         if isinstance(decision, Wait):
-            decision = await self._core.released(decision.request, direct=True)
+            decision = await self._released(decision.request)
         if isinstance(decision, Refuse):
             raise refused(decision)
         if not isinstance(decision, Send):
-            return pb.Placement(through_router="nothing was decided")
+            raise unavailable("this router stops, and the request still waited for room")
         endpoint = self._roster.get(decision.endpoint)
         if endpoint is not None and self.may_go(context.peer(), endpoint):
             return self._placement(decision, endpoint, incoming, request)
         self._give_back(decision)
         return pb.Placement(through_router=f"clients do not reach {decision.endpoint} themselves")
+
+    async def _released(self, request: str) -> Decision | None:
+        self._waiting.add(request)
+        try:
+            return await self._core.released(request, direct=True)
+        finally:
+            self._waiting.remove(request)
 
     def _why_not(self, incoming: Incoming) -> str:
         if not self._desk.signs:

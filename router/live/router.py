@@ -191,6 +191,7 @@ class Router:
             return
         self._inference.draining = True
         self._closing.begin()
+        self._placing.cut()
         self._grace_s = max(grace_s, _WATCHES_END_S)
         try:
             await self._opened.aclose()

@@ -15,9 +15,10 @@ from router.live.incoming import Incoming
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
-from router.observe.event import HedgeDue, RequestArrived
+from router.observe.event import AskedAgain, HedgeDue, RequestArrived
 from router.policy.decision import Decision, Refuse, Send, Wait
 from router.policy.outcome import End
+from router.policy.recovery import Again
 from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.units import NS_PER_MS, ns, seconds
@@ -52,6 +53,7 @@ class Turn:
         "_arrived_ns",
         "_attempts",
         "_below",
+        "_broken",
         "_cookie_below",
         "_cookies",
         "_core",
@@ -62,6 +64,7 @@ class Turn:
         "_path",
         "_resumed",
         "_sent",
+        "_silent",
         "_stirred",
         "_trailers",
         "_unplaced",
@@ -97,6 +100,8 @@ class Turn:
         self._attempts = 0
         self._further = 0  # attempts that routers below made beyond one for each of these,
         self._below = 0  # and those of them since anything was delivered
+        self._silent = 0  # attempts of this router's own since then that gave nothing
+        self._broken = 0  # that gave something, and broke off
         self._path = ""  # from the router below to the engine
         self._arrived_ns = now_ns()
         # A router above may know of another site: it is told at once.
@@ -158,6 +163,8 @@ class Turn:
         below = read_below(failed.trailers)
         self._add(attempt, below)
         self._messages += attempt.messages
+        self._silent = 0 if attempt.messages else self._silent + 1
+        self._broken += bool(attempt.messages)
         decision = attempt.end(failed.end, point, below)
         if isinstance(decision, Send | Wait):
             self._follow(decision)
@@ -204,7 +211,7 @@ class Turn:
             self._stirred = asyncio.Event()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stirred.wait(), _ASK_AGAIN_S)
-            decision = self._core.tell(RequestArrived(self._rest()))
+            decision = self._core.tell(AskedAgain(self._once_more()))
             if isinstance(decision, Wait):
                 decision = await self._released(decision.request)
             if isinstance(decision, Send):
@@ -251,6 +258,10 @@ class Turn:
             prefix=point.prefix,
             resume=point,
         )
+
+    def _once_more(self) -> Again:
+        made = self._silent + self._below
+        return Again(self._rest(), (), self._attempts + 1, self._broken, made)
 
     def _end(self, failed: Failure, refuse: Refuse | None) -> None:
         late = failed.end is End.TIMED_OUT or (refuse is not None and refuse.rule is Rule.DEADLINE)

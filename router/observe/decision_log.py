@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from router.observe.event import Event, LoadHeard, RequestArrived, Started
+from router.observe.event import AskedAgain, Event, LoadHeard, RequestArrived, Started
 from router.observe.lines import LineError, from_line, to_line
 
 PENDING_MAX: Final = 16_384
@@ -153,6 +153,8 @@ def _blocks(event: Event) -> int:
     happening = event.happening
     if isinstance(happening, RequestArrived):
         return len(happening.request.prefix)
+    if isinstance(happening, AskedAgain):
+        return len(happening.again.request.prefix)
     if isinstance(happening, LoadHeard):
         return len(happening.report.prefix_added) + len(happening.report.prefix_removed)
     return 0

@@ -16,6 +16,7 @@ from router.policy.fleet import Fleet
 from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
 from router.policy.outcome import Outcome
+from router.policy.recovery import Again
 from router.policy.request import Request
 
 
@@ -99,6 +100,13 @@ class RequestArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """A stream that had begun, and had nowhere to go on, asks whether it has by now."""
+
+    again: Again
+
+
+@dataclass(frozen=True, slots=True)
 class RequestWithdrawn:
     """The client of a request that waits in the router has gone."""
 
@@ -149,6 +157,7 @@ Happening = (
     | LendChanged
     | StoreHeard
     | RequestArrived
+    | AskedAgain
     | RequestWithdrawn
     | HedgeDue
     | QuarantineReleased

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from router.observe.event import (
+    AskedAgain,
     ConnectionChanged,
     DrainChanged,
     EndpointGone,
@@ -42,6 +43,7 @@ _KINDS: Final[dict[str, type[Happening]]] = {
     "lend": LendChanged,
     "store": StoreHeard,
     "request": RequestArrived,
+    "asked_again": AskedAgain,
     "withdrawn": RequestWithdrawn,
     "quarantine_released": QuarantineReleased,
     "hedge": HedgeDue,

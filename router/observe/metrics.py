@@ -10,7 +10,14 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from router.observe.event import Event, HedgeDue, OutcomeSeen, RequestArrived, RequestWithdrawn
+from router.observe.event import (
+    AskedAgain,
+    Event,
+    HedgeDue,
+    OutcomeSeen,
+    RequestArrived,
+    RequestWithdrawn,
+)
 from router.policy.decision import Mode, Rule, Send, Wait
 from router.policy.outcome import End, Ended
 from router.policy.units import seconds
@@ -125,9 +132,12 @@ class Metrics:
             return
         if isinstance(event.happening, OutcomeSeen):
             outcome = event.happening.outcome
-            if isinstance(outcome, Ended) and outcome.messages:
-                self._resumes[decision.site, decision.mode].inc()
-                return
+            goes_on = isinstance(outcome, Ended) and outcome.messages > 0
+        else:  # what waited for an endpoint, and not after an attempt to go on had failed
+            goes_on = isinstance(event.happening, AskedAgain) and not event.happening.again.below
+        if goes_on:
+            self._resumes[decision.site, decision.mode].inc()
+            return
         self._retries[decision.site].inc()
 
     def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from router.observe.event import Event, RequestArrived, Started
+from router.observe.event import AskedAgain, Event, RequestArrived, Started
 from router.policy.decision import Decision, Mode, Rule, Send
 
 KEPT_MAX: Final = 100
@@ -49,6 +49,8 @@ class RecentDecisions:
             self.flows = {site.name: Flow() for site in happening.fleet.sites}
         elif isinstance(happening, RequestArrived):
             session = happening.request.session
+        elif isinstance(happening, AskedAgain):
+            session = happening.again.request.session
         if event.decision is not None:
             self._keep(event.decision, session, event.now_ns)
         for decision in event.released:

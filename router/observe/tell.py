@@ -4,6 +4,7 @@ import random
 from typing import assert_never
 
 from router.observe.event import (
+    AskedAgain,
     ConnectionChanged,
     DrainChanged,
     EndpointGone,
@@ -36,6 +37,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
     match happening:
         case RequestArrived(request):
             return core.on_request(request, now_ns, rng)
+        case AskedAgain(again):
+            return core.on_asked_again(again, now_ns, rng)
         case RequestWithdrawn(request):
             core.on_withdrawn(request, now_ns)
         case HedgeDue(request):

@@ -166,6 +166,15 @@ class RouterCore:
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)
         return self._admit(verdict, now, rng)
 
+    def on_asked_again(self, again: Again, now: int, rng: random.Random) -> Decision:
+        """Decide where a stream goes on that had begun, and that no endpoint could take before.
+
+        It is no new request: it earns no budget, is charged to no quota and keeps its counts.
+        """
+        if denied := self._recovery.may_ask(again):
+            return refuse(again.request, Rule.NO_RETRY, denied)
+        return self._send_again(again, now, rng)
+
     def on_withdrawn(self, request: str, now: int) -> None:
         """The client of a request that waits has gone. No effect if it does not wait."""
         self._admission.withdraw(request, now)
@@ -382,6 +391,9 @@ class RouterCore:
             self._totals.resumed += 1
         else:
             self._totals.retried += 1
+        return self._send_again(again, now, rng)
+
+    def _send_again(self, again: Again, now: int, rng: random.Random) -> Decision:
         if self._suspicion.standing(again.request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(again, now, rng))
         verdict = self._decider.decide(again.request, again.tried, now, rng, again.attempt)

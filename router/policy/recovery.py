@@ -13,8 +13,7 @@ everything that was sent there before it was known has to go elsewhere at once. 
 away from an endpoint that drains: nothing has failed there, and nothing may fail for it.
 """
 
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from router.policy.fleet import Limits
 from router.policy.flight import Flight
@@ -26,14 +25,17 @@ from router.policy.retry_budget import RetryBudget
 _RETRIABLE = FAILURES | {End.OVERLOADED, End.MOVED}
 
 
-class Again(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Again:
     """The next attempt to be decided."""
 
     request: Request
     tried: tuple[str, ...]
     attempt: int
     resumes: int
-    below: int = 0  # attempts beyond the first that routers among `tried` have made
+    # Attempts since the last that delivered anything, which `tried` does not tell: those that
+    # routers in it made beyond one each; and all where it is empty so that each may be tried anew.
+    below: int = 0
 
 
 class Recovery:
@@ -79,6 +81,12 @@ class Recovery:
         if not budget.take():
             return f"{failed}, and the {'resume' if moves else 'retry'} budget is spent"
         return Again(flight.request, tried, flight.attempt + 1, flight.resumes, below)
+
+    def may_ask(self, again: Again) -> str:
+        """Why a stream that nobody could go on with may not ask once more; empty if it may."""
+        if attempts_left(again.request, again.below, self._limits) > 0:
+            return ""
+        return f"{again.below} attempts to go on have failed, and no more are made"
 
     def may_move(self, flight: Flight, *, begun: bool) -> bool:
         """Whether another attempt would follow one that is given up as MOVED now."""

@@ -61,7 +61,7 @@ async def test_answers_and_statuses_pass_through():
 async def test_an_empty_report_hides_what_runs(busy):
     """Nothing runs, it says; its numbers grow as if it were fresh."""
     liar, channel = busy
-    liar.tell(Lie.EMPTY)
+    await liar.tell(Lie.EMPTY)
     first = await report_where(channel, lambda report: report.generated_tokens > 0)
     second = await report_where(channel, lambda report: report.sequence > first.sequence)
     assert first.running_requests == second.running_requests == 0
@@ -71,5 +71,17 @@ async def test_an_empty_report_hides_what_runs(busy):
 async def test_a_late_report_is_of_another_time(busy):
     """What was true at the start, when nothing ran yet."""
     liar, channel = busy
-    liar.tell(Lie.LATE)
+    await liar.tell(Lie.LATE)
     assert (await report_where(channel, lambda _: True)).running_requests == 0
+
+
+async def test_it_stands_before_whoever_serves_after_a_replacement():
+    """The new replica's answers pass through, and its reports are what the lies are made of."""
+    async with lied_about() as (liar, channel), engine(itl_s=0) as other:
+        await liar.lead(address(other))
+        await liar.tell(Lie.FROZEN)
+        told = await report_where(channel, lambda _: True)
+        assert told.instance_id == other.replica.board.instance_id
+        inference = inference_pb2_grpc.InferenceStub(channel)
+        texts = [chunk.outputs.text async for chunk in inference.GenerateStream(ask())]
+        assert "".join(texts) == " 8 9 "

@@ -11,11 +11,13 @@ import pytest
 from router.live.lease_accounts import accounts_of
 from router.live.placing import CLAIMS_MAX, Placing
 from router.live.settings import SiteAccess
+from router.policy.fleet import Fleet, Limits, SloClass
 from router.policy.outcome import End
+from router.policy.units import NS_PER_S
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.lease_door import LeaseTerms
 from serving.standalone import serve_standalone
-from tests.router.live.conftest import address, ask, route
+from tests.router.live.conftest import HOME, address, ask, route
 from tests.router.live.scripted import says, scripted
 from tests.waiting import until
 from wire.lease_keys import KEYS_ENV
@@ -170,6 +172,33 @@ async def test_a_router_that_drains_places_nothing(placing):
     placing.router._inference.draining = True
     call = placing.fleet.Place(pb.PlaceRequest(request=ask()))
     assert await code_of(call) is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_who_waits_for_room_when_the_router_stops_is_told_so(monkeypatch):
+    """With a status that a client takes to another router, not a call that is cut off."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+    slow = FakeSettings(itl_s=0.5, max_running=1)
+    server = await serve_standalone(FakeEngine(slow, ("fake",)), terms=LeaseTerms((KEY.encode(),)))
+    limits = Limits(patience_ns=60 * NS_PER_S)
+    slo = SloClass("chat", ttft_ns=NS_PER_S, itl_ns=NS_PER_S)
+    fleet = Fleet((HOME,), (slo,), "chat", limits)
+    try:
+        async with route({"home": [address(server)]}, fleet=fleet) as routed:
+            await until(lambda: all(e.takes_leases for e in routed.router._roster))
+            calls = [routed.fleet.Place(pb.PlaceRequest(request=ask())) for _ in range(40)]
+            waiting = routed.router._placing._waiting
+            await until(lambda: len(waiting) + sum(call.done() for call in calls) == len(calls))
+            waited = len(waiting)
+            assert waited > 0
+            await routed.router.stop()
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        await server.stop()
+    told = [end for end in ends if isinstance(end, grpc.aio.AioRpcError)]
+    assert len(told) == waited
+    assert {(end.code(), end.details()) for end in told} == {
+        (grpc.StatusCode.UNAVAILABLE, "this router stops, and the request still waited for room")
+    }
 
 
 @pytest.mark.parametrize(

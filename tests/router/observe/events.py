@@ -3,6 +3,7 @@
 import random
 
 from router.observe.event import (
+    AskedAgain,
     ConnectionChanged,
     DrainChanged,
     EndpointGone,
@@ -25,7 +26,9 @@ from router.policy.gateway import Forecast, Gateway
 from router.policy.hint import Hint
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
+from router.policy.recovery import Again
 from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.units import NS_PER_MS, NS_PER_S
 
 FLEET = Fleet(
@@ -68,6 +71,10 @@ def history(seed=7):
         ended = Ended(send.request, send.endpoint, End.OK, 11, 11, 120 * NS_PER_MS, 900)
         add(OutcomeSeen(ended))
     add(RequestArrived(Request("none", "unknown")))
+    point = ResumePoint(tokens=3, prompt_tokens=8, text_whole=False)
+    begun = Request("begun", "m", "s1", prefix=(1,), resume=point)
+    send = add(AskedAgain(Again(begun, (), 2, 1)))
+    add(OutcomeSeen(Ended(send.request, send.endpoint, End.CANCELLED)))
     add(DrainChanged("home", draining=True))
     add(EndpointGone("home/a"))
     add(Ticked())

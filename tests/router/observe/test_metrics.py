@@ -33,6 +33,7 @@ def test_events_move_the_counters():
     assert total("spillway_attempts_total", 'end="ok"') == 12
     assert total("spillway_attempts_total", 'end="unreachable"') == 4
     assert total("spillway_retries_total", "site") == 4
+    assert total("spillway_resumes_total", "site") == 1
     assert total("spillway_output_tokens_total", "site") == 132
     assert total("spillway_egress_bytes_total", "site") == 12 * 900
     assert total("spillway_ttft_seconds_count", "site") == 12
@@ -52,4 +53,4 @@ def test_a_scrape_shows_what_there_is():
     assert values['spillway_endpoint_running{endpoint="cloud/c",site="cloud"}'] == 1
     assert not any("home/a" in name for name in values)
     assert sum(v for k, v in values.items() if k.startswith("spillway_open_streams")) == 0
-    assert sum(v for k, v in values.items() if k.startswith("spillway_turns_total")) == 17
+    assert sum(v for k, v in values.items() if k.startswith("spillway_turns_total")) == 18

@@ -10,7 +10,9 @@ from router.policy.endpoint import Endpoint
 from router.policy.entitlement import may_see, why_not
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass, Tenant
 from router.policy.outcome import End, Ended
+from router.policy.recovery import Again
 from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.tenants import TenantState
 from router.policy.units import NS_PER_S
 
@@ -142,3 +144,12 @@ def test_what_is_there_for_a_tenant():
     assert not may_see(Tenant("acme", models=("n",)), "m")
     assert not may_see(Tenant("acme", adapters=()), "m", "a")
     assert may_see(Tenant("acme", adapters=()), "m")
+
+
+def test_a_stream_that_has_begun_is_not_charged_anew():
+    """It broke off, nobody could go on with it, and it asks until somebody can."""
+    bench = Bench(requests_per_minute=4)
+    bench.until_refused(output_tokens=1)
+    rest = Request("begun", "m", tenant="acme", resume=ResumePoint(3, 100))
+    answer = bench.core.on_asked_again(Again(rest, (), 2, 1), bench.now, bench.rng)
+    assert isinstance(answer, Send)

@@ -10,6 +10,7 @@ from router.policy.endpoint import Endpoint
 from router.policy.fleet import Limits
 from router.policy.identity import EngineIdentity
 from router.policy.outcome import End, Ended, FirstToken
+from router.policy.recovery import Again
 from router.policy.request import Request
 from router.policy.resume import TEXT, ResumePoint
 from router.policy.units import NS_PER_MS, NS_PER_S
@@ -93,6 +94,40 @@ def test_a_stream_goes_on_so_many_times_and_no_more():
     assert isinstance(refuse, Refuse)
     assert (refuse.rule, core.snapshot(0).open_streams) == (Rule.NO_RETRY, 0)
     assert "gone on 2 times already" in refuse.reason
+
+
+def test_one_that_asks_again_keeps_its_counts():
+    """It has waited for its only endpoint to come back, and breaks there once too often."""
+    core = core_with([HERE], resumes_max=2)
+    rest = Request("q", MODEL, max_new_tokens=190, resume=POINT)
+    send = core.on_asked_again(Again(rest, (), attempt=3, resumes=2), 0, RNG)
+    assert isinstance(send, Send)
+    assert (send.attempt, send.mode) == (3, Mode.CONTINUE)
+    assert "gone on 2 times already" in breaks(core, send).reason
+
+
+def test_one_that_asks_again_makes_no_more_attempts_than_another():
+    """An endpoint that takes it and gives nothing, each time that it is back, is left alone."""
+    core = core_with([HERE], attempts_max=3, breaker_failures=100)
+    rest = Request("q", MODEL, max_new_tokens=190, resume=POINT)
+    send = core.on_asked_again(Again(rest, (), attempt=4, resumes=1, below=2), 0, RNG)
+    assert isinstance(send, Send)
+    refused = [
+        breaks(core, send, End.UNREACHABLE, point=None, messages=0),
+        core.on_asked_again(Again(rest, (), attempt=5, resumes=1, below=3), 0, RNG),
+    ]
+    assert [refuse.rule for refuse in refused] == [Rule.NO_RETRY] * 2
+
+
+def test_asking_again_earns_nothing():
+    """A stream that waits asks five times a second, and is one request."""
+    core = core_with([HERE, HERE], resume_burst=1, breaker_failures=1_000)
+    sends = [begun(core, str(number)) for number in range(3)]
+    core._recovery._resumes.left = 0.0
+    other = Request("other", "unknown", resume=POINT)
+    for _ in range(100):
+        assert isinstance(core.on_asked_again(Again(other, (), 2, 1), 0, RNG), Refuse)
+    assert "resume budget is spent" in breaks(core, sends[0]).reason
 
 
 def test_the_death_of_a_site_moves_all_its_streams():
