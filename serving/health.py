@@ -19,6 +19,9 @@ SERVICES = (
 )
 """The services that may be asked for by name; the empty name means all of them."""
 
+SHOWN_MAX = 64
+"""Characters of a name that an answer says again: it may be as long as a message."""
+
 POLL_S = 0.25
 """How late a watcher may learn of a change."""
 
@@ -36,7 +39,8 @@ class Health:
         """The status now; NOT_FOUND for a service that is not served here."""
         if not _known(request.service):
             failure(
-                grpc.StatusCode.NOT_FOUND, f"service {request.service!r} is not served here"
+                grpc.StatusCode.NOT_FOUND,
+                f"service {request.service[:SHOWN_MAX]!r} is not served here",
             ).set_on(grpc_context)
             return pb.HealthCheckResponse()
         return pb.HealthCheckResponse(status=self._status())

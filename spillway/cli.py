@@ -16,6 +16,7 @@ from spillway.commands import (
     bench,
     certs,
     chat,
+    doctor,
     door,
     drain,
     explain,
@@ -55,6 +56,7 @@ app.command("status")(status.status)
 app.command("top")(top.top)
 app.command("explain")(explain.explain)
 app.command("plan")(plan.plan)
+app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
 app.command("drain")(drain.drain)
 app.command("undrain")(drain.undrain)

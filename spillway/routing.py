@@ -51,12 +51,7 @@ def run(file: FleetFile, say: Callable[[str], None], workers: int = 1) -> bool:
 async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> bool:
     from spillway.workers.supervisor import WorkerError  # noqa: PLC0415 - brings no gRPC
 
-    try:
-        router = _made(file, workers)
-    except LeaseKeyError as error:
-        raise RoutingError(f"lease_key_file: {error}") from error
-    except (AuthenticationError, KeyFileError, TlsError) as error:
-        raise RoutingError(str(error)) from error
+    router = _made(file, workers)
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -90,16 +85,29 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
 
 
 def _made(file: FleetFile, workers: int) -> _Router:
+    """A router of one process or of several. Raises RoutingError."""
     why_not = why_not_open(file.router)
     if why_not:
-        raise AuthenticationError(why_not)
-    if workers > 1:
-        from spillway.workers.supervisor import Supervisor  # noqa: PLC0415 - brings no gRPC
+        raise RoutingError(why_not)
+    try:
+        if workers > 1:
+            from spillway.workers.supervisor import Supervisor  # noqa: PLC0415 - brings no gRPC
 
-        return Supervisor(file, workers)
-    from router.live.router import Router  # noqa: PLC0415 - a supervisor has no use for gRPC
+            return Supervisor(file, workers)
+        from router.live.router import Router  # noqa: PLC0415 - a supervisor has no use for gRPC
 
-    return Router(file.fleet, file.access, file.router)
+        return Router(file.fleet, file.access, file.router)
+    except LeaseKeyError as error:
+        raise RoutingError(f"lease_key_file: {error}") from error
+    except KeyFileError as error:
+        raise RoutingError(
+            f"router.authentication.keys_file: {error}; `spillway keys new TENANT` makes a key and"
+            " its line for that file (docs/tenants.md)"
+        ) from error
+    except AuthenticationError as error:
+        raise RoutingError(str(error)) from error
+    except TlsError as error:
+        raise RoutingError(f"{error} (docs/trust.md says how certificates are set up)") from error
 
 
 async def _drained(router: _Router, signals: asyncio.Queue[signal.Signals]) -> bool:

@@ -75,7 +75,7 @@ class SiteDiscovery:
         """Asks the dashboard once."""
         try:
             targets = await dashboard.targets(self._access.host)
-            self._refuse_far(targets)
+            refuse_far(self._access, targets)
         except DiscoveryError as error:
             if not self._failing:
                 _log.warning("site %s: %s", self._access.site, error)
@@ -90,13 +90,14 @@ class SiteDiscovery:
             return
         self._roster.set_site(self._access.site, {*self._access.endpoints, *targets})
 
-    def _refuse_far(self, targets: Iterable[str]) -> None:
-        """Raises DiscoveryError for what would be reached in plaintext over a network."""
-        if self._access.plaintext is not None:
-            return
-        far = next((one for one in targets if not is_loopback(one.rpartition(":")[0])), None)
-        if far is not None:
-            raise DiscoveryError(
-                f"it lists {far}, which is not this machine and has no TLS; reach the site by a"
-                f" router there, or accept it with plaintext: {ACCEPTED}"
-            )
+
+def refuse_far(access: SiteAccess, targets: Iterable[str]) -> None:
+    """Raises DiscoveryError for what would be reached in plaintext over a network."""
+    if access.plaintext is not None:
+        return
+    far = next((one for one in targets if not is_loopback(one.rpartition(":")[0])), None)
+    if far is not None:
+        raise DiscoveryError(
+            f"it lists {far}, which is not this machine and has no TLS; reach the site by a"
+            f" router there, or accept it with plaintext: {ACCEPTED}"
+        )

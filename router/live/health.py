@@ -14,6 +14,9 @@ from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from router.live.closing import Closing
 
+SHOWN_MAX: Final = 64
+"""Characters of a name that an answer says again: it may be as long as a message."""
+
 _POLL_S: Final = 0.25
 """How late a watcher may learn of a change."""
 
@@ -32,7 +35,7 @@ class Health(HealthServicer):
         """The status now; NOT_FOUND for a service that is not served here."""
         if request.service not in self._services:
             context.set_code(grpc.StatusCode.NOT_FOUND)
-            context.set_details(f"service {request.service!r} is not served here")
+            context.set_details(f"service {request.service[:SHOWN_MAX]!r} is not served here")
             return pb.HealthCheckResponse()
         return pb.HealthCheckResponse(status=self._status())
 

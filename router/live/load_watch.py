@@ -153,7 +153,7 @@ class LoadWatch:
         if 0 < report.sampled_unix_ns < _UNIX_NS_MAX:
             self.clock_ahead_ns = report.sampled_unix_ns - now_ns()
         if report.HasField("identity"):
-            self._hearer.learn(_identity(report.identity))
+            self._hearer.learn(identity_of(report.identity))
         self._hearer.tell(LoadHeard(_to_core(self._endpoint, report, self._router)))
 
     def _measure_rate(self, report: pb.LoadReport) -> None:
@@ -203,7 +203,8 @@ def _gateway(said: pb.Gateway, router: str) -> Gateway:
     )
 
 
-def _identity(said: pb.Identity) -> EngineIdentity:
+def identity_of(said: pb.Identity) -> EngineIdentity:
+    """What an endpoint says that it runs, as the core has it."""
     return EngineIdentity(
         weights=said.weights_digest,
         tokenizer=said.tokenizer_digest,

@@ -39,11 +39,20 @@ class RayDashboard:
                     if len(body) > _ANSWER_BYTES_MAX:
                         raise DiscoveryError(f"{self._url} answers over {_ANSWER_BYTES_MAX} bytes")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise DiscoveryError(f"{self._url} cannot be asked: {error!r}") from error
+            raise DiscoveryError(f"{self._url} cannot be asked: {_reason(error)}") from error
         try:
             return frozenset(grpc_targets(json.loads(body), self._application, host))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DiscoveryError(f"{self._url} is not a Ray dashboard: {error!r}") from error
+
+
+def _reason(error: aiohttp.ClientError | TimeoutError) -> str:
+    """Why nobody answered as a dashboard, without what only the library's authors read."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"the answer is {error.status} {error.message}".rstrip()
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or str(error.os_error)
+    return "no answer in time" if isinstance(error, TimeoutError) else repr(error)
 
 
 def grpc_targets(answer: Any, application: str | None, host: str | None) -> Iterator[str]:

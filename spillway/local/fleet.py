@@ -17,10 +17,11 @@ from spillway.local.fleet_file import way_to
 from spillway.local.memory import require_memory
 from spillway.local.packages import require_packages
 from spillway.local.plan import FleetPlan, SitePlan
-from spillway.local.ports import hold, take_block
+from spillway.local.ports import take_block
 from spillway.local.reporter import Reporter
 from spillway.local.router import LocalRouter
 from spillway.local.site import LocalSite
+from spillway.local.starting import Starting
 
 # The path of a Unix socket has at most 107 characters. Ray adds up to 68 to its folder for the
 # longest, /session_2026-11-28_17-34-35_707813_1234567/sockets/dash_MetricsHead; ours adds 25.
@@ -63,7 +64,7 @@ class LocalFleet:
         Raises:
             LocalError: the message is one sentence that says what to do.
         """
-        with hold(self.plan.listen) if self.plan.listen else nullcontext():
+        with Starting(self.plan.listen) if self.plan.listen else nullcontext():
             self.start_sites()
             if self.plan.gateways:
                 for site in self.plan.sites:

@@ -77,6 +77,8 @@ def _where(fleet: LocalFleet) -> list[str]:
     return [
         f"Router:      {fleet.address}",
         f"OpenAI API:  http://{fleet.openai_address}/v1",
+        f"Fleet page:  http://{fleet.router.metrics_address}/",
+        f"Metrics:     http://{fleet.router.metrics_address}/metrics",
         f"Fleet file:  {fleet.router.fleet_file}",
         *gateways,
         *dashboards,

@@ -32,9 +32,17 @@ class RouterError(LocalError):
 class LocalRouter:
     """A router that runs until `stop()`."""
 
-    def __init__(self, address: str, openai_address: str, block: PortBlock, kept: Kept) -> None:
+    def __init__(
+        self,
+        address: str,
+        openai_address: str,
+        metrics_address: str,
+        block: PortBlock,
+        kept: Kept,
+    ) -> None:
         self.address = address
         self.openai_address = openai_address
+        self.metrics_address = metrics_address  # of metrics and the fleet page
         self.kept = kept
         self._block = block
 
@@ -65,7 +73,7 @@ class LocalRouter:
         command = [sys.executable, "-m", "spillway", "route", FLEET_FILE_NAME]
         files = {FLEET_FILE_NAME: text, LEASE_KEY_FILE_NAME: f"{lease_key}\n"}
         kept = Kept(command, os.environ, folder, files=files, grace_s=GRACE_S)
-        return cls(address, openai, block, kept)
+        return cls(address, openai, metrics, block, kept)
 
     @property
     def fleet_file(self) -> Path:

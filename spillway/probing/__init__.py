@@ -1,0 +1,1 @@
+"""What a site says of itself and how it answers, asked once and as a router would ask."""

@@ -1,0 +1,71 @@
+"""Certificates that expire and secrets that others may read."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from spillway.certs.authority import Authority
+from spillway.certs.issuing import issue
+from spillway.doctor import files
+from spillway.doctor.finding import Level
+from spillway.fleet import read
+
+FLEET = """
+sites:
+  a: {kind: home, endpoints: [127.0.0.1:9000]}
+slo_classes:
+  b: {ttft: 1s, itl: 1s}
+router:
+  tls:
+    certificate: %(folder)s/own.pem
+    key: %(folder)s/own.key
+    authority: %(folder)s/authority.pem
+"""
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """A router with a certificate of ten days, made at NOW."""
+    authority = Authority.create(tmp_path, "Ours", 365, NOW)
+    issue(authority, ["front.example.org"], tmp_path / "own", 10, NOW)
+    return read(FLEET % {"folder": tmp_path})
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "said"),
+    [
+        (1, Level.OK, "is good for 9.0 days more"),
+        (9, Level.WARNING, "is good for 1.0 days more"),
+        (11, Level.PROBLEM, "expired 2026-01-11"),
+        (-2, Level.PROBLEM, "is good from"),
+    ],
+)
+def test_a_certificate_is_told_with_what_is_left_of_it(fleet, days, level, said):
+    """A warning comes when a renewer should have renewed it."""
+    found = list(files.certificates(fleet, NOW + timedelta(days=days)))
+    own = next(one for one in found if "front.example.org" in one.what)
+    assert own.level is level
+    assert said in own.what
+
+
+def test_a_file_that_is_none_is_a_problem_and_the_others_are_looked_at(fleet, tmp_path):
+    """Each by its key."""
+    (tmp_path / "own.pem").write_text("nothing")
+    first, second = files.certificates(fleet, NOW)
+    assert first.level is Level.PROBLEM
+    assert "router.tls.certificate" in first.what
+    assert "router.tls.authority" in second.what
+
+
+def test_a_key_that_others_may_read_is_a_problem(fleet, tmp_path):
+    """As `spillway certs` makes it, it is not."""
+    (found,) = files.secrets(fleet)
+    assert found.level is Level.OK
+    (tmp_path / "own.key").chmod(0o644)
+    (found,) = files.secrets(fleet)
+    assert found.level is Level.PROBLEM
+    assert found.do == f"chmod 600 {tmp_path}/own.key"
+    (tmp_path / "own.key").unlink()
+    (found,) = files.secrets(fleet)
+    assert found.level is Level.PROBLEM
