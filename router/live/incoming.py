@@ -11,7 +11,7 @@ from router.live.descent import ATTEMPTS_LEFT_KEY, WAITED_KEY, read_descent
 from router.live.hops import HOPS_KEY, read_hops
 from router.live.start import Start, read_start
 from router.policy import entitlement
-from router.policy.caller import ANYBODY, Caller
+from router.policy.caller import ANYBODY, Caller, Role
 from router.policy.fleet import DEFAULT_TENANT, Tenant
 from router.policy.request import Request
 from wire.malformed import Malformed, read
@@ -102,8 +102,10 @@ def read_incoming(
     if isinstance(message, Malformed):
         raise bad_field(message.field or "request", message.reason)
     given = dict(metadata)
-    hops = read_hops(given, router)
-    attempts_left, waited_ns = read_descent(given)
+    # What routers tell each other is not heard from who has proved to be a tenant.
+    from_above = {} if caller.role is Role.TENANT else given
+    hops = read_hops(from_above, router)
+    attempts_left, waited_ns = read_descent(from_above)
     tenant = _tenant(caller, given)
     forwarded = _forwarded(metadata)
     if caller.tenant:

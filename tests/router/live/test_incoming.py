@@ -5,14 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.live.incoming import read_incoming
+from router.policy.caller import Caller, Role
 from wire.spillway.v1.prefix import text_blocks, token_blocks
 from wire.status import CallError
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria, TokenIds
 
 
-def read(request=None, metadata=(), raw=None):
+def read(request=None, metadata=(), raw=None, **more):
     raw = request.SerializeToString() if raw is None else raw
-    return read_incoming(raw, metadata, "r-1", 10, router="r")
+    return read_incoming(raw, metadata, "r-1", 10, router="r", **more)
 
 
 def outcome(*args, **kwargs):
@@ -66,6 +67,23 @@ def test_the_session_of_the_request_wins_over_the_metadata(key):
     assert read(GenerateRequest(), ((key, "of-metadata"),)).request.session == "of-metadata"
     named = GenerateRequest(session_id="of-field")
     assert read(named, ((key, "of-metadata"),)).request.session == "of-field"
+
+
+def test_a_tenant_is_not_heard_as_if_it_were_a_router():
+    """What it says of hops, attempts and waiting is nobody's; an operator's router is heard."""
+    said = (
+        ("x-spillway-hops", "a,b"),
+        ("x-spillway-attempts-left", "1"),
+        ("x-spillway-waited-ms", "900"),
+    )
+    tenant, operator = (
+        read(GenerateRequest(), said, caller=Caller(role, "acme"))
+        for role in (Role.TENANT, Role.OPERATOR)
+    )
+    assert (tenant.hops, tenant.request.attempts_max, tenant.request.waited_ns) == ((), 0, 0)
+    assert dict(tenant.forwarded)["x-spillway-hops"] == "r"
+    assert (operator.hops, operator.request.attempts_max) == (("a", "b"), 1)
+    assert operator.request.waited_ns == 900_000_000
 
 
 @given(st.binary(max_size=300))
