@@ -17,6 +17,7 @@ from router.live.callers import Callers
 from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
 from router.live.follower import Pace
+from router.live.health_server import HealthServer
 from router.live.host_hub import Hub
 from router.live.lease_desk import LeaseDesk
 from router.live.metrics_server import MetricsServer
@@ -101,6 +102,7 @@ class Receiver:
         self._roster = Roster(self._open_endpoint, self._on_listed)
         self._hub = Hub(self._state, self._on_said)
         self.metrics_port: int | None = None
+        self.health_port: int | None = None
         self._opened = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -114,6 +116,10 @@ class Receiver:
             )
             opened.push_async_callback(metrics.stop)
             self.metrics_port = await metrics.start(settings.metrics_listen)
+        if settings.health_listen is not None:
+            health = HealthServer(lambda: self._roster.serves)
+            opened.push_async_callback(health.stop)
+            self.health_port = await health.start(settings.health_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
         opened.push_async_callback(self._roster.close)
         for way in self._access:

@@ -32,6 +32,7 @@ from router.live.fleet_state import fleet_state
 from router.live.follower import Pace
 from router.live.gate import Gate
 from router.live.health import Health
+from router.live.health_server import HealthServer
 from router.live.host_feed import HostFeed
 from router.live.inference import Inference
 from router.live.lease_desk import LeaseDesk
@@ -86,6 +87,8 @@ class Router:
     Raises ValueError for access to a site that the fleet does not have, AuthenticationError and
     KeyFileError where nobody can say who may come in, TlsError for certificates of no use.
     """
+
+    health_port: int | None = None
 
     def __init__(
         self,
@@ -209,9 +212,7 @@ class Router:
         self._core.start()
         self._callers.look()
         opened.push_async_callback(self._callers.close)
-        if settings.metrics_listen is not None:
-            opened.push_async_callback(self._metrics_server.stop)
-            self.metrics_port = await self._metrics_server.start(settings.metrics_listen)
+        await self._start_watched(settings.metrics_listen, settings.health_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
         if settings.store.url is not None:
             from router.live.shared_store import SharedStore  # noqa: PLC0415 - 15 MB of a client
@@ -245,6 +246,16 @@ class Router:
         await server.start()
         if settings.openai_listen is not None:
             await self._start_openai(settings.openai_listen)
+
+    async def _start_watched(self, metrics: str | None, health: str | None) -> None:
+        """What those ask who watch a router."""
+        if metrics is not None:
+            self._opened.push_async_callback(self._metrics_server.stop)
+            self.metrics_port = await self._metrics_server.start(metrics)
+        if health is not None:
+            server = HealthServer(self._serves)
+            self._opened.push_async_callback(server.stop)
+            self.health_port = await server.start(health)
 
     def _fleet_desk(self) -> FleetDesk:
         deadline_s = self._settings.default_deadline_s

@@ -115,6 +115,7 @@ class RouterSettings:
     listen: str = "127.0.0.1:7070"
     metrics_listen: str | None = "127.0.0.1:7071"  # Prometheus metrics over HTTP; None: none
     openai_listen: str | None = None  # OpenAI's API over HTTP; None: none
+    health_listen: str | None = None  # for a kubelet, in plaintext, with nothing else; None: none
     decision_log: DecisionLog = field(default_factory=DecisionLog)
     store: StoreSettings = field(default_factory=StoreSettings)
     authentication: Authentication = field(default_factory=Authentication)

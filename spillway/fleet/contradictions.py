@@ -136,7 +136,7 @@ def _limits(file: FileSection) -> Iterator[Finding]:
 def _router(file: FileSection) -> Iterator[Finding]:
     router = built(RouterSettings, file.router)
     taken = {router.listen: "listen"}
-    for key in ("metrics_listen", "openai_listen"):
+    for key in ("metrics_listen", "openai_listen", "health_listen"):
         address = getattr(router, key)
         if address is not None and not address.endswith(":0"):
             if address in taken:

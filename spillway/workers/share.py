@@ -12,7 +12,8 @@ def share_of(file: FleetFile, workers: int, number: int) -> FleetFile:
 
     Connections, and so requests, spread over workers by chance. What may be spent in all is divided
     evenly, so that it is kept whatever the spread; where routers share it through a store, workers
-    do, too. The receiver shows the metrics.
+    do, too. The receiver shows the metrics and
+    the health.
     """
     fleet = file.fleet
     if file.router.store.url is None:
@@ -56,6 +57,7 @@ def _settings(settings: RouterSettings, workers: int, number: int) -> RouterSett
     return replace(
         settings,
         metrics_listen=None,
+        health_listen=None,
         decision_log=log,
         streams_max=_part(settings.streams_max, workers),
         requests_bytes_max=_part(settings.requests_bytes_max, workers),

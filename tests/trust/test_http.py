@@ -73,6 +73,23 @@ def test_others_are_refused(ports, pki, foreign):
                 status_of(port, path, pki.certificate, shown)
 
 
+def test_the_health_port_tells_anybody_its_one_word(pki, front, tmp_path):
+    """In plaintext, beside ports that ask for a certificate."""
+    port = free_port()
+    tls = tls_of(front, pki.certificate, [MONITOR])
+    sites = {"ridge": {"endpoints": ["127.0.0.1:1"]}}
+    listen = f"127.0.0.1:{port}"
+    with (
+        router(tmp_path, sites, tls=tls, health_listen=listen),
+        closing(http.client.HTTPConnection("127.0.0.1", port)) as connection,
+    ):
+        for path, status in (("/livez", 200), ("/readyz", 503), ("/metrics", 404)):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == status, path
+
+
 def test_plaintext_gets_nothing(ports):
     """No redirect, no answer."""
     with socket.create_connection(("127.0.0.1", ports[0]), DEADLINE_S) as plain:

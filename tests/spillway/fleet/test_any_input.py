@@ -146,7 +146,8 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
         "h:1",
         metrics,
         openai,
-        log,
+        decision_log=log,
+        health_listen=draw(st.sampled_from([None, "h:4"])),
         tls=draw(st.sampled_from(TLS)),
         discovery_interval_s=draw(seconds),
     )

@@ -128,6 +128,11 @@ def test_the_fleet_they_start_from_is_fine():
             {"listen": "127.0.0.1:1", "openai_listen": "127.0.0.1:1"},
             "the same address as listen",
         ),
+        (
+            "router",
+            {"metrics_listen": "127.0.0.1:1", "health_listen": "127.0.0.1:1"},
+            "the same address as metrics_listen",
+        ),
     ],
 )
 def test_a_contradiction_is_refused(path, value, message):

@@ -78,6 +78,13 @@ def test_a_router_that_others_reach_has_tls(key):
     assert read(text(local, {"tls": None, key: "0.0.0.0:7000", "plaintext": ACCEPTED}))
 
 
+def test_the_health_port_may_be_plaintext():
+    """It tells one word, and a kubelet has no certificate."""
+    local = {"endpoints": ["127.0.0.1:1"], "tls": None}
+    read(text(local, {"health_listen": "0.0.0.0:7000"}))
+    read(text(local, {"tls": None, "health_listen": "0.0.0.0:7000"}))
+
+
 @pytest.mark.parametrize("words", ["yes", True, "i-accept", ACCEPTED.upper()])
 def test_other_words_accept_nothing(words):
     """One has to have read them."""

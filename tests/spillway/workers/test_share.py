@@ -41,12 +41,13 @@ def test_workers_that_share_a_store_divide_nothing():
 
 
 def test_each_worker_writes_its_own_decision_log():
-    """And none of them shows metrics: the receiver does, for all."""
+    """And none of them shows metrics or its health: the receiver does, for all."""
     log = DecisionLog(path=Path("log/decisions.jsonl"))
-    file = FleetFile(FLEET, (), RouterSettings(decision_log=log))
+    file = FleetFile(FLEET, (), RouterSettings(decision_log=log, health_listen="0.0.0.0:1"))
     parts = [share_of(file, 2, number).router for number in range(2)]
     assert [str(part.decision_log.path) for part in parts] == [
         "log/decisions.jsonl.0",
         "log/decisions.jsonl.1",
     ]
     assert {part.metrics_listen for part in parts} == {None}
+    assert {part.health_listen for part in parts} == {None}
