@@ -56,7 +56,6 @@ class TimedCore:
         self._sink = sink
         self._sequence = 0
         self._started = Started(router, time.time_ns(), seed, fleet)
-        self._itl_ns = {slo.name: slo.itl_ns for slo in fleet.slo_classes}
         self._waiting: dict[str, _Waiting] = {}
         self._look: asyncio.TimerHandle | None = None
 
@@ -121,7 +120,7 @@ class TimedCore:
 
     def leases_at(self, endpoint: str) -> tuple[str, ...]:
         """The requests that run at an endpoint and were brought there by their clients."""
-        return self._core.leases_at(endpoint)
+        return self._core.leases.begun_at(endpoint)
 
     def patience(self, request: str) -> tuple[int, int]:
         """How long the client of a placed request should wait: see `RouterCore.patience`."""
@@ -129,7 +128,7 @@ class TimedCore:
 
     def lease_refusal(self, request: Request) -> str:
         """Why a request should not be placed, but come through the router; empty if it may."""
-        return self._core.lease_refusal(request)
+        return self._core.leases.refusal(request.tenant)
 
     def _same_rng(self) -> random.Random:
         """What a decision would draw from, for one that is not made."""
@@ -155,7 +154,10 @@ class TimedCore:
 
     def itl_objective_ns(self, slo: str) -> int:
         """How long a gap between tokens may be by the class that a decision names."""
-        return self._itl_ns[slo]
+        found = self._core.class_of(slo)
+        if found is None:
+            raise KeyError(slo)
+        return found.itl_ns
 
     @property
     def router(self) -> str:

@@ -31,6 +31,13 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetChanged:
+    """The fleet file was read again, and the fleet is another one."""
+
+    fleet: Fleet
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointUp:
     """An endpoint is listed, was reached and said what it serves."""
 
@@ -148,6 +155,7 @@ class Ticked:
 
 Happening = (
     Started
+    | FleetChanged
     | EndpointUp
     | EndpointGone
     | ConnectionChanged

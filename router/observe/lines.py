@@ -16,6 +16,7 @@ from router.observe.event import (
     EndpointGone,
     EndpointUp,
     Event,
+    FleetChanged,
     Happening,
     HedgeDue,
     LeaseClaimed,
@@ -34,6 +35,7 @@ from router.policy.decision import Decision, Send
 
 _KINDS: Final[dict[str, type[Happening]]] = {
     "started": Started,
+    "fleet": FleetChanged,
     "endpoint_up": EndpointUp,
     "endpoint_gone": EndpointGone,
     "connection": ConnectionChanged,

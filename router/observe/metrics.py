@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from router.observe.event import (
     AskedAgain,
     Event,
+    FleetChanged,
     HedgeDue,
     OutcomeSeen,
     RequestArrived,
@@ -30,14 +31,29 @@ _ITL_BUCKETS_S: Final = (
 )  # fmt: skip
 
 
-class Metrics:
-    """The counters and histograms that events move.
+SITES_MAX: Final = 1_000
+"""Sites with series of their own: of more, those that a reload took out longest ago are dropped."""
 
-    Every series of a site exists from the start, at zero: a rate over it is right from the first
-    event on, and no event has to look its series up by labels, which costs more than counting.
-    """
 
-    def __init__(self, registry: CollectorRegistry, sites: Sequence[str]) -> None:
+class _SiteSeries:
+    """The counters and histograms of one site; the families make them."""
+
+    def __init__(self, families: "_Families", site: str) -> None:
+        self.decided = {r: families.decisions.labels(r.value, site) for r in Rule}
+        self.attempts = {end: families.attempts.labels(site, end.value) for end in End}
+        self.resumes = {mode: families.resumes.labels(site, mode.value) for mode in Mode}
+        self.retries = families.retries.labels(site)
+        self.hedges = families.hedges.labels(site)
+        self.tokens = families.tokens.labels(site)
+        self.egress = families.egress.labels(site)
+        self.ttft = families.ttft.labels(site)
+        self.itl = families.itl.labels(site)
+
+
+class _Families:
+    """What is counted of every site."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"spillway_{name}", text, labels, registry=registry)
 
@@ -46,31 +62,52 @@ class Metrics:
                 f"spillway_{name}", text, ("site",), buckets=buckets, registry=registry
             )
 
-        decisions = counter(
+        self.decisions = counter(
             "decisions",
             "Decisions on requests and on failed attempts; no site where none could serve",
             "rule",
             "site",
         )
-        attempts = counter("attempts", "Attempts that ended", "site", "end")
-        retries = counter("retries", "Attempts after a request's first", "site")
-        resumes = counter(
+        self.attempts = counter("attempts", "Attempts that ended", "site", "end")
+        self.retries = counter("retries", "Attempts after a request's first", "site")
+        self.resumes = counter(
             "resumes", "Streams that went on elsewhere after they had begun", "site", "mode"
         )
-        hedges = counter("hedges", "Second attempts for overdue first tokens", "site")
-        tokens = counter("output_tokens", "Tokens generated", "site")
-        egress = counter("egress_bytes", "Response bytes from a site", "site")
-        ttft = histogram("ttft_seconds", "From an attempt to its first message", _TTFT_BUCKETS_S)
-        itl = histogram("itl_seconds", "Mean gap between a stream's tokens", _ITL_BUCKETS_S)
-        self._decided = {(r, s): decisions.labels(r.value, s) for r in Rule for s in ("", *sites)}
-        self._attempts = {(s, e): attempts.labels(s, e.value) for s in sites for e in End}
-        self._retries = {site: retries.labels(site) for site in sites}
-        self._resumes = {(s, m): resumes.labels(s, m.value) for s in sites for m in Mode}
-        self._hedges = {site: hedges.labels(site) for site in sites}
-        self._tokens = {site: tokens.labels(site) for site in sites}
-        self._egress = {site: egress.labels(site) for site in sites}
-        self._ttft = {site: ttft.labels(site) for site in sites}
-        self._itl = {site: itl.labels(site) for site in sites}
+        self.hedges = counter("hedges", "Second attempts for overdue first tokens", "site")
+        self.tokens = counter("output_tokens", "Tokens generated", "site")
+        self.egress = counter("egress_bytes", "Response bytes from a site", "site")
+        self.ttft = histogram(
+            "ttft_seconds", "From an attempt to its first message", _TTFT_BUCKETS_S
+        )
+        self.itl = histogram("itl_seconds", "Mean gap between a stream's tokens", _ITL_BUCKETS_S)
+
+    def forget(self, site: str) -> None:
+        """Drops the series of a site."""
+        for rule in Rule:
+            self.decisions.remove(rule.value, site)
+        for end in End:
+            self.attempts.remove(site, end.value)
+        for mode in Mode:
+            self.resumes.remove(site, mode.value)
+        for family in (self.retries, self.hedges, self.tokens, self.egress, self.ttft, self.itl):
+            family.remove(site)
+
+
+class Metrics:
+    """The counters and histograms that events move.
+
+    Every series of a site exists from the start, at zero: a rate over it is right from the first
+    event on, and no event has to look its series up by labels, which costs more than counting.
+    Those of a site that the fleet file has no longer stay as they are.
+    """
+
+    def __init__(self, registry: CollectorRegistry, sites: Sequence[str]) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"spillway_{name}", text, labels, registry=registry)
+
+        self._families = _Families(registry)
+        self._nowhere = {r: self._families.decisions.labels(r.value, "") for r in Rule}
+        self._sites = {site: _SiteSeries(self._families, site) for site in sites}
         self._calls = counter(
             "calls", "Calls of vllm.Inference that ended, by status", "method", "code"
         )
@@ -108,12 +145,24 @@ class Metrics:
     def on_event(self, event: Event) -> None:
         """See Sink."""
         decision = event.decision
+        if isinstance(event.happening, FleetChanged):
+            self._adopt([site.name for site in event.happening.fleet.sites])
         self._count_waits(event)
         if isinstance(decision, Send) and not isinstance(event.happening, RequestArrived):
             self._count_again(event, decision)
         for one in (decision, *event.released):
             if one is not None:
-                self._decided[one.rule, one.site if isinstance(one, Send) else ""].inc()
+                at = self._sites[one.site].decided if isinstance(one, Send) else self._nowhere
+                at[one.rule].inc()
+
+    def _adopt(self, sites: Sequence[str]) -> None:
+        for site in sites:
+            series = self._sites.pop(site, None) or _SiteSeries(self._families, site)
+            self._sites[site] = series  # those that there are come last
+        while len(self._sites) > max(SITES_MAX, len(sites)):
+            oldest = next(iter(self._sites))
+            del self._sites[oldest]
+            self._families.forget(oldest)
 
     def _count_waits(self, event: Event) -> None:
         if isinstance(event.happening, RequestWithdrawn):
@@ -128,31 +177,33 @@ class Metrics:
     def _count_again(self, event: Event, decision: Send) -> None:
         """What follows a failed attempt is a retry, or the rest of what it had begun."""
         if isinstance(event.happening, HedgeDue):
-            self._hedges[decision.site].inc()
+            self._sites[decision.site].hedges.inc()
             return
         if isinstance(event.happening, OutcomeSeen):
             outcome = event.happening.outcome
             goes_on = isinstance(outcome, Ended) and outcome.messages > 0
         else:  # what waited for an endpoint, and not after an attempt to go on had failed
             goes_on = isinstance(event.happening, AskedAgain) and not event.happening.again.below
+        at = self._sites[decision.site]
         if goes_on:
-            self._resumes[decision.site, decision.mode].inc()
+            at.resumes[decision.mode].inc()
             return
-        self._retries[decision.site].inc()
+        at.retries.inc()
 
     def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:
         """See AttemptListener."""
         _ = now_ns
-        self._ttft[site].observe(seconds(ttft_ns))
+        self._sites[site].ttft.observe(seconds(ttft_ns))
 
     def on_ended(self, site: str, ended: Ended, itl_ns: int | None, now_ns: int) -> None:
         """See AttemptListener."""
         _ = now_ns
-        self._attempts[site, ended.end].inc()
-        self._tokens[site].inc(ended.output_tokens)
-        self._egress[site].inc(ended.egress_bytes)
+        at = self._sites[site]
+        at.attempts[ended.end].inc()
+        at.tokens.inc(ended.output_tokens)
+        at.egress.inc(ended.egress_bytes)
         if itl_ns is not None:
-            self._itl[site].observe(seconds(itl_ns))
+            at.itl.observe(seconds(itl_ns))
 
     def on_call(self, method: str, code: str) -> None:
         """A client's call ended with this status."""

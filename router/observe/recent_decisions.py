@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from router.observe.event import AskedAgain, Event, RequestArrived, Started
+from router.observe.event import AskedAgain, Event, FleetChanged, RequestArrived, Started
 from router.policy.decision import Decision, Mode, Rule, Send
 
 KEPT_MAX: Final = 100
 """What a person who has just come may read back; with its candidates a decision takes some KB."""
+
+
+SITES_MAX: Final = 256
+"""Whose flow is counted, those that a reload took out among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,12 @@ class RecentDecisions:
         if isinstance(happening, Started):
             self._unix_less_now_ns = happening.unix_ns - event.now_ns
             self.flows = {site.name: Flow() for site in happening.fleet.sites}
+        elif isinstance(happening, FleetChanged):
+            for site in happening.fleet.sites:
+                flow = self.flows.pop(site.name) if site.name in self.flows else Flow()
+                self.flows[site.name] = flow
+            while len(self.flows) > max(SITES_MAX, len(happening.fleet.sites)):
+                del self.flows[next(iter(self.flows))]
         elif isinstance(happening, RequestArrived):
             session = happening.request.session
         elif isinstance(happening, AskedAgain):

@@ -45,6 +45,7 @@ class Sinks:
         """See Sink."""
         self.attempts.on_event(event)
         self.metrics.on_event(event)
+        self.latency.on_event(event)
         self.recent.on_event(event)
         if self._log is not None:
             self._log.on_event(event)

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from router.observe.event import Event, FleetChanged
 from router.observe.recent_quantiles import RecentQuantiles
 from router.policy.outcome import Ended
 from router.policy.units import NS_PER_S
@@ -9,6 +10,10 @@ from router.policy.units import NS_PER_S
 WINDOW_NS: Final = 60 * NS_PER_S
 """Percentiles speak of the last one to two minutes: long enough for a p99, short enough to see a
 surge in them."""
+
+
+SITES_MAX: Final = 256
+"""Of which percentiles are kept, those that a reload took out among them."""
 
 
 class Percentiles(NamedTuple):
@@ -34,6 +39,14 @@ class SiteLatency:
 
     def __init__(self, sites: tuple[str, ...]) -> None:
         self._sites = {site: _Site() for site in sites}
+
+    def on_event(self, event: Event) -> None:
+        """See Sink: the sites may be others. What ends of one that is gone still counts for it."""
+        if isinstance(event.happening, FleetChanged):
+            for name in [site.name for site in event.happening.fleet.sites]:
+                self._sites[name] = self._sites.pop(name) if name in self._sites else _Site()
+            while len(self._sites) > max(SITES_MAX, len(event.happening.fleet.sites)):
+                del self._sites[next(iter(self._sites))]
 
     def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:
         """See AttemptListener."""

@@ -9,6 +9,7 @@ from router.observe.event import (
     DrainChanged,
     EndpointGone,
     EndpointUp,
+    FleetChanged,
     Happening,
     HedgeDue,
     LeaseClaimed,
@@ -55,6 +56,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             core.on_rtt(endpoint, rtt_ns, now_ns)
         case ConnectionChanged(endpoint, connected, silent):
             core.on_connection(endpoint, connected, now_ns, silent=silent)
+        case FleetChanged(fleet):
+            core.on_fleet(fleet, now_ns)
         case EndpointUp(listed):
             core.on_endpoint_up(listed, now_ns)
         case EndpointGone(name):

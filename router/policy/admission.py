@@ -64,7 +64,6 @@ class Admission:
         self._default_slo = fleet.default_slo
         self._room_ns = fleet.endpoint_queue_ns
         self._tenants = Tenants(fleet)
-        self._classes = {slo.name: slo for slo in fleet.slo_classes}
         self._levels = level_weights({slo.priority for slo in fleet.slo_classes})
         self._lanes: dict[LaneKey, Lane] = {}
         self._waiting: dict[str, Waiting] = {}
@@ -72,6 +71,21 @@ class Admission:
         self._displaced: list[Refuse] = []
         self._looked_ns = 0
         self._looks = 0
+
+    def adopt(self, fleet: Fleet, now: int) -> None:
+        """The fleet is another one; who waits goes on to, and as much is used as was."""
+        self._limits = fleet.limits
+        self._default_slo = fleet.default_slo
+        self._room_ns = fleet.endpoint_queue_ns
+        self._levels.clear()  # the very mapping that lanes read
+        self._levels.update(level_weights({slo.priority for slo in fleet.slo_classes}))
+        for lane in self._lanes.values():
+            lane.patience_ns = fleet.limits.patience_ns
+        for one in self._tenants.by_name.values():
+            one.waiting = 0
+        self._tenants.adopt(fleet, now)
+        for entry in self._waiting.values():
+            self._tenants.of(entry.tenant).waiting += 1
 
     def __len__(self) -> int:
         return len(self._waiting)

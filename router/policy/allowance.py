@@ -66,6 +66,12 @@ class Allowance:
         self._away_per_ns = 0.0  # what flows in here while the store is away
         self._at = 0
 
+    def resize(self, bucket: Bucket, now: int) -> None:
+        """The bucket, which keeps its name, is of another size; what is held stays held."""
+        self._advance(now)
+        self._away_per_ns *= bucket.per_s / self.bucket.per_s if self.bucket.per_s else 0.0
+        self.bucket = bucket
+
     def level(self, now: int) -> float:
         """What may be used now; negative after more was used than foreseen."""
         return self._held + self._earned(now)

@@ -29,12 +29,31 @@ class Allowances:
         tenants: Iterable[TenantState],
     ) -> None:
         """None where the fleet shares nothing."""
+        self._take(sites, hedges, tenants)
+        self.routers = 1  # that the store last counted
+        self.is_away = True  # the store, until it has answered
+
+    def adopt(
+        self,
+        sites: Iterable[SiteState],
+        hedges: Iterable[Allowance],
+        tenants: Iterable[TenantState],
+        now: int,
+    ) -> None:
+        """Other buckets are shared; those that were are the same allowances."""
+        self._take(sites, hedges, tenants)
+        self.on_store(0 if self.is_away else self.routers, now)
+
+    def _take(
+        self,
+        sites: Iterable[SiteState],
+        hedges: Iterable[Allowance],
+        tenants: Iterable[TenantState],
+    ) -> None:
         money = (*(one for site in sites for one in site.spend.allowances), *hedges)
         self._money = {one.bucket.name: one for one in money}
         bounds = (bound for tenant in tenants for bound in tenant.bounds.values())
         self._rates = {b.allowance.bucket.name: b.allowance for b in bounds if b.allowance}
-        self.routers = 1  # that the store last counted
-        self.is_away = True  # the store, until it has answered
 
     def wants(self, now: int) -> tuple[Want, ...]:
         """What to ask of the store."""

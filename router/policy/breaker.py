@@ -16,16 +16,16 @@ class Breaker:
 
     __slots__ = (
         "_failures",
-        "_limits",
         "_open_until",
         "_pause_ns",
         "_probing",
         "is_closed",
         "is_full",
+        "limits",
     )
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._failures = 0
         self._pause_ns = limits.breaker_open_ns
         self._open_until = 0
@@ -66,17 +66,17 @@ class Breaker:
         if ok:
             self.on_first_token(now)
             self._failures = 0
-            self._pause_ns = self._limits.breaker_open_ns
+            self._pause_ns = self.limits.breaker_open_ns
             return
         self._failures += 1
-        if self._failures >= self._limits.breaker_failures and not self.is_open(now):
+        if self._failures >= self.limits.breaker_failures and not self.is_open(now):
             self._open(now)
 
     def on_reconnected(self, now: int) -> None:
         """The connection was lost and is back: probe before trusting it."""
         self.is_closed = self.is_full = False
         self._open_until = now
-        self._failures = max(self._failures, self._limits.breaker_failures - 1)
+        self._failures = max(self._failures, self.limits.breaker_failures - 1)
 
     def pause(self, now: int, pause_ns: int) -> None:
         """The endpoint says that it is full: leave it alone for so long, then probe."""
@@ -87,4 +87,4 @@ class Breaker:
     def _open(self, now: int) -> None:
         self.is_closed = self.is_full = False
         self._open_until = now + self._pause_ns
-        self._pause_ns = min(self._limits.breaker_open_max_ns, 2 * self._pause_ns)
+        self._pause_ns = min(self.limits.breaker_open_max_ns, 2 * self._pause_ns)

@@ -31,10 +31,10 @@ class Changes(NamedTuple):
 class CachedPrefixes:
     """Marks by the endpoint they were last sent to, the most recent last."""
 
-    __slots__ = ("_at", "_changes", "_marks_max", "_number", "_wanted")
+    __slots__ = ("_at", "_changes", "_number", "_wanted", "marks_max")
 
     def __init__(self, marks_max: int) -> None:
-        self._marks_max = marks_max
+        self.marks_max = marks_max
         self._at: OrderedDict[int, str] = OrderedDict()
         self._changes: deque[int] = deque(maxlen=_CHANGES_MAX)  # marks that came or went
         self._number = 1  # 0 is who knows nothing
@@ -54,7 +54,7 @@ class CachedPrefixes:
             else:
                 self._change(mark)
             at[mark] = endpoint
-        while len(at) > self._marks_max:
+        while len(at) > self.marks_max:
             mark, _ = at.popitem(last=False)
             self._change(mark)
 

@@ -16,7 +16,7 @@ from router.policy.cached_prefixes import CachedPrefixes
 from router.policy.decider import Decider, Verdict
 from router.policy.decision import Decision, Refuse, Send
 from router.policy.endpoint import Endpoint
-from router.policy.fleet import Fleet
+from router.policy.fleet import Fleet, SloClass
 from router.policy.flight import Flight
 from router.policy.flights import Flights
 from router.policy.hedge import Hedging
@@ -25,7 +25,7 @@ from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken, Outcome
 from router.policy.quarantine import Standing
-from router.policy.recovery import Again, Recovery, rest_of
+from router.policy.recovery import Again, Recovery, moved
 from router.policy.refusal import quarantined, refuse
 from router.policy.registry import Registry
 from router.policy.request import Request
@@ -33,16 +33,14 @@ from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, Totals, snapshot_quarantine, snapshot_sites
-from router.policy.stall import patience_ns
-from router.policy.vigil import Beat, given_up, learn, should_ask, signs_of
+from router.policy.vigil import Beat, given_up, learn, should_ask
 
 
 class RouterCore:
     """Decides where each request goes, and learns from what becomes of it."""
 
     def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._limits = fleet.limits
+        self.fleet = fleet
         self._registry = Registry(fleet)
         self._sessions = Sessions(fleet.limits)
         self._decider = Decider(fleet, self._registry, self._sessions)
@@ -63,7 +61,7 @@ class RouterCore:
             self.cached,
             self._totals,
         )
-        self._suspicion, self._leases = self._flights.suspicion, self._flights.leases
+        self._suspicion, self.leases = self._flights.suspicion, self._flights.leases
         self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
 
@@ -81,7 +79,7 @@ class RouterCore:
         """An endpoint is no longer listed: no new requests; its streams may still end."""
         tracked = self._registry.by_name.get(name)
         if tracked is not None:
-            self._leases.on_gone(name, now)
+            self.leases.on_gone(name, now)
             self._suspicion.quarantine.on_gone(name, drained=tracked.is_draining)
             self._registry.down(name)
             self.cached.forget(name)
@@ -98,7 +96,7 @@ class RouterCore:
         tracked = self._registry.by_name.get(endpoint)
         if tracked is not None:
             tracked.on_connection(connected, now, silent=silent)
-            self._leases.on_connection(endpoint, connected=connected, now=now)
+            self.leases.on_connection(endpoint, connected=connected, now=now)
             self._stirred = True
 
     def on_rtt(self, endpoint: str, rtt_ns: int, now: int) -> None:
@@ -113,7 +111,7 @@ class RouterCore:
         tracked = self._registry.by_name.get(report.endpoint)
         if tracked is not None:
             self.cached.hear(report, tracked.occupancy.report)
-            self._leases.on_report(report, now)
+            self.leases.on_report(report, now)
             tracked.hear(report, now)
             self._suspicion.quarantine.on_report(report.endpoint, report.instance, now)
             self._stirred = True
@@ -122,6 +120,20 @@ class RouterCore:
         """A site stops or resumes taking new turns. KeyError for an unknown site."""
         _ = now
         self._registry.sites[site].draining = draining
+        self._stirred = True
+
+    def on_fleet(self, fleet: Fleet, now: int) -> None:
+        """The fleet is this one from now on; what is the same keeps what was learned of it.
+
+        Streams at a site that it has no longer may end, and are to go on elsewhere as where one
+        drains. What was spent stays spent. ValueError where it would begin or cease to share.
+        """
+        for name in self._flights.adopt(fleet, now):
+            self.on_endpoint_gone(name, now)
+        shared = self._hedging.allowances, self._admission.tenants
+        self.allowances.adopt(self._registry.sites.values(), *shared, now)
+        self._recovery.adopt(fleet.limits)
+        self.fleet = fleet
         self._stirred = True
 
     def on_lend(self, site: str, endpoints: Sequence[str], now: int) -> None:
@@ -148,7 +160,7 @@ class RouterCore:
         if name in self._flights or name in self._admission or name in self._suspicion:
             raise ValueError(f"a request with the id {name!r} is in flight")
         self._totals.decided += 1
-        denied = self._admission.not_entitled(request)
+        denied = self._admission.not_entitled(request) or self._decider.not_offered(request)
         if denied is not None:
             self._totals.refused += 1
             return denied
@@ -162,7 +174,7 @@ class RouterCore:
             verdict.need.tried = ()  # none of this router's attempts has failed there
         self.allowances.ask(verdict.decision.candidates, self._registry.sites, now)
         if verdict.candidates:
-            margin = self._limits.spill_back_margin
+            margin = self.fleet.limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)
         return self._admit(verdict, now, rng)
 
@@ -182,28 +194,15 @@ class RouterCore:
 
     def on_claim(self, claim: LeaseClaim, now: int) -> None:
         """The client of a request that was placed says what became of it."""
-        self._leases.on_claim(claim, now)
+        self.leases.on_claim(claim, now)
         self._stirred = True
-
-    def lease_refusal(self, request: Request) -> str:
-        """Why a request should not be placed, but come through the router; empty if it may."""
-        return self._leases.refusal(request.tenant)
-
-    def leases_at(self, endpoint: str) -> tuple[str, ...]:
-        """The requests that run at an endpoint and were brought there by their clients."""
-        return self._leases.begun_at(endpoint)
 
     def patience(self, request: str, now: int) -> tuple[int, int]:
         """How long a placed request's client should wait before it doubts the endpoint.
 
         For the first token, and for each further one, in nanoseconds. 0 for what is not in flight.
         """
-        flight = self._flights.get(request)
-        if flight is None:
-            return 0, 0
-        signs = signs_of(self._registry.by_name[flight.endpoint], 0, now)
-        silence_ns = int(patience_ns(signs))
-        return flight.due_ns - flight.sent_ns + silence_ns, silence_ns
+        return self._flights.patience(request, now)
 
     def on_quarantine_released(self, fingerprint: str, now: int) -> None:
         """An operator lets a prompt in again. No effect on one that is not in quarantine."""
@@ -284,7 +283,7 @@ class RouterCore:
 
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
         """The decision that this request would get, without any effect."""
-        denied = self._admission.not_entitled(request)
+        denied = self._admission.not_entitled(request) or self._decider.not_offered(request)
         if denied is not None:
             return denied
         if self._suspicion.standing(request, now) is Standing.QUARANTINED:
@@ -325,19 +324,20 @@ class RouterCore:
         flight = self._flights.get(request)
         if flight is None or not self._recovery.may_move(flight, begun=point is not None):
             return False
-        if point is None:
-            rest, before = flight.request, flight.tried
-        else:
-            rest, before = rest_of(flight, point), ()
-        tried = (*before, flight.endpoint)
+        rest, tried = moved(flight, point)
         return isinstance(self._decider.decide(rest, tried, now, rng).decision, Send)
 
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""
         self._sessions.expire(now)
-        self._leases.on_tick(now)
+        self.leases.on_tick(now)
         self._suspicion.on_tick(now)
+        self._registry.forget_left()
         self._stirred = True
+
+    def class_of(self, name: str) -> SloClass | None:
+        """The class of this name, also where only requests that came before still have it."""
+        return self._decider.class_of(name)
 
     def placement(self, session: str) -> Hint | None:
         """Where a session is placed, as another router may be told; None where it is not."""
@@ -355,9 +355,9 @@ class RouterCore:
             retried=totals.retried,
             resumed=totals.resumed,
             tenants=self._admission.snapshot(),
-            quarantined=snapshot_quarantine(self._suspicion.quarantine, self._limits, now),
+            quarantined=snapshot_quarantine(self._suspicion.quarantine, self.fleet.limits, now),
             shared=self.allowances.snapshot(now),
-            leases=replace(self._leases.totals),
+            leases=replace(self.leases.totals),
         )
 
     def _count_refusal(self, decision: Decision) -> Decision:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from router.policy.candidate import Candidate
-from router.policy.decision import Decision, Send
+from router.policy.decision import Decision, Refuse, Send
 from router.policy.explanation import span
 from router.policy.fleet import Fleet, SloClass
 from router.policy.hot_prefix import HotPrefix
@@ -33,6 +33,10 @@ _WAITED_ABOVE = 0.5  # of the objective, at most: whoever says more is late, and
 _EGRESS_BYTES_PER_TOKEN = 48  # a streamed message with one token, framing included
 
 
+FORMER_CLASSES_MAX = 32
+"""Classes that the fleet file has no longer, and requests may have that came before."""
+
+
 class Verdict(NamedTuple):
     """A decision and what was worked out on the way to it."""
 
@@ -47,18 +51,58 @@ class Decider:
     """Reads the router's state and decides. It changes nothing."""
 
     def __init__(self, fleet: Fleet, registry: Registry, sessions: Sessions) -> None:
-        self._limits = fleet.limits
-        self._classes = {slo.name: slo for slo in fleet.slo_classes}
-        self._classes[""] = fleet.slo(fleet.default_slo)
-        self._residence = Residence(fleet)
-        self._confidence = {c: index for index, c in enumerate(registry.confidences)}
         self._registry = registry
         self._sessions = sessions
-        self._room_ns = fleet.endpoint_queue_ns
-        self.output = {slo.name: OutputLength() for slo in fleet.slo_classes}
+        self._classes: dict[str, SloClass] = {}
+        self._former: dict[str, SloClass] = {}  # of requests that came while the fleet had them
+        self.output: dict[str, OutputLength] = {}
+        self._take(fleet)
         self.hot = HotPrefix(fleet.limits.hot_prefix_share)
         self.owners = PrefixOwners(fleet.limits.prefix_blocks_max)
         self.strain = Strain(fleet.limits.home_reserve)
+
+    def adopt(self, fleet: Fleet) -> None:
+        """The fleet is another one. Requests of a class that is gone keep it to their end."""
+        for name in [slo.name for slo in fleet.slo_classes]:
+            self._former.pop(name, None)
+        gone = {n: slo for n, slo in self._classes.items() if n and n not in fleet.slo_names}
+        self._former |= gone
+        while len(self._former) > FORMER_CLASSES_MAX:
+            del self._former[next(iter(self._former))]
+        self._take(fleet)
+        self.hot.share = fleet.limits.hot_prefix_share
+        self.owners.resize(fleet.limits.prefix_blocks_max)
+        self.strain.adopt(fleet.limits.home_reserve, {*self._classes, *self._former})
+
+    def _take(self, fleet: Fleet) -> None:
+        self._limits = fleet.limits
+        self._classes = {slo.name: slo for slo in fleet.slo_classes}
+        self._classes[""] = fleet.slo(fleet.default_slo)
+        self._residence = Residence(fleet, self._former.values())
+        self._room_ns = fleet.endpoint_queue_ns
+        output = self.output
+        known = (*self._former, *fleet.slo_names)
+        self.output = {name: output.get(name) or OutputLength() for name in known}
+
+    @property
+    def confidences(self) -> set[float]:
+        """Of all classes that a request may have."""
+        return {slo.confidence for slo in (*self._classes.values(), *self._former.values())}
+
+    def class_of(self, name: str) -> SloClass | None:
+        """The class of this name, also where only requests that came before still have it."""
+        return self._classes.get(name) or self._former.get(name)
+
+    def not_offered(self, request: Request) -> Refuse | None:
+        """A refusal of a new request whose class the fleet does not have."""
+        if request.slo in self._classes or request.resume is not None:
+            return None
+        return self._no_class(request)
+
+    def _no_class(self, request: Request) -> Refuse:
+        names = ", ".join(sorted(name for name in self._classes if name))
+        reason = f"there is no class {request.slo!r}; there are {names}"
+        return refuse(request, Rule.UNKNOWN_SLO, reason)
 
     def decide(
         self,
@@ -75,11 +119,9 @@ class Decider:
         """
         if request.resume is not None and self._limits.resume_same_numerics:
             request = replace(request, resume=replace(request.resume, exact=True))
-        slo = self._classes.get(request.slo)
+        slo = self.class_of(request.slo)
         if slo is None:
-            names = ", ".join(sorted(name for name in self._classes if name))
-            reason = f"there is no class {request.slo!r}; there are {names}"
-            return Verdict(refuse(request, Rule.UNKNOWN_SLO, reason))
+            return Verdict(self._no_class(request))
         slo = self._residence.of(request.tenant, slo)
         if request.deadline_ns is not None and request.deadline_ns <= now:
             return Verdict(refuse(request, Rule.DEADLINE, "the deadline has passed"))
@@ -178,7 +220,7 @@ class Decider:
         return Need(
             request,
             slo,
-            self._confidence[slo.confidence],
+            self._registry.confidences.index(slo.confidence),
             slo.ttft_objective_ns(request.prompt_tokens),
             expected_tokens,
             marks,

@@ -149,6 +149,11 @@ class Fleet:
         tightest_ns = min(slo.ttft_ns for slo in self.slo_classes)
         return int(self.limits.endpoint_queue_share * tightest_ns)
 
+    @property
+    def slo_names(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return tuple(slo.name for slo in self.slo_classes)
+
     def site(self, name: str) -> Site:
         """The site of this name; KeyError where there is none."""
         for site in self.sites:

@@ -18,8 +18,10 @@ from router.policy.request import Request
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
 from router.policy.snapshot import Totals
+from router.policy.stall import patience_ns
 from router.policy.suspicion import Suspicion
 from router.policy.tracked import Tracked
+from router.policy.vigil import signs_of
 
 
 class Flights:
@@ -37,6 +39,7 @@ class Flights:
         totals: Totals,
     ) -> None:
         self.by_id: dict[str, Flight] = {}
+        self._shares = fleet.shares
         self.suspicion = Suspicion(fleet.limits, registry, decider, self.commit)
         self.leases = Leases(fleet, registry, self._begin, self.settle)
         self._registry = registry
@@ -56,6 +59,32 @@ class Flights:
     def get(self, request: str) -> Flight | None:
         """The open attempt of a request."""
         return self.by_id.get(request)
+
+    def adopt(self, fleet: Fleet, now: int) -> tuple[str, ...]:
+        """The fleet is another one; what is in flight stays. The endpoints that have to go.
+
+        ValueError where it would begin or cease to share with other routers.
+        """
+        if fleet.shares is not self._shares:
+            raise ValueError("a fleet begins or ceases to share at a start only")
+        self._decider.adopt(fleet)
+        leaving = self._registry.adopt(fleet, self._decider.confidences, now)
+        self._sessions.adopt(fleet.limits)
+        self._admission.adopt(fleet, now)
+        self._hedging.adopt(fleet, now)
+        self._cached.marks_max = fleet.limits.told_prefix_marks_max
+        self.suspicion.quarantine.limits = fleet.limits
+        self.leases.adopt(fleet)
+        return leaving
+
+    def patience(self, request: str, now: int) -> tuple[int, int]:
+        """See RouterCore.patience."""
+        flight = self.by_id.get(request)
+        if flight is None:
+            return 0, 0
+        signs = signs_of(self._registry.by_name[flight.endpoint], 0, now)
+        silence_ns = int(patience_ns(signs))
+        return flight.due_ns - flight.sent_ns + silence_ns, silence_ns
 
     def commit(self, verdict: Verdict, now: int, again: Again | None = None) -> Decision:
         """Make a verdict take effect: a `Send` counts as in flight at once."""

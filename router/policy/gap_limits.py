@@ -13,12 +13,12 @@ class GapLimits(dict[int, GapLimit]):
 
     def __init__(self, prior_share: float, found: dict[int, float]) -> None:
         super().__init__()
-        self._prior_share = prior_share
+        self.prior_share = prior_share
         self._found = found
 
     def __missing__(self, objective_ns: int) -> GapLimit:
         """A limit of which nothing is known at this endpoint."""
-        limit = self[objective_ns] = GapLimit(objective_ns, self._prior_share, self._found)
+        limit = self[objective_ns] = GapLimit(objective_ns, self.prior_share, self._found)
         return limit
 
     def flows(
@@ -30,7 +30,7 @@ class GapLimits(dict[int, GapLimit]):
         """
         limit = self.get(objective_ns)
         if limit is None:
-            return gap_ns <= max(self._prior_share * objective_ns, ALONE * alone_ns)
+            return gap_ns <= max(self.prior_share * objective_ns, ALONE * alone_ns)
         return limit.flows(beside, gap_ns, alone_ns, cold_share)
 
     def hear(self, streams: int, gap_ns_p95: int) -> None:

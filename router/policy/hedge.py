@@ -28,6 +28,10 @@ from router.policy.units import NS_PER_HOUR
 _BURST = 10  # hedges at once, as with retries
 
 
+FORMER_MAX = 32
+"""Classes that are hedged no longer, and whose budgets are remembered for when they are again."""
+
+
 def hedge_id(request: str) -> str:
     """The id by which the core knows a request's second attempt."""
     return f"{request}~hedge"
@@ -39,18 +43,44 @@ class Hedging:
     def __init__(self, fleet: Fleet, registry: Registry, decider: Decider) -> None:
         self._registry = registry
         self._decider = decider
+        self._requests: dict[str, RetryBudget] = {}
+        self._money: dict[str, Budget | Allowance] = {}
+        self._former: dict[str, tuple[RetryBudget, Budget | Allowance]] = {}
+        self.adopt(fleet, 0)
+
+    def adopt(self, fleet: Fleet, now: int) -> None:
+        """The fleet has these classes; what was spent of a class's budgets stays spent."""
         hedged = [slo for slo in fleet.slo_classes if slo.hedge_share > 0.0]
-        self._requests = {slo.name: RetryBudget(slo.hedge_share, _BURST) for slo in hedged}
-        own = {slo.name: Budget(slo.hedge_usd_per_hour, NS_PER_HOUR) for slo in hedged}
-        shared = {
-            slo.name: Allowance(
-                shared_bucket(f"usd/hedge/{slo.name}", slo.hedge_usd_per_hour, NS_PER_HOUR)
-            )
-            for slo in hedged
-            if fleet.shares and slo.hedge_usd_per_hour
-        }
-        self.allowances = tuple(shared.values())
-        self._money: dict[str, Budget | Allowance] = {**own, **shared}
+        former = self._former | {n: (one, self._money[n]) for n, one in self._requests.items()}
+        self._requests, self._money = {}, {}
+        for slo in hedged:
+            requests, money = former.pop(slo.name, (None, None))
+            requests = requests or RetryBudget(slo.hedge_share, _BURST)
+            requests.resize(slo.hedge_share, _BURST)
+            self._requests[slo.name] = requests
+            self._money[slo.name] = self._budget(slo, money, now, shared=fleet.shares)
+        self._former = dict([*former.items()][-FORMER_MAX:])
+
+    @property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """What of the money is shared with other routers."""
+        return tuple(one for one in self._money.values() if isinstance(one, Allowance))
+
+    def _budget(
+        self, slo: SloClass, budget: Budget | Allowance | None, now: int, *, shared: bool
+    ) -> Budget | Allowance:
+        """The money for a class: what there is of it, where there is any."""
+        usd = slo.hedge_usd_per_hour
+        bucket = shared_bucket(f"usd/hedge/{slo.name}", usd, NS_PER_HOUR)
+        if shared and usd:
+            if isinstance(budget, Allowance):
+                budget.resize(bucket, now)
+                return budget
+            return Allowance(bucket)
+        if isinstance(budget, Budget):
+            budget.resize(usd, NS_PER_HOUR, now)
+            return budget
+        return Budget(usd, NS_PER_HOUR)
 
     def on_request(self, slo: SloClass) -> None:
         """A request of this class was sent: it earns a share of a hedge."""

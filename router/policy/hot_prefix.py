@@ -20,10 +20,10 @@ _TRODDEN = 8  # a path is followed from an eighth of the share at which it count
 class HotPrefix:
     """The share of recent requests that begins with each prefix."""
 
-    __slots__ = ("_counts", "_requests", "_share")
+    __slots__ = ("_counts", "_requests", "share")
 
     def __init__(self, share: float) -> None:
-        self._share = share
+        self.share = share
         self._counts: dict[int, float] = {}
         self._requests = 0.0
 
@@ -34,7 +34,7 @@ class HotPrefix:
         """A request with these marks was sent."""
         self._requests += 1.0
         counts = self._counts
-        least = self._requests * self._share / _TRODDEN
+        least = self._requests * self.share / _TRODDEN
         for mark in marks:
             count = counts.get(mark, 0.0) + 1.0
             if count > 1.0 or len(counts) < _MARKS_MAX:
@@ -48,7 +48,7 @@ class HotPrefix:
         """How many leading blocks of a prompt with these marks nearly all requests share."""
         if self._requests < _KNOWN_AFTER:
             return 0
-        least = self._requests * self._share
+        least = self._requests * self.share
         blocks = 0
         for index, mark in enumerate(marks):
             if self._counts.get(mark, 0.0) < least:

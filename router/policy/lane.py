@@ -23,10 +23,10 @@ class Lane:
         "_count",
         "_emptied_ns",
         "_levels",
-        "_patience_ns",
         "_shares",
         "_weights",
         "burst_until_ns",
+        "patience_ns",
         "rate",
     )
 
@@ -42,7 +42,7 @@ class Lane:
         self._shares: FairShare[int] = FairShare(levels)
         self._count = 0
         self.rate = WorkRate()
-        self._patience_ns = patience_ns
+        self.patience_ns = patience_ns
         self._emptied_ns = now - patience_ns
         self.burst_until_ns = now + patience_ns  # while something waits: from then on it stands
 
@@ -53,8 +53,8 @@ class Lane:
         """A request joins the queue."""
         if not self._count:
             self.rate.resume(now)
-            if now - self._emptied_ns >= _CALM_SHARE * self._patience_ns:
-                self.burst_until_ns = now + self._patience_ns
+            if now - self._emptied_ns >= _CALM_SHARE * self.patience_ns:
+                self.burst_until_ns = now + self.patience_ns
         self._level(entry.level).push(entry)
         self._count += 1
 

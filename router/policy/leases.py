@@ -109,6 +109,16 @@ class Leases:
         self._lapsed: dict[str, float] = {}
         self.totals = LeaseTotals()
 
+    def adopt(self, fleet: Fleet) -> None:
+        """The fleet has other tenants or another life of leases."""
+        self._life_ns = fleet.limits.lease_life_ns
+        self._tenants = {tenant.name for tenant in fleet.tenants}
+        unused: defaultdict[str, int] = defaultdict(int)
+        for use in self._placed.values():
+            if use.stage is Stage.PLACED and not use.settled:
+                unused[self._tenant(use.flight.request.tenant)] += 1
+        self._unused = unused
+
     def refusal(self, tenant: str) -> str:
         """Why a request of this tenant has to go through the router; empty where it need not."""
         if len(self._placed) >= LEASES_MAX:

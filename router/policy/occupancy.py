@@ -62,6 +62,15 @@ class Occupancy:
         self.change_per_ns = 0.0  # how fast `others` changes
         self.slots = 0  # requests that run at once; 0: unknown, taken as no limit
 
+    def adopt(self, limits: Limits) -> None:
+        """The bounds are others; what was learned below them stays."""
+        unlearned = self.fresh_ns == self._fresh_max_ns and self._stale_ns == self._stale_max_ns
+        self._fresh_max_ns, self._stale_max_ns = limits.report_fresh_ns, limits.report_stale_ns
+        if unlearned:
+            self.fresh_ns, self._stale_ns = self._fresh_max_ns, self._stale_max_ns
+        self.fresh_ns = min(self.fresh_ns, self._fresh_max_ns)
+        self._stale_ns = max(self.fresh_ns + 1, min(self._stale_ns, self._stale_max_ns))
+
     def hear(self, report: LoadReport, own: int, own_tokens: float, now: int) -> bool:
         """Take in a report that counts `own` of this router's requests, with `own_tokens` to come.
 

@@ -88,6 +88,12 @@ class TtftPredictor:
         self.token_ns = prior.token_ns
         self.slot_factor = prior.slot_factor
 
+    def ask(self, confidences: Iterable[float]) -> None:
+        """These are the confidences from now on; what was learned holds for all of them."""
+        wanted = tuple(confidences)
+        for ratio in self._ratios:
+            ratio.ask(wanted)
+
     @property
     def costs(self) -> Costs:
         """What has been learned, as a prior for endpoints like this one."""

@@ -43,11 +43,15 @@ class PrefixIndex:
     __slots__ = ("_age_max_ns", "_half", "_old", "_turned_ns", "_young")
 
     def __init__(self, blocks_max: int, age_max_ns: int) -> None:
-        self._half = max(1, blocks_max // 2)
-        self._age_max_ns = age_max_ns
+        self.resize(blocks_max, age_max_ns)
         self._young: set[int] = set()
         self._old: set[int] = set()
         self._turned_ns = 0
+
+    def resize(self, blocks_max: int, age_max_ns: int) -> None:
+        """So many are remembered, for so long, from the next generation on."""
+        self._half = max(1, blocks_max // 2)
+        self._age_max_ns = age_max_ns
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -14,9 +14,13 @@ class PrefixOwners:
     __slots__ = ("_half", "_old", "_young")
 
     def __init__(self, marks_max: int) -> None:
-        self._half = max(1, marks_max // 2)
+        self.resize(marks_max)
         self._young: dict[int, str] = {}
         self._old: dict[int, str] = {}
+
+    def resize(self, marks_max: int) -> None:
+        """So many are remembered from the next generation on."""
+        self._half = max(1, marks_max // 2)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

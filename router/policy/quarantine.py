@@ -82,7 +82,7 @@ class Quarantine:
     """The suspects of one router, and those of them that it keeps away."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._suspects: OrderedDict[str, Suspect] = OrderedDict()  # the longest unseen first
         self._open: dict[str, Loss] = {}  # by endpoint: those of which it is not known what it was
         self.count = 0  # prompts that were ever quarantined
@@ -105,7 +105,7 @@ class Quarantine:
                 request.fingerprint, request.model, request.tenant, request.prompt_tokens, [], now
             )
             self._suspects[request.fingerprint] = suspect
-            if len(self._suspects) > self._limits.suspects_max:
+            if len(self._suspects) > self.limits.suspects_max:
                 self._suspects.popitem(last=False)
         if loss not in suspect.losses:
             suspect.losses.append(loss)
@@ -151,7 +151,7 @@ class Quarantine:
         if suspect is None:
             return Standing.FREE
         if suspect.quarantined_ns is not None:
-            left_ns = suspect.quarantined_ns + self._limits.quarantine_ns - now
+            left_ns = suspect.quarantined_ns + self.limits.quarantine_ns - now
             return Standing.QUARANTINED if left_ns > 0 else Standing.FREE
         if len(suspect.losses) < _CRASHES:
             return Standing.FREE
@@ -187,7 +187,7 @@ class Quarantine:
 
     def expire(self, now: int) -> None:
         """Forget what is old: suspects that were not seen again, quarantines that are over."""
-        oldest_ns = now - self._limits.quarantine_ns
+        oldest_ns = now - self.limits.quarantine_ns
         while self._suspects:
             fingerprint, suspect = next(iter(self._suspects.items()))
             if max(suspect.seen_ns, suspect.quarantined_ns or 0) > oldest_ns:

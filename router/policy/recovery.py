@@ -46,6 +46,12 @@ class Recovery:
         self._retries = RetryBudget(limits.retry_ratio, limits.retry_burst)
         self._resumes = RetryBudget(1.0, limits.resume_burst)
 
+    def adopt(self, limits: Limits) -> None:
+        """The limits are others; what was spent of the budgets is spent."""
+        self._limits = limits
+        self._retries.resize(limits.retry_ratio, limits.retry_burst)
+        self._resumes.resize(1.0, limits.resume_burst)
+
     def on_request(self) -> None:
         """A request came: it earns a share of a retry, and a resume."""
         self._retries.on_request()
@@ -116,6 +122,16 @@ def attempts_left(request: Request, made: int, limits: Limits, *, bounded: bool 
     """
     most = limits.attempts_max
     return (min(most, request.attempts_max) if bounded and request.attempts_max else most) - made
+
+
+def moved(flight: Flight, point: ResumePoint | None) -> tuple[Request, tuple[str, ...]]:
+    """What would be sent elsewhere of a stream at this point, and where not; None: from its start.
+
+    No more than what follows is asked for of a stream that has begun.
+    """
+    if point is None:
+        return flight.request, (*flight.tried, flight.endpoint)
+    return rest_of(flight, point), (flight.endpoint,)
 
 
 def rest_of(flight: Flight, point: ResumePoint) -> Request:

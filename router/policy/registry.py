@@ -1,16 +1,22 @@
 """Which endpoints there are, by name and by the models that they serve."""
 
+from collections.abc import Iterable
 from itertools import islice
 
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
 from router.policy.pool import Pool
 from router.policy.predictor import mean_costs
+from router.policy.renewal import renew
 from router.policy.site_state import SiteState
 from router.policy.tracked import Prior, Tracked
 
 _LEARNED_AFTER = 5  # first tokens before an endpoint is an example to new ones
 _EXAMPLES_MAX = 64  # of a site, the latest listed: a fleet of thousands must list in linear time
+
+
+FORMER_MAX = 256
+"""Sites that the fleet file has no longer, and whose budgets are remembered as they left."""
 
 
 class Registry:
@@ -20,14 +26,63 @@ class Registry:
         self._limits = fleet.limits
         self.confidences = tuple(sorted({slo.confidence for slo in fleet.slo_classes}))
         self.sites = {site.name: SiteState(site, shared=fleet.shares) for site in fleet.sites}
+        self._former: dict[str, SiteState] = {}  # for when they come back: spent is spent
         self.by_name: dict[str, Tracked] = {}
         self._at: dict[str, dict[str, Tracked]] = {name: {} for name in self.sites}
         self._everything = Pool()
         self._pools: dict[str, Pool] = {"": self._everything}
 
+    def adopt(self, fleet: Fleet, confidences: Iterable[float], now: int) -> tuple[str, ...]:
+        """The fleet has these sites: what is learned of the others' endpoints stays.
+
+        The endpoints of sites that it has no longer, which have to go. Such a site is there until
+        its last stream is over, and remembered for what was spent there.
+        """
+        self._limits = fleet.limits
+        self.confidences = tuple(sorted(set(confidences)))
+        before = {**self._former, **self.sites}
+        self.sites = {}
+        for site in fleet.sites:
+            state = before.pop(site.name, None)
+            if state is None:
+                state = SiteState(site, shared=fleet.shares)
+            else:
+                state.adopt(site, now)
+            self.sites[site.name] = state
+            self._at.setdefault(site.name, {})
+        for name, state in before.items():
+            state.leaving = True
+            if name in self._at:
+                self.sites[name] = state
+        self._former = {k: v for k, v in before.items() if k not in self.sites}
+        for tracked in self.by_name.values():
+            renew(tracked, fleet.limits, self.confidences)
+            if not tracked.gone:
+                self._rejoin(tracked)
+        leaving = [name for name, state in self.sites.items() if state.leaving]
+        return tuple(one for site in leaving for one in (*self._at[site],))
+
+    def forget_left(self) -> None:
+        """Sites that the fleet has no longer and where nothing is left are gone."""
+        for name in [name for name, state in self.sites.items() if state.leaving]:
+            if not self._at[name]:
+                del self._at[name]
+                self._former[name] = self.sites.pop(name)
+        while len(self._former) > FORMER_MAX:
+            del self._former[next(iter(self._former))]
+
+    def _rejoin(self, tracked: Tracked) -> None:
+        """Its site may have become home, or rented."""
+        for pool in self._pools.values():
+            if tracked in pool.members:
+                pool.remove(tracked)
+                pool.add(tracked)
+
     def up(self, endpoint: Endpoint) -> None:
         """An endpoint is listed. KeyError for a site that the fleet does not have."""
         site = self.sites[endpoint.site]
+        if site.leaving:
+            return
         tracked = self.by_name.get(endpoint.name)
         if tracked is None:
             prior = self._prior(endpoint)

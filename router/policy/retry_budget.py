@@ -16,6 +16,11 @@ class RetryBudget:
         self._most = float(burst)
         self.left = self._most
 
+    def resize(self, ratio: float, burst: int) -> None:
+        """The bounds are others; what was spent is spent, and may be more than there is."""
+        self.left = burst - (self._most - self.left)
+        self._ratio, self._most = ratio, float(burst)
+
     def on_request(self) -> None:
         """A first attempt was sent."""
         self.left = min(self._most, self.left + self._ratio)

@@ -51,6 +51,12 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._table)
 
+    def adopt(self, limits: Limits) -> None:
+        """The limits are others; the oldest go where there are too many."""
+        self._limits = limits
+        while len(self._table) > limits.sessions_max:
+            self._drop(next(iter(self._table)))
+
     def find(self, name: str, now: int) -> Session | None:
         """The session of this name, unless it has aged out."""
         session = self._table.get(name)

@@ -12,6 +12,7 @@ class SiteState:
         "failures",
         "gap_limits",
         "is_home",
+        "leaving",
         "lent",
         "name",
         "output_tokens",
@@ -26,6 +27,7 @@ class SiteState:
         self.name = site.name
         self.is_home = site.kind is SiteKind.HOME
         self.draining = False
+        self.leaving = False  # the fleet file has it no longer, and streams still run there
         self.lent: frozenset[str] = frozenset()  # endpoints given to other work
         self.spend = Spend(site, shared=shared)
         self.gap_limits: dict[str, dict[int, float]] = {}  # found, by model and objective
@@ -33,3 +35,10 @@ class SiteState:
         self.output_tokens = 0
         self.failures = 0
         self.overflow_turns = 0
+
+    def adopt(self, site: Site, now: int) -> None:
+        """The fleet file says something else of it; what was spent and counted stays."""
+        self.site = site
+        self.is_home = site.kind is SiteKind.HOME
+        self.leaving = False
+        self.spend.adopt(site, now)

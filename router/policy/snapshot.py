@@ -54,6 +54,7 @@ class SiteSnapshot:
     name: str
     kind: SiteKind
     draining: bool
+    leaving: bool  # the fleet has it no longer, and its last streams end
     endpoints: tuple[EndpointSnapshot, ...]
     sessions: int  # placed at the site
     open_streams: int
@@ -137,6 +138,7 @@ def _snapshot_site(
         name=site.site.name,
         kind=site.site.kind,
         draining=site.draining,
+        leaving=site.leaving,
         endpoints=states,
         sessions=sum(sessions.placed_at(state.name) for state in states),
         open_streams=sum(state.in_flight for state in states),

@@ -30,6 +30,15 @@ class Budget:
         self._level_usd = self._most_usd
         self._at: int | None = None  # full until the first charge, whatever the clock's origin
 
+    def resize(self, usd: float, period_ns: int, now: int) -> None:
+        """The budget is another; what was spent of it, and has not flowed in again, stays spent."""
+        used_usd = self._most_usd - self.level(now)
+        self._most_usd = usd * _BURST_SHARE
+        self._usd_per_ns = usd * (1.0 - _BURST_SHARE) / period_ns
+        self._level_usd = self._most_usd - used_usd
+        if self._at is not None:
+            self._at = max(now, self._at)
+
     def level(self, now: int) -> float:
         """What may be spent now; negative after a charge that nobody foresaw."""
         if self._at is None:
@@ -56,7 +65,9 @@ class Spend:
         "_at",
         "_budgets",
         "_busy",
+        "_named",
         "_reserved_usd",
+        "_shared",
         "_usd",
         "allowances",
         "busy_usd_per_ns",
@@ -70,6 +81,28 @@ class Spend:
 
     def __init__(self, site: Site, *, shared: bool = False) -> None:
         """`shared` tells that other routers spend from the same budgets."""
+        self._shared = shared
+        self._named: dict[str, Budget | Allowance] = {}
+        self._price(site, 0)
+        self._busy = 0  # replicas with at least one of our requests in flight
+        # What more work costs at the margin, on a replica that works already and on an idle one.
+        self.busy_usd_per_ns = 0.0
+        self.idle_usd_per_ns = 0.0
+        self._usd = 0.0
+        self._reserved_usd = 0.0
+        self._at = 0
+        self._set_margins()
+
+    def adopt(self, site: Site, now: int) -> None:
+        """The site has another price or other budgets; until now it cost what it did.
+
+        What was spent of a budget stays spent; one that there was not before begins full.
+        """
+        self._settle(now)
+        self._price(site, now)
+        self._set_margins()
+
+    def _price(self, site: Site, now: int) -> None:
         price = site.price if site.kind is SiteKind.RENTED else Price()
         self.usd_per_ns = price.metered_usd_per_replica_hour / NS_PER_HOUR
         self.egress_usd_per_byte = price.egress_usd_per_gib / _BYTES_PER_GIB
@@ -79,23 +112,28 @@ class Spend:
             ("month", price.budget_usd_per_month, _NS_PER_MONTH),
         )
         named = [(name, usd, period) for name, usd, period in limits if usd is not None]
-        self.allowances = tuple(
-            Allowance(shared_bucket(f"usd/{site.name}/{name}", usd, period))
+        self._named = {
+            name: self._budget(f"usd/{site.name}/{name}", self._named.get(name), usd, period, now)
             for name, usd, period in named
-            if shared
-        )
-        own = tuple(Budget(usd, period) for _, usd, period in named)
-        self._budgets: tuple[Budget | Allowance, ...] = self.allowances or own
+        }
+        self._budgets = tuple(self._named.values())
+        self.allowances = tuple(one for one in self._budgets if isinstance(one, Allowance))
         self.is_budgeted = bool(self._budgets)
         self.is_metered = self.usd_per_ns > 0.0 or self.egress_usd_per_byte > 0.0
-        self._busy = 0  # replicas with at least one of our requests in flight
-        # What more work costs at the margin, on a replica that works already and on an idle one.
-        self.busy_usd_per_ns = 0.0
-        self.idle_usd_per_ns = 0.0
-        self._usd = 0.0
-        self._reserved_usd = 0.0
-        self._at = 0
-        self._set_margins()
+
+    def _budget(
+        self, bucket: str, budget: Budget | Allowance | None, usd: float, period_ns: int, now: int
+    ) -> Budget | Allowance:
+        """A budget of this size: the one there is, where there is one."""
+        if isinstance(budget, Allowance):
+            budget.resize(shared_bucket(bucket, usd, period_ns), now)
+        elif isinstance(budget, Budget):
+            budget.resize(usd, period_ns, now)
+        elif self._shared:
+            budget = Allowance(shared_bucket(bucket, usd, period_ns))
+        else:
+            budget = Budget(usd, period_ns)
+        return budget
 
     def allows(self, price_usd: float, now: int) -> bool:
         """Whether every budget has room for a request of this price."""

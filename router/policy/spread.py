@@ -35,6 +35,11 @@ class Spread:
         self._ordered = sorted(made_up)
         self.values = self._at_shares()
 
+    def ask(self, shares: Iterable[float]) -> None:
+        """These are the shares that are wanted from now on, of what was observed all the same."""
+        self._shares = tuple(shares)
+        self.values = self._at_shares()
+
     def add(self, observed: float) -> None:
         """Observe one ratio."""
         if self._made_up or len(self._recent) >= _WINDOW:

@@ -11,7 +11,7 @@ Calm is how long home has gone without strain, for each class; sessions return o
 it, so that the return itself does not bring the strain back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from router.policy.candidate import Candidate
 from router.policy.ewma import Ewma
@@ -36,6 +36,11 @@ class Strain:
         self._usual_tokens = 0.0  # cached at home, for a request that has any
         self._missed_ns = -_EVER
         self._strained_ns: dict[str, int] = {}
+
+    def adopt(self, reserve: float, classes: Container[str]) -> None:
+        """The reserve is another, and these are the classes that there are."""
+        self._reserve = reserve
+        self._strained_ns = {k: at for k, at in self._strained_ns.items() if k in classes}
 
     def pressure_at(self, now: int) -> float:
         """How much of the reserve is called for, 0 to 1."""

@@ -26,6 +26,10 @@ QUOTAS = (*_BUCKETS, "streams_max")
 """Every quota, by its key in the fleet file."""
 
 
+FORMER_MAX = 1_000
+"""Tenants that the fleet file has no longer, and whose quotas are remembered as they left."""
+
+
 class RateBound:
     """A bucket of what a quota counts, which fills at a steady rate.
 
@@ -41,6 +45,15 @@ class RateBound:
         self._per_ns = per_minute / _NS_PER_MINUTE
         self._level = self._most
         self._at: int | None = None
+
+    def resize(self, per_minute: int, now: int) -> None:
+        """The quota is another; what was used of it, and has not filled up again, stays used."""
+        used = self._most - self._level_at(now)
+        self._most = per_minute * _BURST_SHARE
+        self._per_ns = per_minute / _NS_PER_MINUTE
+        self._level = self._most - used
+        if self._at is not None:
+            self._at = max(now, self._at)
 
     def wait_ns(self, now: int) -> int:
         """How long until another request is allowed; 0: it is."""
@@ -68,8 +81,11 @@ class SharedRate:
 
     def __init__(self, bucket: str, per_minute: int) -> None:
         """`bucket` is its name among all that is shared."""
-        most = per_minute * _BURST_SHARE
-        self.allowance = Allowance(Bucket(bucket, most, per_minute / 60))
+        self.allowance = Allowance(_bucket(bucket, per_minute))
+
+    def resize(self, per_minute: int, now: int) -> None:
+        """See RateBound."""
+        self.allowance.resize(_bucket(self.allowance.bucket.name, per_minute), now)
 
     def wait_ns(self, now: int) -> int:
         """See RateBound; no sooner than the store may have given more."""
@@ -83,24 +99,44 @@ class SharedRate:
         self.allowance.use(amount, now)
 
 
+def _bucket(name: str, per_minute: int) -> Bucket:
+    return Bucket(name, per_minute * _BURST_SHARE, per_minute / 60)
+
+
 class TenantState:
     """One tenant's quotas, and its counts."""
 
-    __slots__ = ("admitted", "bounds", "name", "refused", "tenant", "waiting", "work_tokens")
+    __slots__ = (
+        *("_shared", "admitted", "bounds", "name"),
+        *("refused", "tenant", "waiting", "work_tokens"),
+    )
 
     def __init__(self, tenant: Tenant, *, shared: bool) -> None:
-        self.tenant = tenant
         self.name = tenant.name
+        self._shared = shared
         self.bounds: dict[str, RateBound | SharedRate] = {}  # by the quota's key
-        for quota, bucket in _BUCKETS.items():
-            per_minute = getattr(tenant, quota)
-            if per_minute is not None:
-                several = SharedRate(f"{bucket}/{tenant.name}", per_minute)
-                self.bounds[quota] = several if shared else RateBound(per_minute)
+        self.adopt(tenant, 0)
         self.waiting = 0
         self.admitted = 0
         self.refused = 0
         self.work_tokens = 0.0
+
+    def adopt(self, tenant: Tenant, now: int) -> None:
+        """The terms are these. What was used of a quota stays used; a quota that is new is full."""
+        self.tenant = tenant
+        bounds: dict[str, RateBound | SharedRate] = {}
+        for quota, bucket in _BUCKETS.items():
+            per_minute, bound = getattr(tenant, quota), self.bounds.get(quota)
+            if per_minute is None:
+                continue
+            if bound is not None:
+                bound.resize(per_minute, now)
+            elif self._shared:
+                bound = SharedRate(f"{bucket}/{tenant.name}", per_minute)
+            else:
+                bound = RateBound(per_minute)
+            bounds[quota] = bound
+        self.bounds = bounds
 
     def used_up(self, open_streams: int, routers: int, now: int) -> tuple[str, int] | None:
         """The quota that allows no further request for the longest, and for how long; or None.
@@ -136,11 +172,30 @@ class Tenants:
     """The fleet's tenants by name, the default one among them."""
 
     def __init__(self, fleet: Fleet) -> None:
-        shared = fleet.shares
-        self.by_name = {one.name: TenantState(one, shared=shared) for one in fleet.tenants}
-        default = TenantState(Tenant(DEFAULT_TENANT), shared=shared)
-        self._default = self.by_name.setdefault(DEFAULT_TENANT, default)
-        self.weights = {name: float(one.tenant.weight) for name, one in self.by_name.items()}
+        self._shared = fleet.shares
+        self._default = TenantState(Tenant(DEFAULT_TENANT), shared=fleet.shares)
+        self.by_name: dict[str, TenantState] = {}
+        self._former: dict[str, TenantState] = {}  # for when they come back: used is used
+        self.weights: dict[str, float] = {}  # the very mapping that lanes read
+        self.adopt(fleet, 0)
+
+    def adopt(self, fleet: Fleet, now: int) -> None:
+        """The fleet has these tenants; of those that it had before, all that they used is kept."""
+        known = {**self._former, **self.by_name}
+        terms = {DEFAULT_TENANT: Tenant(DEFAULT_TENANT)} | {one.name: one for one in fleet.tenants}
+        order = [one.name for one in fleet.tenants]
+        self.by_name = {}
+        for name in dict.fromkeys((*order, DEFAULT_TENANT)):
+            state = self._default if name == DEFAULT_TENANT else known.get(name)
+            if state is None:
+                state = TenantState(terms[name], shared=self._shared)
+            else:
+                state.adopt(terms[name], now)
+            self.by_name[name] = state
+        gone = [(name, state) for name, state in known.items() if name not in self.by_name]
+        self._former = dict(gone[-FORMER_MAX:])
+        self.weights.clear()
+        self.weights.update({n: float(one.tenant.weight) for n, one in self.by_name.items()})
 
     def of(self, name: str) -> TenantState:
         """The tenant that this name of a client's stands for."""

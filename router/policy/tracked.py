@@ -50,7 +50,6 @@ class Tracked:
     """One endpoint, its own requests in flight, and what was learned of it."""
 
     __slots__ = (
-        "_full_pause_ns",
         "_tail_due_ns",
         "_usual_tokens",
         "_was_connected",
@@ -64,6 +63,7 @@ class Tracked:
         "endpoint",
         "expected_tokens",
         "fresh_until_ns",
+        "full_pause_ns",
         "gap_limits",
         "gateway",
         "gone",
@@ -103,7 +103,7 @@ class Tracked:
         self.lost_silently = False  # no answer, where others are refused or reset
         self._was_connected = False
         self._tail_due_ns = 0
-        self._full_pause_ns = limits.retry_after_min_ns
+        self.full_pause_ns = limits.retry_after_min_ns
         self.gone = False
         self.breaker = Breaker(limits)
         self.round_trip = RoundTrip(prior.rtt_ns)
@@ -372,6 +372,7 @@ class Tracked:
         report = self.occupancy.report
         return (
             self.site.draining
+            or self.site.leaving
             or self.name in self.site.lent
             or (report is not None and report.draining)
         )
@@ -396,4 +397,4 @@ class Tracked:
             ok = False
         self.breaker.on_end(ok=ok, was_probe=flight.probe, now=now)
         if ended.end is End.OVERLOADED:
-            self.breaker.pause(now, self._full_pause_ns)
+            self.breaker.pause(now, self.full_pause_ns)

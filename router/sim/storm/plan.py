@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
+from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass, Tenant
 from router.policy.identity import EngineIdentity
 from router.policy.resume import TEXT
 from router.policy.units import NS_PER_MS, NS_PER_S
@@ -42,6 +42,7 @@ class Kind(Enum):
     EMPTY = "reports empty"
     LATE = "reports late"
     TWICE = "reports twice and out of order"
+    RELOADED = "fleet file reloaded"  # the fleet is another one, and later what it was
     SUSPENDED = "router suspended"  # its clock jumps, and all that was due comes late
 
 
@@ -59,6 +60,7 @@ class Ask:
     cancelled_after_ns: int | None  # the client goes
     prompt: str  # what it is known by
     poison: bool = False  # it kills the engine that prefills it
+    slo: str = ""
     repeats: int = 0  # its client asks again so often, whatever it is told
 
 
@@ -94,6 +96,31 @@ class Storm:
     asks: tuple[Ask, ...]
     strikes: tuple[Strike, ...]
 
+    def changed(self, strike: Strike) -> Fleet:
+        """The fleet as a reload of its file finds it."""
+        rng = random.Random(strike.at_ns)
+        fleet = self.fleet
+        sites = [one for one in fleet.sites if one.name != strike.target or one is fleet.sites[0]]
+        if rng.random() < _REPRICED:
+            sites = [_repriced(one, rng) for one in sites]
+        slo = fleet.slo_classes[0]
+        if rng.random() < _RENAMED:
+            slo = replace(slo, name=_OTHER_CLASS, confidence=0.5)
+        return replace(
+            fleet,
+            sites=tuple(sites),
+            slo_classes=(slo,),
+            default_slo=slo.name,
+            limits=_limits(rng),
+            tenants=(Tenant("late", weight=3, tokens_per_minute=1_000_000),),
+        )
+
+    @property
+    def fleets(self) -> tuple[Fleet, ...]:
+        """Every fleet that its router has in its time."""
+        reloads = (one for one in self.strikes if one.kind is Kind.RELOADED)
+        return (self.fleet, *map(self.changed, reloads))
+
     @property
     def suspended_ns(self) -> int:
         """For how long the router is not run, all in all."""
@@ -125,12 +152,16 @@ class Storm:
 
 _OF_A_SITE = frozenset(
     {Kind.SITE_KILLED, Kind.BLACK_HOLE, Kind.RESET, Kind.SLOW, Kind.HALF_OPEN, Kind.DRAINED}
+    | {Kind.RELOADED}
 )
 _SITES = ("home", "near", "far")
 _USD_PER_REPLICA_HOUR = 3_600.0  # a dollar a second, so that a budget is met within a storm
 _BUDGET_USD_PER_HOUR = 40.0
 _HEDGE_USD_PER_HOUR = 10.0
 _POISONED_SHARE = 0.15  # of storms, and in a third of those two prompts kill engines
+_REPRICED, _RENAMED = 0.5, 0.5  # of reloads: other budgets; another class instead of the one
+_OTHER_CLASS = "other"
+_NAMING = 0.3  # of requests: those that name their class
 _NEIGHBOURS = 4  # requests that come with a poison
 
 
@@ -174,12 +205,21 @@ def _fleet(sites: tuple[str, ...], rng: random.Random) -> Fleet:
             ),
         ),
         default_slo="default",
-        limits=Limits(
-            sessions_max=rng.choice((4, 1000)),
-            resume_burst=rng.choice((3, 20_000)),
-            retry_burst=rng.choice((2, 10)),
-        ),
+        limits=_limits(rng),
     )
+
+
+def _limits(rng: random.Random) -> Limits:
+    return Limits(
+        sessions_max=rng.choice((4, 1000)),
+        resume_burst=rng.choice((3, 20_000)),
+        retry_burst=rng.choice((2, 10)),
+    )
+
+
+def _repriced(site: Site, rng: random.Random) -> Site:
+    budget = rng.choice((_BUDGET_USD_PER_HOUR / 2, _BUDGET_USD_PER_HOUR))
+    return replace(site, price=replace(site.price, budget_usd_per_hour=budget))
 
 
 def _station(name: str, site: str, rng: random.Random, *, mixed: bool) -> Station:
@@ -228,6 +268,7 @@ def _ask(index: int, rng: random.Random) -> Ask:
         repeatable=rng.random() < 0.8,
         cancelled_after_ns=rng.randrange(3 * NS_PER_S) if rng.random() < 0.1 else None,
         prompt=f"prompt-{index}",
+        slo="default" if rng.random() < _NAMING else "",
     )
 
 

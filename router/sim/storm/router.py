@@ -4,12 +4,11 @@ Every call of the core goes through `_ask` or `_tell`, which is where the log of
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from router.policy.core import RouterCore
 from router.policy.decision import Decision, Mode, Refuse, Send, Wait
-from router.policy.endpoint import Endpoint
+from router.policy.fleet import Fleet
 from router.policy.hedge import hedge_id
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
@@ -17,6 +16,7 @@ from router.policy.resume import ResumePoint
 from router.policy.units import NS_PER_MS
 from router.policy.vigil import Beat
 from router.sim.storm.clock import JumpingClock
+from router.sim.storm.listing import Log, StormListing
 from router.sim.storm.plan import DEADLINE_NS, MODEL, Ask, Storm
 from router.sim.storm.station import Attempt, Engine, Spoken
 from router.sim.storm.turn import CANCELLED, LATE, OK, BrokenError, Turn
@@ -26,66 +26,29 @@ _TELLING_NS = 100 * NS_PER_MS  # a shorter silence is not told to the core
 _UNANSWERED_MAX = 2
 _AGAIN_NS = 100 * NS_PER_MS  # after which a stubborn client asks again
 
-Log = Callable[[int, str], None]
 
-
-class StormRouter:
+class StormRouter(StormListing):
     """One router: its core, its turns, and what it holds of each endpoint's connection."""
 
     def __init__(self, storm: Storm, clock: JumpingClock, log: Log | None) -> None:
-        self.core = RouterCore(storm.fleet)
-        self.clock = clock
-        self.engines: dict[str, Engine] = {}
+        super().__init__(storm, clock, log)
         self.turns: dict[str, Turn] = {}
-        self.connected: dict[str, bool] = {}
-        self.listed: set[str] = set()
-        self.draining: set[str] = set()
         self.lost_attempts = 0  # with their endpoints: what follows them is no retry
         self.late_tokens = 0  # of abandoned attempts, dropped
         self.hedges = 0
         self.hedged_usd = 0.0  # what they were expected to cost
-        self._log = log
         self._rng = random.Random(storm.seed)
-        self._limits = storm.fleet.limits
         self._attempts = 0
         self._open: dict[str, Turn] = {}
         self._coming = 0  # requests that are about to come
-        self._unanswered: dict[str, int] = {}
         self._looked_ns = 0
 
     # -- endpoints -------------------------------------------------------------------------------
 
-    def list_endpoint(self, engine: Engine) -> None:
-        """Discovery lists an endpoint."""
-        station = engine.station
-        self.engines[engine.name] = engine
-        self.listed.add(engine.name)
-        self.connected[engine.name] = True
-        endpoint = Endpoint(engine.name, station.site, MODEL, identity=station.identity)
-        self._say("up %s", engine.name)
-        self.core.on_endpoint_up(endpoint, self.clock.now)
-        self.core.on_connection(engine.name, connected=True, now=self.clock.now)
-        self.core.on_rtt(engine.name, 2 * engine.way_ns, self.clock.now)
-
-    def unlist(self, name: str) -> None:
-        """Discovery lists it no more; its streams may still end."""
-        self._say("gone %s", name)
-        self.listed.discard(name)
-        self.core.on_endpoint_gone(name, self.clock.now)
-
-    def set_connected(self, name: str, *, connected: bool) -> None:
-        """Its connection was lost or made, as far as the router can see."""
-        if name in self.listed and self.connected[name] != connected:
-            self._say("%s %s", name, "connected" if connected else "lost")
-            self.connected[name] = connected
-            self._unanswered[name] = 0
-            self.core.on_connection(name, connected, self.clock.now)
-
-    def drain(self, site: str, *, draining: bool) -> None:
-        """The operator drains a site, or lets it serve again."""
-        self._say("drain %s %s", site, draining)
-        (self.draining.add if draining else self.draining.discard)(site)
-        self.core.on_drain(site, draining, self.clock.now)
+    def reload(self, fleet: Fleet) -> None:
+        """The fleet file is another one."""
+        super().reload(fleet)
+        self._release()
 
     def lose(self, name: str, epoch: int) -> None:
         """The connection broke: every attempt that went over it ends."""
@@ -105,6 +68,7 @@ class StormRouter:
             id=ask.id,
             model=MODEL,
             session=ask.session,
+            slo=ask.slo,
             prompt_tokens=ask.prompt_tokens,
             max_new_tokens=ask.output_tokens,
             deadline_ns=now + DEADLINE_NS,
@@ -226,7 +190,7 @@ class StormRouter:
             decision.rule.value,
             decision.mode.value,
         )
-        self._must_be_allowed(decision)
+        self.must_be_allowed(decision)
         engine, now = self.engines[decision.endpoint], self.clock.now
         self._attempts += 1
         turn.attempts += 1
@@ -255,14 +219,6 @@ class StormRouter:
             engine.carry(self.answer, attempt, engine.answer)
         else:
             engine.submit(attempt)
-
-    def _must_be_allowed(self, send: Send) -> None:
-        """No request goes where the core knows that none should."""
-        name = send.endpoint
-        if name not in self.listed or not self.connected[name]:
-            raise BrokenError(f"{send.request} was sent to {name}, which is gone or not connected")
-        if send.site in self.draining:
-            raise BrokenError(f"{send.request} was sent to {name}, whose site drains")
 
     def _end_attempt(
         self, attempt: Attempt, end: End, point: ResumePoint | None
@@ -380,7 +336,3 @@ class StormRouter:
     def is_idle(self) -> bool:
         """Whether no turn is open or about to be."""
         return not (self._open or self._coming)
-
-    def _say(self, text: str, *values: object) -> None:
-        if self._log is not None:
-            self._log(self.clock.now, text % values)

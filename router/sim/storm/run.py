@@ -12,6 +12,8 @@ The invariants:
 - a prompt that kills engines kills few of them, however often it is sent, and no other prompt is
   held to be such;
 - hedges go to another site, and keep their budgets of requests and of money;
+- a fleet file that is read again in the middle of all this breaks none of these: what was spent
+  stays spent, what has begun goes on, and a site that it has no longer is left;
 - nothing is sent where the core was told that nothing should be (P8), and an endpoint that fails
   every request costs a bounded number of them.
 """
@@ -22,8 +24,9 @@ from dataclasses import dataclass
 
 from router.policy.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from router.sim.storm.clock import JumpingClock
+from router.sim.storm.listing import Log
 from router.sim.storm.plan import WEIGHTS, Kind, Storm
-from router.sim.storm.router import LOOK_NS, Log, StormRouter
+from router.sim.storm.router import LOOK_NS, StormRouter
 from router.sim.storm.turn import CANCELLED, LATE, OK, BrokenError, Turn
 from router.sim.storm.weather import Weather
 
@@ -48,7 +51,8 @@ _LIKE_POISON = frozenset({Kind.KILLED, Kind.SITE_KILLED, Kind.LEAVES})
 _HEDGE_BURST = 10
 _EPSILON_USD = 1e-6
 
-_HONEST = ("budget is spent", "no more than")
+_NO_CLASS = "there is no class"
+_HONEST = ("budget is spent", "no more than", _NO_CLASS)
 """What the reason for an error may be although an endpoint had room."""
 
 
@@ -115,11 +119,13 @@ def _check(storm: Storm, router: StormRouter, weather: Weather, now: int) -> Non
         turn.check()
         if turn.status == LATE:
             raise BrokenError(f"{turn.ask.id} hung until its deadline")
+        if turn.given and _NO_CLASS in turn.status:
+            raise BrokenError(f"{turn.ask.id} had begun and lost its class: {turn.status}")
         _check_refuge(storm, turn)
     asked = sum(1 + ask.repeats for ask in storm.asks)
     if len(router.turns) != asked:
         raise BrokenError(f"{asked} were asked and {len(router.turns)} begun")
-    _check_counters(router, weather, now)
+    _check_counters(storm, router, weather, now)
     _check_failing(storm, weather)
     _check_poison(storm, router, weather)
     _check_hedges(storm, router, now)
@@ -163,16 +169,21 @@ def _check_poison(storm: Storm, router: StormRouter, weather: Weather) -> None:
 def _check_hedges(storm: Storm, router: StormRouter, now: int) -> None:
     """Both budgets of hedges are kept."""
     slo = storm.fleet.slo_classes[0]
-    hedges_max = _HEDGE_BURST * bool(slo.hedge_share) + slo.hedge_share * len(router.turns)
+    classes = len({name for fleet in storm.fleets for name in fleet.slo_names})
+    bursts = _HEDGE_BURST * classes
+    hedges_max = bursts * bool(slo.hedge_share) + slo.hedge_share * len(router.turns)
     if router.hedges > hedges_max:
         raise BrokenError(f"{router.hedges} hedges, above the budget of {hedges_max:.1f}")
-    cap_usd = slo.hedge_usd_per_hour * (0.25 + 0.75 * now / NS_PER_HOUR)
+    cap_usd = classes * slo.hedge_usd_per_hour * (0.25 + 0.75 * now / NS_PER_HOUR)
     if router.hedged_usd > cap_usd + _EPSILON_USD:
         raise BrokenError(f"hedges for {router.hedged_usd:.2f} $, above {cap_usd:.2f}")
 
 
-def _check_counters(router: StormRouter, weather: Weather, now: int) -> None:
+def _check_counters(storm: Storm, router: StormRouter, weather: Weather, now: int) -> None:
     snapshot = router.core.snapshot(now)
+    sites = [site.name for site in snapshot.sites]
+    if sites != [site.name for site in storm.fleet.sites]:
+        raise BrokenError(f"the sites are {sites} in the end")
     if snapshot.open_streams:
         raise BrokenError(f"{snapshot.open_streams} streams are counted open and none is")
     for end in itertools.chain.from_iterable(site.endpoints for site in snapshot.sites):
@@ -185,11 +196,13 @@ def _check_counters(router: StormRouter, weather: Weather, now: int) -> None:
 
 def _check_budgets(storm: Storm, router: StormRouter, now: int) -> None:
     limits = storm.fleet.limits
+    retry_burst = max(fleet.limits.retry_burst for fleet in storm.fleets)
+    resume_burst = max(fleet.limits.resume_burst for fleet in storm.fleets)
     snapshot = router.core.snapshot(now)
-    retries_max = limits.retry_burst + limits.retry_ratio * snapshot.decided + router.lost_attempts
+    retries_max = retry_burst + limits.retry_ratio * snapshot.decided + router.lost_attempts
     if snapshot.retried > retries_max:
         raise BrokenError(f"{snapshot.retried} retries, above the budget of {retries_max:.0f}")
-    resumes_max = limits.resume_burst + snapshot.decided
+    resumes_max = resume_burst + snapshot.decided
     if snapshot.resumed > resumes_max:
         raise BrokenError(f"{snapshot.resumed} resumes, above the budget of {resumes_max}")
     if snapshot.sessions > limits.sessions_max:
@@ -204,6 +217,12 @@ def _check_budgets(storm: Storm, router: StormRouter, now: int) -> None:
         # What ran while the router was suspended ran on, and nobody could have stopped it.
         unseen_usd = len(state.endpoints) * storm.suspended_ns * price.metered_usd_per_replica_hour
         unseen_usd /= NS_PER_HOUR
-        cap_usd = price.budget_usd_per_hour
-        if cap_usd is not None and state.spend_usd > cap_usd + unseen_usd:
+        budgets = [
+            one.price.budget_usd_per_hour
+            for fleet in storm.fleets
+            for one in fleet.sites
+            if one.name == state.name
+        ]
+        cap_usd = max((one for one in budgets if one is not None), default=None)
+        if None not in budgets and cap_usd is not None and state.spend_usd > cap_usd + unseen_usd:
             raise BrokenError(f"{state.spend_usd:.2f} $ spent at {state.name}, above {cap_usd:.2f}")

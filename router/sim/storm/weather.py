@@ -20,6 +20,7 @@ class Weather:
     """The engines of a storm, and what befalls them."""
 
     def __init__(self, storm: Storm, clock: JumpingClock, router: StormRouter) -> None:
+        self._storm = storm
         self._clock = clock
         self._router = router
         self._lies: dict[str, Kind] = {}
@@ -64,6 +65,8 @@ class Weather:
             self._clock.jump(strike.until_ns - strike.at_ns)
         elif strike.kind is Kind.DRAINED:
             self._router.drain(strike.target, draining=True)
+        elif strike.kind is Kind.RELOADED:
+            self._router.reload(self._storm.changed(strike))
         else:
             for engine in self._hit(strike):
                 self._hurt(strike.kind, engine)
@@ -71,6 +74,8 @@ class Weather:
     def _heal(self, strike: Strike) -> None:
         if strike.kind is Kind.DRAINED:
             self._router.drain(strike.target, draining=False)
+        elif strike.kind is Kind.RELOADED:
+            self._router.reload(self._storm.fleet)
         else:
             for engine in self._hit(strike):
                 self._mend(strike.kind, engine)

@@ -1,6 +1,7 @@
 """A short history of a router, made by a real core."""
 
 import random
+from dataclasses import replace
 
 from router.observe.event import (
     AskedAgain,
@@ -9,6 +10,7 @@ from router.observe.event import (
     EndpointGone,
     EndpointUp,
     Event,
+    FleetChanged,
     LoadHeard,
     OutcomeSeen,
     RequestArrived,
@@ -58,6 +60,7 @@ def history(seed=7):
         add(LoadHeard(LoadReport(name, "i", 1, running=1, kv_usage=0.1, prefix_added=(2**64 - 1,))))
     gateway = Gateway(False, 1, 2, (Forecast(1, 20 * NS_PER_MS), Forecast(256, 40 * NS_PER_MS)))
     add(LoadHeard(LoadReport("cloud/c", "i", 2, running=1, gateway=gateway)))
+    add(FleetChanged(replace(FLEET, sites=(*FLEET.sites, Site("late", SiteKind.RENTED)))))
     add(StoreHeard(2, (Granted("usd/cloud/hour", 1.5, 0.25),)))
     hint = Hint("home/b", 0, 100, 2, 2**64 - 1)
     send = add(RequestArrived(Request("hinted", "m", "known", prefix=(1, 2**64 - 1), hint=hint)))

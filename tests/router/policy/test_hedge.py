@@ -160,7 +160,7 @@ def test_what_failed_one_attempt_is_not_tried_again_by_the_other(rng):
 def test_what_hedges_cost_is_shared_where_routers_share(rng):
     """A router that was given nothing hedges nothing on metered capacity, and asks for it."""
     core = _core()
-    shared = RouterCore(replace(core._fleet, shares=True))
+    shared = RouterCore(replace(core.fleet, shares=True))
     for name in ("home-0", "rented-0"):
         shared.on_endpoint_up(Endpoint(name, name[:-2], "m"), 0)
         shared.on_rtt(name, NS_PER_MS, 0)

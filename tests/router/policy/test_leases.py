@@ -293,12 +293,12 @@ def test_who_does_not_use_its_leases_is_sent_through_the_router():
     request = Request("x", "m", tenant="us")
     for count in range(40):
         world.place(f"q{count}", prompt_tokens=1)
-    assert world.core.lease_refusal(request) == ""
+    assert world.core.leases.refusal(request.tenant) == ""
     world.wait(9)
-    assert "not been used" in world.core.lease_refusal(request)
-    assert world.core.lease_refusal(Request("y", "m", tenant="them")) == ""
+    assert "not been used" in world.core.leases.refusal(request.tenant)
+    assert world.core.leases.refusal("them") == ""
     world.wait(60)
-    assert world.core.lease_refusal(request) == ""
+    assert world.core.leases.refusal(request.tenant) == ""
 
 
 def test_leases_are_forgotten_a_minute_after_their_end():
@@ -308,7 +308,7 @@ def test_leases_are_forgotten_a_minute_after_their_end():
         world.place(f"q{count}")
         world.report(account(f"q{count}", Stage.ENDED), account(f"q{count}", Stage.STARTED, use=2))
     world.wait(1_000)
-    leases = world.core._leases
+    leases = world.core.leases
     assert not [*leases._placed, *leases._uses, *leases._due, *leases._open["cloud/a"]]
     assert sum(leases._unused.values()) == 0
 

@@ -126,7 +126,7 @@ def test_p3_load_at_the_threshold_does_not_make_sessions_flap():
 def test_p3_a_dear_cache_is_not_given_up_for_a_cheap_return():
     """With a committed rented site at hand, a session with a large cache there stays there."""
     core = RouterCore(fleet())
-    world = World(core._fleet)
+    world = World(core.fleet)
     world.add("home-0", "home")
     world.add("rented-0", "rented")
     world.core.on_drain("home", True, world.now)

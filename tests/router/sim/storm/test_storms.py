@@ -1,12 +1,16 @@
 """A few hundred of the storms that `python -m router.sim.storm` runs by the thousand."""
 
+from dataclasses import replace
+
 from router.policy import core as core_module
 from router.policy import decider
 from router.policy.quarantine import Quarantine
+from router.policy.registry import Registry
 from router.policy.resume import Mode
 from router.policy.retry_budget import RetryBudget
 from router.policy.spend import Budget
 from router.policy.tracked import Tracked
+from router.sim.storm.listing import StormListing
 from router.sim.storm.plan import Kind, storm_of
 from router.sim.storm.router import StormRouter
 from router.sim.storm.run import run
@@ -17,6 +21,11 @@ ENOUGH = range(150)  # of them, for a fault of ours to show
 
 
 HEDGED = tuple(seed for seed in range(400) if storm_of(seed).fleet.slo_classes[0].hedge_share)
+RELOADED = tuple(
+    seed
+    for seed in range(2_000)
+    if any(one.kind is Kind.RELOADED for one in storm_of(seed).strikes)
+)
 POISONED = tuple(seed for seed in range(1_200) if storm_of(seed).has_poison)
 
 
@@ -125,3 +134,23 @@ def test_a_core_that_blames_whoever_was_near_is_caught(monkeypatch):
     """A poison's neighbours are at both of its crashes, too."""
     monkeypatch.setattr(Quarantine, "_has_company", lambda *_: False)
     assert any("which kills nothing" in try_seed(seed)[2] for seed in POISONED)
+
+
+def test_a_reload_that_lets_a_site_be_is_caught(monkeypatch):
+    """What the fleet file has no longer gets no request."""
+    adopt = Registry.adopt
+
+    def lenient(self, fleet, confidences, now):
+        before = {name: state.site for name, state in self.sites.items()}
+        kept = {**before, **{site.name: site for site in fleet.sites}}
+        return adopt(self, replace(fleet, sites=tuple(kept.values())), confidences, now)
+
+    monkeypatch.setattr(Registry, "adopt", lenient)
+    monkeypatch.setattr(StormListing, "_drop", lambda self, name: self.listed.discard(name))
+    assert "gone or not connected" in first_broken(RELOADED)
+
+
+def test_a_reload_that_forgets_a_class_is_caught(monkeypatch):
+    """Who came while the fleet had it keeps it."""
+    monkeypatch.setattr(decider, "FORMER_CLASSES_MAX", 0)
+    assert "KeyError" in first_broken(RELOADED) or "lost its class" in first_broken(RELOADED)
