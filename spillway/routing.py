@@ -10,6 +10,7 @@ from router.live.openness import AuthenticationError, why_not_open
 from spillway.fleet import FleetFile
 from wire.lease_keys import LeaseKeyError
 from wire.tls.files import TlsError
+from wire.tracing.tracer import TracingError
 
 
 class RoutingError(Exception):
@@ -58,7 +59,7 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
         loop.add_signal_handler(number, signals.put_nowait, number)
     try:
         await router.start()
-    except (OSError, WorkerError) as error:
+    except (OSError, TracingError, WorkerError) as error:
         await router.stop()
         raise RoutingError(str(error)) from error
     host = file.router.listen.rpartition(":")[0]

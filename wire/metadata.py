@@ -12,6 +12,9 @@ SLO_KEY: Final = "x-spillway-slo"
 TENANT_KEY: Final = "x-spillway-tenant"
 """Who pays for it."""
 
+OPERATION_KEY: Final = "x-spillway-operation"
+"""What is done for the request, as traces call it: `chat`, or `text_completion`."""
+
 SESSION_KEYS: Final = ("session_id", "x-session-id")
 """Names of the session; the field of the request wins, and the first of these wins."""
 

@@ -9,6 +9,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 
 from router.live.below import NOTHING, Below
 from router.live.descent import descent
+from router.live.request_trace import AttemptTrace
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import OutcomeSeen
 from router.policy.decision import Decision, Send
@@ -114,10 +115,14 @@ class Attempt:
         "send",
         "slow_gap_ns",
         "slow_gaps",
+        "trace",
     )
 
-    def __init__(self, core: TimedCore, send: Send, number: int, below: int = 0) -> None:
+    def __init__(
+        self, core: TimedCore, send: Send, number: int, trace: AttemptTrace, below: int = 0
+    ) -> None:
         """The turn's so-and-so-many-th; routers below have made `below` attempts beyond these."""
+        self.trace = trace
         # A stream may last for long, and who else could have had it is of no use to it.
         self.send = replace(send, candidates=())
         self.id = f"{send.request}.{number}"  # by which the endpoint knows it
@@ -145,6 +150,7 @@ class Attempt:
             return
         self._begun = True
         ttft_ns = now_ns() - self._sent_ns
+        self.trace.first_token(ttft_ns)
         self._core.tell(OutcomeSeen(FirstToken(self.send.request, self.send.endpoint, ttft_ns)))
 
     def descent(self, arrived_ns: int, waited_ns: int) -> Metadata:
@@ -188,6 +194,7 @@ class Attempt:
             resume=resume,
             attempts=self.made(below),
         )
+        self.trace.ended(ended)
         return self._core.tell(OutcomeSeen(ended))
 
     @property

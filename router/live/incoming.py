@@ -28,10 +28,11 @@ from wire.spillway.v1.resume import (
 )
 from wire.spillway.v1.trailers import REQUEST_ID_KEY
 from wire.status import Metadata, bad_field
+from wire.tracing.context import TraceContext, read_trace_context
 from wire.vllm.inference_pb2 import GenerateRequest
 
-_FORWARDED: Final = frozenset({*SESSION_KEYS, "traceparent", "tracestate", "x-request-id"})
-"""Beside our own keys. A client's credentials are for this router and go no further."""
+_FORWARDED: Final = frozenset({*SESSION_KEYS, "x-request-id"})
+"""Beside our own keys and the trace. A client's credentials are for this router alone."""
 
 _OWN: Final = frozenset(
     {
@@ -72,6 +73,7 @@ class Incoming:
     laid_over: bytes = b""  # behind the bytes that came: what the tenant's terms make them say
     start: Start | None = None  # what the client has already of the answer to a stream
     hops: tuple[str, ...] = ()  # routers that it has passed before
+    trace: TraceContext | None = None  # that it came with
     below: str = ""  # the cookie of a router below, for where its endpoint is that router
 
     def without_prompt(self) -> "Incoming":
@@ -144,6 +146,7 @@ def read_incoming(
         laid_over=laid_over,
         start=start,
         hops=hops,
+        trace=read_trace_context(metadata),
     )
 
 

@@ -9,37 +9,35 @@ own flow control.
 
 import asyncio
 import contextlib
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import grpc
 
-from router.live.attempt import CLOSED, CUT, UNFINISHED, Attempt, Failure, differs, failure_of
+from router.live.attempt import CLOSED, CUT, UNFINISHED, Attempt, failure_of
 from router.live.callers import Callers
 from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
 from router.live.outlet import ClientGoneError, Outlet
+from router.live.passed_on import UPSTREAM_ERRORS, is_cancelled, passed_on
 from router.live.race import Opened, Runner, race
+from router.live.request_trace import RequestTraces
 from router.live.returning import Returning
 from router.live.roster import Roster
-from router.live.seam import MismatchError
 from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
 from router.live.turn import Turn
-from router.live.upstream import END, UpstreamCall
+from router.live.upstream import UpstreamCall
 from router.policy.outcome import End
 from router.policy.units import NS_PER_S, ns
 from wire.spillway.v1.rewriting import overlay
 from wire.status import CallError, bad_field, overloaded, unavailable
+from wire.tracing.context import read_trace_context
 
 _RETRY_AFTER_NS = NS_PER_S
 """When one who was refused for the number of streams may ask again: some have ended by then."""
-
-
-_UPSTREAM_ERRORS: Final = (grpc.aio.AioRpcError, grpc.aio.BaseError)
-"""What a call to an endpoint may raise: its status, or that this router has closed its channel."""
 
 
 class OnCall(Protocol):
@@ -69,6 +67,7 @@ class Inference:
         resume_wait_s: float,
         hold_s: float | None,
         on_call: OnCall,
+        traces: RequestTraces,
     ) -> None:
         self._core = core
         self._roster = roster
@@ -84,6 +83,7 @@ class Inference:
         self._hold_s = hold_s
         self._requests_bytes = 0  # of open calls
         self._on_call = on_call
+        self._traces = traces
         self._count = 0
         self._streams = streams
         self._by_client_id: dict[str, Turn] = {}
@@ -170,7 +170,7 @@ class Inference:
                 first = Runner(attempt, Opened(call), endpoint)
                 attempt, call, endpoint = await self._race(turn, transcript, first, opened)
             transcript.comes_from(endpoint.follower.engine)
-            failed = await _passed_on(call, attempt, transcript, outlet, context)
+            failed = await passed_on(call, attempt, transcript, outlet, context)
             if attempt.given_up is not None and attempt.given_up is not CUT:
                 endpoint.abandoned.add(attempt.id)
             if failed is None:
@@ -250,11 +250,11 @@ class Inference:
                     return b""
                 attempt.messages = 1
                 turn.succeed(attempt, await call.trailing_metadata())
-            except _UPSTREAM_ERRORS as error:
+            except UPSTREAM_ERRORS as error:
                 turn.fail(attempt, attempt.given_up or failure_of(error))
                 return b""
             except asyncio.CancelledError:
-                if _is_cancelled():
+                if is_cancelled():
                     raise
                 if attempt.given_up is not None:
                     endpoint.abandoned.add(attempt.id)
@@ -272,6 +272,8 @@ class Inference:
             incoming = self._admit(raw, context, streams=method == "GenerateStream")
         except CallError as error:
             error.set_on(context)
+            came_with = read_trace_context(context.invocation_metadata() or ())
+            self._traces.refused(method, came_with, error)
             self._on_call(method, error.code.name)
             return None
         transcript = None
@@ -279,7 +281,15 @@ class Inference:
             tenant = incoming.caller.tenant
             transcript = Transcript(raw + incoming.laid_over, self._memory, incoming.start, tenant)
         incoming = self._streams.begin(incoming)
-        turn = Turn(self._core, incoming, transcript, len(raw), self._resume_wait_s, self._cookies)
+        turn = Turn(
+            self._core,
+            incoming,
+            transcript,
+            len(raw),
+            self._resume_wait_s,
+            self._cookies,
+            self._traces.begin(method, incoming),
+        )
         self._requests_bytes += len(raw)
         self.turns.add(turn)
         self.idle.clear()
@@ -327,6 +337,7 @@ class Inference:
     def _end(self, method: str, turn: Turn) -> None:
         """However the call ended, the core has heard of it and nothing of it remains."""
         turn.abandon()
+        turn.end_trace()
         if turn.transcript is not None:
             turn.transcript.close()
         self.turns.discard(turn)
@@ -337,52 +348,3 @@ class Inference:
         if turn.incoming.client_id:
             del self._by_client_id[turn.incoming.client_id]
         self._on_call(method, turn.code.name)
-
-
-async def _passed_on(
-    call: UpstreamCall, attempt: Attempt, transcript: Transcript, outlet: Outlet, context: Any
-) -> Failure | None:
-    """Pass an attempt's messages on until it ends; why it did not end well."""
-    attempt.call = call
-    try:
-        read, give, pass_on = call.read, outlet.give, transcript.pass_on
-        origin = () if transcript.is_begun else transcript.origin()
-        message: Any = await read()
-        if message is not END:
-            attempt.first_token()
-        while message is not END and attempt.given_up is None:
-            attempt.last = message
-            attempt.message_bytes += len(message)
-            attempt.read += 1
-            given = pass_on(message)
-            if given is not None:
-                attempt.is_writing = True
-                if origin:  # once: an attempt that gave nothing has told none
-                    await outlet.begin(context.send_initial_metadata(origin))
-                    origin = ()
-                await give(given)
-                attempt.is_writing = False
-                attempt.messages += 1
-            # The time in which nothing was there to read; a slow client's is not the endpoint's.
-            asked_ns = now_ns()
-            message = await read()
-            if now_ns() - asked_ns > attempt.slow_gap_ns and message is not END:
-                attempt.slow_gaps += 1
-    except _UPSTREAM_ERRORS as error:
-        return attempt.given_up or failure_of(error)
-    except MismatchError as error:
-        return differs(str(error))
-    except asyncio.CancelledError:
-        if _is_cancelled():
-            raise
-        return attempt.given_up or CLOSED
-    finally:
-        attempt.call = None
-        call.cancel()
-    return attempt.given_up or (None if attempt.is_finished else UNFINISHED)
-
-
-def _is_cancelled() -> bool:
-    """Whether the client's call is cancelled, and not only one to an endpoint."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

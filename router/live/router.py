@@ -42,6 +42,7 @@ from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
 from router.live.placing import Placing
+from router.live.request_trace import RequestTraces
 from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.server import open_server
@@ -62,6 +63,7 @@ from wire.spillway.v1 import fleet_pb2
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
 from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
 from wire.spillway.v1.tokenizer_pb2_grpc import add_TokenizerServicer_to_server
+from wire.tracing.tracer import open_tracer
 from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
 
 SERVICES: Final = (
@@ -137,6 +139,7 @@ class Router:
             life_s=seconds(fleet.limits.lease_life_ns),
             requests_bytes_max=settings.requests_bytes_max,
         )
+        self._traces = RequestTraces(self.id)
         self._lender = Lender(self._core, self._roster, fleet.sites)
         self._inference = Inference(
             self._core,
@@ -153,6 +156,7 @@ class Router:
             settings.resume_wait_s,
             settings.coalesce_hold_s,
             self._sinks.metrics.on_call,
+            self._traces,
         )
         self.openai_port: int | None = None
         self._metrics_server = self._made_metrics_server(fleet)
@@ -169,7 +173,8 @@ class Router:
     async def start(self) -> None:
         """Listens, and begins to look for endpoints; the ports it got are set then.
 
-        Raises OSError where a port is taken or the decision log cannot be written.
+        Raises OSError where a port is taken or the decision log cannot be written, TracingError
+        where spans are asked for and cannot be made.
         """
         try:
             await self._start()
@@ -209,6 +214,9 @@ class Router:
         settings, opened = self._settings, self._opened
         self._sinks.start(self._core.snapshot)
         opened.push_async_callback(asyncio.to_thread, self._sinks.close)
+        tracer = open_tracer(settings.tracing, "spillway-router", self.id)
+        opened.push_async_callback(asyncio.to_thread, tracer.close)
+        self._traces.report_to(tracer)
         self._core.start()
         self._callers.look()
         opened.push_async_callback(self._callers.close)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wire.tls.plaintext import Accepted
+from wire.tracing.settings import TracingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class RouterSettings:
     health_listen: str | None = None  # for a kubelet, in plaintext, with nothing else; None: none
     decision_log: DecisionLog = field(default_factory=DecisionLog)
     store: StoreSettings = field(default_factory=StoreSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
     authentication: Authentication = field(default_factory=Authentication)
     tls: TlsSettings = field(default_factory=TlsSettings)
     plaintext: Accepted | None = None  # whether it may listen for others without TLS

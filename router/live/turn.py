@@ -12,6 +12,7 @@ from router.live.attempt import CUT, Attempt, Failure
 from router.live.below import Below, read_below
 from router.live.cookies import Cookies, cookie_in
 from router.live.incoming import Incoming
+from router.live.request_trace import RequestTrace
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
 from router.live.transcript import Transcript
@@ -20,6 +21,7 @@ from router.policy.decision import Decision, Refuse, Send, Wait
 from router.policy.outcome import End
 from router.policy.recovery import Again
 from router.policy.request import Request
+from router.policy.resume import Mode
 from router.policy.rule import Rule
 from router.policy.units import NS_PER_MS, ns, seconds
 from wire.metadata import OWN_PREFIX
@@ -58,6 +60,7 @@ class Turn:
         "_cookies",
         "_core",
         "_cut",
+        "_delivered",
         "_error",
         "_further",
         "_messages",
@@ -73,6 +76,7 @@ class Turn:
         "attempt",
         "incoming",
         "request_bytes",
+        "trace",
         "transcript",
     )
 
@@ -84,7 +88,9 @@ class Turn:
         request_bytes: int,
         resume_wait_s: float,
         cookies: Cookies,
+        trace: RequestTrace,
     ) -> None:
+        self.trace = trace
         self._cookies = cookies
         self._cookie_below = ""  # of the router below that answered
         self.incoming = incoming
@@ -97,6 +103,7 @@ class Turn:
         self._trailers: Metadata = ()
         self._messages = 0  # that reached the client in attempts that are over
         self._resumed = 0
+        self._delivered = 0  # tokens that the client had at the last break
         self._attempts = 0
         self._further = 0  # attempts that routers below made beyond one for each of these,
         self._below = 0  # and those of them since anything was delivered
@@ -133,10 +140,13 @@ class Turn:
         if self._sent is None:
             return None
         decision = self._core.tell(HedgeDue(self._sent.request))
-        if not isinstance(decision, Send):
-            return None
+        return self._attempt(decision, hedge=True) if isinstance(decision, Send) else None
+
+    def _attempt(self, send: Send, *, hedge: bool = False) -> Attempt:
+        """The next attempt."""
         self._attempts += 1
-        return Attempt(self._core, decision, self._attempts, self._below)
+        trace = self.trace.sends(send, self._attempts, self._delivered, hedge=hedge)
+        return Attempt(self._core, send, self._attempts, trace, self._below)
 
     def take(self, attempt: Attempt) -> None:
         """Of two attempts this one goes on."""
@@ -149,6 +159,8 @@ class Turn:
         """The attempt ended well, with these trailers of the endpoint."""
         self._add(attempt, read_below(trailers))
         attempt.end(End.OK)
+        goes_on = attempt.send.mode is Mode.CONTINUE
+        self.trace.finished(attempt.last, self._delivered if goes_on else 0)
         self.attempt = None
         self._trailers = _foreign(trailers)
         self._cookie_below = cookie_in(trailers)
@@ -160,6 +172,7 @@ class Turn:
         point = None
         if attempt.messages and self.transcript is not None:
             point = self.transcript.point()
+            self._delivered = point.tokens
         below = read_below(failed.trailers)
         self._add(attempt, below)
         self._messages += attempt.messages
@@ -189,6 +202,7 @@ class Turn:
         """What goes with an attempt, beside what is the same for all of them."""
         asked = self.incoming
         said = attempt.descent(self._arrived_ns, asked.request.waited_ns)
+        said += attempt.trace.metadata
         hint = asked.request.hint
         if asked.below and hint is not None and hint.endpoint == attempt.send.endpoint:
             said += ((COOKIE_KEY, asked.below),)
@@ -231,7 +245,10 @@ class Turn:
     async def _released(self, request: str) -> Decision | None:
         """What the core says to what waits; None where this router stops before that."""
         self._waits = request
-        decision = await self._core.released(request)
+        try:
+            decision = await self._core.released(request)
+        finally:
+            self.trace.waited()
         self._waits = ""
         return decision
 
@@ -264,6 +281,7 @@ class Turn:
         return Again(self._rest(), (), self._attempts + 1, self._broken, made)
 
     def _end(self, failed: Failure, refuse: Refuse | None) -> None:
+        self.trace.decided(refuse)
         late = failed.end is End.TIMED_OUT or (refuse is not None and refuse.rule is Rule.DEADLINE)
         if self._messages and self.transcript is not None and not late:
             reason = f"{refuse.reason}: {failed.details}" if refuse else failed.details
@@ -288,6 +306,11 @@ class Turn:
                 grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED,
                 "nobody waits for the answer",
             )
+
+    def end_trace(self) -> None:
+        """The turn is over, and its span with it."""
+        attempts = self._attempts + self._further
+        self.trace.end(self.code, self._sent, attempts, self._resumed)
 
     def tell_client(self, context: Any) -> None:
         """Puts the status and the trailers of a turn that is over on its call."""
@@ -315,9 +338,9 @@ class Turn:
             context.set_trailing_metadata((*self._trailers, *own))
 
     def _follow(self, decision: Decision | None) -> None:
+        self.trace.decided(decision)
         if isinstance(decision, Send):
-            self._attempts += 1
-            self.attempt = Attempt(self._core, decision, self._attempts, self._below)
+            self.attempt = self._attempt(decision)
             self._sent = self.attempt.send
             if self._cut:
                 self.fail(self.attempt, CUT)

@@ -13,6 +13,7 @@ from spillway.fleet.schema import FileSection, SiteSection
 from spillway.fleet.section import built, key_of
 from spillway.fleet.source import Source
 from spillway.fleet.store import store_problems
+from spillway.fleet.tracing import tracing_problems
 from spillway.fleet.trust import router_trust, site_trust
 
 Finding = tuple[KeyPath, str]
@@ -28,7 +29,7 @@ NOT_ABOVE = (
 def contradictions(file: FileSection, source: Source) -> Iterator[Problem]:
     """All of them."""
     of_the_fleet = (_sites, _addresses, _models, _classes, _tenants, _limits)
-    for findings in (*of_the_fleet, _router, _store, _trust, _tokens):
+    for findings in (*of_the_fleet, _router, _store, _tracing, _trust, _tokens):
         for path, message in findings(file):
             yield source.problem(path, message)
 
@@ -158,6 +159,11 @@ def _store(file: FileSection) -> Iterator[Finding]:
     else:
         for key, message in store_problems(store):
             yield ("router", "store", key), message
+
+
+def _tracing(file: FileSection) -> Iterator[Finding]:
+    for key, message in tracing_problems(built(RouterSettings, file.router).tracing):
+        yield ("router", "tracing", key), message
 
 
 def _trust(file: FileSection) -> Iterator[Finding]:

@@ -28,6 +28,9 @@ async def texts(call):
     return [chunk.outputs.text async for chunk in call]
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
 async def test_a_stream_comes_through_byte_for_byte():
     """What a client of the router gets is what a client of the engine gets."""
     async with engine(itl_s=0) as server, route({"home": [address(server)]}) as routed:
@@ -82,7 +85,7 @@ async def test_metadata_goes_on_where_it_is_meant_to():
     """Trace context, session and our own keys; credentials are for this router alone."""
     async with scripted(says("x")) as server, route({"home": [server.address]}) as routed:
         metadata = (
-            ("traceparent", "00-1-2-01"),
+            ("traceparent", PARENT),
             ("session_id", "s1"),
             ("x-spillway-slo", "batch"),
             ("x-spillway-request-id", "of-a-router-above"),
@@ -91,7 +94,7 @@ async def test_metadata_goes_on_where_it_is_meant_to():
         )
         await routed.stream(ask(), metadata=metadata)
         sent = server.calls[0].metadata
-        assert (sent["traceparent"], sent["session_id"]) == ("00-1-2-01", "s1")
+        assert (sent["traceparent"], sent["session_id"]) == (PARENT, "s1")
         assert sent["x-spillway-slo"] == "batch"
         assert sent["x-spillway-request-id"] != "of-a-router-above"
         assert not {"authorization", "x-other"} & sent.keys()

@@ -75,6 +75,33 @@ def test_a_store_with_nothing_to_share_is_refused():
         read(with_change("router", {"store": {"url": "redis://h"}}))
 
 
+def test_where_spans_go_is_part_of_what_a_router_is_told():
+    """And is written as it is read."""
+    found = read(with_change("router", {"tracing": {"endpoint": "http://c:4317", "sampled": 0.1}}))
+    assert (found.router.tracing.endpoint, found.router.tracing.sampled) == ("http://c:4317", 0.1)
+    assert read(write(found)).router == found.router
+
+
+@pytest.mark.parametrize(
+    ("tracing", "message"),
+    [
+        ({"endpoint": "127.0.0.1:4317"}, "expected the URL of a collector"),
+        ({"endpoint": "http://c"}, "expected the URL of a collector"),
+        ({"endpoint": "http://c:70000"}, "expected the URL of a collector"),
+        ({"endpoint": "http://key@c:4317"}, "a secret does not belong into this file"),
+        ({"endpoint": "http://c:4318/v1/traces"}, "nothing stands behind the port"),
+        ({"sampled": 2}, "router.tracing.sampled: expected"),
+        ({"queue_max": 0}, "expected a number of at least 1"),
+    ],
+)
+def test_a_collector_that_cannot_be_meant_is_refused(tracing, message):
+    """With the place of the key."""
+    with pytest.raises(FleetError) as caught:
+        read(with_change("router", {"tracing": tracing}))
+    assert "router.tracing" in str(caught.value)
+    assert message in str(caught.value)
+
+
 def window(**keys: object) -> dict[str, object]:
     """A window of lending with other values for some keys."""
     return {"replicas": 1, "from": "22:00", "until": "06:00", **keys}

@@ -1,0 +1,164 @@
+"""Spans by OpenTelemetry's SDK, which is an extra: only who has a collector imports this."""
+
+import os
+import threading
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+
+from wire.tracing.context import TraceContext
+from wire.tracing.names import ERROR
+from wire.tracing.settings import TracingSettings
+from wire.tracing.tracer import Attributes, Kind, Span, Tracer, Unrecorded
+
+CLOSE_S: Final = 2.0
+"""What a collector that is slow, or not there, may hold up the end of a process."""
+
+_TIMEOUT_S: Final = 10
+"""Of one batch, tries included; the queue holds what comes meanwhile."""
+
+_BATCH_MAX: Final = 512
+_VALUE_CHARS_MAX: Final = 1_024
+"""Of a value: a reason in words has two hundred."""
+
+_KINDS: Final = {
+    Kind.SERVER: trace.SpanKind.SERVER,
+    Kind.CLIENT: trace.SpanKind.CLIENT,
+    Kind.INTERNAL: trace.SpanKind.INTERNAL,
+}
+
+
+class OtelTracer(Tracer):
+    """See Tracer. Two in one process do not meet, and neither is the process's own."""
+
+    def __init__(
+        self, settings: TracingSettings, endpoint: str, service: str, instance: str
+    ) -> None:
+        named = {"service.version": _version()}
+        if not ("OTEL_SERVICE_NAME" in os.environ or "service.name" in _resource_attributes()):
+            named["service.name"] = service
+        if instance:
+            named["service.instance.id"] = instance
+        share = settings.sampled
+        self._exporter = OTLPSpanExporter(endpoint=endpoint, timeout=_TIMEOUT_S)
+        self._provider = TracerProvider(
+            sampler=None if share is None else ParentBasedTraceIdRatio(share),
+            resource=Resource.create(named),
+            shutdown_on_exit=False,  # which would wait for a collector for half a minute
+            span_limits=SpanLimits(max_attribute_length=_VALUE_CHARS_MAX),
+        )
+        self._provider.add_span_processor(
+            BatchSpanProcessor(
+                self._exporter,
+                max_queue_size=settings.queue_max,
+                max_export_batch_size=min(_BATCH_MAX, settings.queue_max),
+            )
+        )
+        self._tracer = self._provider.get_tracer("spillway", _version())
+
+    @property
+    def is_on(self) -> bool:
+        """See Tracer."""
+        return True
+
+    def begin(
+        self, name: str, kind: Kind, below: TraceContext | None, attributes: Attributes
+    ) -> Span:
+        """See Tracer."""
+        return begin(self._tracer, name, kind, below, attributes)
+
+    def close(self) -> None:
+        """See Tracer. What the collector does not take within CLOSE_S is given up."""
+        # The SDK's own shutdown waits for as long as its exporter tries.
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
+        if closing.is_alive():
+            self._exporter.shutdown()
+
+
+def begin(
+    tracer: trace.Tracer,
+    name: str,
+    kind: Kind,
+    below: TraceContext | None,
+    attributes: Attributes,
+) -> Span:
+    """A span of one of OpenTelemetry's tracers, below this context or, without one, the first."""
+    context = Context()
+    if below is not None:
+        state = trace.TraceState.from_header([below.state]) if below.state else None
+        flags = trace.TraceFlags(below.flags)
+        parent = trace.SpanContext(
+            below.trace_id, below.span_id, is_remote=True, trace_flags=flags, trace_state=state
+        )
+        context = trace.set_span_in_context(trace.NonRecordingSpan(parent), context)
+    span = tracer.start_span(name, context=context, kind=_KINDS[kind], attributes=attributes)
+    placed = place_of(span.get_span_context())
+    return OtelSpan(tracer, span, placed) if span.is_recording() else Unrecorded(placed)
+
+
+def place_of(context: trace.SpanContext) -> TraceContext | None:
+    """The same context as it travels; None where it is of no trace."""
+    if not context.is_valid:
+        return None
+    state = context.trace_state.to_header()
+    return TraceContext(context.trace_id, context.span_id, int(context.trace_flags), state)
+
+
+class OtelSpan:
+    """See Span."""
+
+    __slots__ = ("_span", "_tracer", "context")
+
+    records = True
+
+    def __init__(
+        self, tracer: trace.Tracer, span: trace.Span, context: TraceContext | None
+    ) -> None:
+        self._tracer = tracer
+        self._span = span
+        self.context = context
+
+    def begin(self, name: str, kind: Kind, attributes: Attributes) -> Span:
+        """See Span."""
+        return begin(self._tracer, name, kind, self.context, attributes)
+
+    def set(self, attributes: Attributes) -> None:
+        """See Span."""
+        if self._span.is_recording():
+            self._span.set_attributes(attributes)
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        """See Span."""
+        if self._span.is_recording():
+            self._span.add_event(name, attributes)
+
+    def end(self, error: str = "", why: str = "") -> None:
+        """See Span."""
+        if not self._span.is_recording():
+            return
+        if error:
+            self._span.set_attribute(ERROR, error)
+            described = why[:_VALUE_CHARS_MAX] or None
+            self._span.set_status(trace.Status(trace.StatusCode.ERROR, described))
+        self._span.end()
+
+
+def _resource_attributes() -> set[str]:
+    text = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return {pair.partition("=")[0].strip() for pair in text.split(",")}
+
+
+def _version() -> str:
+    try:
+        return version("spillway")
+    except PackageNotFoundError:  # run from a folder of the source
+        return "0"
