@@ -10,12 +10,9 @@ from uuid import uuid4
 
 import aiohttp
 import grpc
-from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from router.faces.kserve.service import SERVICE as KSERVE
 from router.faces.kserve.service import KServe
 from router.faces.page.server import FleetPage
 from router.live import background
@@ -31,13 +28,11 @@ from router.live.fleet_service import FleetService
 from router.live.fleet_state import fleet_state
 from router.live.follower import Pace
 from router.live.gate import Gate
-from router.live.health import Health
 from router.live.health_server import HealthServer
 from router.live.host_feed import HostFeed
 from router.live.inference import Inference
 from router.live.lease_desk import LeaseDesk
 from router.live.lender import Lender
-from router.live.link_service import LinkService
 from router.live.load_service import LoadService
 from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
@@ -46,6 +41,7 @@ from router.live.request_trace import RequestTraces
 from router.live.returning import Returning
 from router.live.roster import Roster
 from router.live.server import open_server
+from router.live.services import add_services
 from router.live.settings import RouterSettings, SiteAccess, Worker
 from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
@@ -57,24 +53,8 @@ from router.observe.event import DrainChanged, QuarantineReleased, Ticked
 from router.observe.sinks import Fork, Sinks
 from router.policy.fleet import Fleet
 from router.policy.units import seconds
-from wire.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from wire.refusing import RefusingServer
 from wire.spillway.v1 import fleet_pb2
-from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
-from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
-from wire.spillway.v1.tokenizer_pb2_grpc import add_TokenizerServicer_to_server
 from wire.tracing.tracer import open_tracer
-from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
-
-SERVICES: Final = (
-    "vllm.Inference",
-    "vllm.Control",
-    "spillway.v1.Fleet",
-    "spillway.v1.Link",
-    "spillway.v1.Load",
-    "spillway.v1.Tokenizer",
-    KSERVE,
-)
 
 _TICK_S: Final = 1.0
 _CUT_S: Final = 1.0  # what cut calls get to send their status
@@ -124,21 +104,7 @@ class Router:
         age_max_ns = fleet.limits.session_age_max_ns
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
         streams = TenantStreams(self._callers.tenants)
-        self._placing = Placing(
-            self.id,
-            self._core,
-            self._callers,
-            self._roster,
-            self._desk,
-            self._cookies,
-            self._is_draining,
-            streams.counts,
-            {way.site for way in access if not way.direct},
-            {way.site: way.door for way in access if way.door is not None},
-            default_deadline_s=settings.default_deadline_s,
-            life_s=seconds(fleet.limits.lease_life_ns),
-            requests_bytes_max=settings.requests_bytes_max,
-        )
+        self._placing = self._made_placing(fleet, streams)
         self._traces = RequestTraces(self.id)
         self._lender = Lender(self._core, self._roster, fleet.sites)
         self._inference = Inference(
@@ -269,6 +235,24 @@ class Router:
         deadline_s = self._settings.default_deadline_s
         return FleetDesk(self.id, self._core, self._callers, self._cookies, deadline_s)
 
+    def _made_placing(self, fleet: Fleet, streams: TenantStreams) -> Placing:
+        settings, access = self._settings, self._access
+        return Placing(
+            self.id,
+            self._core,
+            self._callers,
+            self._roster,
+            self._desk,
+            self._cookies,
+            self._is_draining,
+            streams.counts,
+            {way.site for way in access if not way.direct},
+            {way.site: way.door for way in access if way.door is not None},
+            default_deadline_s=settings.default_deadline_s,
+            life_s=seconds(fleet.limits.lease_life_ns),
+            requests_bytes_max=settings.requests_bytes_max,
+        )
+
     def _made_metrics_server(self, fleet: Fleet) -> MetricsServer:
         page = FleetPage(
             self.id, fleet, self._state, self._sinks.recent, self._fleet_desk(), self._callers
@@ -317,27 +301,20 @@ class Router:
         await server.stop(self._grace_s)
 
     def _add_services(self, server: grpc.aio.Server) -> None:
-        settings, closing = self._settings, self._closing
-        server.add_generic_rpc_handlers((self._inference.handlers(),))
-        refusing = RefusingServer(server)
-        control = Control(self.id, self._callers, self._roster, self._inference, self._feed)
-        add_ControlServicer_to_server(control, refusing)
-        fleet = FleetService(
-            self._core, self._callers, self._fleet_desk(), self._placing, self._state, closing
+        core, callers, roster, closing = self._core, self._callers, self._roster, self._closing
+        desk, draining = self._fleet_desk(), self._is_draining
+        add_services(
+            server,
+            self._inference,
+            Control(self.id, callers, roster, self._inference, self._feed),
+            FleetService(core, callers, desk, self._placing, self._state, closing),
+            LoadService(core, roster, draining, closing),
+            TokenizerService(self.id, callers, roster),
+            KServe(self._inference, callers, roster, self._serves, self._settings),
+            serves=self._serves,
+            is_draining=draining,
+            closing=closing,
         )
-        add_FleetServicer_to_server(fleet, refusing)
-        load = LoadService(self._core, self._roster, self._is_draining, closing)
-        add_LoadServicer_to_server(load, refusing)
-        links = LinkService(self._inference, load, self._is_draining)
-        server.add_generic_rpc_handlers((links.handlers(),))
-        add_TokenizerServicer_to_server(
-            TokenizerService(self.id, self._callers, self._roster), refusing
-        )
-        kserve = KServe(self._inference, self._callers, self._roster, self._serves, settings)
-        add_GRPCInferenceServiceServicer_to_server(kserve, refusing)
-        add_HealthServicer_to_server(Health(SERVICES, self._serves, closing), refusing)
-        shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(shown, server)
 
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
         settings = self._settings

@@ -8,7 +8,7 @@ from router.faces.kserve.request import Sampling
 from router.faces.kserve.tensors import INPUTS, OUTPUTS
 from router.faces.openai.chat_request import ChatRequest
 from router.faces.openai.completion_request import CompletionRequest
-from router.live.router import SERVICES
+from router.live.services import SERVICES
 from spillway import cli, client
 from spillway.commands import fleet, keys, site
 from spillway.commands.failure import Outcome

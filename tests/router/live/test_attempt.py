@@ -43,7 +43,7 @@ def read_of(routed):
 async def test_gaps_above_the_objective_are_counted_for_the_core(tmp_path, monkeypatch):
     """As in the simulator, of the tokens after the first."""
     clock_ns = now_ns()
-    monkeypatch.setattr("router.live.inference.now_ns", lambda: clock_ns)
+    monkeypatch.setattr("router.live.passed_on.now_ns", lambda: clock_ns)
 
     async def stutters(_raw, context):
         nonlocal clock_ns

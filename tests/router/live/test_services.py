@@ -7,7 +7,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from router.live.router import SERVICES
+from router.live.services import SERVICES
 from tests.router.live.conftest import address, ask, engine, route
 from tests.waiting import DEADLINE_S
 from wire.spillway.v1 import load_pb2

@@ -1,0 +1,63 @@
+"""The gRPC services of a router, on its server."""
+
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from router.faces.kserve.service import SERVICE as KSERVE
+from router.faces.kserve.service import KServe
+from router.live.closing import Closing
+from router.live.control import Control
+from router.live.fleet_service import FleetService
+from router.live.health import Health
+from router.live.inference import Inference
+from router.live.link_service import LinkService
+from router.live.load_service import LoadService
+from router.live.tokenizer_service import TokenizerService
+from wire.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from wire.refusing import RefusingServer
+from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
+from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
+from wire.spillway.v1.tokenizer_pb2_grpc import add_TokenizerServicer_to_server
+from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
+
+SERVICES: Final = (
+    "vllm.Inference",
+    "vllm.Control",
+    "spillway.v1.Fleet",
+    "spillway.v1.Link",
+    "spillway.v1.Load",
+    "spillway.v1.Tokenizer",
+    KSERVE,
+)
+
+
+def add_services(
+    server: grpc.aio.Server,
+    inference: Inference,
+    control: Control,
+    fleet: FleetService,
+    load: LoadService,
+    tokenizer: TokenizerService,
+    kserve: KServe,
+    *,
+    serves: Callable[[], bool],
+    is_draining: Callable[[], bool],
+    closing: Closing,
+) -> None:
+    """Adds all of them, and those that tell of them: health and reflection."""
+    server.add_generic_rpc_handlers((inference.handlers(),))
+    links = LinkService(inference, load, is_draining)
+    server.add_generic_rpc_handlers((links.handlers(),))
+    refusing = RefusingServer(server)
+    add_ControlServicer_to_server(control, refusing)
+    add_FleetServicer_to_server(fleet, refusing)
+    add_LoadServicer_to_server(load, refusing)
+    add_TokenizerServicer_to_server(tokenizer, refusing)
+    add_GRPCInferenceServiceServicer_to_server(kserve, refusing)
+    add_HealthServicer_to_server(Health(SERVICES, serves, closing), refusing)
+    shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(shown, server)
