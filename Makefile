@@ -5,7 +5,7 @@ PROTOS := $(shell find wire -name '*.proto')
 PYTEST_ARGS ?=
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
-.PHONY: setup demo test check proto bench
+.PHONY: setup demo test check proto bench docs
 
 setup:
 	@test -n "$(PYTHON)" || { echo "Spillway needs Python 3.11: install it, or name it with make PYTHON=..." >&2; exit 1; }
@@ -32,3 +32,8 @@ proto: setup
 
 bench: setup
 	$(BIN)/spillway bench
+
+# The documentation as a site. `mkdocs serve` shows it while it is written.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+	@echo ".site/index.html; $(BIN)/python -m http.server -d .site has its search, too"
