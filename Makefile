@@ -35,5 +35,5 @@ bench: setup
 
 # The documentation as a site. `mkdocs serve` shows it while it is written.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo ".site/index.html; $(BIN)/python -m http.server -d .site has its search, too"

@@ -14,10 +14,23 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from reference import pages  # noqa: E402
 
-_TOP: Final = {"index.md": "README.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+_TOP: Final = {
+    "index.md": "README.md",
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+}
 """Pages that stand at the top of the repository, where who comes by the code looks for them."""
 
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+
+
+def on_config(config: Any) -> Any:
+    """Lists the decisions, which are numbered."""
+    names = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
+    for entry in config.nav:
+        if isinstance(entry, dict) and entry.get("Decisions") == "decisions":
+            entry["Decisions"] = [f"decisions/{name}" for name in names]
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:
