@@ -56,8 +56,8 @@ def _metrics() -> str:
 
 
 def _api(root: Path) -> str:
-    parts = ["# Every call\n\nThe services as they are on the wire, and what each field means.\n"]
-    for folder in _SERVICES:
-        for proto in sorted((root / folder).glob("*.proto")):
-            parts.append(f"## {proto.relative_to(root)}\n\n```protobuf\n{proto.read_text()}```\n")
-    return "\n".join(parts)
+    protos = [proto for folder in _SERVICES for proto in sorted((root / folder).glob("*.proto"))]
+    parts = [
+        f"## {proto.relative_to(root)}\n\n```protobuf\n{proto.read_text()}```\n" for proto in protos
+    ]
+    return "# Every call\n\nThe services as they are on the wire.\n\n" + "\n".join(parts)
