@@ -23,6 +23,7 @@ from spillway.commands import (
     fleet,
     generate,
     keys,
+    lend,
     plan,
     quarantine,
     replay,
@@ -60,6 +61,8 @@ app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
 app.command("drain")(drain.drain)
 app.command("undrain")(drain.undrain)
+app.command("lend")(lend.lend)
+app.command("reclaim")(lend.reclaim)
 app.command("bench", context_settings=bench.PASS_ON)(bench.bench)
 
 

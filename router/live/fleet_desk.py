@@ -2,25 +2,24 @@
 
 from collections.abc import Sequence
 
-import grpc
-
 from router.live.callers import Callers
 from router.live.cookies import Cookies
 from router.live.fleet_state import decision_message
 from router.live.fleet_view import without_prices
 from router.live.incoming import read_incoming
+from router.live.loan_desk import LoanDesk
+from router.live.named_site import named_site
 from router.live.timed_core import TimedCore, now_ns
 from router.observe.event import DrainChanged
 from router.policy.caller import Caller
 from router.policy.snapshot import SiteSnapshot
 from router.policy.units import ns
 from wire.spillway.v1 import fleet_pb2 as pb
-from wire.status import bad_field
 from wire.vllm.inference_pb2 import GenerateRequest
 
 
 class FleetDesk:
-    """Explains decisions, and drains sites."""
+    """Explains decisions, and drains sites; `loans` lends their replicas."""
 
     def __init__(
         self,
@@ -28,12 +27,14 @@ class FleetDesk:
         core: TimedCore,
         callers: Callers,
         cookies: Cookies,
+        loans: LoanDesk,
         default_deadline_s: float,
     ) -> None:
         self._router = router
         self._core = core
         self._callers = callers
         self._cookies = cookies
+        self.loans = loans
         self._default_deadline_ns = ns(default_deadline_s)
 
     def explain(
@@ -68,13 +69,6 @@ class FleetDesk:
 
         Raises CallError (NOT_FOUND) for a name that no site has.
         """
-        site = self._site(name)
+        site = named_site(name, self._core.snapshot().sites)
         self._core.tell(DrainChanged(name, draining))
         return site
-
-    def _site(self, name: str) -> SiteSnapshot:
-        sites = {site.name: site for site in self._core.snapshot().sites}
-        if name not in sites:
-            missing = f"there is no site {name!r}; there are: {', '.join(sites)}"
-            raise bad_field("site", missing, grpc.StatusCode.NOT_FOUND)
-        return sites[name]

@@ -1,4 +1,4 @@
-"""The service spillway.v1.Fleet: why a request would go where, the state of the sites, drains."""
+"""The service spillway.v1.Fleet: why a request would go where, the sites, what to do to them."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -24,7 +24,7 @@ _INTERVAL_MAX_MS: Final = 60_000
 
 
 class FleetService(FleetServicer):
-    """Explain, Place, Report, Watch, Drain, Undrain, and what is in quarantine."""
+    """Explain, Place, Report, Watch, drains, what is lent, and what is in quarantine."""
 
     def __init__(
         self,
@@ -98,6 +98,27 @@ class FleetService(FleetServicer):
         except CallError as error:
             error.set_on(context)
         return pb.UndrainResponse()
+
+    async def Lend(self, request: pb.LendRequest, context: Any) -> pb.Lent:  # noqa: N802 - the wire's name
+        """Replicas of the site are given to other work."""
+        try:
+            return self._desk.loans.lend(request)
+        except CallError as error:
+            error.set_on(context)
+            return pb.Lent()
+
+    async def Reclaim(self, request: pb.ReclaimRequest, context: Any) -> pb.Lent:  # noqa: N802 - the wire's name
+        """They are taken back."""
+        try:
+            return self._desk.loans.reclaim(request)
+        except CallError as error:
+            error.set_on(context)
+            return pb.Lent()
+
+    async def ListLent(self, request: pb.ListLentRequest, context: Any) -> pb.ListLentResponse:  # noqa: N802 - the wire's name
+        """What the sites lend."""
+        _ = request, context
+        return pb.ListLentResponse(lent=self._desk.loans.all_lent())
 
     async def ListQuarantine(  # noqa: N802 - the wire's name
         self, request: pb.ListQuarantineRequest, context: Any

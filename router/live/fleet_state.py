@@ -42,12 +42,13 @@ def fleet_state(
     snapshot: FleetSnapshot,
     roster: Roster,
     percentiles: Callable[[str], Percentiles],
+    lent: Callable[[SiteSnapshot], pb.Lent],
 ) -> pb.FleetState:
-    """The state of every site; `percentiles` gives a site's recent latency."""
+    """The state of every site; `percentiles` gives one's recent latency, `lent` what it lends."""
     return pb.FleetState(
         router_id=router,
         sampled_unix_ns=time.time_ns(),
-        sites=[_site(site, roster, percentiles(site.name)) for site in snapshot.sites],
+        sites=[_site(site, roster, percentiles(site.name), lent(site)) for site in snapshot.sites],
         sessions=snapshot.sessions,
         open_streams=snapshot.open_streams,
         refused=snapshot.refused,
@@ -112,7 +113,7 @@ def _tenant(tenant: TenantSnapshot) -> pb.TenantState:
     )
 
 
-def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles) -> pb.SiteState:
+def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles, lent: pb.Lent) -> pb.SiteState:
     live = {e.name: roster.get(e.name) for e in site.endpoints}
     reports = [e.follower.load.last for e in live.values() if e is not None]
     heard = [report for report in reports if report is not None]
@@ -139,6 +140,7 @@ def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles) -> pb.SiteSt
         itl_s_p99=seconds(latency.itl_ns_p99),
         overflow_turns=site.overflow_turns,
         trouble=_TROUBLE[site.trouble],
+        lent=lent if lent.phase else None,
     )
 
 
@@ -148,6 +150,7 @@ def _endpoint(endpoint: EndpointSnapshot, live: LiveEndpoint | None) -> pb.Endpo
         instance_id=endpoint.instance,
         health=_HEALTH[endpoint.health],
         draining=endpoint.draining,
+        lent=endpoint.lent,
         in_flight=endpoint.in_flight,
         running_requests=endpoint.running,
         waiting_requests=endpoint.waiting,

@@ -12,9 +12,10 @@ import grpc
 
 from router.live.backoff import Backoff
 from router.live.follower import Follower
+from router.live.host_loans import loans_message, loans_of
 from router.live.probe import Answer
 from router.live.roster import Roster
-from router.observe.event import DrainChanged, Event, QuarantineReleased
+from router.observe.event import DrainChanged, Event, LoansChanged, QuarantineReleased
 from wire.spillway.v1 import host_pb2 as pb
 
 _log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _SAYINGS_MAX: Final = 10_000
 class Listener(Protocol):
     """The router of this worker."""
 
-    def hear_happening(self, happening: DrainChanged | QuarantineReleased) -> None:
+    def hear_happening(self, happening: DrainChanged | LoansChanged | QuarantineReleased) -> None:
         """An operator told another worker."""
         ...
 
@@ -36,6 +37,10 @@ class Listener(Protocol):
 
     def draining_sites(self) -> Iterable[str]:
         """The sites that an operator drains."""
+        ...
+
+    def all_loans(self) -> Iterable[LoansChanged]:
+        """What operators lend."""
         ...
 
     def metrics(self) -> bytes:
@@ -61,6 +66,8 @@ class HostFeed:
         if isinstance(event.happening, DrainChanged):
             drain = pb.SiteDrain(site=event.happening.site, draining=event.happening.draining)
             self._say(pb.Said(drain=drain))
+        elif isinstance(event.happening, LoansChanged):
+            self._say(pb.Said(loans=loans_message(event.happening)))
         elif isinstance(event.happening, QuarantineReleased):
             self._say(pb.Said(released=event.happening.fingerprint))
 
@@ -90,7 +97,11 @@ class HostFeed:
             await asyncio.sleep(backoff.wait_s())
 
     async def _said(self) -> AsyncIterator[pb.Said]:
-        yield pb.Said(worker=self._worker, draining=self._listener.draining_sites())
+        yield pb.Said(
+            worker=self._worker,
+            draining=self._listener.draining_sites(),
+            lending=map(loans_message, self._listener.all_loans()),
+        )
         while True:
             yield await self._sayings.get()
 
@@ -124,6 +135,8 @@ class HostFeed:
         try:
             for drain in heard.drains:
                 self._listener.hear_happening(DrainChanged(drain.site, drain.draining))
+            for loans in heard.loans:
+                self._listener.hear_happening(loans_of(loans))
             for fingerprint in heard.released:
                 self._listener.hear_happening(QuarantineReleased(fingerprint))
         finally:

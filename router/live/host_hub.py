@@ -112,4 +112,6 @@ class Hub:
                 passed_on.drains.append(one.drain)
             if one.released:
                 passed_on.released.append(one.released)
+            if one.HasField("loans"):
+                passed_on.loans.append(one.loans)
             self.publish(passed_on, but=worker)

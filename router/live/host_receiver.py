@@ -95,6 +95,7 @@ class Receiver:
         self._listings: dict[str, tuple[str, ...]] = {}
         self._known: dict[str, _Known] = {}
         self._drains: dict[str, bool] = {}
+        self._loans: dict[str, pb.SiteLoans] = {}
         self._discoveries: dict[str, SiteDiscovery] = {}
         self._desk = LeaseDesk(_Nobody.router, settings.lease_key_file)
         self._tls = server_tls(settings)
@@ -175,6 +176,12 @@ class Receiver:
             self._drains.update(dict.fromkeys(unheard, True))
             drains = [pb.SiteDrain(site=site, draining=True) for site in unheard]
             self._hub.publish(pb.Heard(drains=drains))
+        if said.HasField("loans"):
+            self._loans[said.loans.site] = said.loans
+        unheard_loans = [one for one in said.lending if one.site not in self._loans]
+        if unheard_loans:
+            self._loans.update({one.site: one for one in unheard_loans})
+            self._hub.publish(pb.Heard(loans=unheard_loans))
 
     def _state(self) -> pb.Heard:
         heard = pb.Heard(
@@ -186,6 +193,7 @@ class Receiver:
                 pb.SiteDrain(site=site, draining=draining)
                 for site, draining in self._drains.items()
             ],
+            loans=self._loans.values(),
         )
         for name, known in self._known.items():
             report = known.whole_report()

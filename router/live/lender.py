@@ -1,17 +1,32 @@
-"""Tells the core which endpoints are lent, by the schedule of the fleet and the wall clock."""
+"""Tells the core which endpoints are lent: by the fleet's schedule, by operators, and by the clock.
+
+Which of a site's endpoints are lent changes as little as can be: those that are stay lent while as
+many are. What has already been taken from the list of endpoints is not taken a second time.
+"""
 
 import time
 from collections.abc import Callable, Iterable
 
 from router.live.roster import Roster
 from router.live.timed_core import TimedCore
-from router.observe.event import LendChanged
-from router.policy.fleet import Site
-from router.policy.lending import lent_of
+from router.observe.event import LendChanged, LoansChanged
+from router.policy.fleet import Site, SiteKind
+from router.policy.loan import (
+    NOTHING,
+    Away,
+    Loan,
+    LoanError,
+    SiteLoans,
+    away_at,
+    chosen,
+    current,
+    lend,
+    reclaim,
+)
 
 
 class Lender:
-    """Looks at the sites that lend. Called once a second: a schedule is in minutes."""
+    """Looks at the sites that lend. Called once a second, and at an operator's word."""
 
     def __init__(
         self,
@@ -22,15 +37,95 @@ class Lender:
     ) -> None:
         self._core = core
         self._roster = roster
-        self._lendings = {site.name: site.lending for site in sites if site.lending is not None}
+        self._sites = {site.name: site for site in sites}
         self._unix_ns = unix_ns
+        self._loans: dict[str, SiteLoans] = {}
         self._lent: dict[str, tuple[str, ...]] = {}  # what the core was told, by site
 
     def look(self) -> None:
         """Tells the core what has changed, by the time or in the list of endpoints."""
-        for site, lending in self._lendings.items():
-            names = [endpoint.name for endpoint in self._roster if endpoint.site == site]
-            lent = lent_of(names, lending.kept(self._unix_ns()))
-            if lent != self._lent.get(site, ()):
-                self._lent[site] = lent
-                self._core.tell(LendChanged(site, lent))
+        for name, site in self._sites.items():
+            loans = self._loans.get(name, NOTHING)
+            if site.lending is None and loans == NOTHING and not self._lent.get(name):
+                continue
+            now = self._unix_ns()
+            if current(loans, now) != loans:
+                self._set(name, current(loans, now))
+            lent = self._chosen(site, now)
+            if lent != self._lent.get(name, ()):
+                self._lent[name] = lent
+                self._core.tell(LendChanged(name, lent))
+
+    def lend(self, site: str, replicas: int, until_unix_ns: int, reason: str) -> None:
+        """An operator lends replicas of a site, which the fleet has. Raises LoanError."""
+        if self._sites[site].kind is not SiteKind.HOME:
+            given_back = "a rented replica that is not needed is given back"
+            raise LoanError("site", f"{site} is rented, and only home lends; {given_back}")
+        now = self._unix_ns()
+        loans = current(self._loans.get(site, NOTHING), now)
+        loan = Loan(replicas, self.has(site), now, until_unix_ns, reason, self._idlest(site))
+        self.hear(LoansChanged(site, lend(loans, loan)))
+
+    def reclaim(self, site: str, replicas: int | None) -> None:
+        """An operator takes so many back, or all. Raises LoanError."""
+        loans, lending = self._loans.get(site, NOTHING), self._sites[site].lending
+        self.hear(LoansChanged(site, reclaim(lending, loans, replicas, self._unix_ns())))
+
+    def hear(self, told: LoansChanged) -> None:
+        """An operator has told this router, or another process of it."""
+        if told.site in self._sites:
+            self._set(told.site, told.loans)
+            self.look()
+
+    def has(self, site: str) -> int:
+        """How many replicas a site has when nothing is lent, as far as is known."""
+        lending, loan = self._sites[site].lending, self._loans.get(site, NOTHING).loan
+        named = max(lending.replicas if lending else 0, loan.of if loan else 0)
+        return max(named, len(self._names(site)))
+
+    def away(self, site: str) -> Away:
+        """What is lent of a site."""
+        loans, lending = self._loans.get(site, NOTHING), self._sites[site].lending
+        return away_at(lending, loans, self._unix_ns())
+
+    def loans(self, site: str) -> SiteLoans:
+        """What operators have said of a site."""
+        return self._loans.get(site, NOTHING)
+
+    def all_loans(self) -> Iterable[LoansChanged]:
+        """What operators have said of any site."""
+        return [LoansChanged(site, loans) for site, loans in self._loans.items()]
+
+    def lent(self, site: str) -> tuple[str, ...]:
+        """The endpoints that are lent, of those that are listed."""
+        return self._lent.get(site, ())
+
+    def _set(self, site: str, loans: SiteLoans) -> None:
+        if loans == self._loans.get(site, NOTHING):
+            return
+        if loans == NOTHING:
+            del self._loans[site]
+        else:
+            self._loans[site] = loans
+        self._core.tell(LoansChanged(site, loans))
+
+    def _chosen(self, site: Site, unix_ns: int) -> tuple[str, ...]:
+        loans, names = self._loans.get(site.name, NOTHING), self._names(site.name)
+        away = away_at(site.lending, loans, unix_ns)
+        missing = max(0, self.has(site.name) - len(names))
+        first = (*self._lent.get(site.name, ()), *(loans.loan.endpoints if loans.loan else ()))
+        return chosen(names, away.replicas - missing, first)
+
+    def _names(self, site: str) -> list[str]:
+        return [endpoint.name for endpoint in self._roster if endpoint.site == site]
+
+    def _idlest(self, site: str) -> tuple[str, ...]:
+        """A site's endpoints, those with the fewest streams first, and of equals the last by name.
+
+        What is lent already comes before.
+        """
+        (at,) = (one for one in self._core.snapshot().sites if one.name == site)
+        streams = {one.name: one.streams for one in at.endpoints}
+        names = sorted(self._names(site), reverse=True)
+        lent = self._lent.get(site, ())
+        return tuple(sorted(names, key=lambda name: (name not in lent, streams.get(name, 0))))

@@ -34,6 +34,7 @@ from router.live.inference import Inference
 from router.live.lease_desk import LeaseDesk
 from router.live.lender import Lender
 from router.live.load_service import LoadService
+from router.live.loan_desk import LoanDesk
 from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
 from router.live.placing import Placing
@@ -49,10 +50,10 @@ from router.live.tls import dialler_to, server_tls
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
 from router.observe.decision_log import DecisionLog
-from router.observe.event import DrainChanged, QuarantineReleased, Ticked
+from router.observe.event import DrainChanged, LoansChanged, QuarantineReleased, Ticked
 from router.observe.sinks import Fork, Sinks
 from router.policy.fleet import Fleet
-from router.policy.units import seconds
+from router.policy.units import NS_PER_S, seconds
 from wire.spillway.v1 import fleet_pb2
 from wire.tracing.tracer import open_tracer
 
@@ -107,6 +108,7 @@ class Router:
         self._placing = self._made_placing(fleet, streams)
         self._traces = RequestTraces(self.id)
         self._lender = Lender(self._core, self._roster, fleet.sites)
+        self._loans = LoanDesk(self._lender, lambda: self._core.snapshot().sites)
         self._inference = Inference(
             self._core,
             self._roster,
@@ -205,7 +207,7 @@ class Router:
         )
         self._add_services(server)
         for way in self._access:
-            self._watch_links(way.site)
+            self._watch_site(way.site)
         if self._feed is not None:
             self._run(self._feed.run(), "feed")
         else:
@@ -233,7 +235,7 @@ class Router:
 
     def _fleet_desk(self) -> FleetDesk:
         deadline_s = self._settings.default_deadline_s
-        return FleetDesk(self.id, self._core, self._callers, self._cookies, deadline_s)
+        return FleetDesk(self.id, self._core, self._callers, self._cookies, self._loans, deadline_s)
 
     def _made_placing(self, fleet: Fleet, streams: TenantStreams) -> Placing:
         settings, access = self._settings, self._access
@@ -290,11 +292,15 @@ class Router:
         self._sinks.metrics.watch_discovery(way.site, lambda: discovery.failing)
         self._run(discovery.run(), f"discover {way.site}")
 
-    def _watch_links(self, site: str) -> None:
-        self._sinks.metrics.watch_links(
+    def _watch_site(self, site: str) -> None:
+        metrics, lender, roster = self._sinks.metrics, self._lender, self._roster
+        metrics.watch_links(
+            site, lambda: roster.links_at(site), lambda: roster.link_sessions_at(site)
+        )
+        metrics.watch_lent(
             site,
-            lambda: self._roster.links_at(site),
-            lambda: self._roster.link_sessions_at(site),
+            lambda: lender.away(site).replicas,
+            lambda: lender.away(site).until_unix_ns / NS_PER_S,
         )
 
     async def _stop_server(self, server: grpc.aio.Server) -> None:
@@ -338,11 +344,15 @@ class Router:
             self._core.snapshot(),
             self._roster,
             lambda site: self._sinks.latency.percentiles(site, now),
+            self._loans.lent,
         )
 
-    def hear_happening(self, happening: DrainChanged | QuarantineReleased) -> None:
+    def hear_happening(self, happening: DrainChanged | LoansChanged | QuarantineReleased) -> None:
         """See Listener."""
-        self._core.tell(happening)
+        if isinstance(happening, LoansChanged):
+            self._lender.hear(happening)
+        else:
+            self._core.tell(happening)
 
     async def hear_abort(self, request_ids: Iterable[str]) -> None:
         """See Listener."""
@@ -351,6 +361,10 @@ class Router:
     def draining_sites(self) -> Iterable[str]:
         """See Listener."""
         return [site.name for site in self._core.snapshot().sites if site.draining]
+
+    def all_loans(self) -> Iterable[LoansChanged]:
+        """See Listener."""
+        return self._lender.all_loans()
 
     def metrics(self) -> bytes:
         """See Listener."""

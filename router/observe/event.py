@@ -15,6 +15,7 @@ from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
 from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
+from router.policy.loan import SiteLoans
 from router.policy.outcome import Outcome
 from router.policy.recovery import Again
 from router.policy.request import Request
@@ -84,8 +85,19 @@ class DrainChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LoansChanged:
+    """What operators lend of a site, or have taken back, beside its schedule.
+
+    Which endpoints are away for it is told by itself.
+    """
+
+    site: str
+    loans: SiteLoans
+
+
+@dataclass(frozen=True, slots=True)
 class LendChanged:
-    """By its schedule a site lends these endpoints, and no others."""
+    """A site lends these endpoints, and no others."""
 
     site: str
     endpoints: tuple[str, ...]
@@ -162,6 +174,7 @@ Happening = (
     | RoundTripMeasured
     | LoadHeard
     | DrainChanged
+    | LoansChanged
     | LendChanged
     | StoreHeard
     | RequestArrived

@@ -130,6 +130,10 @@ class Metrics:
 
         self._links = gauge("links", "Links to endpoints that stand")
         self._link_sessions = gauge("link_sessions", "Streams that go over links")
+        self._lent = gauge("lent_replicas", "Replicas given to other work")
+        self._lent_until = gauge(
+            "lent_until_timestamp_seconds", "When fewer are given away; 0 while none is"
+        )
 
     def watch_links(
         self, site: str, standing: Callable[[], int], sessions: Callable[[], int]
@@ -137,6 +141,13 @@ class Metrics:
         """Shows how many links to a site's endpoints stand, and how many streams are on them."""
         self._links.labels(site).set_function(standing)
         self._link_sessions.labels(site).set_function(sessions)
+
+    def watch_lent(
+        self, site: str, replicas: Callable[[], int], until_unix_s: Callable[[], float]
+    ) -> None:
+        """Shows how many replicas a site lends, and when fewer are."""
+        self._lent.labels(site).set_function(replicas)
+        self._lent_until.labels(site).set_function(until_unix_s)
 
     def watch_discovery(self, site: str, failing: Callable[[], bool]) -> None:
         """Shows whether a site's dashboard cannot be asked."""

@@ -15,6 +15,7 @@ from router.observe.event import (
     LeaseClaimed,
     LendChanged,
     LoadHeard,
+    LoansChanged,
     OutcomeSeen,
     QuarantineReleased,
     RequestArrived,
@@ -70,7 +71,7 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             core.on_store(routers, granted, now_ns)
         case Ticked():
             core.on_tick(now_ns)
-        case Started():
+        case Started() | LoansChanged():
             pass
         case _:
             assert_never(happening)

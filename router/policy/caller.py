@@ -52,6 +52,9 @@ _OPERATORS: Final = frozenset(
     {
         "/spillway.v1.Fleet/Drain",
         "/spillway.v1.Fleet/Undrain",
+        "/spillway.v1.Fleet/Lend",
+        "/spillway.v1.Fleet/Reclaim",
+        "/spillway.v1.Fleet/ListLent",
         "/spillway.v1.Fleet/ListQuarantine",
         "/spillway.v1.Fleet/ReleaseQuarantine",
     }

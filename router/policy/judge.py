@@ -120,6 +120,8 @@ def _away(tracked: Tracked) -> str:
     """Why it takes nothing, whatever is asked."""
     if tracked.gone or not tracked.connected:
         return "not connected"
+    if tracked.name in tracked.site.lent:
+        return "lent to other work"
     if tracked.is_draining:
         return "draining"
     return "" if tracked.gateway is None else tracked.gateway.excluded

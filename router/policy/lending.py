@@ -5,7 +5,7 @@ router, the simulator and the planner all go by these, so that what is planned i
 Times are UTC: by local time, one night of the year has 23 hours and another 25.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -53,9 +53,26 @@ class Lending:
         """How many are away in this minute of the week."""
         return sum(window.replicas for window in self.windows if window.is_open(minute))
 
-    def kept(self, unix_ns: int) -> int:
-        """How many the site keeps at this time."""
-        return max(0, self.replicas - self.lent(minute_of_week(unix_ns)))
+    def lent_at(self, unix_ns: int) -> int:
+        """How many are away at this time."""
+        return self.lent(minute_of_week(unix_ns))
+
+    def less_at(self, unix_ns: int) -> int:
+        """When fewer are away than at this time, at most a week later."""
+        lent = self.lent_at(unix_ns)
+        return self._first(unix_ns, lambda minute: self.lent(minute) < lent)
+
+    def idle_at(self, unix_ns: int) -> int:
+        """When nothing is away, at most a week after this time."""
+        return self._first(unix_ns, lambda minute: not self.lent(minute))
+
+    def _first(self, unix_ns: int, holds: Callable[[int], bool]) -> int:
+        """The first edge after this time in whose minute something holds, or a week later."""
+        minute = unix_ns // NS_PER_MINUTE
+        of_week = minute_of_week(unix_ns)
+        ahead = ((edge - of_week - 1) % MINUTES_OF_WEEK + 1 for edge in self.edges())
+        found = (a for a in sorted(ahead) if holds((of_week + a) % MINUTES_OF_WEEK))
+        return (minute + next(found, MINUTES_OF_WEEK)) * NS_PER_MINUTE
 
     def edges(self) -> tuple[int, ...]:
         """The minutes of the week in which it may become another number."""

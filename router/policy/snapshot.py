@@ -45,6 +45,12 @@ class EndpointSnapshot:
     rtt_ns: int  # 0: not measured yet
     report_age_ns: int | None  # None: no load report yet
     gateway: Gateway | None = None  # of an endpoint that is a router
+    lent: bool = False
+
+    @property
+    def streams(self) -> int:
+        """What runs there: by its report, which counts other routers', and at least our own."""
+        return max(self.in_flight, self.running + self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +197,7 @@ def _snapshot_endpoint(tracked: Tracked, now: int) -> EndpointSnapshot:
         rtt_ns=tracked.round_trip.mean_ns,
         report_age_ns=now - tracked.occupancy.heard_ns if heard else None,
         gateway=tracked.gateway,
+        lent=tracked.name in tracked.site.lent,
     )
 
 

@@ -193,6 +193,31 @@ class Client:
         """Let turns go to a site again."""
         await self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
 
+    async def lend(
+        self, site: str, replicas: int, until_unix_s: float, reason: str = ""
+    ) -> fleet_pb2.Lent:
+        """Give replicas of a home site to other work until a time of the wall clock.
+
+        The same again changes nothing; anything else replaces the loan that the site has.
+        """
+        request = fleet_pb2.LendRequest(
+            site=site, replicas=replicas, until_unix_ns=round(until_unix_s * 1e9), reason=reason
+        )
+        answer: fleet_pb2.Lent = await self._ask(fleet_pb2_grpc.FleetStub, "Lend", request)
+        return answer
+
+    async def reclaim(self, site: str, replicas: int = 0) -> fleet_pb2.Lent:
+        """Take so many replicas back from other work, or all; what is still lent."""
+        request = fleet_pb2.ReclaimRequest(site=site, replicas=replicas)
+        answer: fleet_pb2.Lent = await self._ask(fleet_pb2_grpc.FleetStub, "Reclaim", request)
+        return answer
+
+    async def lent(self) -> list[fleet_pb2.Lent]:
+        """What each site that lends anything lends."""
+        request = fleet_pb2.ListLentRequest()
+        answer = await self._ask(fleet_pb2_grpc.FleetStub, "ListLent", request)
+        return list(answer.lent)
+
     async def quarantined(self) -> list[fleet_pb2.Quarantined]:
         """The prompts that the router keeps away because engines crashed under them."""
         request = fleet_pb2.ListQuarantineRequest()

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from spillway.commands.moment import shown
 from spillway.commands.terminal import seconds
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _site_row(site: "SiteState") -> tuple[str, ...]:
     return (
         site.name,
         site.Kind.Name(site.kind).lower(),
-        "draining" if site.draining else "up" if up else _trouble(site),
+        _site_state(site, up),
         f"{up}/{len(site.endpoints)}",
         str(site.sessions),
         str(site.open_streams),
@@ -68,6 +69,21 @@ def _site_row(site: "SiteState") -> tuple[str, ...]:
     )
 
 
+def _site_state(site: "SiteState", up: int) -> str:
+    """Whether a site takes requests, and what it lends, in a few words."""
+    state = "draining" if site.draining else "up" if up else _trouble(site)
+    lent = site.lent
+    lends = [
+        f"lends {replicas} until {shown(until_unix_ns)}"
+        for replicas, until_unix_ns in (
+            (lent.loaned, lent.loaned_until_unix_ns),
+            (lent.scheduled, lent.scheduled_until_unix_ns),
+        )
+        if replicas
+    ]
+    return ", ".join((state, *lends))
+
+
 def _trouble(site: "SiteState") -> str:
     """Why no endpoint of a site takes requests, in a word."""
     return "unreachable" if site.trouble == site.LINK else "down"
@@ -80,7 +96,7 @@ def _endpoint_row(endpoint: "EndpointState") -> tuple[str, ...]:
         endpoint.name,
         endpoint.address,
         endpoint.model or "-",
-        f"{health}, draining" if endpoint.draining else health,
+        f"{health}, {'lent' if endpoint.lent else 'draining'}" if endpoint.draining else health,
         str(endpoint.in_flight),
         str(endpoint.running_requests),
         str(endpoint.waiting_requests),

@@ -37,6 +37,7 @@ class FakeRouter(
     drained: list = field(default_factory=list)
     claims: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
+    lent: list = field(default_factory=list)
     open: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -125,6 +126,26 @@ class FakeRouter(
     def Undrain(self, request, context):
         self.drained.remove(request.site)
         return fleet_pb2.UndrainResponse()
+
+    def Lend(self, request, context):
+        if request.site != "cellar":
+            context.abort(grpc.StatusCode.NOT_FOUND, f"site: there is no site {request.site!r}")
+        self.lent = [
+            fleet_pb2.Lent(
+                site=request.site, loaned=request.replicas, of=4, reason=request.reason,
+                loaned_until_unix_ns=request.until_unix_ns, phase=fleet_pb2.Lent.DRAINING,
+                open_streams=3, endpoints=["cellar/1"],
+            )
+        ]  # fmt: skip
+        return self.lent[0]
+
+    def Reclaim(self, request, context):
+        left = self.lent[0].loaned - (request.replicas or self.lent[0].loaned)
+        self.lent = [fleet_pb2.Lent(site=request.site, loaned=left, of=4)]
+        return self.lent[0]
+
+    def ListLent(self, request, context):
+        return fleet_pb2.ListLentResponse(lent=self.lent)
 
     def ListQuarantine(self, request, context):
         return fleet_pb2.ListQuarantineResponse(quarantined=self.quarantined)

@@ -108,6 +108,16 @@ async def test_tenants_do_not_act_on_the_fleet():
         error = await failed(routed.load.Watch(load_pb2.WatchLoadRequest(), metadata=bearer(ACME)))
         assert error.code() is grpc.StatusCode.PERMISSION_DENIED
         await routed.fleet.Drain(drain, metadata=bearer(OPS))
+        lend = fleet_pb2.LendRequest(site="home", replicas=1, until_unix_ns=2**63)
+        reclaim, listing = fleet_pb2.ReclaimRequest(site="home"), fleet_pb2.ListLentRequest()
+        for call, request in (
+            (routed.fleet.Lend, lend),
+            (routed.fleet.Reclaim, reclaim),
+            (routed.fleet.ListLent, listing),
+        ):
+            error = await failed(call(request, metadata=bearer(ACME)))
+            assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert not (await routed.fleet.ListLent(listing, metadata=bearer(OPS))).lent
 
 
 async def test_every_request_says_whose_cache_it_reads():

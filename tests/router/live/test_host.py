@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from dataclasses import replace
 
 import grpc
@@ -199,6 +200,48 @@ async def test_a_drain_outlives_the_receiver(tmp_path):
                 await one.state_where(lambda state: not state.sites[0].draining)
             receiver._on_said(host_pb2.Said(worker=7, draining=["home"]))
             assert receiver._drains == {"home": False}
+
+
+def an_hour_of(replicas):
+    until_unix_ns = time.time_ns() + 3_600 * 10**9
+    return fleet_pb2.LendRequest(
+        site="home", replicas=replicas, until_unix_ns=until_unix_ns, reason="training"
+    )
+
+
+async def test_a_loan_holds_for_every_worker(tmp_path):
+    """The same replica is lent by all of them, also by one that starts later; until it is back."""
+    async with (
+        engine(itl_s=0) as server,
+        engine(itl_s=0) as second,
+        received(tmp_path, [address(server), address(second)]) as (_, where),
+        workers(where, endpoints=2) as (one, other),
+    ):
+        lent = await one.fleet.Lend(an_hour_of(1))
+        (name,) = lent.endpoints
+        async with workers(where, count=1, endpoints=2) as (late,):
+            for worker in (other, late):
+                state = await worker.state_where(lambda state: state.sites[0].lent.endpoints)
+                assert state.sites[0].lent.endpoints == [name]
+                assert state.sites[0].lent.reason == "training"
+        await other.fleet.Reclaim(fleet_pb2.ReclaimRequest(site="home"))
+        await one.state_where(lambda state: not state.sites[0].HasField("lent"))
+
+
+async def test_a_loan_outlives_the_receiver(tmp_path):
+    """As a drain does: workers that know tell one that is started anew, and it the others."""
+    async with engine(itl_s=0) as server, engine(itl_s=0) as second:
+        addresses = [address(server), address(second)]
+        async with contextlib.AsyncExitStack() as opened:
+            async with received(tmp_path, addresses) as (_, where):
+                (one,) = await opened.enter_async_context(workers(where, 1, endpoints=2))
+                await one.fleet.Lend(an_hour_of(1))
+            async with received(tmp_path, addresses) as (receiver, _):
+                await until(lambda: receiver._loans)
+                async with workers(where, 1, endpoints=2) as (late,):
+                    await late.state_where(lambda state: state.sites[0].lent.endpoints)
+                    await late.fleet.Reclaim(fleet_pb2.ReclaimRequest(site="home"))
+                    await one.state_where(lambda state: not state.sites[0].HasField("lent"))
 
 
 async def test_an_abort_finds_its_request_at_another_worker(tmp_path):

@@ -2,6 +2,11 @@
 
 import asyncio
 import dataclasses
+import time
+from types import SimpleNamespace
+
+import grpc
+import pytest
 
 from router.live.lender import Lender
 from router.live.settings import DecisionLog
@@ -10,9 +15,11 @@ from router.observe.event import LendChanged
 from router.observe.replay import replay
 from router.policy.fleet import Site, SiteKind
 from router.policy.lending import MINUTES_OF_DAY, NS_PER_MINUTE, Lending, LendWindow
+from router.policy.loan import LoanError
 from tests.router.live.conftest import CLOUD, SETTINGS, address, ask, engine, fleet_of, route, up
 from tests.router.live.counting import counted_on
 from tests.waiting import until
+from wire.spillway.v1 import fleet_pb2
 
 ALWAYS = LendWindow(1, 0, MINUTES_OF_DAY)
 MORNING = LendWindow(1, 6 * 60, 12 * 60)
@@ -33,13 +40,23 @@ def text_of(messages):
 
 
 class Core:
-    """Notes what it is told."""
+    """Notes what it is told, and has endpoints with so many streams."""
 
-    def __init__(self):
+    def __init__(self, streams=()):
         self.told = []
+        self.streams = dict(streams)
 
     def tell(self, happening):
         self.told.append(happening)
+
+    def snapshot(self):
+        endpoints = [SimpleNamespace(name=n, streams=count) for n, count in self.streams.items()]
+        return SimpleNamespace(sites=[SimpleNamespace(name="home", endpoints=endpoints)])
+
+    def lent(self):
+        """The endpoints that are lent, by all that it was told."""
+        told = [one.endpoints for one in self.told if isinstance(one, LendChanged)]
+        return told[-1] if told else ()
 
 
 @dataclasses.dataclass
@@ -64,6 +81,133 @@ def test_the_core_is_told_once_of_each_change():
     hour = 12
     lender.look()
     assert core.told[1:] == [LendChanged("home", ())]
+
+
+HOURS = 60 * NS_PER_MINUTE
+THREE = {"home/a": 3, "home/b": 0, "home/c": 5}
+
+
+def lender_of(core, site, now_hours):
+    """A lender of three replicas; `now_hours` is a list of one number, the time."""
+    roster = [Listed(name) for name in core.streams]
+    return Lender(core, roster, [site, CLOUD], lambda: now_hours[0] * HOURS), roster
+
+
+def test_those_with_the_fewest_streams_are_lent_and_stay_so():
+    """Whatever streams do afterwards, and until the end of the loan, which nobody has to say."""
+    core, now = Core(THREE), [5]
+    lender, _ = lender_of(core, Site("home", SiteKind.HOME), now)
+    lender.lend("home", 1, 9 * HOURS, "training")
+    assert core.lent() == ("home/b",)
+    core.streams.update({"home/b": 9, "home/a": 0})
+    lender.lend("home", 2, 9 * HOURS, "training")
+    assert core.lent() == ("home/a", "home/b")
+    lender.reclaim("home", 1)
+    lender.look()
+    assert len(core.lent()) == 1
+    now[0] = 9
+    lender.look()
+    assert core.lent() == ()
+    assert list(lender.all_loans()) == []
+
+
+def test_a_loan_and_a_window_lend_together():
+    """What is listed no more has been taken, and is not taken twice."""
+    core, now = Core(THREE), [6]
+    lender, roster = lender_of(core, _home(MORNING, replicas=3), now)
+    lender.look()
+    assert core.lent() == ("home/c",)
+    lender.lend("home", 1, 20 * HOURS, "")
+    assert core.lent() == ("home/b", "home/c")
+    roster.pop(1)
+    roster.pop(1)
+    lender.look()
+    assert core.lent() == ()
+    now[0] = 12
+    roster.append(Listed("home/d"))
+    lender.look()
+    assert core.lent() == ()
+
+
+def test_only_home_lends():
+    """A rented replica that is not needed costs less when it is given back."""
+    lender, _ = lender_of(Core(THREE), Site("home", SiteKind.HOME), [5])
+    with pytest.raises(LoanError, match="only home lends"):
+        lender.lend("cloud", 1, 9 * HOURS, "")
+
+
+def lend(replicas=1, site="home", after_s=3_600.0, reason="training"):
+    until_unix_ns = time.time_ns() + int(after_s * 10**9)
+    return fleet_pb2.LendRequest(
+        site=site, replicas=replicas, until_unix_ns=until_unix_ns, reason=reason
+    )
+
+
+async def test_an_operator_lends_and_takes_back():
+    """Explain says why nothing goes there, the state and the metrics say until when."""
+    async with engine(itl_s=0) as one, engine(itl_s=0) as two:
+        addresses = sorted((address(one), address(two)))
+        async with route({"home": addresses}) as routed:
+            await routed.until_up(2)
+            request = lend()
+            lent = await routed.fleet.Lend(request)
+            assert (lent.loaned, lent.of, lent.reason) == (1, 2, "training")
+            assert lent.endpoints == [f"home/{addresses[1]}"]
+            assert await routed.fleet.Lend(request) == lent
+            told = (await routed.state()).sites[0]
+            assert told.lent == lent
+            assert [one.lent for one in told.endpoints].count(True) == 1
+            asked = await routed.fleet.Explain(fleet_pb2.ExplainRequest(request=ask()))
+            excluded = {one.endpoint: one.excluded for one in asked.candidates}
+            assert excluded[f"home/{addresses[1]}"] == "lent to other work"
+            assert lent_metrics(routed) == (1.0, pytest.approx(request.until_unix_ns / 1e9))
+            assert (await routed.fleet.ListLent(fleet_pb2.ListLentRequest())).lent == [lent]
+            for _ in range(4):
+                await routed.stream(ask())
+            back = await routed.fleet.Reclaim(fleet_pb2.ReclaimRequest(site="home"))
+            assert back.loaned == back.scheduled == 0
+            assert not (await routed.state()).sites[0].HasField("lent")
+            assert lent_metrics(routed) == (0.0, 0.0)
+            assert await routed.fleet.Reclaim(fleet_pb2.ReclaimRequest(site="home")) == back
+
+
+def lent_metrics(routed):
+    """How many replicas home lends, and until when, as Prometheus hears it."""
+    get = routed.router._sinks.registry.get_sample_value
+    names = ("spillway_lent_replicas", "spillway_lent_until_timestamp_seconds")
+    return tuple(get(name, {"site": "home"}) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "says"),
+    [
+        (lend(site="moon"), grpc.StatusCode.NOT_FOUND, "there is no site 'moon'"),
+        (lend(3), grpc.StatusCode.INVALID_ARGUMENT, "it has 2 replicas, and cannot lend 3"),
+        (lend(0), grpc.StatusCode.INVALID_ARGUMENT, "at least one replica"),
+        (lend(site="cloud"), grpc.StatusCode.INVALID_ARGUMENT, "only home lends"),
+        (lend(after_s=-1), grpc.StatusCode.INVALID_ARGUMENT, "until_unix_ns: the loan would be"),
+        (lend(after_s=1e7), grpc.StatusCode.INVALID_ARGUMENT, "at most 14 days"),
+        (lend(reason="x" * 999), grpc.StatusCode.INVALID_ARGUMENT, "at most 200"),
+    ],
+)
+async def test_what_cannot_be_lent_is_refused(request_, code, says):
+    """In one sentence which names the field, and nothing is lent."""
+    async with engine(itl_s=0) as one, engine(itl_s=0) as two, engine(itl_s=0) as cloud:
+        where = {"home": [address(one), address(two)], "cloud": [address(cloud)]}
+        async with route(where) as routed:
+            await routed.until_up(3)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await routed.fleet.Lend(request_)
+            assert (caught.value.code(), says in caught.value.details()) == (code, True)
+            assert not (await routed.fleet.ListLent(fleet_pb2.ListLentRequest())).lent
+
+
+async def test_the_last_replica_that_serves_is_not_lent():
+    """Where no other site takes turns, home keeps one."""
+    async with engine(itl_s=0) as one, route({"home": [address(one)]}) as routed:
+        await routed.until_up(1)
+        with pytest.raises(grpc.aio.AioRpcError, match="home has to keep a replica"):
+            await routed.fleet.Lend(lend())
 
 
 async def test_lent_endpoints_are_seen_to_drain_and_get_nothing():

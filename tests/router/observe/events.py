@@ -12,6 +12,7 @@ from router.observe.event import (
     Event,
     FleetChanged,
     LoadHeard,
+    LoansChanged,
     OutcomeSeen,
     RequestArrived,
     RoundTripMeasured,
@@ -27,6 +28,7 @@ from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
 from router.policy.gateway import Forecast, Gateway
 from router.policy.hint import Hint
 from router.policy.load import LoadReport
+from router.policy.loan import Loan, Recall, SiteLoans
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.recovery import Again
 from router.policy.request import Request
@@ -78,6 +80,8 @@ def history(seed=7):
     begun = Request("begun", "m", "s1", prefix=(1,), resume=point)
     send = add(AskedAgain(Again(begun, (), 2, 1)))
     add(OutcomeSeen(Ended(send.request, send.endpoint, End.CANCELLED)))
+    loan = Loan(1, 2, 10**18, 2 * 10**18, "training", ("home/b",))
+    add(LoansChanged("home", SiteLoans(loan, Recall(1, 2 * 10**18))))
     add(DrainChanged("home", draining=True))
     add(EndpointGone("home/a"))
     add(Ticked())

@@ -19,6 +19,8 @@ SAME_FOR_ALL = {
     "spillway_endpoint_running",
     "spillway_endpoint_waiting",
     "spillway_endpoints",
+    "spillway_lent_replicas",
+    "spillway_lent_until_timestamp_seconds",
     "spillway_quarantined",
     "spillway_site_draining",
     "spillway_store_away",

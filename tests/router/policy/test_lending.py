@@ -42,7 +42,7 @@ def _at(day: int, hour: int, minute: int = 0) -> int:
 )
 def test_a_night_belongs_to_the_day_of_its_evening(unix_ns, kept):
     """From its first minute, and not in its last."""
-    assert Lending(8, (NIGHT,)).kept(unix_ns) == kept
+    assert 8 - Lending(8, (NIGHT,)).lent_at(unix_ns) == kept
 
 
 def test_the_week_begins_on_monday():

@@ -3,11 +3,14 @@
 import io
 import json
 import sys
+import time
+from datetime import UTC, datetime
 
 import pytest
 
 from spillway import cli
 from spillway.commands.failure import Outcome
+from spillway.commands.moment import shown
 from wire.spillway.v1.fleet_pb2 import Quarantined
 
 
@@ -54,6 +57,9 @@ def test_explain_reads_its_prompt_as_generate_does(spillway, router):
     [
         ("drain", "\udcff"),
         ("undrain", "\udcff"),
+        ("lend", "\udcff", "-n", "1", "-u", "+1h"),
+        ("lend", "cellar", "-n", "1", "-u", "+1h", "-r", "\udcff"),
+        ("reclaim", "\udcff"),
         ("status", "--address", "\udcff"),
         ("generate", "\udcff"),
         ("explain", "\udcff"),
@@ -202,6 +208,49 @@ def test_a_site_is_drained_and_taken_back(spillway, router):
     assert router.drained == ["ridge"]
     assert spillway("undrain", "ridge") == (0, "ridge takes turns again.\n", "")
     assert spillway("drain", "nowhere") == (4, "", "spillway: no site nowhere\n")
+
+
+def test_replicas_are_lent_shown_and_taken_back(spillway, router):
+    """The time is printed back with its zone, and how long that is."""
+    until_s = int(time.time() + 9 * 3600)
+    until = datetime.fromtimestamp(until_s, UTC).isoformat()
+    code, out, _ = spillway("lend", "cellar", "--replicas", "2", "--until", until, "-r", "training")
+    when = shown(until_s * 10**9)
+    assert (code, out) == (
+        0,
+        f"cellar lends 2 of 4 replicas until {when}, in 9 h; 3 streams run there.\n",
+    )
+    assert router.lent[0].loaned_until_unix_ns == until_s * 10**9
+    row = spillway("lend", "list")[1].splitlines()[1]
+    assert row.split("\t") == [
+        *("cellar", "2", "4", "draining, 3 streams", "2", when, "-", "-", "training"),
+    ]
+    assert json.loads(spillway("lend", "list", "--json")[1])[0]["reason"] == "training"
+    reclaimed = spillway("reclaim", "cellar", "--replicas", "1")
+    assert reclaimed == (0, "cellar lends 1 of 4 replicas.\n", "")
+    assert spillway("reclaim", "cellar") == (0, "cellar lends nothing.\n", "")
+    code, _, err = spillway("lend", "moon", "-n", "1", "-u", "06:00")
+    assert (code, err) == (Outcome.REFUSED, "spillway: site: there is no site 'moon'\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("cellar", "-n", "1"), "--until is missing"),
+        (("cellar", "-u", "06:00"), "--replicas is missing"),
+        (("list", "-u", "06:00"), "--replicas is missing"),
+        (("cellar", "-n", "0", "-u", "06:00"), "greater than or equal to 1"),
+        (("cellar", "-n", "1", "-u", "soon"), "--until soon: expected a time such as 06:00"),
+        (("cellar", "-n", "1", "-u", "2020-01-01 06:00"), "is past"),
+        (("cellar", "-n", "1", "-u", "+0s"), "is past"),
+    ],
+)
+def test_a_loan_that_is_none_is_a_wrong_command_line(spillway, router, arguments, says):
+    """Nothing is asked of the router."""
+    code, _, err = spillway("lend", *arguments)
+    assert code == Outcome.USAGE
+    assert says in err
+    assert router.lent == []
 
 
 def test_a_prompt_in_quarantine_is_shown_and_let_in_again(spillway, router):

@@ -215,7 +215,7 @@ class TenantState(_message.Message):
     def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., waiting: _Optional[int] = ..., admitted: _Optional[int] = ..., refused: _Optional[int] = ..., work_tokens: _Optional[float] = ...) -> None: ...
 
 class SiteState(_message.Message):
-    __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns", "trouble")
+    __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns", "trouble", "lent")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[SiteState.Kind]
@@ -252,6 +252,7 @@ class SiteState(_message.Message):
     ITL_S_P99_FIELD_NUMBER: _ClassVar[int]
     OVERFLOW_TURNS_FIELD_NUMBER: _ClassVar[int]
     TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    LENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: SiteState.Kind
     draining: bool
@@ -270,10 +271,11 @@ class SiteState(_message.Message):
     itl_s_p99: float
     overflow_turns: int
     trouble: SiteState.Trouble
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ..., trouble: _Optional[_Union[SiteState.Trouble, str]] = ...) -> None: ...
+    lent: Lent
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ..., trouble: _Optional[_Union[SiteState.Trouble, str]] = ..., lent: _Optional[_Union[Lent, _Mapping]] = ...) -> None: ...
 
 class EndpointState(_message.Message):
-    __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s", "endpoints_up", "endpoints", "trouble", "linked")
+    __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s", "endpoints_up", "endpoints", "trouble", "linked", "lent")
     class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         HEALTH_UNSPECIFIED: _ClassVar[EndpointState.Health]
@@ -306,6 +308,7 @@ class EndpointState(_message.Message):
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     TROUBLE_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
+    LENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     instance_id: str
@@ -328,7 +331,8 @@ class EndpointState(_message.Message):
     endpoints: int
     trouble: str
     linked: bool
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., instance_id: _Optional[str] = ..., health: _Optional[_Union[EndpointState.Health, str]] = ..., draining: _Optional[bool] = ..., in_flight: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., rtt_s: _Optional[float] = ..., report_age_s: _Optional[float] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., generated_tokens: _Optional[int] = ..., tokens_per_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., ttft_s: _Optional[float] = ..., endpoints_up: _Optional[int] = ..., endpoints: _Optional[int] = ..., trouble: _Optional[str] = ..., linked: _Optional[bool] = ...) -> None: ...
+    lent: bool
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., instance_id: _Optional[str] = ..., health: _Optional[_Union[EndpointState.Health, str]] = ..., draining: _Optional[bool] = ..., in_flight: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., rtt_s: _Optional[float] = ..., report_age_s: _Optional[float] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., generated_tokens: _Optional[int] = ..., tokens_per_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., ttft_s: _Optional[float] = ..., endpoints_up: _Optional[int] = ..., endpoints: _Optional[int] = ..., trouble: _Optional[str] = ..., linked: _Optional[bool] = ..., lent: _Optional[bool] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ("site",)
@@ -351,6 +355,68 @@ class UndrainRequest(_message.Message):
 class UndrainResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class LendRequest(_message.Message):
+    __slots__ = ("site", "replicas", "until_unix_ns", "reason")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    replicas: int
+    until_unix_ns: int
+    reason: str
+    def __init__(self, site: _Optional[str] = ..., replicas: _Optional[int] = ..., until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReclaimRequest(_message.Message):
+    __slots__ = ("site", "replicas")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    replicas: int
+    def __init__(self, site: _Optional[str] = ..., replicas: _Optional[int] = ...) -> None: ...
+
+class ListLentRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListLentResponse(_message.Message):
+    __slots__ = ("lent",)
+    LENT_FIELD_NUMBER: _ClassVar[int]
+    lent: _containers.RepeatedCompositeFieldContainer[Lent]
+    def __init__(self, lent: _Optional[_Iterable[_Union[Lent, _Mapping]]] = ...) -> None: ...
+
+class Lent(_message.Message):
+    __slots__ = ("site", "phase", "loaned", "loaned_until_unix_ns", "reason", "scheduled", "scheduled_until_unix_ns", "endpoints", "open_streams", "of")
+    class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        PHASE_UNSPECIFIED: _ClassVar[Lent.Phase]
+        DRAINING: _ClassVar[Lent.Phase]
+        AWAY: _ClassVar[Lent.Phase]
+    PHASE_UNSPECIFIED: Lent.Phase
+    DRAINING: Lent.Phase
+    AWAY: Lent.Phase
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    LOANED_FIELD_NUMBER: _ClassVar[int]
+    LOANED_UNTIL_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULED_UNTIL_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    phase: Lent.Phase
+    loaned: int
+    loaned_until_unix_ns: int
+    reason: str
+    scheduled: int
+    scheduled_until_unix_ns: int
+    endpoints: _containers.RepeatedScalarFieldContainer[str]
+    open_streams: int
+    of: int
+    def __init__(self, site: _Optional[str] = ..., phase: _Optional[_Union[Lent.Phase, str]] = ..., loaned: _Optional[int] = ..., loaned_until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ..., scheduled: _Optional[int] = ..., scheduled_until_unix_ns: _Optional[int] = ..., endpoints: _Optional[_Iterable[str]] = ..., open_streams: _Optional[int] = ..., of: _Optional[int] = ...) -> None: ...
 
 class ListQuarantineRequest(_message.Message):
     __slots__ = ()

@@ -65,6 +65,21 @@ class FleetStub:
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainRequest.SerializeToString,
                 response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainResponse.FromString,
                 _registered_method=True)
+        self.Lend = channel.unary_unary(
+                '/spillway.v1.Fleet/Lend',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.LendRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.FromString,
+                _registered_method=True)
+        self.Reclaim = channel.unary_unary(
+                '/spillway.v1.Fleet/Reclaim',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReclaimRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.FromString,
+                _registered_method=True)
+        self.ListLent = channel.unary_unary(
+                '/spillway.v1.Fleet/ListLent',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentResponse.FromString,
+                _registered_method=True)
         self.ListQuarantine = channel.unary_unary(
                 '/spillway.v1.Fleet/ListQuarantine',
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineRequest.SerializeToString,
@@ -127,6 +142,29 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Lend(self, request, context):
+        """Replicas of a home site are given to other work until a time, beside what its schedule lends.
+        The same again changes nothing; anything else replaces the loan that the site has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reclaim(self, request, context):
+        """Replicas are taken back: first those that were lent by Lend, then those that the schedule lends,
+        which then stay until it lends nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLent(self, request, context):
+        """What every site lends, for those that lend anything.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListQuarantine(self, request, context):
         """The prompts that are refused because engines crashed under them.
         """
@@ -173,6 +211,21 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Undrain,
                     request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainRequest.FromString,
                     response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainResponse.SerializeToString,
+            ),
+            'Lend': grpc.unary_unary_rpc_method_handler(
+                    servicer.Lend,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.LendRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.SerializeToString,
+            ),
+            'Reclaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reclaim,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReclaimRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.SerializeToString,
+            ),
+            'ListLent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLent,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentResponse.SerializeToString,
             ),
             'ListQuarantine': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQuarantine,
@@ -348,6 +401,87 @@ class Fleet:
             '/spillway.v1.Fleet/Undrain',
             wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainRequest.SerializeToString,
             wire_dot_spillway_dot_v1_dot_fleet__pb2.UndrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Lend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/Lend',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.LendRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reclaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/Reclaim',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReclaimRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/ListLent',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Heard(_message.Message):
-    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "scrapes")
+    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "scrapes", "loans")
     LISTINGS_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class Heard(_message.Message):
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     ABORTED_FIELD_NUMBER: _ClassVar[int]
     SCRAPES_FIELD_NUMBER: _ClassVar[int]
+    LOANS_FIELD_NUMBER: _ClassVar[int]
     listings: _containers.RepeatedCompositeFieldContainer[Listing]
     answers: _containers.RepeatedCompositeFieldContainer[Answer]
     reports: _containers.RepeatedCompositeFieldContainer[Report]
@@ -23,23 +24,28 @@ class Heard(_message.Message):
     released: _containers.RepeatedScalarFieldContainer[str]
     aborted: _containers.RepeatedScalarFieldContainer[str]
     scrapes: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., scrapes: _Optional[_Iterable[int]] = ...) -> None: ...
+    loans: _containers.RepeatedCompositeFieldContainer[SiteLoans]
+    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., scrapes: _Optional[_Iterable[int]] = ..., loans: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ...) -> None: ...
 
 class Said(_message.Message):
-    __slots__ = ("worker", "drain", "released", "aborted", "scraped", "draining")
+    __slots__ = ("worker", "drain", "released", "aborted", "scraped", "draining", "loans", "lending")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     ABORTED_FIELD_NUMBER: _ClassVar[int]
     SCRAPED_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    LOANS_FIELD_NUMBER: _ClassVar[int]
+    LENDING_FIELD_NUMBER: _ClassVar[int]
     worker: int
     drain: SiteDrain
     released: str
     aborted: _containers.RepeatedScalarFieldContainer[str]
     scraped: Scraped
     draining: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., scraped: _Optional[_Union[Scraped, _Mapping]] = ..., draining: _Optional[_Iterable[str]] = ...) -> None: ...
+    loans: SiteLoans
+    lending: _containers.RepeatedCompositeFieldContainer[SiteLoans]
+    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., scraped: _Optional[_Union[Scraped, _Mapping]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ...) -> None: ...
 
 class Listing(_message.Message):
     __slots__ = ("site", "addresses")
@@ -74,6 +80,40 @@ class SiteDrain(_message.Message):
     site: str
     draining: bool
     def __init__(self, site: _Optional[str] = ..., draining: _Optional[bool] = ...) -> None: ...
+
+class SiteLoans(_message.Message):
+    __slots__ = ("site", "loan", "recall")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    LOAN_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    loan: Loan
+    recall: Recall
+    def __init__(self, site: _Optional[str] = ..., loan: _Optional[_Union[Loan, _Mapping]] = ..., recall: _Optional[_Union[Recall, _Mapping]] = ...) -> None: ...
+
+class Loan(_message.Message):
+    __slots__ = ("replicas", "of", "since_unix_ns", "until_unix_ns", "reason", "endpoints")
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    replicas: int
+    of: int
+    since_unix_ns: int
+    until_unix_ns: int
+    reason: str
+    endpoints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, replicas: _Optional[int] = ..., of: _Optional[int] = ..., since_unix_ns: _Optional[int] = ..., until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Recall(_message.Message):
+    __slots__ = ("replicas", "until_unix_ns")
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    replicas: int
+    until_unix_ns: int
+    def __init__(self, replicas: _Optional[int] = ..., until_unix_ns: _Optional[int] = ...) -> None: ...
 
 class Scraped(_message.Message):
     __slots__ = ("scrape", "metrics")
