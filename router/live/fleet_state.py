@@ -141,6 +141,8 @@ def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles, lent: pb.Len
         overflow_turns=site.overflow_turns,
         trouble=_TROUBLE[site.trouble],
         lent=lent if lent.phase else None,
+        warming_share=0.0 if site.warming_share >= 1.0 else site.warming_share,
+        lease_until_unix_ns=site.lease_until_unix_ns or 0,
     )
 
 

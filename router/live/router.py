@@ -44,6 +44,7 @@ from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.services import add_services
 from router.live.settings import RouterSettings, SiteAccess, Worker
+from router.live.site_leases import SiteLeases
 from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
 from router.live.tls import dialler_to, server_tls
@@ -109,6 +110,7 @@ class Router:
         self._traces = RequestTraces(self.id)
         self._lender = Lender(self._core, self._roster, fleet.sites)
         self._loans = LoanDesk(self._lender, lambda: self._core.snapshot().sites)
+        self._site_leases = SiteLeases(self._core, fleet, settings.drain_timeout_s)
         self._inference = Inference(
             self._core,
             self._roster,
@@ -360,7 +362,7 @@ class Router:
 
     def draining_sites(self) -> Iterable[str]:
         """See Listener."""
-        return [site.name for site in self._core.snapshot().sites if site.draining]
+        return [site.name for site in self._core.snapshot().sites if site.drained]
 
     def all_loans(self) -> Iterable[LoansChanged]:
         """See Listener."""
@@ -386,6 +388,7 @@ class Router:
             self._callers.look()
             self._roster.renew()
             self._lender.look()
+            self._site_leases.look()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))

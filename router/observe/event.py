@@ -104,6 +104,14 @@ class LendChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteLeaseChanged:
+    """A site's lease ends so soon that nothing new is begun there, or does not any more."""
+
+    site: str
+    ending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoreHeard:
     """The store of what routers share answered, or was lost, or is given back what it gave."""
 
@@ -176,6 +184,7 @@ Happening = (
     | DrainChanged
     | LoansChanged
     | LendChanged
+    | SiteLeaseChanged
     | StoreHeard
     | RequestArrived
     | AskedAgain

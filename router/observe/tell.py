@@ -21,6 +21,7 @@ from router.observe.event import (
     RequestArrived,
     RequestWithdrawn,
     RoundTripMeasured,
+    SiteLeaseChanged,
     Started,
     StoreHeard,
     Ticked,
@@ -67,6 +68,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             core.on_drain(site, draining, now_ns)
         case LendChanged(site, endpoints):
             core.on_lend(site, endpoints, now_ns)
+        case SiteLeaseChanged(site, ending):
+            core.on_site_lease(site, ending, now_ns)
         case StoreHeard(routers, granted):
             core.on_store(routers, granted, now_ns)
         case Ticked():

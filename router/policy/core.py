@@ -7,7 +7,6 @@ randomness. The same calls give the same decisions.
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 from router.policy.admission import RELEASED_MAX, Admission
 from router.policy.allowance import Granted
@@ -32,7 +31,7 @@ from router.policy.request import Request
 from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
 from router.policy.sessions import Sessions
-from router.policy.snapshot import FleetSnapshot, Totals, snapshot_quarantine, snapshot_sites
+from router.policy.snapshot import FleetSnapshot, Totals, snapshot_fleet
 from router.policy.vigil import Beat, given_up, learn, should_ask
 
 
@@ -119,7 +118,13 @@ class RouterCore:
     def on_drain(self, site: str, draining: bool, now: int) -> None:
         """A site stops or resumes taking new turns. KeyError for an unknown site."""
         _ = now
-        self._registry.sites[site].draining = draining
+        self._registry.sites[site].drain(draining)
+        self._stirred = True
+
+    def on_site_lease(self, site: str, ending: bool, now: int) -> None:
+        """The lease of a site ends soon, or was extended. KeyError for an unknown site."""
+        _ = now
+        self._registry.sites[site].end_lease(ending)
         self._stirred = True
 
     def on_fleet(self, fleet: Fleet, now: int) -> None:
@@ -198,10 +203,7 @@ class RouterCore:
         self._stirred = True
 
     def patience(self, request: str, now: int) -> tuple[int, int]:
-        """How long a placed request's client should wait before it doubts the endpoint.
-
-        For the first token, and for each further one, in nanoseconds. 0 for what is not in flight.
-        """
+        """See Flights.patience."""
         return self._flights.patience(request, now)
 
     def on_quarantine_released(self, fingerprint: str, now: int) -> None:
@@ -345,19 +347,17 @@ class RouterCore:
 
     def snapshot(self, now: int) -> FleetSnapshot:
         """The state of the fleet as frozen values."""
-        totals = self._totals
-        return FleetSnapshot(
-            sites=snapshot_sites(self._registry, self._sessions, now),
-            sessions=len(self._sessions),
+        return snapshot_fleet(
+            self._registry,
+            self._sessions,
+            self._totals,
+            self.fleet.limits,
+            now,
             open_streams=len(self._flights),
-            decided=totals.decided,
-            refused=totals.refused,
-            retried=totals.retried,
-            resumed=totals.resumed,
             tenants=self._admission.snapshot(),
-            quarantined=snapshot_quarantine(self._suspicion.quarantine, self.fleet.limits, now),
+            quarantine=self._suspicion.quarantine,
             shared=self.allowances.snapshot(now),
-            leases=replace(self.leases.totals),
+            leases=self.leases.totals,
         )
 
     def _count_refusal(self, decision: Decision) -> Decision:

@@ -10,7 +10,7 @@ from router.policy.decision import Decision, Refuse, Send
 from router.policy.explanation import span
 from router.policy.fleet import Fleet, SloClass
 from router.policy.hot_prefix import HotPrefix
-from router.policy.judge import judge
+from router.policy.judge import WARMING, judge
 from router.policy.need import LaneKey, Need
 from router.policy.output_length import OutputLength
 from router.policy.placement import choose
@@ -280,7 +280,7 @@ class Decider:
 
 
 def _able(candidates: Sequence[Candidate], *, begun: bool) -> list[Candidate]:
-    """Those that can be chosen. Where that is nobody, those that have failed and may do better.
+    """Those that can be chosen. Where that is nobody, those that are new, or that may do better.
 
     To be tried is better for a request than to be refused, and its attempts are counted. A stream
     that has begun is not refused but waits, and is asked for again and again: it leaves those that
@@ -289,6 +289,8 @@ def _able(candidates: Sequence[Candidate], *, begun: bool) -> list[Candidate]:
     reasons = {candidate.excluded for candidate in candidates}
     if "" in reasons:
         wanted = ""
+    elif WARMING in reasons:
+        wanted = WARMING
     elif BEING_PROBED in reasons:
         wanted = BEING_PROBED
     elif FULL not in reasons and not begun:

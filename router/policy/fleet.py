@@ -42,6 +42,7 @@ class Site:
     region: str = ""
     price: Price = Price()
     lending: Lending | None = None  # when some of its replicas are given to other work
+    lease_until_unix_ns: int | None = None  # when the site is gone, by the wall clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,9 @@ class Limits:
     breaker_failures: int = 3  # consecutive failures that open an endpoint's breaker
     breaker_open_ns: int = 1 * NS_PER_S  # first pause; doubles up to the next line
     breaker_open_max_ns: int = 30 * NS_PER_S
+    warming_share: float = 0.05  # of all turns, that a new site may have at first
+    warming_answers: int = 4  # that came well, in a row, double it: 20 until it is warm
+    site_lease_margin_ns: int = 60 * NS_PER_S  # for turns that cannot go on elsewhere to end
     report_fresh_ns: int = 1 * NS_PER_S  # a report older than this starts to lose weight
     report_stale_ns: int = 10 * NS_PER_S  # at this age it weighs nothing
     spill_back_margin: float = 0.7  # home must look this much better than its objective

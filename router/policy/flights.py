@@ -78,7 +78,10 @@ class Flights:
         return leaving
 
     def patience(self, request: str, now: int) -> tuple[int, int]:
-        """See RouterCore.patience."""
+        """How long a placed request's client should wait before it doubts the endpoint.
+
+        For the first token, and for each further one, in nanoseconds. 0 for what is not in flight.
+        """
         flight = self.by_id.get(request)
         if flight is None:
             return 0, 0
@@ -128,10 +131,12 @@ class Flights:
         tracked = self._registry.by_name[flight.endpoint]
         tracked.on_send(flight, flight.request.id)
         tracked.site.spend.on_send(flight.price_usd, now, more=tracked.work())
+        tracked.site.warming.on_send()
         self.by_id[flight.request.id] = flight
 
     def _count(self, send: Send, need: Need, tracked: Tracked, now: int) -> None:
         tracked.site.turns += 1
+        self._registry.turns.sent += 1
         if send.rule is Rule.OVERFLOW:
             tracked.site.overflow_turns += 1
         request = need.request
@@ -182,6 +187,7 @@ class Flights:
         tracked.on_end(flight, ended, now)
         site = tracked.site
         site.spend.on_end(flight.price_usd, ended.egress_bytes, now, fewer=-tracked.work())
+        site.warming.on_end(well=_ended_well(ended, flight))
         site.output_tokens += ended.output_tokens
         self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
         self._registry.forget_if_done(tracked)
@@ -196,6 +202,19 @@ class Flights:
         session = self._sessions.get(flight.request.session_key)
         if session is not None and session.endpoint == flight.endpoint:
             session.cached_tokens = tokens
+
+
+def _ended_well(ended: Ended, flight: Flight) -> bool | None:
+    """Whether a new site has shown what it can do; None where the end says nothing of it.
+
+    An answer that was late speaks neither for it nor against it: it may have been the queue.
+    """
+    if ended.end in FAILURES or (ended.end is End.TIMED_OUT and not flight.first_ns):
+        return False
+    if ended.end is not End.OK:
+        return None
+    objective_ns = flight.slo_class.ttft_objective_ns(flight.request.prompt_tokens)
+    return True if flight.ttft_ns <= objective_ns else None
 
 
 def _delivered(request: Request) -> int:

@@ -14,6 +14,7 @@ from router.policy.slots import LIKELY_TAKEN
 from router.policy.tracked import BEING_PROBED, FULL, RESTING, TOO_LONG, Tracked
 
 OVER_BUDGET = "over budget"
+WARMING = "new, and given a trickle until it has answered well"
 
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
@@ -69,7 +70,8 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
             busy_ns = prefill_ns + expected_tokens * itl_ns / (streams + 1.0)
             price_usd, sunk = _price(tracked, need.egress_bytes, busy_ns)
         excluded = ""
-        if need.is_bounded or not tracked.is_clear or site.draining or spend.is_budgeted:
+        held = site.draining or spend.is_budgeted or not site.warming.is_warm
+        if need.is_bounded or not tracked.is_clear or held:
             excluded = _excluded(tracked, need, price_usd, now)
         meets = flows and ttft_ns <= objective_ns and itl_ns <= itl_objective_ns
         age_ns = now - seen.heard_ns
@@ -108,12 +110,13 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
         return TOO_LONG
     if not tracked.site.spend.allows(price_usd, now):
         return OVER_BUDGET
-    # Last, because where all are being probed one is sent more: one that nothing else excludes.
+    # Last, because where all are being probed, or new, one is sent more: one that nothing else
+    # excludes.
     if not tracked.breaker.allows(now):
         if not tracked.breaker.is_open(now):
             return BEING_PROBED
         return FULL if tracked.breaker.is_full else RESTING
-    return ""
+    return "" if tracked.site.warming.allows else WARMING
 
 
 def _away(tracked: Tracked) -> str:

@@ -10,6 +10,7 @@ from router.policy.predictor import mean_costs
 from router.policy.renewal import renew
 from router.policy.site_state import SiteState
 from router.policy.tracked import Prior, Tracked
+from router.policy.warming import TurnCount
 
 _LEARNED_AFTER = 5  # first tokens before an endpoint is an example to new ones
 _EXAMPLES_MAX = 64  # of a site, the latest listed: a fleet of thousands must list in linear time
@@ -25,7 +26,11 @@ class Registry:
     def __init__(self, fleet: Fleet) -> None:
         self._limits = fleet.limits
         self.confidences = tuple(sorted({slo.confidence for slo in fleet.slo_classes}))
-        self.sites = {site.name: SiteState(site, shared=fleet.shares) for site in fleet.sites}
+        self.turns = TurnCount()
+        self.sites = {
+            site.name: SiteState(site, fleet.limits, self.turns, shared=fleet.shares)
+            for site in fleet.sites
+        }
         self._former: dict[str, SiteState] = {}  # for when they come back: spent is spent
         self.by_name: dict[str, Tracked] = {}
         self._at: dict[str, dict[str, Tracked]] = {name: {} for name in self.sites}
@@ -45,9 +50,9 @@ class Registry:
         for site in fleet.sites:
             state = before.pop(site.name, None)
             if state is None:
-                state = SiteState(site, shared=fleet.shares)
+                state = SiteState(site, fleet.limits, self.turns, shared=fleet.shares)
             else:
-                state.adopt(site, now)
+                state.adopt(site, fleet.limits, now)
             self.sites[site.name] = state
             self._at.setdefault(site.name, {})
         for name, state in before.items():
@@ -83,6 +88,10 @@ class Registry:
         site = self.sites[endpoint.site]
         if site.leaving:
             return
+        if not site.met:
+            site.met = True
+            if any(other.warming.is_proven for other in self.sites.values()):
+                site.warming.begin()
         tracked = self.by_name.get(endpoint.name)
         if tracked is None:
             prior = self._prior(endpoint)

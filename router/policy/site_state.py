@@ -1,33 +1,44 @@
 """What the core knows of one site beyond the fleet file, and what it counts there."""
 
-from router.policy.fleet import Site, SiteKind
+from router.policy.fleet import Limits, Site, SiteKind
 from router.policy.spend import Spend
+from router.policy.warming import TurnCount, Warming
 
 
 class SiteState:
     """One site."""
 
     __slots__ = (
+        "drained",
         "draining",
         "failures",
         "gap_limits",
         "is_home",
+        "lease_ends",
         "leaving",
         "lent",
+        "met",
         "name",
         "output_tokens",
         "overflow_turns",
         "site",
         "spend",
         "turns",
+        "warming",
     )
 
-    def __init__(self, site: Site, *, shared: bool = False) -> None:
+    def __init__(
+        self, site: Site, limits: Limits, turns: TurnCount, *, shared: bool = False
+    ) -> None:
         self.site = site
         self.name = site.name
         self.is_home = site.kind is SiteKind.HOME
-        self.draining = False
+        self.drained = False  # by an operator
+        self.lease_ends = False  # so soon that nothing new is begun there
+        self.draining = False  # for either reason
         self.leaving = False  # the fleet file has it no longer, and streams still run there
+        self.met = False  # whether an endpoint of it was ever listed
+        self.warming = Warming(limits, turns)
         self.lent: frozenset[str] = frozenset()  # endpoints given to other work
         self.spend = Spend(site, shared=shared)
         self.gap_limits: dict[str, dict[int, float]] = {}  # found, by model and objective
@@ -36,9 +47,20 @@ class SiteState:
         self.failures = 0
         self.overflow_turns = 0
 
-    def adopt(self, site: Site, now: int) -> None:
+    def adopt(self, site: Site, limits: Limits, now: int) -> None:
         """The fleet file says something else of it; what was spent and counted stays."""
         self.site = site
         self.is_home = site.kind is SiteKind.HOME
         self.leaving = False
         self.spend.adopt(site, now)
+        self.warming.adopt(limits)
+
+    def drain(self, drained: bool) -> None:
+        """An operator drains it, or takes that back."""
+        self.drained = drained
+        self.draining = self.drained or self.lease_ends
+
+    def end_lease(self, ending: bool) -> None:
+        """Its lease ends soon, or does not any more."""
+        self.lease_ends = ending
+        self.draining = self.drained or self.lease_ends

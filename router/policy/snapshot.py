@@ -1,7 +1,7 @@
 """The state of the fleet as frozen values: what Fleet.Watch, the metrics and `status` show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from router.policy.allowances import SharedSnapshot
@@ -70,6 +70,9 @@ class SiteSnapshot:
     trouble: Trouble
     overflow_turns: int  # turns that came here because home was predicted to miss
     spend_usd: float  # on metered capacity and egress
+    drained: bool = False  # by an operator, whatever else there is
+    warming_share: float = 1.0  # of all turns, that a new site may have; 1: it is warm
+    lease_until_unix_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,35 @@ class FleetSnapshot:
     leases: LeaseTotals = field(default_factory=LeaseTotals)
 
 
+def snapshot_fleet(
+    registry: Registry,
+    sessions: Sessions,
+    totals: Totals,
+    limits: Limits,
+    now: int,
+    *,
+    open_streams: int,
+    tenants: tuple[TenantSnapshot, ...],
+    quarantine: Quarantine,
+    shared: SharedSnapshot | None,
+    leases: LeaseTotals,
+) -> FleetSnapshot:
+    """The state of all."""
+    return FleetSnapshot(
+        sites=snapshot_sites(registry, sessions, now),
+        sessions=len(sessions),
+        open_streams=open_streams,
+        decided=totals.decided,
+        refused=totals.refused,
+        retried=totals.retried,
+        resumed=totals.resumed,
+        tenants=tenants,
+        quarantined=snapshot_quarantine(quarantine, limits, now),
+        shared=shared,
+        leases=replace(leases),
+    )
+
+
 def snapshot_sites(registry: Registry, sessions: Sessions, now: int) -> tuple[SiteSnapshot, ...]:
     """The state of every site."""
     endpoints: dict[str, list[Tracked]] = {name: [] for name in registry.sites}
@@ -154,6 +186,9 @@ def _snapshot_site(
         trouble=trouble_of(endpoints),
         overflow_turns=site.overflow_turns,
         spend_usd=site.spend.spent_usd(now),
+        drained=site.drained,
+        warming_share=site.warming.share,
+        lease_until_unix_ns=site.site.lease_until_unix_ns,
     )
 
 

@@ -356,12 +356,12 @@ class Tracked:
 
     def on_connection(self, connected: bool, now: int, *, silent: bool = False) -> None:
         """The connection was lost or made; only a connection that was made before can be lost."""
-        if connected:
-            if self._was_connected and not self.connected and not self.lost_silently:
-                self.breaker.on_reconnected(now)
-            self._was_connected = True
-        else:
+        if not connected:
             self.liveness.on_lost()
+            self.site.warming.on_failure()
+        elif self._was_connected and not self.connected and not self.lost_silently:
+            self.breaker.on_reconnected(now)
+        self._was_connected = self._was_connected or connected
         self.connected = connected
         self.lost_silently = silent and not connected
         self.settle()

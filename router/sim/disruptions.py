@@ -3,6 +3,8 @@
 - A crash loses all that a replica holds. The routers see its connections break; later it is back
   with a cold cache.
 - A partition silences a site. Its streams break when the routers have waited long enough to notice.
+- A site whose lease ends takes nothing new, finishes what it has, and is gone for good at the end.
+- A site that arrives late is listed then for the first time.
 - A lent replica takes nothing new, finishes what it has, and is taken away at a deadline;
   reclaimed, it is back with a cold cache.
 """
@@ -12,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from router.policy.outcome import End
 from router.sim.clock import Clock
 from router.sim.network import Network
-from router.sim.plan import Lend, Partition, ReplicaFault, Scenario
+from router.sim.plan import Lend, Partition, ReplicaFault, Scenario, SiteLease
 from router.sim.policy import Policy
 from router.sim.replica import Replica
 
@@ -47,6 +49,9 @@ class Disruptions:
             self._clock.at(partition.at_ns, self._cut, partition)
         for lend in scenario.lends:
             self._clock.at(lend.at_ns, self._lend, lend)
+        for lease in scenario.leases:
+            self._clock.at(max(0, lease.until_ns - lease.notice_ns), self._end_lease, lease)
+            self._clock.at(lease.until_ns, self._leave, lease)
 
     # -- crashes ---------------------------------------------------------------------------------
 
@@ -92,6 +97,18 @@ class Disruptions:
 
     def _of(self, site: str) -> list[Replica]:
         return [replica for replica in self._replicas.values() if replica.site == site]
+
+    # -- leases ----------------------------------------------------------------------------------
+
+    def _end_lease(self, lease: SiteLease) -> None:
+        for policy in self._policies:
+            policy.on_site_lease(lease.site, True, self._clock.now)
+
+    def _leave(self, lease: SiteLease) -> None:
+        for replica in self._of(lease.site):
+            replica.crash()
+            self._break_off(replica, self._clock.now, End.MOVED)
+            self._connection(replica, connected=False)
 
     # -- lending ---------------------------------------------------------------------------------
 

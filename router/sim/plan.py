@@ -68,6 +68,23 @@ class Lend:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteLease:
+    """A site that is gone for good at `until_ns`, and drains `notice_ns` before."""
+
+    site: str
+    until_ns: int
+    notice_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteArrival:
+    """A site that nobody has listed before `at_ns`: its replicas are new then."""
+
+    site: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """The way to a site: its round trip, and how much of it varies from message to message."""
 
@@ -94,6 +111,8 @@ class Scenario:
     faults: tuple[ReplicaFault, ...] = ()
     partitions: tuple[Partition, ...] = ()
     lends: tuple[Lend, ...] = ()
+    leases: tuple[SiteLease, ...] = ()
+    arrivals: tuple[SiteArrival, ...] = ()
     prices: dict[str, Price] = field(default_factory=dict)  # by rented site
     prompt_bytes_per_token: int = 4
     answer_bytes_per_token: int = 48  # a streamed message with one token, framing included

@@ -51,6 +51,10 @@ class Policy(Protocol):
         """These endpoints of a site, and no others, are lent to other work."""
         ...
 
+    def on_site_lease(self, site: str, ending: bool, now: int) -> None:
+        """The lease of a site ends soon."""
+        ...
+
     def on_request(self, request: Request, now: int, rng: random.Random) -> Decision | Hold:
         """Where a request goes."""
         ...

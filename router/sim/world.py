@@ -85,11 +85,12 @@ class World:
 
     def run(self, sessions: Iterable[SimSession]) -> None:
         """Run all sessions, in the order of their offsets, to their ends."""
+        late = {one.site: one.at_ns for one in self._scenario.arrivals}
         for replica in self.replicas.values():
-            self._list(replica)
-            self._report(replica)
-            if self._network.varies(replica.site):
-                self._measure(replica)
+            if replica.site in late:
+                self.clock.at(late[replica.site], self._meet, replica)
+            else:
+                self._meet(replica)
         Disruptions(
             self.clock,
             self._network,
@@ -283,6 +284,13 @@ class World:
         self._release(attempt.router)
 
     # -- replicas --------------------------------------------------------------------------------
+
+    def _meet(self, replica: Replica) -> None:
+        """A replica is there from now on."""
+        self._list(replica)
+        self._report(replica)
+        if self._network.varies(replica.site):
+            self._measure(replica)
 
     def _list(self, replica: Replica) -> None:
         rtt_ns = self._network.round_trip_ns(replica.site)

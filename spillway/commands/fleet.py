@@ -1,5 +1,6 @@
 """`spillway fleet`: the fleet file."""
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ def _notes(file: "FleetFile") -> Iterator[str]:
     """What a router on this machine would lack; where it runs elsewhere that is no fault."""
     from router.live.key_file import KeyFileError, read_keys
     from router.live.openness import why_not_open
+    from spillway.fleet.kinds import utc_time
     from wire.lease_keys import LeaseKeyError, read_lease_keys
 
     if file.router.lease_key_file is not None:
@@ -64,6 +66,10 @@ def _notes(file: "FleetFile") -> Iterator[str]:
             read_lease_keys(file.router.lease_key_file, {})
         except LeaseKeyError as error:
             yield f"On this machine no router would start: lease_key_file: {error}"
+    for site in file.fleet.sites:
+        until_ns = site.lease_until_unix_ns
+        if until_ns is not None and until_ns < time.time_ns():
+            yield f"The lease of {site.name} ended {utc_time(until_ns)}: it gets no turns."
     said, why_not = file.router.authentication, why_not_open(file.router)
     keys_file = said.keys_file
     if why_not:

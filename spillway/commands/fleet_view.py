@@ -1,13 +1,15 @@
 """A fleet's state as rows of text, for `status` and `top`."""
 
+import time
 from typing import TYPE_CHECKING
 
-from spillway.commands.moment import shown
+from spillway.commands.moment import shown, span
 from spillway.commands.terminal import seconds
 
 if TYPE_CHECKING:
     from wire.spillway.v1.fleet_pb2 import EndpointState, FleetState, SiteState
 
+NS_PER_S = 1_000_000_000
 SITE_COLUMNS = (
     "site", "kind", "state", "up", "sessions", "streams", "turns", "overflow", "failures",
     "tokens", "ttft p50", "ttft p99", "itl p50", "itl p99", "cache hits", "cost",
@@ -70,10 +72,10 @@ def _site_row(site: "SiteState") -> tuple[str, ...]:
 
 
 def _site_state(site: "SiteState", up: int) -> str:
-    """Whether a site takes requests, and what it lends, in a few words."""
+    """Whether a site takes requests, what it lends, and how long it is there, in a few words."""
     state = "draining" if site.draining else "up" if up else _trouble(site)
     lent = site.lent
-    lends = [
+    notes = [
         f"lends {replicas} until {shown(until_unix_ns)}"
         for replicas, until_unix_ns in (
             (lent.loaned, lent.loaned_until_unix_ns),
@@ -81,7 +83,16 @@ def _site_state(site: "SiteState", up: int) -> str:
         )
         if replicas
     ]
-    return ", ".join((state, *lends))
+    if site.warming_share:
+        notes.append(f"new: {site.warming_share:.0%} of turns")
+    if site.lease_until_unix_ns:
+        notes.append(_lease(site.lease_until_unix_ns))
+    return ", ".join((state, *notes))
+
+
+def _lease(until_unix_ns: int) -> str:
+    left_s = until_unix_ns / NS_PER_S - time.time()
+    return f"lease ends in {span(left_s)}" if left_s > 0 else "lease ended"
 
 
 def _trouble(site: "SiteState") -> str:

@@ -1,6 +1,7 @@
 """The kinds of text and number that keys of a fleet file take, beside quantities."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:+-]*")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _PORT = re.compile(r"[0-9]{1,5}")
+NS_PER_S = 1_000_000_000
+_UTC_TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z")
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
@@ -104,6 +107,23 @@ def time_of_day(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
+def _utc_time(value: object) -> int:
+    expected = ValueError("expected a time as 2027-03-31T18:00:00Z, in UTC")
+    if not isinstance(value, str) or _UTC_TIME.fullmatch(value) is None:
+        raise expected
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise expected from None
+    return int(at.timestamp()) * NS_PER_S
+
+
+def utc_time(unix_ns: int) -> str:
+    """A time as a file has it, to the second."""
+    at = datetime.fromtimestamp(unix_ns // NS_PER_S, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}Z"
+
+
 def _money(kind: Quantity) -> BeforeValidator:
     return BeforeValidator(lambda value: float(kind.read(value)))
 
@@ -121,6 +141,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]  # as router.policy.lending.DAYS
 TimeOfDay = Annotated[int, BeforeValidator(_time_of_day)]
+UtcTime = Annotated[int, BeforeValidator(_utc_time)]
 UsdPerHour = Annotated[float, _money(USD_PER_HOUR)]
 UsdPerMonth = Annotated[float, _money(USD_PER_MONTH)]
 UsdPerGib = Annotated[float, _money(USD_PER_GIB)]

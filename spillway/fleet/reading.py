@@ -94,7 +94,7 @@ def _site(name: str, site: SiteSection) -> Site:
         budget_usd_per_hour=site.price.budget_hourly,
         budget_usd_per_month=site.price.budget_monthly,
     )
-    return Site(name, SiteKind(site.kind), site.region, price, lending_of(site))
+    return Site(name, SiteKind(site.kind), site.region, price, lending_of(site), site.lease_until)
 
 
 def _committed(site: SiteSection) -> int:

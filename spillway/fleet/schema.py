@@ -21,6 +21,7 @@ from spillway.fleet.kinds import (
     UsdPerGib,
     UsdPerHour,
     UsdPerMonth,
+    UtcTime,
 )
 from spillway.fleet.section import STRICT, section
 from spillway.fleet.values import APPLICATION
@@ -99,6 +100,7 @@ class SiteSection(BaseModel):
     capacity: CapacitySection | None = None
     price: PriceSection = PriceSection()
     lend: list[LendSection] = Field(default_factory=list, max_length=LENDS_MAX)  # type: ignore[valid-type]
+    lease_until: UtcTime | None = None
     model: ModelName | None = None
     serving: dict[str, Any] = Field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from typing import Any
 from router.live.settings import SiteAccess
 from router.policy.fleet import Price, Site
 from spillway.fleet import lending
+from spillway.fleet.kinds import utc_time
 from spillway.fleet.quantity import USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH
 from spillway.fleet.section import written
 from spillway.fleet.source import dump
@@ -48,6 +49,9 @@ def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict
         capacity=_capacity(site, access, deployment),
         price=_price(site.price),
         lend=lending.written(site.lending),
+        lease_until=None
+        if site.lease_until_unix_ns is None
+        else utc_time(site.lease_until_unix_ns),
         model=deployment.model if deployment else None,
         serving=_plain(deployment.arguments) if deployment else None,
     )

@@ -85,6 +85,10 @@ class Rival(ABC):
         _ = now
         (self._draining.add if draining else self._draining.discard)(site)
 
+    def on_site_lease(self, site: str, ending: bool, now: int) -> None:
+        """The lease of a site ends soon: the site drains."""
+        self.on_drain(site, ending, now)
+
     def on_lend(self, site: str, endpoints: Sequence[str], now: int) -> None:
         """These endpoints of a site, and no others, are lent: as good as down."""
         _ = now
