@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from router.observe.event import (
     Event,
@@ -31,6 +31,9 @@ from router.policy.snapshot import FleetSnapshot
 from router.policy.units import seconds
 from router.policy.vigil import Beat
 
+if TYPE_CHECKING:
+    from router.policy.charge import Charge
+
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +53,8 @@ class TimedCore:
     """A `RouterCore` that is told what happens, now. Used from one event loop."""
 
     def __init__(self, fleet: Fleet, router: str, sink: Sink) -> None:
-        self._core = RouterCore(fleet)
+        self._charges: list[Charge] = []  # of the call that is under way
+        self._core = RouterCore(fleet, self._charges.append)
         seed = random.SystemRandom().getrandbits(64)
         self._rng = random.Random(seed)
         self._sink = sink
@@ -74,7 +78,8 @@ class TimedCore:
         for answer in (decision, *released):
             if isinstance(answer, Refuse) and answer.rule is Rule.QUARANTINED:
                 _log.warning("%s is refused: %s", answer.request, answer.reason)
-        event = Event(self._sequence, now, happening, decision, released)
+        event = Event(self._sequence, now, happening, decision, released, tuple(self._charges))
+        self._charges.clear()
         self._sequence += 1
         self._sink.on_event(event)
         for answer in released:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from router.policy.allowance import Granted
+from router.policy.charge import Charge
 from router.policy.decision import Decision
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet
@@ -206,6 +207,7 @@ class Event:
     happening: Happening
     decision: Decision | None = None
     released: tuple[Decision, ...] = ()  # of requests that waited
+    charges: tuple[Charge, ...] = ()  # of attempts that it ended; a replay makes them again
 
 
 class Sink(Protocol):

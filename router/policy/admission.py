@@ -98,6 +98,10 @@ class Admission:
         """Everybody whose requests are told apart."""
         return self._tenants.by_name.values()
 
+    def tenant_of(self, request: Request) -> str:
+        """Whose a request is, by the name in the fleet file."""
+        return self._tenants.of(request.tenant).name
+
     def not_entitled(self, request: Request) -> Refuse | None:
         """A refusal if the request is for what its tenant may not ask for."""
         tenant = self._tenants.of(request.tenant)

@@ -57,6 +57,7 @@ _OPERATORS: Final = frozenset(
         "/spillway.v1.Fleet/ListLent",
         "/spillway.v1.Fleet/ListQuarantine",
         "/spillway.v1.Fleet/ReleaseQuarantine",
+        "/spillway.v1.Cost/Reconcile",
     }
 )
 _LEVELS: Final = ("/spillway.v1.Load/", "/spillway.v1.Link/")

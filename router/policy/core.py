@@ -12,6 +12,7 @@ from router.policy.admission import RELEASED_MAX, Admission
 from router.policy.allowance import Granted
 from router.policy.allowances import Allowances
 from router.policy.cached_prefixes import CachedPrefixes
+from router.policy.charge import Charged, unheard
 from router.policy.decider import Decider, Verdict
 from router.policy.decision import Decision, Refuse, Send
 from router.policy.endpoint import Endpoint
@@ -38,7 +39,7 @@ from router.policy.vigil import Beat, given_up, learn, should_ask
 class RouterCore:
     """Decides where each request goes, and learns from what becomes of it."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, charged: Charged = unheard) -> None:
         self.fleet = fleet
         self._registry = Registry(fleet)
         self._sessions = Sessions(fleet.limits)
@@ -59,6 +60,7 @@ class RouterCore:
             self._hedging,
             self.cached,
             self._totals,
+            charged,
         )
         self._suspicion, self.leases = self._flights.suspicion, self._flights.leases
         self._stirred = False  # something happened that may have made room
@@ -272,16 +274,7 @@ class RouterCore:
         The second attempt has an id of its own. Whoever performs it ends the other attempt once one
         of them has given its first token; a failure is followed by nothing while the other is open.
         """
-        flight = self._flights.get(request)
-        if flight is None or flight.first_ns or flight.partner:
-            return None
-        verdict = self._hedging.decide(flight, now, rng)
-        if verdict is None:
-            return None
-        decision = self._flights.commit(verdict, now)
-        flight.partner = decision.request
-        self._flights.by_id[decision.request].partner = request
-        return decision
+        return self._flights.hedge(request, now, rng)
 
     def explain(self, request: Request, now: int, rng: random.Random) -> Decision:
         """The decision that this request would get, without any effect."""

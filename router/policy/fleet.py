@@ -31,6 +31,7 @@ class Price:
     egress_usd_per_gib: float = 0.0
     budget_usd_per_hour: float | None = None
     budget_usd_per_month: float | None = None
+    committed_usd_per_replica_hour: float = 0.0  # for the ledger alone: it weighs in no decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Site:
     price: Price = Price()
     lending: Lending | None = None  # when some of its replicas are given to other work
     lease_until_unix_ns: int | None = None  # when the site is gone, by the wall clock
+    hardware: str = ""  # the class of its GPUs, for the ledger
+    gpus: int = 1  # of each replica
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 
 from router.policy.fleet import SloClass
 from router.policy.identity import EngineIdentity
+from router.policy.meter import Share
 from router.policy.predictor import Ahead
 from router.policy.request import Request
+from router.policy.site_state import SiteState
 
 
 @dataclass(slots=True)
@@ -30,7 +32,10 @@ class Flight:
     uncached_tokens: int
     expected_tokens: float  # of output
     price_usd: float
+    site: SiteState  # that is paid for it
+    share: Share  # of its time
     probe: bool  # sent to see whether an endpoint is back
+    is_hedge: bool = False
     below: int = 0  # attempts that routers among `tried` made beyond one each
     partner: str = ""  # the other attempt of a request that is hedged, while both are open
     first_ns: int = 0  # when its first token came, or is taken to have come; 0: not yet

@@ -1,15 +1,18 @@
 """What was sent and has not ended, and all that changes with each beginning and each end."""
 
+import random
 from dataclasses import replace
 
 from router.policy.admission import Admission
 from router.policy.cached_prefixes import CachedPrefixes
+from router.policy.charge import Charged, charge_of
 from router.policy.decider import Decider, Verdict
 from router.policy.decision import Decision, Send
 from router.policy.fleet import Fleet
 from router.policy.flight import Flight
 from router.policy.hedge import Hedging
 from router.policy.leases import Leases
+from router.policy.meter import Share
 from router.policy.need import Need
 from router.policy.outcome import FAILURES, End, Ended, FirstToken, Outcome
 from router.policy.recovery import Again
@@ -37,6 +40,7 @@ class Flights:
         hedging: Hedging,
         cached: CachedPrefixes,
         totals: Totals,
+        charged: Charged,
     ) -> None:
         self.by_id: dict[str, Flight] = {}
         self._shares = fleet.shares
@@ -49,6 +53,8 @@ class Flights:
         self._hedging = hedging
         self._cached = cached
         self._totals = totals
+        self._charged = charged
+        self._charges = 0
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -89,7 +95,9 @@ class Flights:
         silence_ns = int(patience_ns(signs))
         return flight.due_ns - flight.sent_ns + silence_ns, silence_ns
 
-    def commit(self, verdict: Verdict, now: int, again: Again | None = None) -> Decision:
+    def commit(
+        self, verdict: Verdict, now: int, again: Again | None = None, *, hedge: bool = False
+    ) -> Decision:
         """Make a verdict take effect: a `Send` counts as in flight at once."""
         decision, need, chosen = verdict.decision, verdict.need, verdict.chosen
         if need is None or chosen is None or not isinstance(decision, Send):
@@ -113,6 +121,9 @@ class Flights:
             uncached_tokens=chosen.uncached_tokens,
             expected_tokens=need.expected_tokens,
             price_usd=chosen.price_usd,
+            site=tracked.site,
+            share=Share(tracked.ttft.token_ns * chosen.uncached_tokens),
+            is_hedge=hedge,
             # Nobody waits for a client to use its lease, to learn whether an endpoint is back.
             probe=not direct and tracked.breaker.on_send(),
             below=again.below if again else 0,
@@ -126,11 +137,28 @@ class Flights:
         self._count(decision, need, tracked, now)
         return decision
 
+    def hedge(self, request: str, now: int, rng: random.Random) -> Decision | None:
+        """See RouterCore.on_hedge_due."""
+        flight = self.by_id.get(request)
+        if flight is None or flight.first_ns or flight.partner:
+            return None
+        verdict = self._hedging.decide(flight, now, rng)
+        if verdict is None:
+            return None
+        decision = self.commit(verdict, now, hedge=True)
+        flight.partner = decision.request
+        self.by_id[decision.request].partner = request
+        return decision
+
     def _begin(self, flight: Flight, now: int) -> None:
         """An attempt counts as in flight from now on."""
         tracked = self._registry.by_name[flight.endpoint]
-        tracked.on_send(flight, flight.request.id)
-        tracked.site.spend.on_send(flight.price_usd, now, more=tracked.work())
+        request = flight.request
+        tracked.on_send(flight, request.id)
+        more = tracked.work()
+        tracked.site.spend.on_send(flight.price_usd, now, more=more)
+        meter = flight.site.meter
+        meter.begin(flight.endpoint, flight.share, now, streams=request.streams, more=more)
         tracked.site.warming.on_send()
         self.by_id[flight.request.id] = flight
 
@@ -167,6 +195,7 @@ class Flights:
         self, first: FirstToken, flight: Flight, tracked: Tracked, now: int
     ) -> None:
         flight.ttft_ns = first.ttft_ns
+        flight.site.meter.first_token(flight.endpoint, flight.share, now)
         self._on_race_won(flight, now)
         flight.forget_prefix()
         flight.identity = tracked.endpoint.identity
@@ -186,7 +215,10 @@ class Flights:
         self.suspicion.on_ended(ended, flight, tracked, now)
         tracked.on_end(flight, ended, now)
         site = tracked.site
-        site.spend.on_end(flight.price_usd, ended.egress_bytes, now, fewer=-tracked.work())
+        fewer = -tracked.work()
+        site.spend.on_end(flight.price_usd, ended.egress_bytes, now, fewer=fewer)
+        flight.site.meter.end(flight.endpoint, flight.share, now, fewer=fewer)
+        self._charge(flight, ended, tracked, now)
         site.warming.on_end(well=_ended_well(ended, flight))
         site.output_tokens += ended.output_tokens
         self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
@@ -197,6 +229,12 @@ class Flights:
             self._remember_cache(flight, flight.request.prompt_tokens + ended.output_tokens)
         elif ended.end in FAILURES:
             site.failures += 1
+
+    def _charge(self, flight: Flight, ended: Ended, tracked: Tracked, now: int) -> None:
+        self._charges += 1
+        tenant = self._admission.tenant_of(flight.request)
+        model = tracked.endpoint.model
+        self._charged(charge_of(self._charges, flight, tenant, model, ended, now))
 
     def _remember_cache(self, flight: Flight, tokens: int) -> None:
         session = self._sessions.get(flight.request.session_key)

@@ -31,6 +31,7 @@ from router.policy.fleet import DEFAULT_TENANT, Fleet
 from router.policy.flight import Flight
 from router.policy.lease import ClaimKind, LeaseAccount, LeaseClaim, Stage
 from router.policy.load import LoadReport
+from router.policy.meter import Share
 from router.policy.outcome import End, Ended, FirstToken, Outcome
 from router.policy.registry import Registry
 from router.policy.units import NS_PER_S
@@ -267,6 +268,7 @@ class Leases:
             uncached_tokens=0,
             expected_tokens=0.0,
             price_usd=0.0,
+            share=Share(0.0),
             probe=False,
             first_ns=0,
             ttft_ns=0,

@@ -1,7 +1,9 @@
 """What the core knows of one site beyond the fleet file, and what it counts there."""
 
 from router.policy.fleet import Limits, Site, SiteKind
+from router.policy.meter import SiteMeter
 from router.policy.spend import Spend
+from router.policy.tariff import Tariff
 from router.policy.warming import TurnCount, Warming
 
 
@@ -18,11 +20,13 @@ class SiteState:
         "leaving",
         "lent",
         "met",
+        "meter",
         "name",
         "output_tokens",
         "overflow_turns",
         "site",
         "spend",
+        "tariff",
         "turns",
         "warming",
     )
@@ -41,6 +45,8 @@ class SiteState:
         self.warming = Warming(limits, turns)
         self.lent: frozenset[str] = frozenset()  # endpoints given to other work
         self.spend = Spend(site, shared=shared)
+        self.meter = SiteMeter(site)
+        self.tariff = Tariff(site)
         self.gap_limits: dict[str, dict[int, float]] = {}  # found, by model and objective
         self.turns = 0
         self.output_tokens = 0
@@ -53,6 +59,8 @@ class SiteState:
         self.is_home = site.kind is SiteKind.HOME
         self.leaving = False
         self.spend.adopt(site, now)
+        self.meter.adopt(site, now)
+        self.tariff = Tariff(site)  # for what ends from now on
         self.warming.adopt(limits)
 
     def drain(self, drained: bool) -> None:

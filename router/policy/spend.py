@@ -12,11 +12,11 @@ flight are expected to cost is held back beforehand.
 
 from router.policy.allowance import Allowance, Bucket
 from router.policy.fleet import Price, Site, SiteKind
+from router.policy.tariff import Tariff
 from router.policy.units import NS_PER_HOUR, NS_PER_S
 
 _NS_PER_MONTH = 30 * 24 * NS_PER_HOUR
 _BURST_SHARE = 0.25
-_BYTES_PER_GIB = 1 << 30
 
 
 class Budget:
@@ -103,9 +103,9 @@ class Spend:
         self._set_margins()
 
     def _price(self, site: Site, now: int) -> None:
-        price = site.price if site.kind is SiteKind.RENTED else Price()
-        self.usd_per_ns = price.metered_usd_per_replica_hour / NS_PER_HOUR
-        self.egress_usd_per_byte = price.egress_usd_per_gib / _BYTES_PER_GIB
+        price, tariff = site.price if site.kind is SiteKind.RENTED else Price(), Tariff(site)
+        self.usd_per_ns = tariff.metered_usd_per_ns
+        self.egress_usd_per_byte = tariff.egress_usd_per_byte
         self.committed = price.committed_replicas
         limits = (
             ("hour", price.budget_usd_per_hour, NS_PER_HOUR),
