@@ -16,6 +16,7 @@ from spillway.commands import (
     bench,
     certs,
     chat,
+    cost,
     doctor,
     door,
     drain,
@@ -55,6 +56,7 @@ app.command("chat")(chat.chat)
 app.command("generate")(generate.generate)
 app.command("status")(status.status)
 app.command("top")(top.top)
+app.command("cost")(cost.cost)
 app.command("explain")(explain.explain)
 app.command("plan")(plan.plan)
 app.command("doctor")(doctor.doctor)

@@ -43,8 +43,8 @@ def run(file: FleetFile, say: Callable[[str], None], workers: int = 1) -> bool:
     `say` hears where it listens, and how it ends. The answer is whether it was interrupted.
 
     Raises:
-        RoutingError: it cannot listen, cannot write its decision log, has no usable keys or
-            certificates, or nothing says who may come in where others reach it.
+        RoutingError: it cannot listen, cannot write its decision log or ledger, has no usable keys
+            or certificates, or nothing says who may come in where others reach it.
     """
     return asyncio.run(_run(file, say, workers))
 

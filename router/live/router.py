@@ -16,10 +16,12 @@ from prometheus_client.exposition import generate_latest
 from router.faces.kserve.service import KServe
 from router.faces.page.server import FleetPage
 from router.live import background
+from router.live.accounts import Accounts
 from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.control import Control, abort
 from router.live.cookies import Cookies
+from router.live.cost_service import CostService
 from router.live.delivered import ResumeMemory
 from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
@@ -101,8 +103,9 @@ class Router:
         self._roster = Roster(self._open_endpoint)
         if worker is not None:
             self._feed = HostFeed(worker.receiver, worker.number, self._roster, self)
-        sinks = (self._sinks,) if self._feed is None else (self._sinks, self._feed)
-        self._core = TimedCore(fleet, self.id, Fork(sinks))
+        self._accounts = Accounts(self.id, settings.ledger, self._sinks.registry)
+        fed = () if self._feed is None else (self._feed,)
+        self._core = TimedCore(fleet, self.id, Fork((self._sinks, *self._accounts.sinks, *fed)))
         age_max_ns = fleet.limits.session_age_max_ns
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
         streams = TenantStreams(self._callers.tenants)
@@ -143,8 +146,8 @@ class Router:
     async def start(self) -> None:
         """Listens, and begins to look for endpoints; the ports it got are set then.
 
-        Raises OSError where a port is taken or the decision log cannot be written, TracingError
-        where spans are asked for and cannot be made.
+        Raises OSError where a port is taken or the decision log or ledger cannot be
+        written, TracingError where spans are asked for and cannot be made.
         """
         try:
             await self._start()
@@ -187,6 +190,8 @@ class Router:
         tracer = open_tracer(settings.tracing, "spillway-router", self.id)
         opened.push_async_callback(asyncio.to_thread, tracer.close)
         self._traces.report_to(tracer)
+        self._accounts.start()
+        opened.push_async_callback(asyncio.to_thread, self._accounts.close)
         self._core.start()
         self._callers.look()
         opened.push_async_callback(self._callers.close)
@@ -316,6 +321,7 @@ class Router:
             self._inference,
             Control(self.id, callers, roster, self._inference, self._feed),
             FleetService(core, callers, desk, self._placing, self._state, closing),
+            CostService(self._accounts, callers),
             LoadService(core, roster, draining, closing),
             TokenizerService(self.id, callers, roster),
             KServe(self._inference, callers, roster, self._serves, self._settings),
@@ -389,6 +395,7 @@ class Router:
             self._roster.renew()
             self._lender.look()
             self._site_leases.look()
+            self._accounts.look(self._roster)
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))

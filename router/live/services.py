@@ -11,6 +11,7 @@ from router.faces.kserve.service import SERVICE as KSERVE
 from router.faces.kserve.service import KServe
 from router.live.closing import Closing
 from router.live.control import Control
+from router.live.cost_service import CostService
 from router.live.fleet_service import FleetService
 from router.live.health import Health
 from router.live.inference import Inference
@@ -19,6 +20,7 @@ from router.live.load_service import LoadService
 from router.live.tokenizer_service import TokenizerService
 from wire.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from wire.refusing import RefusingServer
+from wire.spillway.v1.cost_pb2_grpc import add_CostServicer_to_server
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
 from wire.spillway.v1.load_pb2_grpc import add_LoadServicer_to_server
 from wire.spillway.v1.tokenizer_pb2_grpc import add_TokenizerServicer_to_server
@@ -27,6 +29,7 @@ from wire.vllm.control_pb2_grpc import add_ControlServicer_to_server
 SERVICES: Final = (
     "vllm.Inference",
     "vllm.Control",
+    "spillway.v1.Cost",
     "spillway.v1.Fleet",
     "spillway.v1.Link",
     "spillway.v1.Load",
@@ -40,6 +43,7 @@ def add_services(
     inference: Inference,
     control: Control,
     fleet: FleetService,
+    cost: CostService,
     load: LoadService,
     tokenizer: TokenizerService,
     kserve: KServe,
@@ -55,6 +59,7 @@ def add_services(
     refusing = RefusingServer(server)
     add_ControlServicer_to_server(control, refusing)
     add_FleetServicer_to_server(fleet, refusing)
+    add_CostServicer_to_server(cost, refusing)
     add_LoadServicer_to_server(load, refusing)
     add_TokenizerServicer_to_server(tokenizer, refusing)
     add_GRPCInferenceServiceServicer_to_server(kserve, refusing)

@@ -75,6 +75,17 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """Where is kept what attempts cost; nowhere where `path` is None."""
+
+    path: Path | None = None  # a file of SQLite's
+    commit_s: float = 0.1  # after which what an attempt cost is in the ledger
+    attempts_kept_s: float = 30 * 86_400.0  # single attempts; their sums by day stay
+    attempts_max: int = 2_000_000  # some 700 MB
+    days_kept_s: float = 400 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class TokenSettings:
     """The identity provider whose tokens (JWT) prove tenants; none where `issuer` is None."""
 
@@ -120,6 +131,7 @@ class RouterSettings:
     decision_log: DecisionLog = field(default_factory=DecisionLog)
     store: StoreSettings = field(default_factory=StoreSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     authentication: Authentication = field(default_factory=Authentication)
     tls: TlsSettings = field(default_factory=TlsSettings)
     plaintext: Accepted | None = None  # whether it may listen for others without TLS

@@ -28,7 +28,7 @@ from spillway.client.sync_direct import SyncDirect
 from spillway.client.sync_stream import SyncStream
 from spillway.client.templates import Reading, Templates, no_template, only_of
 from spillway.client.tls import ClientTls, opened
-from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
+from wire.spillway.v1 import cost_pb2, cost_pb2_grpc, fleet_pb2, fleet_pb2_grpc, tokenizer_pb2_grpc
 from wire.status import Metadata
 from wire.vllm import control_pb2, control_pb2_grpc
 
@@ -210,6 +210,18 @@ class SyncClient:
         """Let a prompt in again. NotFoundError for one that is not in quarantine."""
         request = fleet_pb2.ReleaseQuarantineRequest(fingerprint=fingerprint)
         self._ask(fleet_pb2_grpc.FleetStub, "ReleaseQuarantine", request)
+
+    def cost(self, by: Sequence[str] = (), since: str = "", until: str = "") -> cost_pb2.CostReport:
+        """What was spent, by the router's ledger; days are as 2026-11-29, in UTC."""
+        request = cost_pb2.CostRequest(by=by, since=since, until=until)
+        report: cost_pb2.CostReport = self._ask(cost_pb2_grpc.CostStub, "Report", request)
+        return report
+
+    def reconcile(self, since: str = "", until: str = "") -> cost_pb2.Reconciliation:
+        """The router's ledger beside what the sites' engines count."""
+        request = cost_pb2.ReconcileRequest(since=since, until=until)
+        found: cost_pb2.Reconciliation = self._ask(cost_pb2_grpc.CostStub, "Reconcile", request)
+        return found
 
     def _put(self, given: Given, call: Call) -> None:
         """The text of messages into the request; any other prompt is there already."""

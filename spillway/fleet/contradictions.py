@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from router.live.settings import RouterSettings, StoreSettings
+from router.live.settings import LedgerSettings, RouterSettings, StoreSettings
 from router.live.token_rules import token_problems
 from router.policy.fleet import Limits
 from router.policy.tenants import QUOTAS
@@ -29,7 +29,7 @@ NOT_ABOVE = (
 def contradictions(file: FileSection, source: Source) -> Iterator[Problem]:
     """All of them."""
     of_the_fleet = (_sites, _addresses, _models, _classes, _tenants, _limits)
-    for findings in (*of_the_fleet, _router, _store, _tracing, _trust, _tokens):
+    for findings in (*of_the_fleet, _router, _store, _ledger, _tracing, _trust, _tokens):
         for path, message in findings(file):
             yield source.problem(path, message)
 
@@ -164,6 +164,12 @@ def _store(file: FileSection) -> Iterator[Finding]:
 def _tracing(file: FileSection) -> Iterator[Finding]:
     for key, message in tracing_problems(built(RouterSettings, file.router).tracing):
         yield ("router", "tracing", key), message
+
+
+def _ledger(file: FileSection) -> Iterator[Finding]:
+    ledger = built(RouterSettings, file.router).ledger
+    if ledger.path is None and ledger != LedgerSettings():
+        yield ("router", "ledger"), "nothing says where it is; give path"
 
 
 def _trust(file: FileSection) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from spillway.fleet.contradictions import contradictions
 from spillway.fleet.lending import lending_of
 from spillway.fleet.problem import FleetError, Problem
 from spillway.fleet.refusal import problems
-from spillway.fleet.schema import FileSection, SiteSection
+from spillway.fleet.schema import CapacitySection, FileSection, SiteSection
 from spillway.fleet.section import built
 from spillway.fleet.serving import serving_problems
 from spillway.fleet.source import FILE_BYTES_MAX, parse
@@ -93,8 +93,19 @@ def _site(name: str, site: SiteSection) -> Site:
         egress_usd_per_gib=site.price.egress,
         budget_usd_per_hour=site.price.budget_hourly,
         budget_usd_per_month=site.price.budget_monthly,
+        committed_usd_per_replica_hour=site.price.committed,
     )
-    return Site(name, SiteKind(site.kind), site.region, price, lending_of(site), site.lease_until)
+    capacity = site.capacity or CapacitySection()
+    return Site(
+        name,
+        SiteKind(site.kind),
+        site.region,
+        price,
+        lending_of(site),
+        site.lease_until,
+        capacity.hardware,
+        capacity.gpus,
+    )
 
 
 def _committed(site: SiteSection) -> int:

@@ -69,6 +69,7 @@ class PriceSection(BaseModel):
     model_config = STRICT
 
     metered: UsdPerHour = 0.0
+    committed: UsdPerHour = 0.0
     egress: UsdPerGib = 0.0
     budget_hourly: UsdPerHour | None = None
     budget_monthly: UsdPerMonth | None = None
@@ -81,6 +82,8 @@ class CapacitySection(BaseModel):
 
     replicas: Count = 1
     committed: Count | None = None
+    hardware: Name | Literal[""] = ""
+    gpus: Annotated[Count, Field(ge=1)] = 1
 
 
 class SiteSection(BaseModel):

@@ -68,21 +68,25 @@ def _ray(access: SiteAccess, deployment: Deployment | None) -> dict[str, Any]:
     )
 
 
-def _capacity(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict[str, int]:
+def _capacity(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict[str, Any]:
     committed = site.price.committed_replicas
+    kind: dict[str, Any] = {"hardware": site.hardware} if site.hardware else {}
+    kind |= {"gpus": site.gpus} if site.gpus > 1 else {}
     if deployment is not None:
-        return {"replicas": deployment.replicas, "committed": committed}
+        return {"replicas": deployment.replicas, "committed": committed, **kind}
     replicas = committed
     if site.lending is not None and access.dashboard_url is not None:
         replicas = site.lending.replicas - len(access.endpoints)
-    return {"replicas": replicas, "committed": committed} if replicas else {}
+    return {"replicas": replicas, "committed": committed, **kind} if replicas or kind else {}
 
 
 def _price(price: Price) -> dict[str, Any]:
     hourly, monthly = price.budget_usd_per_hour, price.budget_usd_per_month
     metered, egress = price.metered_usd_per_replica_hour, price.egress_usd_per_gib
+    committed = price.committed_usd_per_replica_hour
     return _filled(
         metered=USD_PER_HOUR.write(metered) if metered else None,
+        committed=USD_PER_HOUR.write(committed) if committed else None,
         egress=USD_PER_GIB.write(egress) if egress else None,
         budget_hourly=None if hourly is None else USD_PER_HOUR.write(hourly),
         budget_monthly=None if monthly is None else USD_PER_MONTH.write(monthly),

@@ -9,7 +9,7 @@ import grpc
 import pytest
 import yaml
 
-from router.live.settings import DecisionLog, StoreSettings
+from router.live.settings import DecisionLog, LedgerSettings, StoreSettings
 from router.policy.fleet import Price, Site, SiteKind
 from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, fleet_of, route
 
@@ -62,6 +62,7 @@ async def registry(tmp_path):
         SETTINGS,
         store=StoreSettings(url="redis://127.0.0.1:1", timeout_s=0.1),
         decision_log=DecisionLog(tmp_path / "decisions.jsonl"),
+        ledger=LedgerSettings(tmp_path / "ledger.sqlite"),
     )
     price = Price(metered_usd_per_replica_hour=3.0, budget_usd_per_hour=3.0)
     fleet = fleet_of(HOME, Site("cloud", SiteKind.RENTED, price=price))

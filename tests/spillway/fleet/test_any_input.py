@@ -8,7 +8,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.live.settings import DecisionLog, RouterSettings, SiteAccess, SiteTls, TlsSettings
+from router.live.settings import (
+    DecisionLog,
+    LedgerSettings,
+    RouterSettings,
+    SiteAccess,
+    SiteTls,
+    TlsSettings,
+)
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.lending import DAYS, Lending, LendWindow
 from spillway.fleet import Deployment, FleetError, FleetFile, Model, Problem, read, write
@@ -112,8 +119,11 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
     lends = draw(st.booleans()) and all(lend.lent(edge) <= 2 for edge in lend.edges())
     sites = [replace(home, lending=lend) if lends else home]
     for name in found[1:]:
-        price = Price(1, draw(usd), draw(usd), draw(st.none() | usd), draw(st.none() | usd))
-        sites.append(Site(name, SiteKind.RENTED, draw(names), price))
+        price = Price(
+            1, draw(usd), draw(usd), draw(st.none() | usd), draw(st.none() | usd), draw(usd)
+        )
+        hardware = {"hardware": draw(st.just("") | names), "gpus": draw(st.integers(1, 16))}
+        sites.append(Site(name, SiteKind.RENTED, draw(names), price, **hardware))
     models = tuple(
         Model(f"{name}-{place}", f"/{name}", draw(st.just(()) | st.just((f"alias-{place}",))))
         for place, name in enumerate(draw(st.lists(names, max_size=2)))
@@ -148,6 +158,9 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
         openai,
         decision_log=log,
         health_listen=draw(st.sampled_from([None, "h:4"])),
+        ledger=LedgerSettings(Path("l"), draw(seconds))
+        if draw(st.booleans())
+        else LedgerSettings(),
         tls=draw(st.sampled_from(TLS)),
         discovery_interval_s=draw(seconds),
     )

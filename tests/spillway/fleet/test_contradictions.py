@@ -36,6 +36,14 @@ def with_change(path: str, value: object) -> str:
     return json.dumps(fleet)
 
 
+def test_a_ledger_is_somewhere():
+    """Its file is part of what a router is told."""
+    with pytest.raises(FleetError, match=r"router\.ledger: nothing says where it is; give path"):
+        read(with_change("router.ledger", {"commit": "1s"}))
+    file = read(with_change("router.ledger", {"path": "ledger.sqlite", "attempts_kept": "7d"}))
+    assert file.router.ledger.attempts_kept_s == 7 * 86_400.0
+
+
 def test_a_store_is_where_there_is_something_to_share():
     """A budget or a tenant's rate; where it is, is part of what a router is told."""
     text = with_change("sites.ridge.price", {"metered": "2 USD/h", "budget_hourly": "9 USD/h"})

@@ -1,0 +1,62 @@
+"""What the ledger keeps of an attempt, and what sites say themselves."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from router.policy.charge import Charge
+
+_NS_PER_S = 1_000_000_000
+
+
+class Entry(NamedTuple):
+    """One attempt that is over."""
+
+    charge: Charge
+    ended_unix_ns: int
+
+
+class EngineCount(NamedTuple):
+    """What an engine has counted since it started, by its own load report."""
+
+    site: str
+    endpoint: str
+    instance: str
+    output_tokens: int
+    prompt_tokens: int
+    cached_tokens: int  # of these
+
+
+class Spent(NamedTuple):
+    """What was spent in a month, in US dollars, by the names of sites and of tenants."""
+
+    month: int  # such as 202611, in UTC
+    sites: tuple[tuple[str, float], ...] = ()
+    tenants: tuple[tuple[str, float], ...] = ()
+
+
+def day_of(unix_ns: int) -> str:
+    """The day in UTC, as 2026-11-29."""
+    return datetime.fromtimestamp(unix_ns // _NS_PER_S, UTC).date().isoformat()
+
+
+def month_of(unix_ns: int) -> int:
+    """The month in UTC, as 202611."""
+    at = datetime.fromtimestamp(unix_ns // _NS_PER_S, UTC)
+    return at.year * 100 + at.month
+
+
+def days_of(month: int) -> tuple[str, str]:
+    """The first day of a month, and the first that is not in it."""
+    year, number = divmod(month, 100)
+    following = date(year + number // 12, number % 12 + 1, 1)
+    return date(year, number, 1).isoformat(), following.isoformat()
+
+
+def spent_of(entries: Sequence[Entry]) -> dict[tuple[int, str, str], float]:
+    """What entries come to by month, site and tenant."""
+    found: dict[tuple[int, str, str], float] = {}
+    for charge, ended_unix_ns in entries:
+        key = (month_of(ended_unix_ns), charge.site, charge.tenant)
+        found[key] = found.get(key, 0.0) + charge.spent_usd
+    return found
