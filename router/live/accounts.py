@@ -6,7 +6,7 @@ A ledger that cannot be opened keeps a router from starting; one that is lost la
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -51,24 +51,25 @@ class Accounts:
         return self._settings.path is not None
 
     @property
-    def sinks(self) -> tuple[Sink, ...]:
+    def sink(self) -> Sink | None:
         """Who is to hear what happens."""
-        return () if self._writer is None else (self._writer,)
+        return self._writer
 
     @property
     def lag_s(self) -> float:
         """How long the oldest attempt that is not in the ledger yet has waited."""
         return 0.0 if self._writer is None else self._writer.lag_s
 
-    def start(self) -> None:
+    async def __aenter__(self) -> Self:
         """Opens the ledger. Raises LedgerError."""
         if self._writer is not None:
-            self._writer.start()
+            await asyncio.to_thread(self._writer.start)
+        return self
 
-    def close(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Writes what is pending; may take seconds."""
         if self._writer is not None:
-            self._writer.close()
+            await asyncio.to_thread(self._writer.close)
 
     def look(self, endpoints: Iterable[LiveEndpoint]) -> None:
         """Notes what engines have counted. Call it about once a second."""

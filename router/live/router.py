@@ -52,7 +52,7 @@ from router.live.timed_core import TimedCore, now_ns
 from router.live.tls import dialler_to, server_tls
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
-from router.observe.decision_log import DecisionLog
+from router.observe.decision_log import log_at
 from router.observe.event import DrainChanged, LoansChanged, QuarantineReleased, Ticked
 from router.observe.sinks import Fork, Sinks
 from router.policy.fleet import Fleet
@@ -94,7 +94,8 @@ class Router:
         self.metrics_port: int | None = None
         self._access = tuple(access)
         self._settings = settings
-        self._sinks = Sinks(fleet, _decision_log(settings))
+        log = settings.decision_log
+        self._sinks = Sinks(fleet, log_at(log.path, log.bytes_max, log.files_max))
         self._feed: HostFeed | None = None
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
         self._callers = Callers(settings, fleet.tenants)
@@ -104,8 +105,8 @@ class Router:
         if worker is not None:
             self._feed = HostFeed(worker.receiver, worker.number, self._roster, self)
         self._accounts = Accounts(self.id, settings.ledger, self._sinks.registry)
-        fed = () if self._feed is None else (self._feed,)
-        self._core = TimedCore(fleet, self.id, Fork((self._sinks, *self._accounts.sinks, *fed)))
+        sinks = Fork((self._sinks, self._accounts.sink, self._feed))
+        self._core = TimedCore(fleet, self.id, sinks)
         age_max_ns = fleet.limits.session_age_max_ns
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
         streams = TenantStreams(self._callers.tenants)
@@ -190,8 +191,7 @@ class Router:
         tracer = open_tracer(settings.tracing, "spillway-router", self.id)
         opened.push_async_callback(asyncio.to_thread, tracer.close)
         self._traces.report_to(tracer)
-        self._accounts.start()
-        opened.push_async_callback(asyncio.to_thread, self._accounts.close)
+        await opened.enter_async_context(self._accounts)
         self._core.start()
         self._callers.look()
         opened.push_async_callback(self._callers.close)
@@ -399,8 +399,3 @@ class Router:
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))
-
-
-def _decision_log(settings: RouterSettings) -> DecisionLog | None:
-    log = settings.decision_log
-    return DecisionLog(log.path, log.bytes_max, log.files_max) if log.path else None

@@ -131,6 +131,11 @@ class DecisionLog:
             self._path.unlink()
 
 
+def log_at(path: Path | None, bytes_max: int, files_max: int) -> DecisionLog | None:
+    """A log at this path; None where there is none."""
+    return None if path is None else DecisionLog(path, bytes_max, files_max)
+
+
 def read_log(path: Path) -> Iterator[Event]:
     """The events since the router's last start, oldest first.
 

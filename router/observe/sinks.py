@@ -59,8 +59,9 @@ class Sinks:
 class Fork:
     """One sink that tells several."""
 
-    def __init__(self, sinks: Sequence[Sink]) -> None:
-        self._sinks = tuple(sinks)
+    def __init__(self, sinks: Sequence[Sink | None]) -> None:
+        """None stands for one that there is not."""
+        self._sinks = tuple(sink for sink in sinks if sink is not None)
 
     def on_event(self, event: Event) -> None:
         """See Sink."""
