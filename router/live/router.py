@@ -46,6 +46,7 @@ from router.live.roster import Roster
 from router.live.server import open_server
 from router.live.services import add_services
 from router.live.settings import RouterSettings, SiteAccess, Worker
+from router.live.sharing import begin_sharing
 from router.live.site_leases import SiteLeases
 from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
@@ -197,13 +198,7 @@ class Router:
         opened.push_async_callback(self._callers.close)
         await self._start_watched(settings.metrics_listen, settings.health_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
-        if settings.store.url is not None:
-            from router.live.shared_store import SharedStore  # noqa: PLC0415 - 15 MB of a client
-
-            store = SharedStore(self._core, settings.store)
-            await store.ask()  # so that the first requests find what they may use
-            opened.push_async_callback(store.close)
-            self._run(store.run(), "store")
+        await begin_sharing(self._core, settings.store, opened)
         opened.push_async_callback(self._roster.close)
         server, self.port = open_server(
             settings.listen,
