@@ -53,6 +53,6 @@ class Recipe:
 
 
 RECIPES = {
-    Accelerator.CPU: Recipe(Accelerator.CPU, disk_bytes=5 * GIB),
+    Accelerator.CPU: Recipe(Accelerator.CPU, disk_bytes=6 * GIB),
     Accelerator.CUDA: Recipe(Accelerator.CUDA, disk_bytes=25 * GIB),
 }

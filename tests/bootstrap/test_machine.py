@@ -45,6 +45,6 @@ def test_a_python_without_venv_is_told_the_package():
 def test_too_little_disk_is_said_with_figures(tmp_path: Path):
     """What is needed and what is there."""
     recipe = RECIPES[Accelerator.CPU]
-    with pytest.raises(SetupError, match=r"need 5 GiB .* 2\.0 GiB free"):
+    with pytest.raises(SetupError, match=r"need 6 GiB .* 2\.0 GiB free"):
         require_disk(tmp_path, recipe, free_bytes=2 * GIB)
     require_disk(tmp_path, recipe, free_bytes=recipe.disk_bytes)
