@@ -4,6 +4,7 @@
 `args:` in a Serve config file. The arguments are those of serving.settings.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractContextManager, aclosing
@@ -14,6 +15,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from ray import serve
 from ray.serve import Application
 
+from serving.answer_trace import SERVICE
 from serving.engines import start_engine
 from serving.lease_terms import read_terms
 from serving.placement import deployment_options
@@ -26,6 +28,7 @@ from wire.malformed import Malformed
 from wire.spillway.v1.link_pb2 import Down, Up
 from wire.spillway.v1.load_pb2 import LoadReport, WatchLoadRequest
 from wire.status import CallContext
+from wire.tracing.tracer import open_tracer
 
 
 class ServedReplica(Replica):
@@ -35,7 +38,8 @@ class ServedReplica(Replica):
         set_server_options()  # Serve opens its server once this has returned
         read = ReplicaSettings.model_validate(settings)
         terms = read_terms(read, os.environ)
-        super().__init__(await start_engine(read), read.requests_max, terms)
+        self._opened = open_tracer(read.traced, SERVICE)
+        super().__init__(await start_engine(read), read.requests_max, terms, self._opened)
         self._draining = follow_draining(self.board.drain)
 
     def counted(self) -> AbstractContextManager[None]:
@@ -69,6 +73,7 @@ class ServedReplica(Replica):
         engine = getattr(self, "engine", None)  # it has none where its start failed
         if engine is not None:
             await engine.shutdown()
+            await asyncio.to_thread(self._opened.close)
 
 
 def build(args: Mapping[str, Any]) -> Application:

@@ -7,11 +7,13 @@ made for a device that is all its own: it would take most of the machine's memor
 import contextlib
 import difflib
 import importlib.metadata
-from collections.abc import Collection, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from serving.settings import ReplicaSettings, SettingsError
+from wire.tracing.settings import endpoint_of
 
 SPILLWAY_ATTENTION = "spillway"
 """The attention backend of this project's kernels, wherever the engine runs."""
@@ -67,7 +69,11 @@ CPU_DEFAULTS: dict[str, Any] = {
 
 
 def engine_arguments(
-    settings: ReplicaSettings, known: Collection[str], *, on_cpu: bool
+    settings: ReplicaSettings,
+    known: Collection[str],
+    *,
+    on_cpu: bool,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The keyword arguments of vLLM's AsyncEngineArgs, whose names are `known`.
 
@@ -102,6 +108,9 @@ def engine_arguments(
         arguments["attention_backend"] = vllm.attention_backend
     if vllm.loras:
         arguments |= {"enable_lora": True, "max_loras": len(vllm.loras)}
+    collector = endpoint_of(settings.traced, environment)
+    if collector is not None:
+        arguments["otlp_traces_endpoint"] = collector
     return arguments | vllm.arguments
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from wire.tracing.context import TraceContext
+
 DEFAULT_MAX_NEW_TOKENS = 20
 """Tokens to generate where a request names no limit (the wire contract's number)."""
 
@@ -116,3 +118,5 @@ class Generation:
     """The output tokens that the client has already."""
     delivered_text_bytes: int | None = None
     """How much of their text it has; None means all that they bring forth by themselves."""
+    trace: TraceContext | None = None
+    """The span that the engine's own are below; None where there is none."""

@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 import grpc
 
+from serving.answer_trace import begin_answer
 from serving.engine import Engine, EngineDeadError, EngineOverloadedError
+from serving.generation import Generation
 from serving.lease_door import LeaseDoor
 from serving.lease_ledger import LeaseLedger, LeaseUse
 from serving.request import read_request
@@ -15,6 +18,8 @@ from wire.malformed import Malformed
 from wire.metadata import session_of
 from wire.spillway.v1.lease_pb2 import Lease
 from wire.status import CallContext, CallError, Metadata, bad_field, failure, overloaded
+from wire.tracing.context import TraceContext
+from wire.tracing.tracer import NOTHING, Tracer
 from wire.vllm import inference_pb2 as pb
 
 RETRY_AFTER_NS = 1_000_000_000
@@ -29,8 +34,14 @@ class Inference:
     """
 
     def __init__(
-        self, engine: Engine, requests_max: int, door: LeaseDoor, ledger: LeaseLedger
+        self,
+        engine: Engine,
+        requests_max: int,
+        door: LeaseDoor,
+        ledger: LeaseLedger,
+        tracer: Tracer = NOTHING,
     ) -> None:
+        self._tracer = tracer
         self._engine = engine
         self._requests_max = requests_max
         self._door = door
@@ -94,35 +105,57 @@ class Inference:
     async def _answer(
         self, request: pb.GenerateRequest, metadata: Metadata, use: LeaseUse | None
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
-        _, session = session_of(metadata)
-        generation = read_request(request, self._engine.info, session, read_resume(metadata))
+        trace = begin_answer(self._tracer, request, metadata, self._engine.info)
+        try:
+            generation = self._admitted(request, metadata, trace.context)
+        except CallError as error:
+            trace.fail(error.code)
+            trace.end(0)
+            raise
         request_id = generation.request_id
-        self._refuse_twice(request_id)
-        if len(self._in_flight) >= self._requests_max:
-            raise overloaded(
-                f"{self._requests_max} requests are in flight, the most this replica takes",
-                RETRY_AFTER_NS,
-            )
         self._in_flight.add(request_id)
-        writer = ResponseWriter(generation)
+        writer, output = ResponseWriter(generation), None
         try:
             async with aclosing(self._engine.generate(generation)) as outputs:
                 async for output in outputs:
                     response = writer.write(output)
+                    if trace.waits:
+                        trace.first_token(output)
                     if use is None:
                         yield response
                     else:
                         use.gave(response)
                         yield response
                         use.taken()
+            trace.finish(output)
         except EngineDeadError as error:
+            trace.fail(grpc.StatusCode.UNAVAILABLE)
             raise failure(
                 grpc.StatusCode.UNAVAILABLE, "the engine of this replica has died"
             ) from error
         except EngineOverloadedError as error:
+            trace.fail(grpc.StatusCode.RESOURCE_EXHAUSTED)
             raise overloaded(str(error), RETRY_AFTER_NS) from error
+        except CallError as error:
+            trace.fail(error.code)
+            raise
         finally:
             self._in_flight.discard(request_id)
+            trace.end(writer.tokens)
+
+    def _admitted(
+        self, request: pb.GenerateRequest, metadata: Metadata, trace: TraceContext | None
+    ) -> Generation:
+        """The request as checked values. Raises CallError where it may not come in."""
+        _, session = session_of(metadata)
+        generation = read_request(request, self._engine.info, session, read_resume(metadata))
+        self._refuse_twice(generation.request_id)
+        if len(self._in_flight) >= self._requests_max:
+            raise overloaded(
+                f"{self._requests_max} requests are in flight, the most this replica takes",
+                RETRY_AFTER_NS,
+            )
+        return generation if trace is None else replace(generation, trace=trace)
 
     def _refuse_twice(self, request_id: str) -> None:
         if request_id in self._in_flight:

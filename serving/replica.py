@@ -24,6 +24,7 @@ from serving.tokenizer import TokenizerFiles
 from wire.malformed import Malformed, read
 from wire.spillway.v1 import link_pb2, load_pb2, tokenizer_pb2
 from wire.status import CallContext, CallError, failure
+from wire.tracing.tracer import NOTHING, Tracer
 from wire.vllm import control_pb2, inference_pb2
 
 REQUESTS_MAX = 1024
@@ -39,14 +40,16 @@ class Replica(Inference, Control, LinkService):
         engine: Engine,
         requests_max: int = REQUESTS_MAX,
         terms: LeaseTerms = LeaseTerms(),  # noqa: B008 - a frozen value
+        tracer: Tracer = NOTHING,
     ) -> None:
+        """`tracer` is closed by whoever opened it."""
         self.engine = engine
         instance_id, ledger = uuid4().hex, LeaseLedger()
         door = LeaseDoor(terms, instance_id)
         self.board = LoadBoard(engine, instance_id, ledger, takes_leases=door.takes_leases)
         self._health = Health(engine, self.board)
         self._tokenizer = TokenizerFiles(engine)
-        Inference.__init__(self, engine, requests_max, door, ledger)
+        Inference.__init__(self, engine, requests_max, door, ledger, tracer)
         Control.__init__(self, engine, self.board.instance_id)
 
     def counted(self) -> AbstractContextManager[None]:

@@ -25,6 +25,11 @@ class ResponseWriter:
         self._prompt_is_told = bool(generation.delivered)
         self._token_counts = [0] * generation.sampling.num_sequences
 
+    @property
+    def tokens(self) -> int:
+        """Tokens put out so far, of all sequences."""
+        return sum(self._token_counts)
+
     def write(self, output: EngineOutput) -> pb.GenerateResponse:
         """One chunk: prompt info where output has it, finish info where its sequence ends."""
         response = pb.GenerateResponse()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from serving.fake_engine import FakeSettings
 from serving.models import BUILT_IN, BUILT_IN_NAME
 from serving.replica import REQUESTS_MAX
+from wire.tracing.settings import QUEUE_MAX, TracingSettings
 
 
 class SettingsError(ValueError):
@@ -61,6 +62,16 @@ class VllmSettings(BaseModel):
         return self.tensor_parallel_size * self.pipeline_parallel_size
 
 
+class TracingArguments(BaseModel):
+    """Where a replica reports its spans; see wire.tracing.settings for what is left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^/@]+:[0-9]+/?$")
+    sampled: float | None = Field(default=None, ge=0, le=1)
+    queue_max: int = Field(default=QUEUE_MAX, ge=1)
+
+
 class ReplicaSettings(BaseModel):
     """One replica: its engine, the resources it takes, and how many there are."""
 
@@ -80,6 +91,7 @@ class ReplicaSettings(BaseModel):
     """Whether requests come in without a lease or a router's pass."""
     lease_key_file: Path | None = None
     """The keys of leases, one a line. None: as the environment of the replica's process says."""
+    tracing: TracingArguments = Field(default_factory=TracingArguments)
     num_cpus: float = Field(default=1, ge=0)
     """CPUs that Ray sets aside for a replica, beside its GPUs."""
     num_gpus: float | None = Field(default=None, ge=0)
@@ -88,6 +100,11 @@ class ReplicaSettings(BaseModel):
     """Further resources of a Ray node that a replica takes, such as {"site-a": 1}."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the replica's process."""
+
+    @property
+    def traced(self) -> TracingSettings:
+        """Where spans go, as whoever makes them takes it."""
+        return TracingSettings(**self.tracing.model_dump())
 
     @property
     def source(self) -> str:

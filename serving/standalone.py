@@ -12,6 +12,7 @@ import sys
 
 import grpc
 
+from serving.answer_trace import SERVICE
 from serving.engine import Engine, EngineDeadError
 from serving.engines import start_engine
 from serving.lease_door import LeaseTerms
@@ -22,6 +23,7 @@ from serving.server_options import SERVER_OPTIONS
 from serving.settings import SettingsError, read_settings
 from wire.tls.files import TlsError
 from wire.tls.server import HANDSHAKE_OPTIONS
+from wire.tracing.tracer import NOTHING, Tracer, TracingError, open_tracer
 
 OWN_PORT = ("grpc.so_reuseport", 0)
 """A port that is taken is an error, not a second server on it."""
@@ -50,6 +52,7 @@ async def serve_standalone(
     listening: Listening = Listening(),  # noqa: B008 - a frozen value
     requests_max: int = REQUESTS_MAX,
     terms: LeaseTerms = LeaseTerms(),  # noqa: B008 - a frozen value
+    tracer: Tracer = NOTHING,
 ) -> StandaloneServer:
     """Serves engine where `listening` says.
 
@@ -59,7 +62,7 @@ async def serve_standalone(
         interceptors=listening.interceptors(),
         options=(*SERVER_OPTIONS, *HANDSHAKE_OPTIONS, OWN_PORT),
     )
-    replica = Replica(engine, requests_max, terms)
+    replica = Replica(engine, requests_max, terms, tracer)
     add_replica_to_server(replica, server)
     try:
         bound = listening.add_port(server)
@@ -75,6 +78,7 @@ async def run(arguments: dict[str, str]) -> None:
     grace_s = float(arguments.pop("grace_s", GRACE_S))
     settings = read_settings(arguments)
     terms = read_terms(settings, os.environ)
+    tracer = open_tracer(settings.traced, SERVICE)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -85,7 +89,7 @@ async def run(arguments: dict[str, str]) -> None:
             return
         raise
     try:
-        server = await serve_standalone(engine, listening, settings.requests_max, terms)
+        server = await serve_standalone(engine, listening, settings.requests_max, terms, tracer)
     except (OSError, TlsError):
         await engine.shutdown()
         raise
@@ -93,6 +97,7 @@ async def run(arguments: dict[str, str]) -> None:
     sys.stdout.flush()
     await stopped.wait()
     await server.stop(grace_s)
+    await asyncio.to_thread(tracer.close)
 
 
 def main() -> int:
@@ -106,7 +111,7 @@ def main() -> int:
         return 2
     try:
         asyncio.run(run({name: value for name, _, value in pairs}))
-    except (SettingsError, TlsError) as error:
+    except (SettingsError, TlsError, TracingError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:

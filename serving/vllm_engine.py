@@ -8,7 +8,15 @@ import asyncio
 import multiprocessing
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import replace
 from typing import Any, Self, TypeVar
@@ -99,6 +107,7 @@ class VllmEngine:
         identity = replace(info.identity, restores=tuple(sorted({*restored, *RESTORED_HERE})))
         self._info = replace(info, identity=identity)
         self._takes_output = bool(restored)
+        self._traces = llm.observability_config.otlp_traces_endpoint is not None
         self._in_flight: set[str] = set()
         self._aborted: set[str] = set()
         """Requests in flight whose end was asked for."""
@@ -196,6 +205,8 @@ class VllmEngine:
         """Ends the engine's process, then what is left of it and its sockets."""
         async with AsyncExitStack() as last_first:
             last_first.push_async_callback(asyncio.to_thread, self._guard.close)
+            if self._traces:
+                last_first.push_async_callback(asyncio.to_thread, _end_tracing)
             last_first.push_async_callback(asyncio.to_thread, self._llm.shutdown, SHUTDOWN_S)
             last_first.push_async_callback(self._events.stop)
 
@@ -225,6 +236,7 @@ class VllmEngine:
                 lora_request=self._loras.get(generation.lora_name),
                 priority=generation.priority,
                 session_id=generation.session_id or None,
+                trace_headers=self._trace_headers(generation),
             )
             with _translated_errors(generation):
                 async with aclosing(outputs):
@@ -269,11 +281,23 @@ class VllmEngine:
             return prompt, as_output(params, delivered)
         return [*prompt, *delivered], as_prompt(params, delivered)
 
+    def _trace_headers(self, generation: Generation) -> Mapping[str, str] | None:
+        """What puts vLLM's own span below the one of this request, where vLLM reports any."""
+        context = generation.trace if self._traces else None
+        return None if context is None else {key: str(said) for key, said in context.metadata}
+
     def _count(self, request_id: str, part: EngineOutput) -> None:
         if part.prompt is not None:
             self._tally.prefilled(request_id)
         if part.finish is not None:
             self._tally.sequence_ended(request_id)
+
+
+def _end_tracing() -> None:
+    """VLLM would have the end of the process wait for a collector that is away."""
+    from wire.tracing.otel import close_process  # noqa: PLC0415 - only where vLLM has its SDK
+
+    close_process()
 
 
 def _engine_prompt(token_ids: list[int], generation: Generation) -> dict[str, Any]:

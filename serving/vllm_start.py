@@ -33,7 +33,9 @@ def load(settings: ReplicaSettings, tally: LoadTally, events: KvEventStream) -> 
     known = {field.name for field in dataclasses.fields(AsyncEngineArgs)}
     if current_platform.is_cpu():
         prepare_cpu_environment(settings, os.environ)
-    arguments = engine_arguments(settings, known, on_cpu=current_platform.is_cpu())
+    arguments = engine_arguments(
+        settings, known, on_cpu=current_platform.is_cpu(), environment=os.environ
+    )
     if settings.vllm.attention_backend == SPILLWAY_ATTENTION:
         _require_own_attention()
 

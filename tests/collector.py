@@ -56,15 +56,15 @@ class Collector(services.TraceServiceServicer):
                 self.spans += [_seen(service, span) for span in scope.spans]
         return pb.ExportTraceServiceResponse()
 
-    async def until_spans(self, count, **attributes):
+    async def until_spans(self, count, **kinds):
+        """As `until_said`; the attribute `error.type` is written `error_type`."""
+        return await self.until_said(count, {k.replace("_", "."): v for k, v in kinds.items()})
+
+    async def until_said(self, count, attributes):
         """The spans with these attributes, once there are so many."""
-        wanted = {
-            name.replace("__", " ").replace("_", ".").replace(" ", "_"): value
-            for name, value in attributes.items()
-        }
 
         def found():
-            return [s for s in self.spans if wanted.items() <= s.attributes.items()]
+            return [s for s in self.spans if attributes.items() <= s.attributes.items()]
 
         await until(lambda: len(found()) >= count)
         return found()

@@ -15,16 +15,14 @@ from router.live.timed_core import now_ns
 from router.policy.decision import Decision, Mode, Refuse, Send, Wait
 from router.policy.outcome import FAILURES, End, Ended
 from router.policy.units import seconds
-from wire.metadata import OPERATION_KEY
 from wire.status import CallError, Metadata
 from wire.tracing import names
 from wire.tracing.context import TraceContext
-from wire.tracing.names import span_name
+from wire.tracing.names import operation_of, span_name
 from wire.tracing.tracer import NOTHING, Kind, Span, Tracer, Value
 from wire.vllm.inference_pb2 import FinishInfo, GenerateResponse
 
 _ERRORS: Final = FAILURES | {End.OVERLOADED, End.TIMED_OUT, End.REJECTED}
-_OPERATIONS: Final = frozenset({names.TEXT_COMPLETION, names.CHAT})
 _REASONS: Final = {
     FinishInfo.LENGTH: "length",
     FinishInfo.STOP: "stop",
@@ -48,7 +46,7 @@ class RequestTraces:
         if not self._tracer.is_on:
             return RequestTrace(self._tracer.begin(method, Kind.SERVER, incoming.trace, {}))
         request = incoming.request
-        operation = _operation(dict(incoming.forwarded))
+        operation = operation_of(dict(incoming.forwarded))
         attributes: dict[str, Value] = {
             **self._of_call(method, operation),
             names.REQUEST_ID: request.id,
@@ -257,11 +255,6 @@ class AttemptTrace:
             return
         span.set({names.ATTEMPT_END: ended.end.value, names.OUTPUT_TOKENS: ended.output_tokens})
         span.end(ended.end.value if ended.end in _ERRORS else "")
-
-
-def _operation(named: Mapping[str, str | bytes]) -> str:
-    said = named.get(OPERATION_KEY)
-    return said if isinstance(said, str) and said in _OPERATIONS else names.TEXT_COMPLETION
 
 
 def _said(values: Mapping[str, str]) -> dict[str, Value]:

@@ -4,7 +4,10 @@ https://github.com/open-telemetry/semantic-conventions-genai has the first; they
 there and not in opentelemetry-semantic-conventions. No span has a prompt or an answer in it.
 """
 
+from collections.abc import Mapping
 from typing import Final
+
+from wire.metadata import OPERATION_KEY
 
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
@@ -32,6 +35,7 @@ SLO: Final = "spillway.slo"
 ROUTER: Final = "spillway.router"
 SITE: Final = "spillway.site"
 ENDPOINT: Final = "spillway.endpoint"
+ATTEMPT_ID: Final = "spillway.attempt.id"
 ATTEMPT: Final = "spillway.attempt.number"
 ATTEMPT_MODE: Final = "spillway.attempt.mode"
 ATTEMPT_HEDGE: Final = "spillway.attempt.hedge"
@@ -52,6 +56,15 @@ QUEUE: Final = "spillway queue"
 PROVIDER_NAME: Final = "spillway"
 TEXT_COMPLETION: Final = "text_completion"
 CHAT: Final = "chat"
+
+
+_OPERATIONS: Final = frozenset({TEXT_COMPLETION, CHAT})
+
+
+def operation_of(named: Mapping[str, str | bytes]) -> str:
+    """What is done for a request, by the metadata it came with."""
+    said = named.get(OPERATION_KEY)
+    return said if isinstance(said, str) and said in _OPERATIONS else TEXT_COMPLETION
 
 
 def span_name(operation: str, model: str) -> str:

@@ -76,12 +76,26 @@ class OtelTracer(Tracer):
 
     def close(self) -> None:
         """See Tracer. What the collector does not take within CLOSE_S is given up."""
-        # The SDK's own shutdown waits for as long as its exporter tries.
-        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
-        closing.start()
-        closing.join(CLOSE_S)
-        if closing.is_alive():
+        if not _closed(self._provider):
             self._exporter.shutdown()
+
+
+def close_process() -> None:
+    """Ends the tracing of the process itself, which a library has begun, within CLOSE_S."""
+    _closed(trace.get_tracer_provider())
+
+
+def _closed(provider: trace.TracerProvider) -> bool:
+    """Whether a provider has sent what waits within CLOSE_S.
+
+    The SDK's own shutdown waits for as long as its exporter tries.
+    """
+    if not isinstance(provider, TracerProvider):
+        return True
+    closing = threading.Thread(target=provider.shutdown, daemon=True)
+    closing.start()
+    closing.join(CLOSE_S)
+    return not closing.is_alive()
 
 
 def begin(

@@ -183,7 +183,7 @@ async def test_what_waits_in_the_router_is_seen_to(there):
     ):
         await routed.stream(ask())
         await asyncio.gather(*(routed.stream(ask(str(number))) for number in range(10)))
-        spans = await there.until_spans(11, rpc_response_status__code="OK")
+        spans = await there.until_said(11, {"rpc.response.status_code": "OK"})
         await until(lambda: any(span.kind == "INTERNAL" for span in there.spans))
         queue = next(span for span in there.spans if span.kind == "INTERNAL")
         assert queue.name == "spillway queue"
