@@ -8,9 +8,10 @@ from typing import Any
 import grpc.aio
 
 from benchmarks.chaos.load import questions
-from benchmarks.chaos.relay import Relay
 from benchmarks.chaos.scene import Scene
 from benchmarks.chaos.stream import CHANNEL_OPTIONS, METHOD, request_for
+from benchmarks.dataplane.process import resident_bytes
+from spillway.local.relay import Relay
 
 COUNT = 12  # of each kind
 TOKENS = 4_000  # more than any buffer on the way would hide, and long enough to be left
@@ -21,7 +22,7 @@ MEMORY_MIB_MAX = 64.0  # far below what unbounded buffers of these answers would
 
 async def misbehave(scene: Scene) -> None:
     """A dozen of each kind, for some seconds; notes what the router's memory did meanwhile."""
-    before_mib = scene.router.resident_mib()
+    before_mib = resident_bytes(scene.router.pid) / 2**20
     async with contextlib.AsyncExitStack() as stack:
         relay = await stack.enter_async_context(Relay(scene.router.address))
         steady, vanishing = [
@@ -34,7 +35,7 @@ async def misbehave(scene: Scene) -> None:
             call.cancel()
         relay.reset()
         await asyncio.sleep(HOLD_S)
-        grown_mib = scene.router.resident_mib() - before_mib
+        grown_mib = resident_bytes(scene.router.pid) / 2**20 - before_mib
         for call in [*slow, *gone]:
             call.cancel()
     scene.notes.append(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from benchmarks.chaos.clients import misbehave
 from benchmarks.chaos.liar import Lie
 from benchmarks.chaos.poison import send_poison
-from benchmarks.chaos.relay import Link
 from benchmarks.chaos.scene import FAR, Gateway, Scene, signal_all
+from spillway.local.relay import Link
 
 Act = Callable[[Scene], Awaitable[None]]
 

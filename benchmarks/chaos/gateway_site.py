@@ -2,9 +2,9 @@
 
 import grpc
 
-from benchmarks.chaos.relay import Relay
-from benchmarks.chaos.router_process import RouterProcess
 from benchmarks.chaos.scene import ChaosSite
+from spillway.local.relay import Relay
+from spillway.local.router_process import RouterProcess
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 
 ASK_DEADLINE_S = 5.0

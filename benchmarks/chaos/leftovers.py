@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.chaos.scene import Scene, SceneError
 from wire.spillway.v1 import fleet_pb2
@@ -20,7 +21,7 @@ class Baseline:
 
 def baseline(scene: Scene) -> Baseline:
     """What the router holds now."""
-    return Baseline(scene.router.pid, scene.router.files_open())
+    return Baseline(scene.router.pid, files_open(scene.router.pid))
 
 
 async def leftovers(scene: Scene, before: Baseline) -> list[str]:
@@ -32,7 +33,7 @@ async def leftovers(scene: Scene, before: Baseline) -> list[str]:
     else:
         left = []
     with contextlib.suppress(StopIteration):  # the router ended: the fault is told elsewhere
-        pid, files = scene.router.pid, scene.router.files_open()
+        pid, files = scene.router.pid, files_open(scene.router.pid)
         if pid == before.pid and files > before.files_open + FILES_SLACK:
             left.append(f"{files - before.files_open} more file descriptors of the router")
     return left
@@ -51,3 +52,8 @@ def _left(state: fleet_pb2.FleetState, scene: Scene) -> list[str]:
             if end.in_flight or end.running_requests or end.waiting_requests
         ]
     return found
+
+
+def files_open(pid: int) -> int:
+    """File descriptors that a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))

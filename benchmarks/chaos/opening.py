@@ -13,23 +13,23 @@ from typing import Any
 
 import grpc.aio
 
-from benchmarks.chaos.engines import EngineSite
 from benchmarks.chaos.gateway_site import GatewaySite
 from benchmarks.chaos.liar import Liar
 from benchmarks.chaos.mode import Mode
 from benchmarks.chaos.poison import POISON
 from benchmarks.chaos.ray_site import RaySite
-from benchmarks.chaos.relay import Relay
-from benchmarks.chaos.router_process import RouterProcess
 from benchmarks.chaos.scene import FAR, NEAR, ChaosSite, Scene
 from benchmarks.chaos.stream import CHANNEL_OPTIONS
 from router.live.settings import SiteAccess
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
+from spillway.local.engine_site import EngineSite
 from spillway.local.fleet import LocalFleet
 from spillway.local.plan import FleetPlan, SitePlan
 from spillway.local.ray_head import HOST
+from spillway.local.relay import Relay
 from spillway.local.reporter import Reporter
+from spillway.local.router_process import RouterProcess
 from spillway.local.site import APPLICATION
 from wire.lease_keys import KEYS_ENV
 

@@ -16,6 +16,7 @@ from benchmarks.chaos.measure import Result
 from benchmarks.chaos.opening import SLO
 from benchmarks.chaos.scene import Scene
 from benchmarks.chaos.stream import Seen, listen
+from benchmarks.dataplane.process import resident_bytes
 from router.policy.units import seconds
 
 ITL_S = 0.02
@@ -35,9 +36,9 @@ async def measure_overload(scene: Scene, rng: random.Random) -> Result:
     """As many clients as there are slots, then ten times as many."""
     slots = SLOTS * scene.replicas
     peak, _ = await _drive(scene, slots, PEAK_S, PEAK_SETTLE_S, rng)
-    before_mib = scene.router.resident_mib()
+    before_mib = resident_bytes(scene.router.pid) / 2**20
     good, seen = await _drive(scene, TIMES * slots, OVERLOAD_S, SETTLE_S, rng)
-    grown_mib = max(0.0, scene.router.resident_mib() - before_mib)
+    grown_mib = max(0.0, resident_bytes(scene.router.pid) / 2**20 - before_mib)
     return _result(seen, good, peak, grown_mib)
 
 

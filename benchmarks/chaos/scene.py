@@ -18,10 +18,10 @@ import grpc.aio
 
 from benchmarks.chaos.liar import Liar
 from benchmarks.chaos.mode import Mode
-from benchmarks.chaos.relay import Relay
-from benchmarks.chaos.router_process import RouterProcess
 from benchmarks.chaos.stream import CHANNEL_OPTIONS
 from spillway.local.errors import LocalError
+from spillway.local.relay import Relay
+from spillway.local.router_process import RouterProcess
 from wire.spillway.v1 import fleet_pb2, fleet_pb2_grpc
 
 NEAR, FAR = "near", "far"

@@ -26,10 +26,12 @@ from router.sim.plan import SimSession
 from router.sim.record import TurnRecord
 from router.sim.rivals.dynamo_kv import DynamoKv
 from router.sim.world import World
+from spillway.calibration.highest_kept import HighestKept
 
 KEPT = 0.9
 LASTS_S = 300.0  # how long a rate has to be served; its second half counts
 STEPS = 5
+FIRST_RATE = 4.0  # turns a second
 SESSIONS_MAX = 10_000
 PEAK_S = 30.0
 
@@ -38,16 +40,10 @@ def capacity(setup: Setup, site: str) -> float:
     """Turns per second that a site can serve."""
     sample = list(itertools.islice(setup.sessions(), SESSIONS_MAX))
     turns = sum(len(session.turns) for session in sample) / len(sample)
-    low, high = 0.0, 4.0
-    while _kept(setup, site, sample, high / turns) >= KEPT:
-        low, high = high, 2 * high
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        if _kept(setup, site, sample, middle / turns) >= KEPT:
-            low = middle
-        else:
-            high = middle
-    return low
+    search = HighestKept(FIRST_RATE, halvings=STEPS)
+    while search.load is not None:
+        search.tell(kept=_kept(setup, site, sample, search.load / turns) >= KEPT)
+    return search.kept
 
 
 def _kept(setup: Setup, site: str, sample: Sequence[SimSession], rate: float) -> float:

@@ -35,6 +35,16 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyProfile:
+    """How soon a site answers, measured before it had any traffic; without the way there."""
+
+    ttft_ns: int  # to the first token of a short prompt, with nothing beside it
+    itl_ns: int  # between two tokens of a stream alone
+    ttft_ns_per_prompt_token: int = 0
+    itl_ns_per_stream: int = 0  # longer for each stream beside
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One cluster, or another router, where sessions can be placed."""
 
@@ -46,6 +56,7 @@ class Site:
     lease_until_unix_ns: int | None = None  # when the site is gone, by the wall clock
     hardware: str = ""  # the class of its GPUs, for the ledger
     gpus: int = 1  # of each replica
+    profile: LatencyProfile | None = None  # what is believed of it before anything is learned
 
 
 @dataclass(frozen=True, slots=True)

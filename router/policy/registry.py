@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from itertools import islice
 
 from router.policy.endpoint import Endpoint
-from router.policy.fleet import Fleet
+from router.policy.fleet import Fleet, LatencyProfile
 from router.policy.pool import Pool
-from router.policy.predictor import mean_costs
+from router.policy.predictor import Costs, mean_costs
 from router.policy.renewal import renew
 from router.policy.site_state import SiteState
 from router.policy.tracked import Prior, Tracked
@@ -161,26 +161,40 @@ class Registry:
             pool.remove(tracked)
 
     def _prior(self, endpoint: Endpoint) -> Prior:
-        """What endpoints like a new one are like: those of its site if any, else of its model."""
+        """What endpoints like a new one are like.
+
+        Those of its site where any has learned, else as the site was measured, else those of its
+        model anywhere.
+        """
         beside = self._examples(endpoint.site)
-        alike = _learned(beside, endpoint.model) or [
+        near = [t.round_trip.mean_ns for t in beside if t.round_trip.is_measured]
+        rtt_ns = sum(near) // len(near) if near else 0
+        alike = _learned(beside, endpoint.model)
+        profile = self.sites[endpoint.site].site.profile
+        if not alike and profile is not None:
+            return _as_measured(profile, rtt_ns)
+        alike = alike or [
             tracked
             for site in self.sites
             for tracked in _learned(self._examples(site), endpoint.model)
         ]
-        near = [t.round_trip.mean_ns for t in beside if t.round_trip.is_measured]
         if not alike:
-            return Prior(rtt_ns=sum(near) // len(near) if near else 0)
+            return Prior(rtt_ns=rtt_ns)
         return Prior(
             costs=mean_costs([t.ttft.costs for t in alike]),
             itl_base_ns=sum(t.decode.base_ns for t in alike) / len(alike),
             itl_stream_ns=sum(t.decode.stream_ns for t in alike) / len(alike),
-            rtt_ns=sum(near) // len(near) if near else 0,
+            rtt_ns=rtt_ns,
         )
 
     def _examples(self, site: str) -> list[Tracked]:
         """Endpoints of a site, which are much alike."""
         return list(islice(reversed(self._at[site].values()), _EXAMPLES_MAX))
+
+
+def _as_measured(profile: LatencyProfile, rtt_ns: int) -> Prior:
+    costs = Costs(float(profile.ttft_ns), float(profile.ttft_ns_per_prompt_token), 1.0)
+    return Prior(costs, float(profile.itl_ns), float(profile.itl_ns_per_stream), rtt_ns)
 
 
 def _learned(examples: list[Tracked], model: str) -> list[Tracked]:

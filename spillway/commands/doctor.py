@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
+from spillway.commands.findings import as_json, write_finding
 from spillway.commands.parameters import Json
-from spillway.commands.terminal import is_terminal, terminal, write, write_json
-
-STYLES = {"OK": "green", "WARNING": "yellow", "PROBLEM": "bold red"}
+from spillway.commands.terminal import write_json
 
 
 def doctor(
@@ -32,29 +31,9 @@ def doctor(
     for finding in run(checks(fleet)):
         worst = max(worst, finding.level)
         if json:
-            shown.append(
-                {
-                    "check": finding.check,
-                    "level": finding.level.name.lower(),
-                    "what": finding.what,
-                    "do": finding.do,
-                }
-            )
+            shown.append(as_json(finding))
         else:
-            _write(finding.level.name, finding.check, finding.what, finding.do)
+            write_finding(finding)
     if json:
         write_json({"level": worst.name.lower(), "findings": shown})
     raise typer.Exit(worst)
-
-
-def _write(level: str, check: str, what: str, do: str) -> None:
-    what, do = " ".join(what.split()), " ".join(do.split())
-    if not is_terminal():
-        write(f"{level.lower()}\t{check}\t{what}\t{do}")
-        return
-    from rich.markup import escape
-
-    out = terminal()
-    out.print(f"[{STYLES[level]}]{level.lower():8}[/] {check}: {escape(what)}")
-    if do:
-        out.print(f"         [dim]→ {escape(do)}[/]")

@@ -31,6 +31,7 @@ _OUTCOMES = {
     "serving.settings.SettingsError": Outcome.USAGE,
     "spillway.certs.errors.CertsError": Outcome.FAILED,
     "spillway.door.haproxy.DoorError": Outcome.FAILED,
+    "spillway.fleet.editing.EditError": Outcome.FAILED,
     "spillway.fleet.problem.FleetError": Outcome.FLEET_FILE,
     "router.prompt.chat_template.ChatTemplateError": Outcome.USAGE,
     "spillway.client.options.OptionError": Outcome.USAGE,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spillway.commands import site_add
 from spillway.commands.failure import Failure, Outcome
 from spillway.commands.parameters import Json
 from spillway.commands.terminal import say, write, write_json, write_table
@@ -18,6 +19,7 @@ DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
 REMOVE_TIMEOUT_S = 120.0  # replicas let their streams finish, and Serve kills what does not end
 
 app = typer.Typer(help="Deploy, look at and remove a site's engines.", no_args_is_help=True)
+app.command("add")(site_add.add)
 
 Site = Annotated[
     str,

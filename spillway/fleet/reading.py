@@ -6,7 +6,16 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from router.live.settings import RouterSettings, SiteAccess, SiteTls
-from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass, Tenant
+from router.policy.fleet import (
+    Fleet,
+    LatencyProfile,
+    Limits,
+    Price,
+    Site,
+    SiteKind,
+    SloClass,
+    Tenant,
+)
 from spillway.fleet.contradictions import contradictions
 from spillway.fleet.lending import lending_of
 from spillway.fleet.problem import FleetError, Problem
@@ -105,6 +114,7 @@ def _site(name: str, site: SiteSection) -> Site:
         site.lease_until,
         capacity.hardware,
         capacity.gpus,
+        None if site.profile is None else built(LatencyProfile, site.profile),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, create_model
 
 from router.live.settings import RouterSettings, SiteTls
-from router.policy.fleet import Limits, SloClass, Tenant
+from router.policy.fleet import LatencyProfile, Limits, SloClass, Tenant
 from router.policy.lending import DAYS
 from spillway.fleet.kinds import (
     Count,
@@ -37,6 +37,7 @@ TenantSection = section(Tenant, without=("name",))
 LimitsSection = section(Limits)
 RouterSection = section(RouterSettings)
 SiteTlsSection = section(SiteTls)
+ProfileSection = section(LatencyProfile)
 
 _LEND: dict[str, Any] = {
     "replicas": (Annotated[Count, Field(ge=1)], ...),
@@ -104,6 +105,7 @@ class SiteSection(BaseModel):
     price: PriceSection = PriceSection()
     lend: list[LendSection] = Field(default_factory=list, max_length=LENDS_MAX)  # type: ignore[valid-type]
     lease_until: UtcTime | None = None
+    profile: ProfileSection | None = None  # type: ignore[valid-type]
     model: ModelName | None = None
     serving: dict[str, Any] = Field(default_factory=dict)
 

@@ -52,6 +52,7 @@ def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict
         lease_until=None
         if site.lease_until_unix_ns is None
         else utc_time(site.lease_until_unix_ns),
+        profile=written(site.profile) if site.profile else None,
         model=deployment.model if deployment else None,
         serving=_plain(deployment.arguments) if deployment else None,
     )

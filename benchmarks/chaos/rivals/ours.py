@@ -10,16 +10,16 @@ from pathlib import Path
 
 import grpc.aio
 
-from benchmarks.chaos.engines import EngineSite
 from benchmarks.chaos.load import questions
 from benchmarks.chaos.opening import SITES, SLO
 from benchmarks.chaos.rivals.answer import Answer, Ask
 from benchmarks.chaos.rivals.backend import ITL_S
-from benchmarks.chaos.router_process import RouterProcess
 from benchmarks.chaos.scene import NEAR, signal_all
 from benchmarks.chaos.stream import CHANNEL_OPTIONS, listen
 from router.live.settings import SiteAccess
 from router.policy.fleet import Fleet
+from spillway.local.engine_site import EngineSite
+from spillway.local.router_process import RouterProcess
 
 DEADLINE_S = 30.0
 

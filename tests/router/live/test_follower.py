@@ -8,7 +8,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from benchmarks.chaos.relay import Relay
+from spillway.local.relay import Relay
 from tests.router.live.conftest import SETTINGS, address, ask, ends, engine, route, up
 from tests.router.live.scripted import Scripted, hangs, says, scripted
 from tests.waiting import DEADLINE_S, until

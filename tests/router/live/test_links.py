@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from benchmarks.chaos.relay import Link, Relay
 from router.policy.units import NS_PER_S
+from spillway.local.relay import Link, Relay
 from tests.router.live.conftest import (
     CLOUD,
     HOME,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.chaos.relay import Relay
 from router.live.settings import DecisionLog
 from router.observe.decision_log import read_log
 from router.observe.event import ConnectionChanged, OutcomeSeen
@@ -19,6 +18,7 @@ from router.policy.decision import Send
 from router.policy.fleet import Fleet, Limits, SloClass
 from router.policy.outcome import FirstToken
 from router.policy.units import NS_PER_S, ns
+from spillway.local.relay import Relay
 from tests.router.live.conftest import CLOUD, HOME, SETTINGS, ask, route
 from tests.waiting import DEADLINE_S
 from wire.spillway.v1 import fleet_pb2

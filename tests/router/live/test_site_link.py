@@ -7,7 +7,7 @@ import dataclasses
 import grpc
 import pytest
 
-from benchmarks.chaos.relay import Relay
+from spillway.local.relay import Relay
 from tests.router.live.conftest import SETTINGS, address, ask, engine, pace, route
 from tests.router.live.counting import counted_on
 from tests.router.live.scripted import Scripted, error_of, message, says, scripted

@@ -10,13 +10,13 @@ import threading
 import grpc
 import pytest
 
-from benchmarks.chaos.relay import Relay
 from serving.fake_engine import FakeEngine, FakeSettings
 from serving.standalone import serve_standalone
 from spillway import client as sw
 from spillway.client import Client, SyncClient
 from spillway.client.options import Call
 from spillway.client.resumption import Break, Resumption
+from spillway.local.relay import Relay
 from tests.router.live.conftest import address, engine, pace, route
 from tests.router.live.counting import counted_on
 from tests.waiting import DEADLINE_S

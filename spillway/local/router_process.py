@@ -8,7 +8,6 @@ from pathlib import Path
 
 import grpc
 
-from benchmarks.dataplane.process import resident_bytes
 from router.live.settings import RouterSettings, SiteAccess
 from router.policy.fleet import Fleet
 from spillway.fleet import FleetFile, write
@@ -63,14 +62,6 @@ class RouterProcess:
         """Wait until it can be asked. Raises grpc.FutureTimeoutError where it never can."""
         with grpc.insecure_channel(self.address) as channel:
             grpc.channel_ready_future(channel).result(START_DEADLINE_S)
-
-    def files_open(self) -> int:
-        """File descriptors it has open."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
-
-    def resident_mib(self) -> float:
-        """Memory it holds."""
-        return resident_bytes(self.pid) / 2**20
 
     def end(self, number: signal.Signals) -> None:
         """Send it a signal."""

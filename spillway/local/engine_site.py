@@ -88,7 +88,7 @@ class _Engine:
 
 
 class EngineSite:
-    """A site of so many engines; see benchmarks.chaos.scene.ChaosSite."""
+    """A site of so many engines, which can be ended and started again at their addresses."""
 
     def __init__(
         self,

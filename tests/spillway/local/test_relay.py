@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks.chaos.relay import READ_BYTES_MAX, Link, Relay
+from spillway.local.relay import READ_BYTES_MAX, Link, Relay
 from tests.waiting import DEADLINE_S, until
 
 
