@@ -66,6 +66,7 @@ class Answering:
         if placed is None:
             return attempts.through_router(loop.time())
         request, metadata = attempts.resumption.begin()
+        metadata = (*metadata, *attempts.span.metadata)
         call = await direct.open(placed, request, metadata, attempts.remaining_s(loop.time()))
         if call is None:
             attempts.unreachable(placed)
@@ -74,6 +75,8 @@ class Answering:
 
     def release(self) -> None:
         """The stream is over; its place is free, if it had one."""
+        if self._attempts is not None:
+            self._attempts.span.end()
         if self._has_place:
             self._has_place = False
             self._places.release()

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import grpc
 
+from spillway.client.answer_span import AnswerSpan
 from spillway.client.connections import Connections
 from spillway.client.ending import Ending, Pairs, ending_of
 from spillway.client.errors import error_of
@@ -52,6 +53,7 @@ class Attempts:
         self, connections: Connections[Any], call: Call, resume_s: float, give_up_s: float
     ) -> None:
         self.resumption = Resumption(call, resume_s)
+        self.span = AnswerSpan(call)
         self._connections = connections
         self._request_id = call.request.request_id
         self._give_up_s = give_up_s
@@ -66,15 +68,22 @@ class Attempts:
         connection = self._connections.take()
         call = inference_pb2_grpc.InferenceStub(connection.channel).GenerateStream(
             request,
-            metadata=(*metadata, *self._came_from, *self._connections.credentials),
+            metadata=(
+                *metadata,
+                *self._came_from,
+                *self.span.metadata,
+                *self._connections.credentials,
+            ),
             timeout=self.remaining_s(now_s),
         )
+        self.span.sent(connection.address)
         give_back = partial(self._connections.give_back, connection)
         came_back = bool(self._came_from)
         return Started(self, call, connection.address, give_back, came_back=came_back)
 
     def at_endpoint(self, call: EndpointCall, give_back: Callable[[], None]) -> Started:
         """The request was sent to where the router said."""
+        self.span.sent(call.placed.placement.address)
         return Started(self, call, call.placed.placement.address, give_back, direct=call)
 
     def unreachable(self, placed: Placed) -> None:
@@ -99,6 +108,7 @@ class Attempts:
             return last
         pause_s = self.resumption.pause_s(broke, len(self._connections.addresses), now_s)
         if pause_s is None or now_s + pause_s >= self._give_up_s:
+            self.span.fail(error.code())
             raise error_of(error, started.address, self._request_id) from None
         self._connections.leave(started.address)
         return pause_s
@@ -108,4 +118,6 @@ class Attempts:
         resumption = self.resumption
         resumption.keep(trailers)
         came_back = started.came_back
-        return ending_of(trailers, self._request_id, resumption.resumed, came_back=came_back)
+        ending = ending_of(trailers, self._request_id, resumption.resumed, came_back=came_back)
+        self.span.complete(ending, resumption.output_tokens)
+        return ending

@@ -1,11 +1,13 @@
 """What a call asks to be answered: a text, token ids, or messages that a template makes a text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from router.prompt.chat_template import Message
 from spillway.client.cookies import Cookies
 from spillway.client.options import Call, OptionError, Options, call_of
+from wire.metadata import OPERATION_KEY
+from wire.tracing.names import CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +47,7 @@ def _is_text(value: object) -> bool:
 def call_for(given: Given, options: Options, *, deadline_s: float, cookies: Cookies) -> Call:
     """The request for what is given; messages have no text in it yet. Raises as `call_of` does."""
     prompt = "" if isinstance(given, Conversation) else given
-    return call_of(prompt, options, deadline_s=deadline_s, cookies=cookies)
+    call = call_of(prompt, options, deadline_s=deadline_s, cookies=cookies)
+    if isinstance(given, Conversation):
+        call = replace(call, metadata=(*call.metadata, (OPERATION_KEY, CHAT)))
+    return call

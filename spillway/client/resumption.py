@@ -111,6 +111,11 @@ class Resumption:
         return self._able
 
     @property
+    def output_tokens(self) -> int:
+        """How many have come; 0 where they are not counted."""
+        return len(self._output_ids)
+
+    @property
     def has_begun(self) -> bool:
         """Whether any token has come."""
         return bool(self._output_ids)

@@ -71,6 +71,7 @@ class Stream:
             if response is not grpc.aio.EOF:
                 if not resumption.has_begun:
                     resumption.learn(await started.call.initial_metadata())
+                started.attempts.span.came()
                 return resumption.take(response)
         except grpc.aio.AioRpcError as error:
             if not resumption.finished:

@@ -60,6 +60,7 @@ class SyncAnswering:
         if placed is None:
             return attempts.through_router(time.monotonic())
         request, metadata = attempts.resumption.begin()
+        metadata = (*metadata, *attempts.span.metadata)
         call = direct.open(placed, request, metadata, attempts.remaining_s(time.monotonic()))
         if call is None:
             attempts.unreachable(placed)
@@ -68,6 +69,8 @@ class SyncAnswering:
 
     def release(self) -> None:
         """The stream is over; its place is free, if it had one."""
+        if self._attempts is not None:
+            self._attempts.span.end()
         if self._has_place:
             self._has_place = False
             self._places.release()

@@ -71,6 +71,7 @@ class SyncStream:
             if response is not None:
                 if not resumption.has_begun:
                     resumption.learn(started.call.initial_metadata())
+                started.attempts.span.came()
                 return resumption.take(response)
         except grpc.RpcError as error:
             if self._cancelled:

@@ -51,11 +51,13 @@ def chat(
     not end it: what was asked is forgotten, and can be asked again.
     """
     from spillway.client import ChatTemplate, SpillwayError, SyncClient
+    from spillway.commands.traced import traced
 
     options = options_of(model, session or uuid.uuid4().hex, slo, max_new_tokens, temperature, seed)
     messages = [{"role": "system", "content": system}] if system else []
     known = ChatTemplate.load(template) if template else None
-    with SyncClient(address, chat_template=known, tls=tls_of(ca, cert, key)) as client:
+    tls = tls_of(ca, cert, key)
+    with traced(), SyncClient(address, chat_template=known, tls=tls) as client:
         for line in _lines():
             messages.append({"role": "user", "content": line})
             try:

@@ -46,6 +46,7 @@ def generate(
     """Stream the answer to a prompt. With --json, one document at its end."""
     from spillway.client import SyncClient
     from spillway.client.chunk import answer_of
+    from spillway.commands.traced import traced
 
     options = options_of(model, session, slo, max_new_tokens, temperature, seed)
     options["deadline_s"] = deadline_s
@@ -54,6 +55,7 @@ def generate(
     first_s = None
     chunks = []
     with (
+        traced(),
         SyncClient(address, direct=direct, tls=tls_of(ca, cert, key)) as client,
         client.stream(text, **options) as stream,
     ):

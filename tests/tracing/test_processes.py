@@ -1,6 +1,8 @@
 """Traces of routers and engines that are processes of their own, at a collector of the protocol."""
 
 import contextlib
+import subprocess
+import sys
 
 import grpc
 import pytest
@@ -109,3 +111,70 @@ def test_a_collector_that_is_away_holds_up_no_process(tmp_path):
             until_up(asking, engine)
             for number in range(20):
                 assert asking.generate(str(number), max_new_tokens=3).num_tokens == 3
+
+
+ASKS = """
+import asyncio, sys
+from opentelemetry import trace
+from spillway.client import Client, SyncClient
+from wire.tracing.settings import TracingSettings
+from wire.tracing.tracer import open_tracer
+
+tracer = open_tracer(TracingSettings(), "program")
+tracer.take_process()
+
+async def ask(address):
+    async with Client(address, direct="direct" in sys.argv) as client:
+        await client.generate("7", max_new_tokens=3, session="s")
+
+with trace.get_tracer("mine").start_as_current_span("mine"):
+    asyncio.run(ask(sys.argv[1]))
+    with SyncClient(sys.argv[1]) as client, client.stream("7", max_new_tokens=50) as stream:
+        next(stream)
+tracer.close()
+"""
+
+
+def test_a_program_with_a_tracer_sees_its_answers_in_its_own_trace(tmp_path, monkeypatch):
+    """Below what it was doing, down to the replica; an answer that it left early is no error."""
+    with collector() as there, replica() as engine:
+        with router(tmp_path, {"home": {"endpoints": [engine]}}) as silent:
+            with SyncClient(silent) as asking:
+                until_up(asking, engine)
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", there.endpoint)
+            subprocess.run([sys.executable, "-c", ASKS, silent], check=True, timeout=DEADLINE_S)
+        by_name = {}
+        for span in there.spans:
+            by_name.setdefault(span.name, []).append(span)
+        (mine,) = by_name["mine"]
+        whole, left = sorted(by_name["text_completion"], key=lambda span: span.start_ns)
+        assert {span.service for span in there.spans} == {"program"}
+        assert whole.parent == left.parent == mine.id
+        assert not whole.failed
+        assert not left.failed
+        assert whole.kind == "CLIENT"
+        assert whole.attributes["gen_ai.usage.output_tokens"] == 3
+        assert whole.attributes["spillway.site"] == "home"
+        assert whole.attributes["gen_ai.conversation.id"] == "s"
+        assert whole.attributes["server.address"] == "127.0.0.1"
+        assert whole.event("spillway.first_token") == {}
+
+
+def test_the_command_reports_what_it_asks_for(tmp_path, monkeypatch):
+    """From the command to the replica in one trace, each level below the one above."""
+    with collector() as there:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", there.endpoint)
+        with replica() as engine, router(tmp_path, {"home": {"endpoints": [engine]}}) as at:
+            with SyncClient(at) as asking:
+                until_up(asking, engine)
+            command = [sys.executable, "-m", "spillway", "generate", "7", "--address", at]
+            subprocess.run(command, check=True, timeout=DEADLINE_S, capture_output=True)
+            wait_until(lambda: len(there.spans) == 4)
+        spans = {span.id: span for span in there.spans}
+        assert len(there.traces()) == 1
+        (last,) = (s for s in there.spans if s.service == "spillway-replica")
+        way = [last]
+        while way[-1].parent in spans:
+            way.append(spans[way[-1].parent])
+        services = ["spillway-replica", "spillway-router", "spillway-router", "spillway-client"]
+        assert [span.service for span in way] == services

@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -14,9 +13,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
 from wire.tracing.context import TraceContext
-from wire.tracing.names import ERROR
 from wire.tracing.settings import TracingSettings
-from wire.tracing.tracer import Attributes, Kind, Span, Tracer, Unrecorded
+from wire.tracing.spans import VALUE_CHARS_MAX, begin
+from wire.tracing.tracer import Attributes, Kind, Span, Tracer
 
 CLOSE_S: Final = 2.0
 """What a collector that is slow, or not there, may hold up the end of a process."""
@@ -25,14 +24,6 @@ _TIMEOUT_S: Final = 10
 """Of one batch, tries included; the queue holds what comes meanwhile."""
 
 _BATCH_MAX: Final = 512
-_VALUE_CHARS_MAX: Final = 1_024
-"""Of a value: a reason in words has two hundred."""
-
-_KINDS: Final = {
-    Kind.SERVER: trace.SpanKind.SERVER,
-    Kind.CLIENT: trace.SpanKind.CLIENT,
-    Kind.INTERNAL: trace.SpanKind.INTERNAL,
-}
 
 
 class OtelTracer(Tracer):
@@ -52,7 +43,7 @@ class OtelTracer(Tracer):
             sampler=None if share is None else ParentBasedTraceIdRatio(share),
             resource=Resource.create(named),
             shutdown_on_exit=False,  # which would wait for a collector for half a minute
-            span_limits=SpanLimits(max_attribute_length=_VALUE_CHARS_MAX),
+            span_limits=SpanLimits(max_attribute_length=VALUE_CHARS_MAX),
         )
         self._provider.add_span_processor(
             BatchSpanProcessor(
@@ -62,6 +53,10 @@ class OtelTracer(Tracer):
             )
         )
         self._tracer = self._provider.get_tracer("spillway", _version())
+
+    def take_process(self) -> None:
+        """Has the process's own spans, as those of the client, go where these go."""
+        trace.set_tracer_provider(self._provider)
 
     @property
     def is_on(self) -> bool:
@@ -96,74 +91,6 @@ def _closed(provider: trace.TracerProvider) -> bool:
     closing.start()
     closing.join(CLOSE_S)
     return not closing.is_alive()
-
-
-def begin(
-    tracer: trace.Tracer,
-    name: str,
-    kind: Kind,
-    below: TraceContext | None,
-    attributes: Attributes,
-) -> Span:
-    """A span of one of OpenTelemetry's tracers, below this context or, without one, the first."""
-    context = Context()
-    if below is not None:
-        state = trace.TraceState.from_header([below.state]) if below.state else None
-        flags = trace.TraceFlags(below.flags)
-        parent = trace.SpanContext(
-            below.trace_id, below.span_id, is_remote=True, trace_flags=flags, trace_state=state
-        )
-        context = trace.set_span_in_context(trace.NonRecordingSpan(parent), context)
-    span = tracer.start_span(name, context=context, kind=_KINDS[kind], attributes=attributes)
-    placed = place_of(span.get_span_context())
-    return OtelSpan(tracer, span, placed) if span.is_recording() else Unrecorded(placed)
-
-
-def place_of(context: trace.SpanContext) -> TraceContext | None:
-    """The same context as it travels; None where it is of no trace."""
-    if not context.is_valid:
-        return None
-    state = context.trace_state.to_header()
-    return TraceContext(context.trace_id, context.span_id, int(context.trace_flags), state)
-
-
-class OtelSpan:
-    """See Span."""
-
-    __slots__ = ("_span", "_tracer", "context")
-
-    records = True
-
-    def __init__(
-        self, tracer: trace.Tracer, span: trace.Span, context: TraceContext | None
-    ) -> None:
-        self._tracer = tracer
-        self._span = span
-        self.context = context
-
-    def begin(self, name: str, kind: Kind, attributes: Attributes) -> Span:
-        """See Span."""
-        return begin(self._tracer, name, kind, self.context, attributes)
-
-    def set(self, attributes: Attributes) -> None:
-        """See Span."""
-        if self._span.is_recording():
-            self._span.set_attributes(attributes)
-
-    def event(self, name: str, attributes: Attributes) -> None:
-        """See Span."""
-        if self._span.is_recording():
-            self._span.add_event(name, attributes)
-
-    def end(self, error: str = "", why: str = "") -> None:
-        """See Span."""
-        if not self._span.is_recording():
-            return
-        if error:
-            self._span.set_attribute(ERROR, error)
-            described = why[:_VALUE_CHARS_MAX] or None
-            self._span.set_status(trace.Status(trace.StatusCode.ERROR, described))
-        self._span.end()
 
 
 def _resource_attributes() -> set[str]:

@@ -97,6 +97,9 @@ class Tracer:
         """Whether there is a collector."""
         return False
 
+    def take_process(self) -> None:
+        """Has the process's own spans, as those of the client, go where these go."""
+
     def begin(
         self, name: str, kind: Kind, below: TraceContext | None, attributes: Attributes
     ) -> Span:

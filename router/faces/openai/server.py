@@ -33,7 +33,9 @@ from router.live.roster import Roster
 from router.live.settings import RouterSettings
 from router.live.tls import ServerTls
 from router.policy.fleet import Tenant
+from wire.metadata import OPERATION_KEY
 from wire.status import CallError
+from wire.tracing.names import CHAT
 
 _IDLE_S: Final = 75.0
 """After which a connection without a request is closed: a little later than proxies do."""
@@ -141,7 +143,8 @@ class OpenAiServer:
             served = find(self._roster, asked.model, request.get(_TENANT))
             text = await self._texts.get(served.model)
             generation = await chat_generation(asked, served, text, metadata)
-            ask = Ask(f"chatcmpl-{uuid4().hex}", [generation], metadata, "messages")
+            of_chat = (*metadata, (OPERATION_KEY, CHAT))
+            ask = Ask(f"chatcmpl-{uuid4().hex}", [generation], of_chat, "messages")
             names = TokenTexts(text.tokenizer)
             choices = ChatChoices(asked, lambda: reader_for(asked, text.template), names)
             scored = bool(asked.logprobs)
