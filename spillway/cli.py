@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from spillway.commands import (
+    audit,
     bench,
     certs,
     chat,
@@ -48,6 +49,7 @@ app.add_typer(fleet.app, name="fleet")
 app.add_typer(site.app, name="site")
 app.add_typer(certs.app, name="certs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("up")(up.up)
 app.command("route")(route.route)

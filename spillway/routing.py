@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
+from router.audit.journal import AuditError
 from router.live.key_file import KeyFileError
 from router.live.openness import AuthenticationError, why_not_open
 from spillway.fleet import FleetFile
@@ -107,6 +108,8 @@ def _made(file: FleetFile, workers: int) -> _Router:
         ) from error
     except AuthenticationError as error:
         raise RoutingError(str(error)) from error
+    except AuditError as error:
+        raise RoutingError(f"router.audit.secret_file: {error}") from error
     except TlsError as error:
         raise RoutingError(f"{error} (docs/trust.md says how certificates are set up)") from error
 

@@ -6,7 +6,7 @@ over gRPC and HTTP alike. What is shown is never logged and goes no further than
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -17,7 +17,7 @@ from router.live.openness import AuthenticationError, why_not_open
 from router.live.settings import RouterSettings, TokenSettings
 from router.live.token_rules import token_problems
 from router.policy.api_key import KEY_PREFIX, Fault
-from router.policy.caller import ANYBODY, OPEN_METHODS, Caller, Role, may_call
+from router.policy.caller import ANYBODY, OPEN_METHODS, Caller, Right, Role, may, may_call
 from router.policy.fleet import Tenant
 from wire.status import CallError, failure
 
@@ -58,6 +58,7 @@ class Callers:
         self.tenants = {tenant.name: tenant for tenant in tenants}
         self._keys = KeyFile(said.keys_file, self.tenants) if said.keys_file is not None else None
         self._tokens = self._tokens_of(said.tokens) if said.tokens.issuer else None
+        self._operators = frozenset(settings.tls.operators)
         self.required = self._keys is not None or self._tokens is not None
 
     def _tokens_of(self, settings: TokenSettings) -> "Tokens":
@@ -91,6 +92,16 @@ class Callers:
             raise _unknown(found)
         return found
 
+    def may_not_act(self, caller: Caller, names: Collection[str]) -> str:
+        """Why a caller may not act, with these names in its certificate; empty where it may."""
+        if not may(caller, Right.ACT):
+            return "this is for operators"
+        if caller.role is not Role.ANYBODY or not self._operators:
+            return ""
+        if self._operators.isdisjoint(names):
+            return "this is for the operators whom router.tls.operators names"
+        return ""
+
     async def newcomer(self, metadata: Pairs) -> Caller:
         """The same of somebody whose token may name a key that is to be asked for first."""
         if self._tokens is not None:
@@ -121,7 +132,8 @@ class Callers:
         key = self._keys.ring.find(text, time.time())
         if isinstance(key, Fault):
             return key
-        return Caller(Role.OPERATOR if key.operator else Role.TENANT, key.tenant)
+        role = Role.OPERATOR if key.operator else Role.READER if key.reader else Role.TENANT
+        return Caller(role, key.tenant, f"key:{key.id}")
 
 
 def _bearer(value: str | bytes) -> str:

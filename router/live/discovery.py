@@ -62,9 +62,14 @@ class SiteDiscovery:
         """Whether the dashboard could not be asked the last time."""
         return self._failing
 
-    async def run(self) -> None:
-        """Lists what is known by hand at once, and what the dashboard says, until cancelled."""
-        self._roster.set_site(self._access.site, self._access.endpoints)
+    async def run(self, *, again: bool = False) -> None:
+        """Lists what is known by hand at once, and what the dashboard says, until cancelled.
+
+        `again` tells that the site has been followed in another way: what that found stays until a
+        dashboard says what there is.
+        """
+        if self._dashboard is None or not again:
+            self._roster.set_site(self._access.site, self._access.endpoints)
         if self._dashboard is None:
             return
         while True:

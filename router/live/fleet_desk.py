@@ -1,4 +1,4 @@
-"""What an operator asks of a router, whichever face the question comes through."""
+"""What people ask a router, whichever face the question comes through."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,15 @@ from router.live.fleet_state import decision_message
 from router.live.fleet_view import without_prices
 from router.live.incoming import read_incoming
 from router.live.loan_desk import LoanDesk
-from router.live.named_site import named_site
 from router.live.timed_core import TimedCore, now_ns
-from router.observe.event import DrainChanged
 from router.policy.caller import Caller
-from router.policy.snapshot import SiteSnapshot
 from router.policy.units import ns
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.vllm.inference_pb2 import GenerateRequest
 
 
 class FleetDesk:
-    """Explains decisions, and drains sites; `loans` lends their replicas."""
+    """Explains decisions; `loans` tells what is lent."""
 
     def __init__(
         self,
@@ -63,12 +60,3 @@ class FleetDesk:
         if not caller.sees_all:
             decision = without_prices(decision)
         return decision_message(decision, asked)
-
-    def set_drain(self, name: str, *, draining: bool) -> SiteSnapshot:
-        """Keeps new turns away from a site, or lets them go there again; how it was before.
-
-        Raises CallError (NOT_FOUND) for a name that no site has.
-        """
-        site = named_site(name, self._core.snapshot().sites)
-        self._core.tell(DrainChanged(name, draining))
-        return site

@@ -5,18 +5,19 @@ from typing import Any, Final
 
 import grpc
 
+from router.live.acting import Actor, actor_of, certificate_names
 from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.fleet_desk import FleetDesk
 from router.live.fleet_state import quarantined_message
 from router.live.fleet_view import state_for
+from router.live.operator_desk import OperatorDesk
 from router.live.placing import Placing
 from router.live.timed_core import TimedCore
-from router.observe.event import QuarantineReleased
 from router.policy.caller import Caller
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetServicer
-from wire.status import CallError, bad_field
+from wire.status import CallError, failure
 
 _INTERVAL_DEFAULT_MS: Final = 1_000
 _INTERVAL_MIN_MS: Final = 100
@@ -31,6 +32,7 @@ class FleetService(FleetServicer):
         core: TimedCore,
         callers: Callers,
         desk: FleetDesk,
+        acts: OperatorDesk,
         placing: Placing,
         state: Callable[[], pb.FleetState],
         closing: Closing,
@@ -38,6 +40,7 @@ class FleetService(FleetServicer):
         self._core = core
         self._callers = callers
         self._desk = desk
+        self._acts = acts
         self._placing = placing
         self._state = state
         self._closing = closing
@@ -85,7 +88,8 @@ class FleetService(FleetServicer):
     async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:  # noqa: N802 - the wire's name
         """New sessions and turns stay away from the site."""
         try:
-            site = self._desk.set_drain(request.site, draining=True)
+            actor = self._actor(context, "drain", request.site)
+            site = await self._acts.drain(actor, request.site, draining=True)
         except CallError as error:
             error.set_on(context)
             return pb.DrainResponse()
@@ -94,7 +98,8 @@ class FleetService(FleetServicer):
     async def Undrain(self, request: pb.UndrainRequest, context: Any) -> pb.UndrainResponse:  # noqa: N802 - the wire's name
         """The site takes new sessions and turns again."""
         try:
-            self._desk.set_drain(request.site, draining=False)
+            actor = self._actor(context, "undrain", request.site)
+            await self._acts.drain(actor, request.site, draining=False)
         except CallError as error:
             error.set_on(context)
         return pb.UndrainResponse()
@@ -102,7 +107,7 @@ class FleetService(FleetServicer):
     async def Lend(self, request: pb.LendRequest, context: Any) -> pb.Lent:  # noqa: N802 - the wire's name
         """Replicas of the site are given to other work."""
         try:
-            return self._desk.loans.lend(request)
+            return await self._acts.lend(self._actor(context, "lend", request.site), request)
         except CallError as error:
             error.set_on(context)
             return pb.Lent()
@@ -110,7 +115,7 @@ class FleetService(FleetServicer):
     async def Reclaim(self, request: pb.ReclaimRequest, context: Any) -> pb.Lent:  # noqa: N802 - the wire's name
         """They are taken back."""
         try:
-            return self._desk.loans.reclaim(request)
+            return await self._acts.reclaim(self._actor(context, "reclaim", request.site), request)
         except CallError as error:
             error.set_on(context)
             return pb.Lent()
@@ -132,10 +137,19 @@ class FleetService(FleetServicer):
         self, request: pb.ReleaseQuarantineRequest, context: Any
     ) -> pb.ReleaseQuarantineResponse:
         """The prompt is let in again."""
-        kept = {one.fingerprint for one in self._core.snapshot().quarantined}
-        if request.fingerprint in kept:
-            self._core.tell(QuarantineReleased(request.fingerprint))
-        else:
-            missing = f"no prompt is in quarantine as {request.fingerprint!r}"
-            bad_field("fingerprint", missing, grpc.StatusCode.NOT_FOUND).set_on(context)
+        try:
+            actor = self._actor(context, "quarantine release", request.fingerprint)
+            await self._acts.release(actor, request.fingerprint)
+        except CallError as error:
+            error.set_on(context)
         return pb.ReleaseQuarantineResponse()
+
+    def _actor(self, context: Any, action: str, target: str) -> Actor:
+        """Who wants to act. Raises CallError where it is not theirs."""
+        caller = self._callers.of(context.invocation_metadata() or ())
+        actor = actor_of(caller, context)
+        why_not = self._callers.may_not_act(caller, certificate_names(context))
+        if why_not:
+            self._acts.refused(actor, action, target, why_not)
+            raise failure(grpc.StatusCode.PERMISSION_DENIED, why_not)
+        return actor

@@ -14,7 +14,6 @@ import grpc
 
 from router.live import background
 from router.live.callers import Callers
-from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
 from router.live.follower import Pace
 from router.live.health_server import HealthServer
@@ -22,9 +21,10 @@ from router.live.host_hub import Hub
 from router.live.lease_desk import LeaseDesk
 from router.live.metrics_server import MetricsServer
 from router.live.probe import Answer
+from router.live.reach import Reach
 from router.live.roster import Roster
 from router.live.settings import RouterSettings, SiteAccess
-from router.live.tls import dialler_to, server_tls
+from router.live.tls import server_tls
 from router.observe.event import Happening
 from router.observe.merged import Merged
 from router.policy.fleet import Tenant
@@ -89,17 +89,15 @@ class Receiver:
         Raises TlsError, and as Callers does.
         """
         self._callers = Callers(settings, tenants)
-        self._access = tuple(access)
         self._settings = settings
         self._address = address
         self._listings: dict[str, tuple[str, ...]] = {}
         self._known: dict[str, _Known] = {}
         self._drains: dict[str, bool] = {}
         self._loans: dict[str, pb.SiteLoans] = {}
-        self._discoveries: dict[str, SiteDiscovery] = {}
         self._desk = LeaseDesk(_Nobody.router, settings.lease_key_file)
         self._tls = server_tls(settings)
-        self._diallers = {way.site: dialler_to(way, settings) for way in access}
+        self._reach = Reach(access, settings)
         self._roster = Roster(self._open_endpoint, self._on_listed)
         self._hub = Hub(self._state, self._on_said)
         self.metrics_port: int | None = None
@@ -123,16 +121,8 @@ class Receiver:
             self.health_port = await health.start(settings.health_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())
         opened.push_async_callback(self._roster.close)
-        for way in self._access:
-            discovery = SiteDiscovery(
-                self._roster,
-                way,
-                http,
-                settings.discovery_interval_s,
-                settings.discovery_timeout_s,
-            )
-            self._discoveries[way.site] = discovery
-            self._run(discovery.run(), f"discover {way.site}")
+        opened.push_async_callback(self._reach.close)
+        self._reach.follow(self._roster, http)
         self._run(self._renew(), "renew")
         server = grpc.aio.server(options=(("grpc.max_receive_message_length", -1),))
         server.add_generic_rpc_handlers((self._hub.handlers(),))
@@ -204,14 +194,13 @@ class Receiver:
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
         settings = self._settings
         pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
-        dialler = self._diallers[site]
+        dialler = self._reach.dialler(site)
         return LiveEndpoint(
             _Nobody(), site, address, pace, dialler, self._desk, link=False, witness=self
         )
 
     async def _metrics(self) -> Merged:
-        failing = {site: one.failing for site, one in self._discoveries.items()}
-        return Merged([*await self._hub.metrics()], failing)
+        return Merged([*await self._hub.metrics()], self._reach.failing())
 
     async def _renew(self) -> None:
         while True:

@@ -3,6 +3,7 @@
     acme 3f9c1e2b7a40 sha256:8d96...b1 not-after=2027-01-01T00:00:00Z
     acme 77a0c4d1e9f2 sha256:02cc...94 not-before=2026-12-01T00:00:00Z
     ops  1b22e0a9c3d4 sha256:5e1f...77 operator
+    ops  93d1c07be5aa sha256:71a0...3c reader
 
 Tenant, id, digest of the key, and what else there is to say; `#` begins a comment. The two lines of
 acme are a rotation with overlap. There is nothing secret in the file.
@@ -20,6 +21,7 @@ from router.policy.api_key import ApiKey, KeyRing
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 """Some thirty thousand keys."""
 
+_ROLES: Final = ("operator", "reader")
 _WORDS_MAX: Final = 6
 _ID: Final = re.compile(r"[0-9a-f]{12}")
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
@@ -56,7 +58,7 @@ def read_keys(path: Path, tenants: Collection[str]) -> tuple[ApiKey, ...]:
 def line_of(key: ApiKey) -> str:
     """The line of a key, without its end."""
     words = [key.tenant, key.id, f"sha256:{key.digest.hex()}"]
-    words += ["operator"] if key.operator else []
+    words += ["operator"] if key.operator else ["reader"] if key.reader else []
     for word, field in _TIMES.items():
         unix_s = getattr(key, field)
         if unix_s is not None:
@@ -118,16 +120,19 @@ def _key(words: list[str], tenants: Collection[str]) -> ApiKey:
     if tenant not in tenants:
         raise ValueError(f"there is no tenant {tenant[:64]!r} in the fleet file")
     times: dict[str, float] = {}
-    operator = False
+    roles: list[str] = []
     for word in more:
         name, equals, value = word.partition("=")
-        if word == "operator":
-            operator = True
+        if word in _ROLES and not roles:
+            roles.append(word)
         elif equals and name in _TIMES and _TIMES[name] not in times:
             times[_TIMES[name]] = unix_s_of(value)
         else:
-            raise ValueError("expected operator, not-before=TIME or not-after=TIME behind a key")
-    return ApiKey(key_id, bytes.fromhex(known[1]), tenant, operator, **times)
+            raise ValueError(
+                "expected operator or reader, not-before=TIME or not-after=TIME behind a key"
+            )
+    is_operator, reads = "operator" in roles, "reader" in roles
+    return ApiKey(key_id, bytes.fromhex(known[1]), tenant, is_operator, reader=reads, **times)
 
 
 def unix_s_of(text: str) -> float:

@@ -5,7 +5,8 @@ many are. What has already been taken from the list of endpoints is not taken a 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from router.live.roster import Roster
 from router.live.timed_core import TimedCore
@@ -24,6 +25,9 @@ from router.policy.loan import (
     reclaim,
 )
 
+Happened = Callable[[str, str, Mapping[str, Any], Mapping[str, Any]], None]
+"""An action, its target, and how it stood before and stands after."""
+
 
 class Lender:
     """Looks at the sites that lend. Called once a second, and at an operator's word."""
@@ -34,7 +38,10 @@ class Lender:
         roster: Roster,
         sites: Iterable[Site],
         unix_ns: Callable[[], int] = time.time_ns,
+        happened: Happened | None = None,
     ) -> None:
+        """`happened` hears what the clock and the list of endpoints have changed."""
+        self._happened = happened
         self._core = core
         self._roster = roster
         self._sites = {site.name: site for site in sites}
@@ -53,8 +60,12 @@ class Lender:
                 self._set(name, current(loans, now))
             lent = self._chosen(site, now)
             if lent != self._lent.get(name, ()):
+                before = self._lent.get(name, ())
                 self._lent[name] = lent
                 self._core.tell(LendChanged(name, lent))
+                if self._happened is not None:
+                    words = "lend" if len(lent) > len(before) else "reclaim"
+                    self._happened(words, name, {"lent": before}, {"lent": lent})
 
     def lend(self, site: str, replicas: int, until_unix_ns: int, reason: str) -> None:
         """An operator lends replicas of a site, which the fleet has. Raises LoanError."""

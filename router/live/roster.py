@@ -94,6 +94,14 @@ class Roster:
             self._retire(endpoint)
             self._listed[name] = self._open_endpoint(endpoint.site, endpoint.address)
 
+    def reopen(self, site: str) -> None:
+        """Takes a new channel to every endpoint of a site: it is reached in another way."""
+        for name, endpoint in list(self._listed.items()):
+            if endpoint.site == site:
+                endpoint.hand_over()
+                self._retire(endpoint)
+                self._listed[name] = self._open_endpoint(site, endpoint.address)
+
     async def close(self) -> None:
         """Ends every endpoint and every call."""
         endpoints = [*self._listed.values(), *self._retiring.values()]

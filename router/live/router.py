@@ -13,17 +13,18 @@ import grpc
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from router.audit.journal import journal_at
 from router.faces.kserve.service import KServe
 from router.faces.page.server import FleetPage
 from router.live import background
 from router.live.accounts import Accounts
+from router.live.acting import Acting
 from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.control import Control, abort
 from router.live.cookies import Cookies
 from router.live.cost_service import CostService
 from router.live.delivered import ResumeMemory
-from router.live.discovery import SiteDiscovery
 from router.live.endpoint import LiveEndpoint
 from router.live.fleet_desk import FleetDesk
 from router.live.fleet_service import FleetService
@@ -39,7 +40,9 @@ from router.live.load_service import LoadService
 from router.live.loan_desk import LoanDesk
 from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
+from router.live.operator_desk import OperatorDesk
 from router.live.placing import Placing
+from router.live.reach import Reach
 from router.live.request_trace import RequestTraces
 from router.live.returning import Returning
 from router.live.roster import Roster
@@ -50,7 +53,7 @@ from router.live.sharing import begin_sharing
 from router.live.site_leases import SiteLeases
 from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
-from router.live.tls import dialler_to, server_tls
+from router.live.tls import server_tls
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
 from router.observe.decision_log import log_at
@@ -93,7 +96,6 @@ class Router:
         self.id = f"router-{uuid4().hex[:12]}"
         self.port = 0
         self.metrics_port: int | None = None
-        self._access = tuple(access)
         self._settings = settings
         log = settings.decision_log
         self._sinks = Sinks(fleet, log_at(log.path, log.bytes_max, log.files_max))
@@ -101,7 +103,7 @@ class Router:
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
         self._callers = Callers(settings, fleet.tenants)
         self._tls = server_tls(settings)
-        self._diallers = {way.site: dialler_to(way, settings) for way in access}
+        self._reach = Reach(access, settings)
         self._roster = Roster(self._open_endpoint)
         if worker is not None:
             self._feed = HostFeed(worker.receiver, worker.number, self._roster, self)
@@ -113,9 +115,13 @@ class Router:
         streams = TenantStreams(self._callers.tenants)
         self._placing = self._made_placing(fleet, streams)
         self._traces = RequestTraces(self.id)
-        self._lender = Lender(self._core, self._roster, fleet.sites)
+        audit = settings.audit
+        self._acting = Acting(self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file))
+        happened = self._acting.happened
+        self._lender = Lender(self._core, self._roster, fleet.sites, happened=happened)
         self._loans = LoanDesk(self._lender, lambda: self._core.snapshot().sites)
         self._site_leases = SiteLeases(self._core, fleet, settings.drain_timeout_s)
+        self._acts = OperatorDesk(self._core, self._loans, self._acting)
         self._inference = Inference(
             self._core,
             self._roster,
@@ -194,6 +200,8 @@ class Router:
         self._traces.report_to(tracer)
         await opened.enter_async_context(self._accounts)
         self._core.start()
+        await self._acting.start({})
+        opened.push_async_callback(self._acting.close)
         self._callers.look()
         opened.push_async_callback(self._callers.close)
         await self._start_watched(settings.metrics_listen, settings.health_listen)
@@ -204,17 +212,17 @@ class Router:
             settings.listen,
             settings.message_bytes_max,
             shares_port=self._feed is not None,
-            interceptors=(Gate(self._callers),) if self._callers.required else (),
+            interceptors=(Gate(self._callers, self._acting),) if self._callers.required else (),
             tls=self._tls,
         )
         self._add_services(server)
-        for way in self._access:
-            self._watch_site(way.site)
+        for site in self._reach.sites:
+            self._watch_site(site)
         if self._feed is not None:
             self._run(self._feed.run(), "feed")
         else:
-            for way in self._access:
-                self._discover(way, http)
+            opened.push_async_callback(self._reach.close)
+            self._reach.follow(self._roster, http)
         self._run(self._tick(), "tick")
         vigil = Vigil(self._core, self._roster, self._inference.turns)
         self._run(vigil.run(), "vigil")
@@ -240,7 +248,7 @@ class Router:
         return FleetDesk(self.id, self._core, self._callers, self._cookies, self._loans, deadline_s)
 
     def _made_placing(self, fleet: Fleet, streams: TenantStreams) -> Placing:
-        settings, access = self._settings, self._access
+        settings = self._settings
         return Placing(
             self.id,
             self._core,
@@ -250,8 +258,8 @@ class Router:
             self._cookies,
             self._is_draining,
             streams.counts,
-            {way.site for way in access if not way.direct},
-            {way.site: way.door for way in access if way.door is not None},
+            self._reach.off,
+            self._reach.doors,
             default_deadline_s=settings.default_deadline_s,
             life_s=seconds(fleet.limits.lease_life_ns),
             requests_bytes_max=settings.requests_bytes_max,
@@ -259,7 +267,8 @@ class Router:
 
     def _made_metrics_server(self, fleet: Fleet) -> MetricsServer:
         page = FleetPage(
-            self.id, fleet, self._state, self._sinks.recent, self._fleet_desk(), self._callers
+            *(self.id, fleet, self._state, self._sinks.recent),
+            *(self._fleet_desk(), self._acts, self._callers),
         )
         return MetricsServer(self._registry, self._serves, self._callers, self._tls, page.add_to)
 
@@ -282,20 +291,10 @@ class Router:
         self._opened.push_async_callback(lambda: face.stop(self._grace_s))
         self.openai_port = await face.start(listen, shares_port=self._feed is not None)
 
-    def _discover(self, way: SiteAccess, http: aiohttp.ClientSession) -> None:
-        settings = self._settings
-        discovery = SiteDiscovery(
-            self._roster,
-            way,
-            http,
-            settings.discovery_interval_s,
-            settings.discovery_timeout_s,
-        )
-        self._sinks.metrics.watch_discovery(way.site, lambda: discovery.failing)
-        self._run(discovery.run(), f"discover {way.site}")
-
     def _watch_site(self, site: str) -> None:
         metrics, lender, roster = self._sinks.metrics, self._lender, self._roster
+        if self._feed is None:
+            metrics.watch_discovery(site, self._reach.is_failing(site))
         metrics.watch_links(
             site, lambda: roster.links_at(site), lambda: roster.link_sessions_at(site)
         )
@@ -315,7 +314,7 @@ class Router:
             server,
             self._inference,
             Control(self.id, callers, roster, self._inference, self._feed),
-            FleetService(core, callers, desk, self._placing, self._state, closing),
+            FleetService(core, callers, desk, self._acts, self._placing, self._state, closing),
             CostService(self._accounts, callers),
             LoadService(core, roster, draining, closing),
             TokenizerService(self.id, callers, roster),
@@ -328,15 +327,14 @@ class Router:
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
         settings = self._settings
         pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
-        link = all(way.link for way in self._access if way.site == site)
         return LiveEndpoint(
             self._core,
             site,
             address,
             pace,
-            self._diallers[site],
+            self._reach.dialler(site),
             self._desk,
-            link=link,
+            link=self._reach.links(site),
             fed=self._feed is not None,
         )
 
@@ -391,6 +389,7 @@ class Router:
             self._lender.look()
             self._site_leases.look()
             self._accounts.look(self._roster)
+            self._acting.look()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))

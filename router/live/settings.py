@@ -61,6 +61,15 @@ class DecisionLog:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Where operators' actions are written, as a chain of JSON lines. None for `path`: nowhere."""
+
+    path: Path | None = None
+    bytes_max: int = 16 * 1024 * 1024  # per file: some 30,000 records; full ones stay beside it
+    secret_file: Path | None = None  # seals records, so that nobody else can make them
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSettings:
     """A Valkey or Redis server that the routers of a fleet share; none where `url` is None.
 
@@ -118,6 +127,7 @@ class TlsSettings:
     key: Path | None = None
     authority: Path | None = None  # of the routers above and of the sites, in PEM
     accept: tuple[str, ...] = ()  # the identities that may come; (): all, without a certificate
+    operators: tuple[str, ...] = ()  # those of them that may act where no keys say who; (): all
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,7 @@ class RouterSettings:
     openai_listen: str | None = None  # OpenAI's API over HTTP; None: none
     health_listen: str | None = None  # for a kubelet, in plaintext, with nothing else; None: none
     decision_log: DecisionLog = field(default_factory=DecisionLog)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)

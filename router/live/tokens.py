@@ -37,6 +37,7 @@ _REMEMBERED_MAX: Final = 10_000  # tokens, of some 200 bytes each here
 _REMEMBERED_S: Final = 300.0
 _RSA_BITS_MIN: Final = 2_048
 _KID_CHARS_MAX: Final = 256
+_SUBJECT_CHARS_MAX: Final = 128
 
 _BAD: Final = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 """What a token of anybody's making may raise."""
@@ -83,7 +84,7 @@ class Tokens:
         tenant = claims.get(self._settings.tenant_claim)
         if not isinstance(tenant, str) or tenant not in self._tenants:
             return Fault.NO_TENANT
-        caller = Caller(Role.TENANT, tenant)
+        caller = Caller(Role.TENANT, tenant, _named(claims))
         until_s = min(unix_s + _REMEMBERED_S, float(claims["exp"]) + self._settings.leeway_s)
         self._found[digest] = (caller, until_s)
         if len(self._found) > _REMEMBERED_MAX:
@@ -150,6 +151,11 @@ class Tokens:
             options={"require": ["exp", "iss", "aud"]},
         )
         return claims
+
+
+def _named(claims: dict[str, Any]) -> str:
+    subject = claims.get("sub")
+    return f"token:{subject[:_SUBJECT_CHARS_MAX]}" if isinstance(subject, str) else "token"
 
 
 def _kid_of(text: str) -> str:

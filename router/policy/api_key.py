@@ -44,6 +44,7 @@ class ApiKey:
     operator: bool = False
     not_before_unix_s: float | None = None
     not_after_unix_s: float | None = None
+    reader: bool = False
 
 
 def key_text(id_bytes: bytes, secret: str) -> str:

@@ -15,7 +15,10 @@ _DAY_S = 86_400
 
 Tenant = Annotated[str, typer.Argument(help="A tenant of the fleet file.", show_default=False)]
 Operator = Annotated[
-    bool, typer.Option("--operator", help="The key of somebody who sees all and drains sites.")
+    bool, typer.Option("--operator", help="The key of somebody who sees all, and acts.")
+]
+Reader = Annotated[
+    bool, typer.Option("--reader", help="The key of somebody who sees all, and changes nothing.")
 ]
 Days = Annotated[
     float | None,
@@ -30,7 +33,12 @@ def _keys() -> None:
 
 @app.command()
 def new(
-    tenant: Tenant, *, operator: Operator = False, days: Days = None, json: Json = False
+    tenant: Tenant,
+    *,
+    operator: Operator = False,
+    reader: Reader = False,
+    days: Days = None,
+    json: Json = False,
 ) -> None:
     """Make a key: it is shown this once, with the line for the file of keys."""
     from router.live.key_file import line_of
@@ -48,7 +56,12 @@ def new(
         raise typer.BadParameter(f"{tenant!r} is no name that a tenant could have")
     text = key_text(secrets.token_bytes(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES))
     until = None if days is None else time.time() + days * _DAY_S
-    line = line_of(ApiKey(id_of(text), digest_of(text), tenant, operator, not_after_unix_s=until))
+    if operator and reader:
+        raise typer.BadParameter("who acts has one key, and who only looks another")
+    made = ApiKey(
+        *(id_of(text), digest_of(text), tenant, operator), reader=reader, not_after_unix_s=until
+    )
+    line = line_of(made)
     if json:
         write_json({"key": text, "line": line})
         return

@@ -88,6 +88,9 @@ def router_trust(router: RouterSettings) -> Iterator[Finding]:
             ("tls", "accept"),
             "nobody shows a certificate to who has none; give certificate and key",
         )
+    for place, identity in enumerate(tls.operators):
+        if identity not in tls.accept:
+            yield ("tls", "operators", place), "is in nobody's certificate who may come: see accept"
     if tls.certificate is None:
         yield from _open_listeners(router)
     elif router.plaintext is not None:

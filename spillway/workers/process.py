@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
+from router.audit.journal import AuditError
 from spillway.fleet import FleetFile
 from spillway.workers.share import share_of
 from wire.lease_keys import LeaseKeyError
@@ -126,7 +127,7 @@ async def _until_told(make: Callable[[], Part], told: Connection) -> None:
     except LeaseKeyError as error:
         _tell(told, Fails(f"lease_key_file: {error}"))
         return
-    except (OSError, ValueError) as error:
+    except (AuditError, OSError, ValueError) as error:
         _tell(told, Fails(str(error)))
         return
     _tell(told, serves)

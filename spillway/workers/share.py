@@ -54,8 +54,12 @@ def _settings(settings: RouterSettings, workers: int, number: int) -> RouterSett
     log = settings.decision_log
     if log.path is not None:
         log = replace(log, path=log.path.with_name(f"{log.path.name}.{number}"))
+    audit = settings.audit
+    if audit.path is not None:
+        audit = replace(audit, path=audit.path.with_name(f"{audit.path.name}.{number}"))
     return replace(
         settings,
+        audit=audit,
         metrics_listen=None,
         health_listen=None,
         decision_log=log,

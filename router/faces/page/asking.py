@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 from google.protobuf.json_format import MessageToDict
 from pydantic import BaseModel, ConfigDict, Field
 
+from router.live.acting import Actor
 from router.live.fleet_desk import FleetDesk
+from router.live.operator_desk import OperatorDesk
 from router.policy.caller import Caller
 from wire.metadata import SLO_KEY, TENANT_KEY
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
@@ -49,10 +51,10 @@ def explained(desk: FleetDesk, question: Question, caller: Caller) -> dict[str, 
     return told
 
 
-def done(desk: FleetDesk, act: Act) -> dict[str, Any]:
+async def done(desk: OperatorDesk, act: Act, actor: Actor) -> dict[str, Any]:
     """Does it, and says so. Raises CallError for a site that is none."""
     if act.action == "drain":
-        site = desk.set_drain(act.site, draining=True)
+        site = await desk.drain(actor, act.site, draining=True)
         return {"said": f"{act.site} drains; {site.open_streams} streams are open there."}
-    desk.set_drain(act.site, draining=False)
+    await desk.drain(actor, act.site, draining=False)
     return {"said": f"{act.site} takes turns again."}

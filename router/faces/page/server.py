@@ -1,7 +1,7 @@
 """The page on the HTTP port of a router: its files, its feed, and what it asks and does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -12,11 +12,13 @@ from router.faces.page.described import described
 from router.faces.page.encoding import GZIP_HEAD, Encoded
 from router.faces.page.feed import Feed, TooManyViewersError
 from router.faces.page.files import INDEX, Files
-from router.faces.page.permission import Permission, is_same_origin
+from router.faces.page.permission import Permission, actor_at, is_same_origin
 from router.live import background
 from router.live.callers import Callers
 from router.live.fleet_desk import FleetDesk
+from router.live.operator_desk import OperatorDesk
 from router.observe.recent_decisions import RecentDecisions
+from router.policy.caller import Caller
 from router.policy.fleet import Fleet
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.status import CallError
@@ -49,10 +51,12 @@ class FleetPage:
         state: Callable[[], pb.FleetState],
         decisions: RecentDecisions,
         desk: FleetDesk,
+        acts: OperatorDesk,
         callers: Callers,
     ) -> None:
         self._described = described(router, fleet)
         self._desk = desk
+        self._acts = acts
         self._feed = Feed(state, decisions)
         self._files = Files()
         self._permission = Permission(callers)
@@ -114,25 +118,30 @@ class FleetPage:
         if not is_same_origin(request):
             return _failed(403, "only this page itself may ask")
         return await self._answer(
-            request, Question, lambda question: explained(self._desk, question, caller)
+            request, Question, lambda question: self._explained(question, caller)
         )
+
+    async def _explained(self, question: Question, caller: Caller) -> dict[str, Any]:
+        return explained(self._desk, question, caller)
 
     async def _act(self, request: web.Request) -> web.Response:
         caller = self._permission.viewer(request)
         refusal = self._permission.refusal(request, caller)
+        actor = actor_at(request, caller)
         if refusal:
+            self._acts.refused(actor, "page", "", refusal)
             return _failed(403, refusal)
-        return await self._answer(request, Act, lambda act: done(self._desk, act))
+        return await self._answer(request, Act, lambda act: done(self._acts, act, actor))
 
     async def _answer(
         self,
         request: web.Request,
         body: type[_Body],
-        answer: Callable[[_Body], dict[str, Any]],
+        answer: Callable[[_Body], Awaitable[dict[str, Any]]],
     ) -> web.Response:
         try:
             asked = body.model_validate_json(await request.read())
-            return _headed(web.json_response(answer(asked)))
+            return _headed(web.json_response(await answer(asked)))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "body"

@@ -1,0 +1,177 @@
+"""Writes the audit log of one process: a record is on the disk before anybody hears that it is.
+
+The file belongs to one process at a time and to its user alone. It is begun anew when it is full,
+the full one beside it under the number of its first record; none is ever removed here. Whatever
+goes wrong with a write, the next one begins by reading what there really is.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from router.audit.chain import SEALED, Chain, seal_of
+from router.audit.record import Head, RecordError, sealed
+
+SECRET_BYTES_MIN: Final = 32
+_SECRET_BYTES_MAX: Final = 4_096
+_NUMBERED: Final = re.compile(r"\.\d{12}")
+
+
+class AuditError(Exception):
+    """The log cannot be written, or is not what was written; the message is one line."""
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret in a file, without the white space around it. Raises AuditError."""
+    try:
+        with path.open("rb") as opened:
+            secret = opened.read(_SECRET_BYTES_MAX + 1).strip()
+    except OSError as error:
+        raise AuditError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not SECRET_BYTES_MIN <= len(secret) <= _SECRET_BYTES_MAX:
+        raise AuditError(
+            f"{path}: expected {SECRET_BYTES_MIN} to {_SECRET_BYTES_MAX} bytes;"
+            " `openssl rand -hex 32` prints enough"
+        )
+    return secret
+
+
+def journal_at(path: Path | None, bytes_max: int, secret_file: Path | None) -> "Journal | None":
+    """The log at a path; None where there is none. Raises AuditError for a secret of no use."""
+    if path is None:
+        return None
+    return Journal(path, bytes_max, None if secret_file is None else read_secret(secret_file))
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of a log, oldest first: the full ones, and the one that is written."""
+    try:
+        beside = [one for one in path.parent.iterdir() if one.name.startswith(path.name)]
+    except OSError:
+        beside = []
+    full = sorted(one for one in beside if _NUMBERED.fullmatch(one.name[len(path.name) :]))
+    return [*full, path] if path in beside else full
+
+
+class Journal:
+    """The log at `path`. `append` may be called from any thread, by one at a time."""
+
+    def __init__(self, path: Path, bytes_max: int, secret: bytes | None = None) -> None:
+        self._path = path
+        self._bytes_max = bytes_max
+        self._secret = secret
+        self._file: int | None = None
+        self._lock: int | None = None
+        self._size = 0
+        self._first = 0  # the number of the file's first record; 0: it has none
+        self.head = Head()
+
+    def open(self) -> None:
+        """Reads what there is and checks it. No effect where it is open. Raises AuditError."""
+        if self._file is not None:
+            return
+        try:
+            self._open()
+        except OSError as error:
+            self._drop()
+            raise AuditError(f"{self._path}: {error.strerror or error}") from error
+        except RecordError as error:
+            self._drop()
+            raise AuditError(
+                f"{self._path}:{error}; keep it, move it away, and a new log is begun"
+            ) from error
+
+    def append(self, content: dict[str, Any]) -> Head:
+        """Writes a record, and has the disk have it. Raises AuditError: then it does not count."""
+        self.open()
+        try:
+            return self._append(content)
+        except OSError as error:
+            self._drop()
+            raise AuditError(f"{self._path}: {error.strerror or error}") from error
+        except RecordError as error:
+            raise AuditError(f"{self._path}: a record is too long: {error}") from error
+
+    def close(self) -> None:
+        """Lets another process write it."""
+        self._drop()
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = os.open(self._path, flags, 0o600)
+        os.fchmod(self._file, 0o600)
+        self._size = os.fstat(self._file).st_size
+        if not self._size:
+            self._sync_folder()
+        elif os.pread(self._file, 1, self._size - 1) != b"\n":
+            self._write(b"\n")  # a killed process did not finish its line
+        chain = Chain(self._secret)
+        numbers: list[int] = []
+        for path in files_of(self._path)[
+            -2:
+        ]:  # the one before, too: the last may have no record yet
+            with path.open("rb") as lines:
+                numbers = [checked.record["number"] for checked in chain.read(lines)]
+        self._first = numbers[0] if self._size and numbers else 0
+        self.head = chain.head or Head()
+        if chain.torn:
+            self._append({"action": SEALED, "stage": "done", "before": seal_of(chain.torn)})
+
+    def _append(self, content: dict[str, Any]) -> Head:
+        line, head = sealed(self.head, content, self._secret)
+        if self._size and self._first and self._size + len(line) > self._bytes_max:
+            self._rotate()
+        self._write(line)
+        self._first = self._first or head.number
+        self.head = head
+        return head
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            raise OSError("the log is closed")
+        written = os.write(self._file, data)
+        if written != len(data):  # the disk is full: what there is of it is sealed later
+            raise OSError(f"{written} of {len(data)} bytes could be written")
+        os.fsync(self._file)
+        self._size += written
+
+    def _rotate(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._path.rename(self._path.with_name(f"{self._path.name}.{self._first:012d}"))
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o600)
+        self._sync_folder()
+        self._size = self._first = 0
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:
+            return
+        path = self._path.with_name(f"{self._path.name}.lock")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise OSError("another process writes this audit log") from None
+        self._lock = lock
+
+    def _drop(self) -> None:
+        for held in (self._file, self._lock):
+            if held is not None:
+                with contextlib.suppress(OSError):
+                    os.close(held)
+        self._file = self._lock = None

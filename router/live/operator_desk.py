@@ -1,0 +1,87 @@
+"""What operators have done to a router, whichever face they come through.
+
+Each of these is an action: `router.live.acting` writes it down before and after.
+"""
+
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from router.live.acting import Act, Acting, Actor
+from router.live.loan_desk import LoanDesk
+from router.live.named_site import named_site
+from router.live.timed_core import TimedCore
+from router.observe.event import DrainChanged, QuarantineReleased
+from router.policy.snapshot import SiteSnapshot
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.status import bad_field
+
+
+class OperatorDesk:
+    """Drains, lends, releases. Raises CallError for what cannot be, or cannot be written down."""
+
+    def __init__(self, core: TimedCore, loans: LoanDesk, acting: Acting) -> None:
+        self._core = core
+        self._loans = loans
+        self._acting = acting
+
+    def refused(self, actor: Actor, action: str, target: str, reason: str) -> None:
+        """Somebody wanted to act, and it is not theirs to."""
+        self._acting.refused(actor, action, target, reason)
+
+    async def drain(self, actor: Actor, name: str, *, draining: bool) -> SiteSnapshot:
+        """Keeps new turns away from a site, or lets them go there again; how it was before."""
+
+        def act() -> SiteSnapshot:
+            site = named_site(name, self._core.snapshot().sites)
+            self._core.tell(DrainChanged(name, draining))
+            return site
+
+        word = "drain" if draining else "undrain"
+        return await self._acting.perform(actor, Act(word, name, lambda: self._drained(name)), act)
+
+    async def lend(self, actor: Actor, request: pb.LendRequest) -> pb.Lent:
+        """Gives replicas of a site to other work."""
+        act = Act("lend", request.site, lambda: self._lent(request.site), _plain(request))
+        return await self._acting.perform(actor, act, lambda: self._loans.lend(request))
+
+    async def reclaim(self, actor: Actor, request: pb.ReclaimRequest) -> pb.Lent:
+        """Takes them back."""
+        act = Act("reclaim", request.site, lambda: self._lent(request.site), _plain(request))
+        return await self._acting.perform(actor, act, lambda: self._loans.reclaim(request))
+
+    async def release(self, actor: Actor, fingerprint: str) -> None:
+        """Lets a prompt in again that is in quarantine."""
+
+        def act() -> None:
+            if not self._kept(fingerprint):
+                missing = f"no prompt is in quarantine as {fingerprint!r}"
+                raise bad_field("fingerprint", missing, grpc.StatusCode.NOT_FOUND)
+            self._core.tell(QuarantineReleased(fingerprint))
+
+        what = Act("quarantine release", fingerprint, lambda: self._kept(fingerprint))
+        await self._acting.perform(actor, what, act)
+
+    def _drained(self, name: str) -> dict[str, Any]:
+        sites = {site.name: site for site in self._core.snapshot().sites}
+        if name not in sites:
+            return {}
+        return {"draining": sites[name].draining, "open_streams": sites[name].open_streams}
+
+    def _lent(self, name: str) -> dict[str, Any]:
+        sites = {site.name: site for site in self._core.snapshot().sites}
+        return _plain(self._loans.lent(sites[name])) if name in sites else {}
+
+    def _kept(self, fingerprint: str) -> dict[str, Any]:
+        for one in self._core.snapshot().quarantined:
+            if one.fingerprint == fingerprint:
+                kept = {"model": one.model, "tenant": one.tenant, "refused": one.refused}
+                return {"in_quarantine": True, **kept, "endpoints": list(one.endpoints)}
+        return {}
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
+    return plain
