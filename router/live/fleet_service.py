@@ -14,6 +14,7 @@ from router.live.fleet_view import state_for
 from router.live.operator_desk import OperatorDesk
 from router.live.placing import Placing
 from router.live.timed_core import TimedCore
+from router.live.watches import Watches
 from router.policy.caller import Caller
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetServicer
@@ -36,6 +37,7 @@ class FleetService(FleetServicer):
         placing: Placing,
         state: Callable[[], pb.FleetState],
         closing: Closing,
+        watches_max: int,
     ) -> None:
         self._core = core
         self._callers = callers
@@ -44,6 +46,7 @@ class FleetService(FleetServicer):
         self._placing = placing
         self._state = state
         self._closing = closing
+        self._watches = Watches(watches_max)
 
     async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.Decision:  # noqa: N802 - the wire's name
         """The decision that the request would get now; nothing is sent and nothing is changed."""
@@ -74,12 +77,16 @@ class FleetService(FleetServicer):
         self, request: pb.WatchFleetRequest, context: Any
     ) -> AsyncIterator[pb.FleetState]:
         """The state at once, then at the interval asked for, until the router closes."""
-        caller = self._callers.of(context.invocation_metadata() or ())
         asked_ms = request.interval_ms or _INTERVAL_DEFAULT_MS
         interval_s = min(_INTERVAL_MAX_MS, max(_INTERVAL_MIN_MS, asked_ms)) / 1_000
-        yield self._seen_by(caller)
-        while not await self._closing.begins_within(interval_s):
-            yield self._seen_by(caller)
+        try:
+            caller = self._callers.of(context.invocation_metadata() or ())
+            with self._watches.one():
+                yield self._seen_by(caller)
+                while not await self._closing.begins_within(interval_s):
+                    yield self._seen_by(caller)
+        except CallError as error:
+            error.set_on(context)
 
     def _seen_by(self, caller: Caller) -> pb.FleetState:
         state = self._state()

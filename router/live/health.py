@@ -13,6 +13,8 @@ from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from router.live.closing import Closing
+from router.live.watches import Watches
+from wire.status import CallError
 
 SHOWN_MAX: Final = 64
 """Characters of a name that an answer says again: it may be as long as a message."""
@@ -25,11 +27,16 @@ class Health(HealthServicer):
     """SERVING while the router takes requests and some endpoint does."""
 
     def __init__(
-        self, services: tuple[str, ...], serves: Callable[[], bool], closing: Closing
+        self,
+        services: tuple[str, ...],
+        serves: Callable[[], bool],
+        closing: Closing,
+        watches_max: int,
     ) -> None:
         self._services = frozenset({"", *services})
         self._serves = serves
         self._closing = closing
+        self._watches = Watches(watches_max)
 
     async def Check(self, request: pb.HealthCheckRequest, context: Any) -> pb.HealthCheckResponse:  # noqa: N802 - the wire's name
         """The status now; NOT_FOUND for a service that is not served here."""
@@ -43,16 +50,19 @@ class Health(HealthServicer):
         self, request: pb.HealthCheckRequest, context: Any
     ) -> AsyncIterator[pb.HealthCheckResponse]:
         """The status, and again whenever it changes, until the router closes."""
-        _ = context
-        sent = None
-        while True:
-            known = request.service in self._services
-            status = self._status() if known else pb.HealthCheckResponse.SERVICE_UNKNOWN
-            if status != sent:
-                yield pb.HealthCheckResponse(status=status)
-                sent = status
-            if await self._closing.begins_within(_POLL_S):
-                return
+        try:
+            with self._watches.one():
+                sent = None
+                while True:
+                    known = request.service in self._services
+                    status = self._status() if known else pb.HealthCheckResponse.SERVICE_UNKNOWN
+                    if status != sent:
+                        yield pb.HealthCheckResponse(status=status)
+                        sent = status
+                    if await self._closing.begins_within(_POLL_S):
+                        return
+        except CallError as error:
+            error.set_on(context)
 
     def _status(self) -> pb.HealthCheckResponse.ServingStatus:
         serves = self._serves()

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from router.live.http_listening import listen_at
 from router.live.http_log import http_log
+from router.live.settings import ConnectionLimits
 
 _log: Final = http_log(__name__)
 
@@ -22,16 +23,19 @@ class HealthServer:
     drains, or whose sites are all away, is as live as ever.
     """
 
-    def __init__(self, serves: Callable[[], bool]) -> None:
+    def __init__(self, serves: Callable[[], bool], limits: ConnectionLimits) -> None:
         self._serves = serves
+        self._limits = limits
         app = web.Application()
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
-        self._runner = web.AppRunner(app, access_log=None, logger=_log)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_log, keepalive_timeout=limits.http_idle_timeout_s
+        )
 
     async def start(self, listen: str) -> int:
         """Listens on host:port and returns the port. Raises OSError where that is taken."""
-        return await listen_at(self._runner, listen)
+        return await listen_at(self._runner, listen, self._limits)
 
     async def stop(self) -> None:
         """Closes."""

@@ -111,12 +111,12 @@ class Receiver:
         opened.push_async_callback(self._callers.close)
         if settings.metrics_listen is not None:
             metrics = MetricsServer(
-                self._metrics, lambda: self._roster.serves, self._callers, self._tls
+                self._metrics, lambda: self._roster.serves, self._callers, settings, self._tls
             )
             opened.push_async_callback(metrics.stop)
             self.metrics_port = await metrics.start(settings.metrics_listen)
         if settings.health_listen is not None:
-            health = HealthServer(lambda: self._roster.serves)
+            health = HealthServer(lambda: self._roster.serves, settings.connections)
             opened.push_async_callback(health.stop)
             self.health_port = await health.start(settings.health_listen)
         http = await opened.enter_async_context(aiohttp.ClientSession())

@@ -10,8 +10,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from router.live.callers import AUTHORIZATION, Callers
+from router.live.hosts import host_check
 from router.live.http_listening import listen_at
 from router.live.http_log import http_log
+from router.live.settings import RouterSettings
 from router.live.tls import ServerTls
 from wire.status import CallError
 
@@ -43,6 +45,7 @@ class MetricsServer:
         registry: Callable[[], Awaitable[Collector]],
         serves: Callable[[], bool],
         callers: Callers,
+        settings: RouterSettings,
         tls: ServerTls | None = None,
         add_more: Callable[[web.Application], None] | None = None,
     ) -> None:
@@ -55,16 +58,24 @@ class MetricsServer:
         self._registry = registry
         self._serves = serves
         self._context = tls.http_context() if tls else None
-        app = web.Application(middlewares=tls.middlewares if tls else ())
+        self._limits = settings.connections
+        own_names = host_check(settings.metrics_listen, settings, callers)
+        app = web.Application(middlewares=(*(tls.middlewares if tls else ()), *own_names))
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._healthz)
         if add_more is not None:
             add_more(app)
-        self._runner = web.AppRunner(app, access_log=None, logger=_log)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_log,
+            auto_decompress=False,  # nobody who asks here has a reason to
+            keepalive_timeout=self._limits.http_idle_timeout_s,
+        )
 
     async def start(self, listen: str) -> int:
         """Listens on host:port and returns the port. Raises OSError where that is taken."""
-        return await listen_at(self._runner, listen, context=self._context)
+        return await listen_at(self._runner, listen, self._limits, context=self._context)
 
     async def stop(self) -> None:
         """Closes."""

@@ -209,8 +209,7 @@ class Router:
         await begin_sharing(self._core, settings.store, opened)
         opened.push_async_callback(self._roster.close)
         server, self.port = open_server(
-            settings.listen,
-            settings.message_bytes_max,
+            settings,
             shares_port=self._feed is not None,
             interceptors=(Gate(self._callers, self._acting),) if self._callers.required else (),
             tls=self._tls,
@@ -239,7 +238,7 @@ class Router:
             self._opened.push_async_callback(self._metrics_server.stop)
             self.metrics_port = await self._metrics_server.start(metrics)
         if health is not None:
-            server = HealthServer(self._serves)
+            server = HealthServer(self._serves, self._settings.connections)
             self._opened.push_async_callback(server.stop)
             self.health_port = await server.start(health)
 
@@ -270,7 +269,9 @@ class Router:
             *(self.id, fleet, self._state, self._sinks.recent),
             *(self._fleet_desk(), self._acts, self._callers),
         )
-        return MetricsServer(self._registry, self._serves, self._callers, self._tls, page.add_to)
+        return MetricsServer(
+            self._registry, self._serves, self._callers, self._settings, self._tls, page.add_to
+        )
 
     async def _start_openai(self, listen: str) -> None:
         # Not at the top: a router without it needs neither tokenizers nor templates.
@@ -310,11 +311,14 @@ class Router:
     def _add_services(self, server: grpc.aio.Server) -> None:
         core, callers, roster, closing = self._core, self._callers, self._roster, self._closing
         desk, draining = self._fleet_desk(), self._is_draining
+        watches = self._settings.connections.watches_max
         add_services(
             server,
             self._inference,
             Control(self.id, callers, roster, self._inference, self._feed),
-            FleetService(core, callers, desk, self._acts, self._placing, self._state, closing),
+            FleetService(
+                core, callers, desk, self._acts, self._placing, self._state, closing, watches
+            ),
             CostService(self._accounts, callers),
             LoadService(core, roster, draining, closing),
             TokenizerService(self.id, callers, roster),
@@ -322,6 +326,7 @@ class Router:
             serves=self._serves,
             is_draining=draining,
             closing=closing,
+            watches_max=watches,
         )
 
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:

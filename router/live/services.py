@@ -51,6 +51,7 @@ def add_services(
     serves: Callable[[], bool],
     is_draining: Callable[[], bool],
     closing: Closing,
+    watches_max: int,
 ) -> None:
     """Adds all of them, and those that tell of them: health and reflection."""
     server.add_generic_rpc_handlers((inference.handlers(),))
@@ -63,6 +64,6 @@ def add_services(
     add_LoadServicer_to_server(load, refusing)
     add_TokenizerServicer_to_server(tokenizer, refusing)
     add_GRPCInferenceServiceServicer_to_server(kserve, refusing)
-    add_HealthServicer_to_server(Health(SERVICES, serves, closing), refusing)
+    add_HealthServicer_to_server(Health(SERVICES, serves, closing, watches_max), refusing)
     shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
     reflection.enable_server_reflection(shown, server)

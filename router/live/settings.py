@@ -131,6 +131,20 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What whoever connects may hold, whether they have a key or not. Each is of one listener."""
+
+    max: int = 20_000  # a file descriptor and 20 to 60 KB each; one for each stream that there is
+    streams_max: int = 20_000  # calls of one connection: a router above has all of its own on one
+    watches_max: int = 1_000  # of health, which anybody may watch, and of the fleet: a timer each
+    handshake_timeout_s: float = 10.0  # a phone in a tunnel takes two or three
+    idle_timeout_s: float = 600.0  # of gRPC, without a call: longer than a person thinks
+    http_idle_timeout_s: float = (
+        75.0  # of HTTP, without a whole request: longer than proxies keep it
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RouterSettings:
     """The settings of one router process. Each bound has its reason beside it."""
 
@@ -146,6 +160,8 @@ class RouterSettings:
     authentication: Authentication = field(default_factory=Authentication)
     tls: TlsSettings = field(default_factory=TlsSettings)
     plaintext: Accepted | None = None  # whether it may listen for others without TLS
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    hosts: tuple[str, ...] = ()  # names of this machine, beside its own; see router.live.hosts
     discovery_interval_s: float = 1.0  # a new replica is used within two seconds of being listed
     discovery_timeout_s: float = 5.0
     rtt_interval_s: float = 2.0

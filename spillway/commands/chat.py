@@ -24,7 +24,7 @@ from spillway.commands.parameters import (
     Template,
     options_of,
 )
-from spillway.commands.terminal import is_terminal, say, warn, write
+from spillway.commands.terminal import is_terminal, say, warn, write, write_answer
 
 if TYPE_CHECKING:
     from spillway.client import Chunk, Options, SyncClient
@@ -103,7 +103,7 @@ def _answer(client: "SyncClient", messages: list[dict[str, str]], options: "Opti
             for chunk in stream:
                 first_s = first_s or time.monotonic() - started
                 chunks.append(chunk)
-                write(chunk.text, end="")
+                write_answer(chunk.text)
         except SpillwayError:
             if chunks and is_terminal():
                 write("")

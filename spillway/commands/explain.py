@@ -15,6 +15,7 @@ from spillway.commands.parameters import (
     options_of,
 )
 from spillway.commands.prompt import Prompt, read_prompt
+from spillway.commands.shown import line_of
 from spillway.commands.terminal import seconds, write, write_json, write_table
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def explain(
         write(f"Waits in the router ({decision.rule}), for {seconds(decision.wait_s)}.")
     else:
         write(f"Is refused ({decision.rule}).")
-    write(decision.reason)
+    write(line_of(decision.reason))
     write("")
     write_table(COLUMNS, [_row(one) for one in decision.candidates])
 

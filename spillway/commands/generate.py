@@ -20,7 +20,7 @@ from spillway.commands.parameters import (
     options_of,
 )
 from spillway.commands.prompt import Prompt, read_prompt
-from spillway.commands.terminal import is_terminal, say, write, write_json
+from spillway.commands.terminal import is_terminal, say, write, write_answer, write_json
 
 if TYPE_CHECKING:
     from spillway.client import Answer
@@ -63,7 +63,7 @@ def generate(
             first_s = time.monotonic() - started if first_s is None else first_s
             chunks.append(chunk)
             if not json:
-                write(chunk.text, end="")
+                write_answer(chunk.text)
     answer = answer_of(chunks, stream.ending)
     if json:
         write_json(_as_json(answer, first_s, time.monotonic() - started))

@@ -11,9 +11,11 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 from spillway.commands.failure import Failure, Outcome
 from spillway.commands.folds import folds
+from spillway.commands.shown import as_json_text, line_of, lines_of
 
 _COLUMN_GAP = 2  # cells of the screen between two columns of a table
 
@@ -36,7 +38,19 @@ def is_terminal() -> bool:
 
 
 def write(text: str, end: str = "\n") -> None:
-    """Text to standard output, at once. Raises Failure where that is closed or full."""
+    """Text to standard output, at once, in which a terminal finds nothing to obey.
+
+    Raises Failure where standard output is closed or full.
+    """
+    _write(lines_of(text), end)
+
+
+def write_answer(text: str) -> None:
+    """Part of what a model said: into a pipe as it is, to a terminal as `write` does."""
+    _write(lines_of(text) if is_terminal() else text, end="")
+
+
+def _write(text: str, end: str = "\n") -> None:
     if sys.stdout is None:  # closed by whoever started this, as with `>&-`
         raise Failure("standard output is closed")
     try:
@@ -51,17 +65,17 @@ def write(text: str, end: str = "\n") -> None:
 
 def write_json(value: Any) -> None:
     """One JSON document on one line."""
-    write(json.dumps(value, ensure_ascii=False))
+    _write(as_json_text(json.dumps(value, ensure_ascii=False)))
 
 
 def say(text: str) -> None:
     """What a person may want to know and a script does not: a line on standard error."""
-    _write_error(f"{text}\n", sys.stderr)
+    _write_error(f"{lines_of(text)}\n", sys.stderr)
 
 
 def warn(text: str) -> None:
     """Why a command failed: a line on standard error."""
-    _write_error(f"spillway: {' '.join(text.split())}\n", sys.stderr)
+    _write_error(f"spillway: {line_of(' '.join(text.split()))}\n", sys.stderr)
 
 
 def seconds(value: float) -> str:
@@ -94,7 +108,7 @@ class FoldedTable:
             justify: JustifyMethod = "right" if numeric else "left"
             found.add_column(self.columns[place], justify=justify, header_style="bold")
         for row in self.rows:
-            found.add_row(*(row[place] for place in places))
+            found.add_row(*(Text(row[place]) for place in places))  # which has no markup
         return found
 
 
@@ -109,10 +123,11 @@ def _is_number(cell: str) -> bool:
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; where it is piped, one line a row with tabs between, as `cut` and `awk` like it."""
+    shown = [tuple(map(line_of, row)) for row in rows]
     if is_terminal():
-        terminal().print(FoldedTable(columns, rows))
+        terminal().print(FoldedTable(columns, shown))
     else:
-        for row in (columns, *rows):
+        for row in (columns, *shown):
             write("\t".join(row))
 
 

@@ -8,6 +8,7 @@ import typer
 from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.fleet_view import ENDPOINT_COLUMNS, SITE_COLUMNS, endpoint_rows, site_rows
 from spillway.commands.parameters import ADDRESS, Address
+from spillway.commands.shown import line_of
 from spillway.commands.terminal import FoldedTable, is_terminal, terminal, write_table
 
 if TYPE_CHECKING:
@@ -68,5 +69,5 @@ def _picture(state: "FleetState") -> "RenderableType":
         "",
         FoldedTable(SITE_COLUMNS, site_rows(state)),
         "",
-        FoldedTable(ENDPOINT_COLUMNS, endpoint_rows(state)),
+        FoldedTable(ENDPOINT_COLUMNS, [tuple(map(line_of, row)) for row in endpoint_rows(state)]),
     )

@@ -46,8 +46,17 @@ def _slo(slo: SloClass, workers: int) -> SloClass:
 
 
 def _tenant(tenant: Tenant, workers: int) -> Tenant:
-    rate = tenant.tokens_per_minute
-    return replace(tenant, tokens_per_minute=None if rate is None else _part(rate, workers))
+    def part(most: int | None) -> int | None:
+        return None if most is None else _part(most, workers)
+
+    return replace(
+        tenant,
+        tokens_per_minute=part(tenant.tokens_per_minute),
+        requests_per_minute=part(tenant.requests_per_minute),
+        prompt_tokens_per_minute=part(tenant.prompt_tokens_per_minute),
+        output_tokens_per_minute=part(tenant.output_tokens_per_minute),
+        streams_max=part(tenant.streams_max),
+    )
 
 
 def _settings(settings: RouterSettings, workers: int, number: int) -> RouterSettings:
@@ -63,6 +72,7 @@ def _settings(settings: RouterSettings, workers: int, number: int) -> RouterSett
         metrics_listen=None,
         health_listen=None,
         decision_log=log,
+        connections=replace(settings.connections, max=_part(settings.connections.max, workers)),
         streams_max=_part(settings.streams_max, workers),
         requests_bytes_max=_part(settings.requests_bytes_max, workers),
         resume_bytes_max=_part(settings.resume_bytes_max, workers),

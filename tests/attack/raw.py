@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+import time
 
 import hpack
 
@@ -54,8 +55,13 @@ class Http2:
         self._unread = b""
         self.statuses = {}  # of gRPC, by stream
         self.resets = set()
-        self.is_closed = False
+        self.is_closed = self.is_settled = False
         self.send(PREFACE + settings)
+
+    def settled(self):
+        """The same, once it has acknowledged the peer's settings, by which it is held to them."""
+        self.read_until(lambda one: one.is_settled)
+        return self
 
     def send(self, data):
         """What a peer that has closed does not take is lost."""
@@ -65,10 +71,13 @@ class Http2:
         self.is_closed = True
         return False
 
-    def begin(self, stream, path, *fields, ends=False):
+    def begin(self, stream, path, *fields):
         """The headers of a call."""
-        flags = END_HEADERS | (END_STREAM if ends else 0)
-        return self.send(frame(HEADERS, flags, stream, block(path, *fields)))
+        return self.send(frame(HEADERS, END_HEADERS, stream, block(path, *fields)))
+
+    def begin_block(self, stream, path, more):
+        """The same, with headers that are written already."""
+        return self.send(frame(HEADERS, END_HEADERS, stream, block(path) + more))
 
     def message(self, stream, raw, *, ends=True):
         """A message of a call."""
@@ -81,8 +90,9 @@ class Http2:
 
     def read_until(self, condition, within_s=DEADLINE_S):
         """Takes what the peer sends until a condition holds, or the connection ends."""
-        self.sock.settimeout(within_s)
+        give_up_s = time.monotonic() + within_s
         while not (condition(self) or self.is_closed):
+            self.sock.settimeout(max(0.001, give_up_s - time.monotonic()))
             try:
                 got = self.sock.recv(65_536)
             except OSError:
@@ -91,6 +101,14 @@ class Http2:
                 self.is_closed = True
                 return
             self._take(got)
+
+    def take_ready(self):
+        """Takes what is there already."""
+        self.sock.settimeout(0.0)
+        with contextlib.suppress(OSError):
+            while got := self.sock.recv(65_536):
+                self._take(got)
+        self.sock.settimeout(DEADLINE_S)
 
     def _take(self, got):
         data = self._unread + got
@@ -112,7 +130,7 @@ class Http2:
             elif kind == PING and not flags & 1:
                 self.send(frame(PING, 1, 0, payload))
             elif kind == SETTINGS and not flags & 1:
-                self.send(frame(SETTINGS, 1, 0, b""))
+                self.is_settled = self.send(frame(SETTINGS, 1, 0, b""))
         self._unread = data
 
     def close(self):

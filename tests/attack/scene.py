@@ -22,8 +22,14 @@ from tests.waiting import DEADLINE_S, wait_until
 from wire.spillway.v1 import fleet_pb2
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
 
-CONNECTIONS_MAX = 150
-"""Of each listener of the router, so that a flood of them is a short one."""
+CONNECTIONS = {
+    "max": 150,
+    "streams_max": 300,
+    "watches_max": 40,
+    "handshake_timeout": "2s",
+    "http_idle_timeout": "2s",
+}
+"""The router's limits, small ones, so that a flood is a short one."""
 
 KEYS = {
     name: key_text(name.ljust(6, "-").encode(), secrets.token_urlsafe(32))
@@ -191,6 +197,7 @@ def under_attack(folder):
                 },
             },
             lease_key_file=str(folder / "leases"),
+            connections=CONNECTIONS,
             tls={
                 "certificate": str(front.certificate),
                 "key": str(front.key),

@@ -26,6 +26,7 @@ from router.faces.openai.models import listed
 from router.faces.openai.tool_calls import reader_for
 from router.faces.passing import passed_on
 from router.live.callers import AUTHORIZATION, Callers
+from router.live.hosts import host_check
 from router.live.http_listening import listen_at
 from router.live.http_log import http_log
 from router.live.model_texts import ModelTexts
@@ -37,9 +38,6 @@ from wire.metadata import OPERATION_KEY
 from wire.status import CallError
 from wire.tracing.names import CHAT
 
-_IDLE_S: Final = 75.0
-"""After which a connection without a request is closed: a little later than proxies do."""
-
 _CLOSING_S: Final = 0.2
 _HEALTH: Final = "/health"
 _TENANT: Final = web.RequestKey("tenant", Tenant)
@@ -47,6 +45,7 @@ _NOT_THE_BODY: Final = {
     403: "this certificate is not accepted here",
     404: "there is nothing here",
     405: "this method is not allowed here",
+    421: "this is no name of this router: list it under router.hosts, if it is",
 }
 
 _log: Final = http_log(__name__)
@@ -76,8 +75,14 @@ class OpenAiServer:
             settings.streams_max, settings.message_bytes_max, settings.requests_bytes_max
         )
         self._context = tls.http_context() if tls else None
+        self._limits = settings.connections
         app = web.Application(
-            middlewares=[_as_openai, *(tls.middlewares if tls else ()), self._admitted]
+            middlewares=[
+                _as_openai,
+                *(tls.middlewares if tls else ()),
+                *host_check(settings.openai_listen, settings, callers),
+                self._admitted,
+            ]
         )
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completion)
@@ -90,7 +95,7 @@ class OpenAiServer:
             logger=_log,
             handler_cancellation=True,  # a client that goes ends its request
             auto_decompress=False,
-            keepalive_timeout=_IDLE_S,
+            keepalive_timeout=settings.connections.http_idle_timeout_s,
             shutdown_timeout=_CLOSING_S,
         )
 
@@ -99,7 +104,9 @@ class OpenAiServer:
 
         `shares_port` lets other workers of this router listen there, too.
         """
-        return await listen_at(self._runner, listen, shares_port=shares_port, context=self._context)
+        return await listen_at(
+            self._runner, listen, self._limits, shares_port=shares_port, context=self._context
+        )
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new connections, and cuts off after `grace_s` what is still open."""

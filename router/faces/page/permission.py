@@ -68,7 +68,7 @@ class Permission:
         if not is_same_origin(request):
             return "only this page itself may act"
         given = request.headers.get(TOKEN_HEADER, "")
-        if not secrets.compare_digest(given.encode(), self._token.encode()):
+        if not secrets.compare_digest(given.encode(errors="replace"), self._token.encode()):
             return "the page is of an earlier router: reload it"
         return ""
 

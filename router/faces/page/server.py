@@ -35,6 +35,9 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+_BODY_S: Final = 10.0
+"""For a question or an order to come; the longest has a megabyte."""
+
 _WRITE_S: Final = 30.0
 """For a viewer to take a frame; one that takes nothing for so long is gone, or asleep."""
 
@@ -70,6 +73,7 @@ class FleetPage:
         app.router.add_get("/page/{name}", self._file)
         app.cleanup_ctx.append(self._run_feed)
         app.on_shutdown.append(self._close_feed)
+        app.on_response_prepare.append(_head)
 
     async def _run_feed(self, _app: web.Application) -> AsyncIterator[None]:
         running = background.begin(self._feed.run(), "page feed")
@@ -81,10 +85,10 @@ class FleetPage:
 
     async def _index(self, request: web.Request) -> web.Response:
         self._permission.viewer(request)
-        return _headed(self._files.response(INDEX, request))
+        return self._files.response(INDEX, request)
 
     async def _file(self, request: web.Request) -> web.Response:
-        return _headed(self._files.response(request.match_info["name"], request))
+        return self._files.response(request.match_info["name"], request)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """The fleet, its state and its past, and then a frame at a time."""
@@ -92,7 +96,6 @@ class FleetPage:
         zipped = "gzip" in request.headers.get("Accept-Encoding", "")
         response = web.StreamResponse(
             headers={
-                **_HEADERS,
                 "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",  # nginx would gather events
@@ -139,24 +142,29 @@ class FleetPage:
         body: type[_Body],
         answer: Callable[[_Body], Awaitable[dict[str, Any]]],
     ) -> web.Response:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return _failed(415, "the body must not be compressed")
         try:
-            asked = body.model_validate_json(await request.read())
-            return _headed(web.json_response(await answer(asked)))
+            async with asyncio.timeout(_BODY_S):
+                asked = body.model_validate_json(await request.read())
+            return web.json_response(await answer(asked))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "body"
             return _failed(400, f"{where}: {first['msg']}")
         except CallError as error:
             return _failed(400, error.message)
+        except TimeoutError:
+            return _failed(408, f"the body did not come in {_BODY_S:g} s")
+
+
+async def _head(_request: web.Request, response: web.StreamResponse) -> None:
+    """To every answer of the server, errors and other paths' included."""
+    response.headers.update(_HEADERS)
 
 
 def _failed(status: int, message: str) -> web.Response:
-    return _headed(web.json_response({"error": message}, status=status))
-
-
-def _headed(response: web.Response) -> web.Response:
-    response.headers.update(_HEADERS)
-    return response
+    return web.json_response({"error": message}, status=status)
 
 
 async def _write(response: web.StreamResponse, part: bytes) -> None:

@@ -191,7 +191,7 @@ async def test_a_client_that_does_not_read_stops_its_engine(small_buffers):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         asked = HELLO | {"stream": True, "max_tokens": 1500, "n": 8, "logprobs": True}
         body = json.dumps(asked).encode()
-        head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         opened.callback(writer.close)
         writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
 
