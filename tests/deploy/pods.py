@@ -10,6 +10,7 @@ class Pod:
     owner: str
     labels: dict
     spec: dict
+    claims: tuple = ()  # names of volumes that each pod gets one of its own of
 
     @property
     def containers(self):
@@ -30,7 +31,8 @@ def pods(things):
                 for group in cluster["workerGroupSpecs"]
             ]
         elif "template" in spec:
-            found.append(_pod(name, spec["template"]))
+            claims = [one["metadata"]["name"] for one in spec.get("volumeClaimTemplates", ())]
+            found.append(_pod(name, spec["template"], claims))
     return found
 
 
@@ -44,5 +46,5 @@ def selected(labels, selector):
     return selector.items() <= labels.items()
 
 
-def _pod(owner, template):
-    return Pod(owner, template["metadata"]["labels"], template["spec"])
+def _pod(owner, template, claims=()):
+    return Pod(owner, template["metadata"]["labels"], template["spec"], tuple(claims))

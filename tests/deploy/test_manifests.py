@@ -2,15 +2,10 @@
 
 import pytest
 
-from tests.deploy.helm import overlay, render
+from tests.deploy.helm import CASES, OVERLAYS, overlay, render
 from tests.deploy.pods import of_kind, pods, selected
 from tests.deploy.schema import NEWEST, OLDEST, custom_kinds, problems
 
-CASES = {
-    "site-home": "spillway-site",
-    "site-rented": "spillway-site",
-    "site-cpu": "spillway-site",
-}
 CAPABILITIES = {"IPC_LOCK"}
 """That a container with a device for RDMA may have."""
 
@@ -46,6 +41,11 @@ def test_a_field_that_nobody_knows_is_found(things):
         pod["containers"][0]["imagePolicy"] = "Never"
         [line] = problems(service, NEWEST)
         assert "imagePolicy" in line
+
+
+def test_every_overlay_is_tried():
+    """None lies there untested."""
+    assert {path.stem for path in OVERLAYS.glob("*.yaml")} == CASES.keys()
 
 
 def test_no_two_objects_have_one_name(things):
@@ -144,11 +144,11 @@ def test_every_volume_is_there_and_every_mount_has_one(case, things):
                 assert source["path"] in named, pod.owner
         for container in pod.containers:
             mounts = container["volumeMounts"]
-            assert {mount["name"] for mount in mounts} <= volumes.keys(), pod.owner
+            assert {mount["name"] for mount in mounts} <= {*volumes, *pod.claims}, pod.owner
             paths = [mount["mountPath"] for mount in mounts]
             assert len(set(paths)) == len(paths), pod.owner
         used = {mount["name"] for one in pod.containers for mount in one["volumeMounts"]}
-        assert used == volumes.keys(), pod.owner
+        assert used == {*volumes, *pod.claims}, pod.owner
 
 
 def test_secrets_are_named_and_never_written(things):
@@ -187,12 +187,12 @@ def test_every_selector_means_a_pod(things):
 
 
 def test_every_pod_that_answers_has_a_budget(things):
-    """An operator who drains a node takes one at a time; a head has no second."""
+    """An operator who drains a node takes one at a time; a head and a store have no second."""
     budgets = [
         one["spec"]["selector"]["matchLabels"] for one in of_kind(things, "PodDisruptionBudget")
     ]
     for pod in pods(things):
-        if not pod.owner.endswith(" head"):
+        if not pod.owner.endswith((" head", "-valkey")):
             assert any(selected(pod.labels, one) for one in budgets), pod.owner
 
 

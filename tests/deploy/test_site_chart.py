@@ -221,6 +221,8 @@ def test_every_file_that_the_gateway_reads_is_mounted(fleet, things):
 
 
 def _keys(volume, things):
+    if "items" in volume.get("configMap", ()):
+        return {one["path"] for one in volume["configMap"]["items"]}
     if "configMap" in volume:
         [config] = [
             one

@@ -10,7 +10,7 @@
       "tls" (dict
         "certificate" "/etc/spillway/tls/tls.crt"
         "key" "/etc/spillway/tls/tls.key"
-        "authority" "/etc/spillway/tls/ca.crt"
+        "authority" (empty .Values.gateway.authority.configMap | ternary "/etc/spillway/tls/ca.crt" "/etc/spillway/authority/ca.crt")
         "accept" $accept)
 -}}
 {{- if .Values.leaseKeySecret.name -}}
