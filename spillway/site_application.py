@@ -5,7 +5,7 @@ left out is removed. So each change here starts from what the cluster says it ru
 all applications but ours as they are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +50,28 @@ class SiteApplication:
         _require_grpc(details, self.serve.dashboard_url)
         self.serve.deploy(_config(details, self.name, [wanted]))
         return True
+
+    def changes(
+        self, arguments: Mapping[str, Any], runtime_env: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """What `deploy` would ask for, a line each; empty where it runs just so.
+
+        Raises:
+            SettingsError, RayServeError, SiteApplicationError: as `deploy`.
+        """
+        wanted = _application(self.name, plain_arguments(arguments), runtime_env or {})
+        details = self.serve.details()
+        found = details["applications"].get(self.name, {})
+        known = found.get("deployed_app_config") or {}
+        if known == wanted and found.get("status") == "RUNNING":
+            return []
+        _require_grpc(details, self.serve.dashboard_url)
+        if not known:
+            return [f"deploy {self.name}", *_differences("", {}, wanted["args"])]
+        lines = list(_differences("", known.get("args") or {}, wanted["args"]))
+        if known.get("runtime_env", {}) != wanted.get("runtime_env", {}):
+            lines.append("another runtime environment: every replica is replaced")
+        return lines or [f"deploy {self.name} again: it is {found.get('status', 'not there')}"]
 
     def wait_until_serving(
         self, deadline_s: float, on_status: Callable[[ApplicationStatus], None]
@@ -117,6 +139,19 @@ def _application(
         "args": arguments,
     }
     return {**found, "runtime_env": dict(runtime_env)} if runtime_env else found
+
+
+def _differences(above: str, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted({*known, *wanted}):
+        path, before, after = f"{above}{key}", known.get(key), wanted.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _differences(f"{path}.", before, after)
+        elif key not in wanted:
+            yield f"- {path}={before}"
+        elif key not in known:
+            yield f"+ {path}={after}"
+        elif before != after:
+            yield f"  {path}: {before} -> {after}"
 
 
 def _config(details: Mapping[str, Any], name: str, ours: list[dict[str, Any]]) -> dict[str, Any]:

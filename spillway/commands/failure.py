@@ -48,6 +48,8 @@ _OUTCOMES = {
     "spillway.local.errors.LocalError": Outcome.FAILED,
     "spillway.ray_serve.RayServeError": Outcome.FAILED,
     "spillway.routing.RoutingError": Outcome.FAILED,
+    "spillway.sites.draining.DrainError": Outcome.FAILED,
+    "spillway.sites.launching.LaunchError": Outcome.FAILED,
     "spillway.site_application.SiteApplicationError": Outcome.FAILED,
     "wire.tls.files.TlsError": Outcome.USAGE,
 }

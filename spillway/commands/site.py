@@ -1,40 +1,30 @@
 """`spillway site`: the serving application on one site's Ray cluster."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spillway.commands import site_add
+from spillway.commands import site_add, site_drain, site_status
+from spillway.commands.client_tls import Ca, Cert, Key, tls_of
+from spillway.commands.confirming import confirm
 from spillway.commands.failure import Failure, Outcome
-from spillway.commands.parameters import Json
-from spillway.commands.terminal import say, write, write_json, write_table
+from spillway.commands.parameters import ADDRESS, Address
+from spillway.commands.site_target import Application, Fleet, Site, resolved
+from spillway.commands.terminal import say, write
 
 if TYPE_CHECKING:
+    from spillway.client.tls import ClientTls
     from spillway.ray_serve import ApplicationStatus
-    from spillway.site_application import SiteApplication
 
 DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
 REMOVE_TIMEOUT_S = 120.0  # replicas let their streams finish, and Serve kills what does not end
 
 app = typer.Typer(help="Deploy, look at and remove a site's engines.", no_args_is_help=True)
 app.command("add")(site_add.add)
+app.command("status")(site_status.status)
+app.command("drain")(site_drain.drain)
 
-Site = Annotated[
-    str,
-    typer.Argument(
-        help="A site of the fleet file, or the URL of a Ray dashboard.", show_default=False
-    ),
-]
-Fleet = Annotated[
-    Path | None,
-    typer.Option("--fleet", "-f", envvar="SPILLWAY_FLEET", help="The fleet file."),
-]
-Application = Annotated[
-    str | None,
-    typer.Option("--application", help="The Serve application's name, by default spillway."),
-]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -44,6 +34,9 @@ Settings = Annotated[
     ),
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it serves, or is gone.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+]
 TimeoutS = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to wait.")]
 
 
@@ -56,10 +49,29 @@ def up(
     settings: Settings = None,
     wait: Wait = True,
     timeout_s: TimeoutS = DEPLOY_TIMEOUT_S,
+    dry_run: DryRun = False,
 ) -> None:
-    """Deploy the engines of a site. Done again, it changes what differs and nothing else."""
-    found, arguments, runtime_env = _resolved(site, fleet, application)
-    changed = found.deploy({**arguments, **_parsed(settings or [])}, runtime_env)
+    """Deploy the engines of a site. Done again, it changes what differs and nothing else.
+
+    A file of Ray's cluster launcher instead of a site starts the cluster first, over SSH.
+    """
+    if site.endswith((".yaml", ".yml")):
+        site = _launched(Path(site), dry_run=dry_run)
+        if not site:
+            return
+    found, arguments, runtime_env = resolved(site, fleet, application)
+    arguments = {**arguments, **_parsed(settings or [])}
+    if dry_run:
+        changes = found.changes(arguments, runtime_env)
+        for line in changes:
+            write(line)
+        say(
+            "Nothing is changed."
+            if changes
+            else f"{found.name} runs just so: nothing would change."
+        )
+        return
+    changed = found.deploy(arguments, runtime_env)
     say(
         f"{found.name} at {found.serve.dashboard_url}: {'deploying' if changed else 'runs already'}"
     )
@@ -69,83 +81,86 @@ def up(
 
 
 @app.command()
-def status(
-    site: Site, *, fleet: Fleet = None, application: Application = None, json: Json = False
-) -> None:
-    """Say how a site's engines are. The exit code is 1 where they do not run."""
-    found, _, _ = _resolved(site, fleet, application)
-    now = found.status()
-    targets = found.targets()
-    shown = {
-        "application": found.name,
-        "status": now.status if now else "NOT_DEPLOYED",
-        "replicas_running": now.replicas_running if now else 0,
-        "replicas_starting": now.replicas_starting if now else 0,
-        "targets": targets,
-        "message": now.message if now else "",
-    }
-    if json:
-        write_json(shown)
-    else:
-        row = [
-            ", ".join(value) if isinstance(value, list) else str(value) for value in shown.values()
-        ]
-        write_table(
-            [key.replace("_", " ") for key in shown], [[" ".join(one.split()) for one in row]]
-        )
-    if now is None or now.status != "RUNNING":
-        raise typer.Exit(Outcome.FAILED)
-
-
-@app.command()
 def down(
     site: Site,
     *,
     fleet: Fleet = None,
     application: Application = None,
+    address: Address = ADDRESS,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    drain: Annotated[
+        bool, typer.Option("--drain/--no-drain", help="Whether its router drains it before.")
+    ] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: Wait = True,
     timeout_s: TimeoutS = REMOVE_TIMEOUT_S,
+    dry_run: DryRun = False,
 ) -> None:
-    """Remove the engines of a site, and nothing else that runs on its cluster."""
-    found, _, _ = _resolved(site, fleet, application)
+    """Remove the engines of a site, and nothing else that runs on its cluster.
+
+    A site of the fleet file is drained through its router first. The cluster itself goes on.
+    """
+    found, _, _ = resolved(site, fleet, application)
+    name = "" if site.startswith(("http://", "https://")) or not drain else site
+    where = f"{found.name} at {found.serve.dashboard_url}"
+    if found.status() is None:
+        say(f"{where}: not deployed")
+        return
+    if dry_run:
+        if name:
+            write(f"drain {name} through {address}")
+        write(f"remove {where}: {len(found.targets())} replicas")
+        return
+    confirm(f"Remove {where} with {len(found.targets())} replicas?", yes=yes)
+    if name:
+        _drain(name, address, tls_of(ca, cert, key))
     removed = found.remove()
-    say(f"{found.name} at {found.serve.dashboard_url}: {'removing' if removed else 'not deployed'}")
+    say(f"{where}: {'removing' if removed else 'not deployed'}")
     if removed and wait:
         found.serve.wait_until_gone(found.name, timeout_s)
+    if name:
+        say(f"{name} stays drained: `spillway undrain {name}` once it is up again.")
+
+
+def _drain(name: str, address: str, tls: "ClientTls | None") -> None:
+    from spillway.client import SyncClient, UnavailableError
+    from spillway.commands.site_drain import DRAIN_TIMEOUT_S
+    from spillway.sites.draining import drain
+
+    try:
+        with SyncClient(address, tls=tls) as client:
+            drain(client, name, DRAIN_TIMEOUT_S, say)
+    except UnavailableError as error:
+        raise Failure(
+            f"{error}; name the router that sends turns to {name} with --address, or give"
+            " --no-drain where none does",
+            Outcome.UNREACHABLE,
+        ) from None
+
+
+def _launched(path: Path, *, dry_run: bool) -> str:
+    """The dashboard of the cluster that a launcher's file describes; empty after a dry run."""
+    from spillway.sites.launching import launch, read_launch, shown
+
+    found = read_launch(path)
+    hosts = f" on {', '.join(found.hosts)}" if found.hosts else ""
+    if dry_run:
+        write(shown(found.command))
+        write(shown(found.head_command))
+        say(
+            f"{path} is right: cluster {found.cluster}{hosts}. Then the engines are deployed there."
+        )
+        return ""
+    say(f"Cluster {found.cluster}{hosts}: {shown(found.command)}")
+    return launch(found)
 
 
 def say_status(status: "ApplicationStatus") -> None:
     """Say how an application comes up."""
     running, starting = status.replicas_running, status.replicas_starting
     say(f"{status.name}: {status.status}, {running} replicas run, {starting} start")
-
-
-def _resolved(
-    site: str, fleet: Path | None, application: str | None
-) -> tuple["SiteApplication", Mapping[str, Any], Mapping[str, Any]]:
-    """The application at a site, and its arguments and environment by the fleet file."""
-    from spillway.fleet import load
-    from spillway.fleet.values import APPLICATION
-    from spillway.ray_serve import RayServe
-    from spillway.site_application import SiteApplication
-
-    if site.startswith(("http://", "https://")):
-        return SiteApplication(RayServe(site), application or APPLICATION), {}, {}
-    if fleet is None:
-        raise Failure(f"which fleet is {site} a site of? Name its file with --fleet", Outcome.USAGE)
-    file = load(fleet)
-    names = [one.name for one in file.fleet.sites]
-    if site not in names:
-        raise Failure(f"{fleet} has no site {site}; it has {', '.join(names)}", Outcome.USAGE)
-    access = file.access_to(site)
-    if access.dashboard_url is None:
-        raise Failure(f"{fleet} names no Ray dashboard for {site}", Outcome.USAGE)
-    deployed = any(one.site == site for one in file.deployments)
-    return (
-        SiteApplication(RayServe(access.dashboard_url), application or access.application or ""),
-        file.serving_arguments(site) if deployed else {},
-        file.deployment(site).runtime_env if deployed else {},
-    )
 
 
 def _parsed(settings: list[str]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def test_a_site_goes_up_and_down(dashboard_url, capsys):
     assert "runs already" in err
     found = json.loads(site("status", dashboard_url, "--json")[1])
     assert (found["status"], found["replicas_running"]) == ("RUNNING", 1)
-    code, _, err = site("down", dashboard_url)
+    code, _, err = site("down", dashboard_url, "--yes")
     assert code == 0, err
     assert site("status", dashboard_url)[0] == 1
-    assert "not deployed" in site("down", dashboard_url)[2]
+    assert "not deployed" in site("down", dashboard_url, "--yes")[2]
