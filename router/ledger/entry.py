@@ -27,14 +27,6 @@ class EngineCount(NamedTuple):
     cached_tokens: int  # of these
 
 
-class Spent(NamedTuple):
-    """What was spent in a month, in US dollars, by the names of sites and of tenants."""
-
-    month: int  # such as 202611, in UTC
-    sites: tuple[tuple[str, float], ...] = ()
-    tenants: tuple[tuple[str, float], ...] = ()
-
-
 def day_of(unix_ns: int) -> str:
     """The day in UTC, as 2026-11-29."""
     return datetime.fromtimestamp(unix_ns // _NS_PER_S, UTC).date().isoformat()

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from router.ledger.database import Database
-from router.ledger.entry import EngineCount, Entry, Spent, day_of, days_of
+from router.ledger.entry import EngineCount, Entry, day_of, days_of
 from router.ledger.schema import SUMS, prepare
+from router.policy.month_cap import Spent
 
 _FIRST: Final = frozenset({"first", "lease"})
 """The kinds of attempt of which each request has one."""

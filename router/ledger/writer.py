@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from router.ledger.database import LedgerError
-from router.ledger.entry import EngineCount, Entry, Spent, day_of, month_of, spent_of
+from router.ledger.entry import EngineCount, Entry, day_of, month_of, spent_of
 from router.ledger.ledger import Ledger
 from router.observe.event import Event
+from router.policy.month_cap import Spent
 from router.policy.units import ns, seconds
 
 PENDING_MAX: Final = 100_000

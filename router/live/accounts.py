@@ -5,22 +5,29 @@ A ledger that cannot be opened keeps a router from starting; one that is lost la
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Final, Self, TypeVar
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from router.ledger.database import Database
-from router.ledger.entry import EngineCount
+from router.ledger.entry import EngineCount, month_of
 from router.ledger.ledger import Ledger
 from router.ledger.report import Question, Reconciliation, Report, reconcile, report
 from router.ledger.sqlite import SqliteDatabase
 from router.ledger.writer import Keeping, LedgerWriter
+from router.live.budget_watch import BudgetWatch
 from router.live.endpoint import LiveEndpoint
 from router.live.settings import LedgerSettings
-from router.observe.event import Sink
+from router.live.timed_core import TimedCore
+from router.observe.event import Sink, SpentHeard
+from router.policy.month_cap import Spent
 
 T = TypeVar("T")
+
+_WATCH_EACH: Final = 5
+"""Looks, of which one is at what operators are to be told."""
 
 _READERS_MAX: Final = 2
 """Reports that are made at a time: they share the disk with the writer."""
@@ -34,6 +41,9 @@ class Accounts:
         self._settings = settings
         self._router = router
         self._reading = asyncio.Semaphore(_READERS_MAX)
+        self._told: Spent | None = None
+        self._budgets = BudgetWatch()
+        self._looks = 0
         self._writer: LedgerWriter | None = None
         if self.is_kept:
             keeping = Keeping(
@@ -71,10 +81,20 @@ class Accounts:
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)
 
-    def look(self, endpoints: Iterable[LiveEndpoint]) -> None:
-        """Notes what engines have counted. Call it about once a second."""
-        if self._writer is not None:
-            self._writer.observe([count for one in endpoints for count in _counted(one)])
+    def look(self, core: TimedCore, endpoints: Iterable[LiveEndpoint]) -> None:
+        """Tells the core what was spent, and notes what engines count. Call it once a second."""
+        if self._writer is None:
+            return
+        spent, month = self._writer.spent, month_of(time.time_ns())
+        if spent.month != month:  # it has just begun, and nobody has spent anything
+            spent = Spent(month)
+        if spent != self._told:
+            self._told = spent
+            core.tell(SpentHeard(spent))
+        self._writer.observe([count for one in endpoints for count in _counted(one)])
+        self._looks += 1
+        if self._looks % _WATCH_EACH == 1:
+            self._budgets.look(core.snapshot().budgets)
 
     async def report(self, question: Question) -> Report:
         """What was spent. Raises LedgerError, and ValueError for what cannot be asked."""

@@ -12,6 +12,7 @@ from router.policy.decision import Decision, Refuse, Wait
 from router.policy.fleet import SiteKind
 from router.policy.request import Request
 from router.policy.snapshot import (
+    BudgetSnapshot,
     EndpointSnapshot,
     FleetSnapshot,
     Health,
@@ -55,6 +56,7 @@ def fleet_state(
         resumed=snapshot.resumed,
         tenants=[_tenant(tenant) for tenant in snapshot.tenants],
         store=_store(snapshot.shared) if snapshot.shared is not None else None,
+        budgets=[_budget(budget) for budget in snapshot.budgets],
     )
 
 
@@ -99,6 +101,17 @@ def _store(shared: SharedSnapshot) -> pb.SharedState:
         away=shared.away,
         routers=shared.routers,
         held=[pb.Held(bucket=name, amount=amount) for name, amount in shared.held],
+    )
+
+
+def _budget(budget: BudgetSnapshot) -> pb.BudgetState:
+    return pb.BudgetState(
+        site=budget.site,
+        tenant=budget.tenant,
+        month=budget.month,
+        spent_usd=budget.spent_usd,
+        most_usd=budget.most_usd,
+        warn_usd=budget.warn_usd,
     )
 
 

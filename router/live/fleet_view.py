@@ -32,6 +32,7 @@ def state_for(state: pb.FleetState, tenant: Tenant) -> pb.FleetState:
             for site in state.sites
         ],
         tenants=[one for one in state.tenants if one.name == tenant.name],
+        budgets=[one for one in state.budgets if one.tenant == tenant.name],
     )
 
 

@@ -200,6 +200,7 @@ class Router:
         self._traces.report_to(tracer)
         await opened.enter_async_context(self._accounts)
         self._core.start()
+        self._accounts.look(self._core, ())
         await self._acting.start({})
         opened.push_async_callback(self._acting.close)
         self._callers.look()
@@ -393,7 +394,7 @@ class Router:
             self._roster.renew()
             self._lender.look()
             self._site_leases.look()
-            self._accounts.look(self._roster)
+            self._accounts.look(self._core, self._roster)
             self._acting.look()
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:

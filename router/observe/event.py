@@ -17,6 +17,7 @@ from router.policy.fleet import Fleet
 from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
 from router.policy.loan import SiteLoans
+from router.policy.month_cap import Spent
 from router.policy.outcome import Outcome
 from router.policy.recovery import Again
 from router.policy.request import Request
@@ -121,6 +122,13 @@ class StoreHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class SpentHeard:
+    """The ledger says what others have spent this month, or that another month begins."""
+
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True)
 class RequestArrived:
     """A request came; the event's decision says where it went."""
 
@@ -187,6 +195,7 @@ Happening = (
     | LendChanged
     | SiteLeaseChanged
     | StoreHeard
+    | SpentHeard
     | RequestArrived
     | AskedAgain
     | RequestWithdrawn

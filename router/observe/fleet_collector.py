@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from router.policy.allowances import SharedSnapshot
 from router.policy.leases import LeaseTotals
 from router.policy.snapshot import (
+    BudgetSnapshot,
     EndpointSnapshot,
     FleetSnapshot,
     Health,
@@ -84,6 +85,7 @@ class FleetCollector(Collector):
             value=len(snapshot.quarantined),
         )
         yield from _of_leases(snapshot.leases)
+        yield from _of_budgets(snapshot.budgets)
         if snapshot.shared is not None:
             yield from _of_shared(snapshot.shared)
         for name, (text, endpoint_value) in _ENDPOINT_GAUGES.items():
@@ -120,6 +122,24 @@ def _of_shared(shared: SharedSnapshot) -> Iterator[Metric]:
     for bucket, amount in shared.held:
         held.add_metric((bucket,), amount)
     yield held
+
+
+def _of_budgets(budgets: tuple[BudgetSnapshot, ...]) -> Iterator[Metric]:
+    labels = ("site", "tenant")
+    spent = GaugeMetricFamily(
+        "spillway_budget_spent_usd", "Spent in this calendar month", labels=labels
+    )
+    most = GaugeMetricFamily("spillway_budget_usd", "May be spent in it", labels=labels)
+    warn = GaugeMetricFamily(
+        "spillway_budget_warn_usd", "Operators are told above it", labels=labels
+    )
+    for budget in budgets:
+        whose = (budget.site, budget.tenant)
+        spent.add_metric(whose, budget.spent_usd)
+        for family, usd in ((most, budget.most_usd), (warn, budget.warn_usd)):
+            if usd is not None:
+                family.add_metric(whose, usd)
+    yield from (spent, most, warn)
 
 
 def _of_leases(totals: LeaseTotals) -> Iterator[Metric]:

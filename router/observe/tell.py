@@ -22,6 +22,7 @@ from router.observe.event import (
     RequestWithdrawn,
     RoundTripMeasured,
     SiteLeaseChanged,
+    SpentHeard,
     Started,
     StoreHeard,
     Ticked,
@@ -72,6 +73,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             core.on_site_lease(site, ending, now_ns)
         case StoreHeard(routers, granted):
             core.on_store(routers, granted, now_ns)
+        case SpentHeard(spent):
+            core.on_spent(spent, now_ns)
         case Ticked():
             core.on_tick(now_ns)
         case Started() | LoansChanged():

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from router.policy.allowance import Allowance, Granted, Want
-from router.policy.candidate import Candidate
-from router.policy.judge import OVER_BUDGET
+from router.policy.decider import Verdict
+from router.policy.judge import OVER_BUDGET, OVER_TENANT_BUDGET
 from router.policy.site_state import SiteState
 from router.policy.tenants import TenantState
 
@@ -59,14 +59,15 @@ class Allowances:
         """What to ask of the store."""
         return tuple(one.want(now) for one in (*self._money.values(), *self._rates.values()))
 
-    def ask(
-        self, candidates: Iterable[Candidate], sites: Mapping[str, SiteState], now: int
-    ) -> None:
-        """What could not be paid for at these is wanted."""
-        if self._money:
-            for candidate in candidates:
-                if candidate.excluded == OVER_BUDGET:
-                    sites[candidate.site].spend.ask(candidate.price_usd, now)
+    def ask(self, verdict: Verdict, sites: Mapping[str, SiteState], now: int) -> None:
+        """What could not be paid for is wanted."""
+        if not self._money or verdict.need is None:
+            return
+        for candidate in verdict.decision.candidates:
+            if candidate.excluded == OVER_BUDGET:
+                sites[candidate.site].spend.ask(candidate.price_usd, now)
+            elif candidate.excluded == OVER_TENANT_BUDGET:
+                verdict.need.purse.ask(candidate.price_usd, now)
 
     def held(self, now: int) -> tuple[tuple[str, float], ...]:
         """What may be used of each bucket."""

@@ -23,6 +23,7 @@ from router.policy.hedge import Hedging
 from router.policy.hint import Hint
 from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
+from router.policy.month_cap import Spent
 from router.policy.outcome import End, Ended, FirstToken, Outcome
 from router.policy.quarantine import Standing
 from router.policy.recovery import Again, Recovery, moved
@@ -46,9 +47,6 @@ class RouterCore:
         self._decider = Decider(fleet, self._registry, self._sessions)
         self._admission = Admission(fleet)
         self._hedging = Hedging(fleet, self._registry, self._decider)
-        self.allowances = Allowances(
-            self._registry.sites.values(), self._hedging.allowances, self._admission.tenants
-        )
         self._totals = Totals()
         self.cached = CachedPrefixes(fleet.limits.told_prefix_marks_max)
         self._flights = Flights(
@@ -61,6 +59,9 @@ class RouterCore:
             self.cached,
             self._totals,
             charged,
+        )
+        self.allowances = Allowances(
+            self._registry.sites.values(), self._flights.money(), self._admission.tenants
         )
         self._suspicion, self.leases = self._flights.suspicion, self._flights.leases
         self._stirred = False  # something happened that may have made room
@@ -137,7 +138,7 @@ class RouterCore:
         """
         for name in self._flights.adopt(fleet, now):
             self.on_endpoint_gone(name, now)
-        shared = self._hedging.allowances, self._admission.tenants
+        shared = self._flights.money(), self._admission.tenants
         self.allowances.adopt(self._registry.sites.values(), *shared, now)
         self._recovery.adopt(fleet.limits)
         self.fleet = fleet
@@ -156,6 +157,12 @@ class RouterCore:
         """The store of what routers share answered, and counts so many of them; 0: it is away."""
         self.allowances.grant(granted, now)
         self.allowances.on_store(routers, now)
+        self._stirred = True
+
+    def on_spent(self, spent: Spent, now: int) -> None:
+        """Others have spent this: see router.policy.month_cap."""
+        _ = now
+        self._registry.hear_spent(spent)
         self._stirred = True
 
     def on_request(self, request: Request, now: int, rng: random.Random) -> Decision:
@@ -179,7 +186,7 @@ class RouterCore:
             verdict = self._decider.decide(request, (), now, rng)
         elif request.avoid and verdict.need is not None:
             verdict.need.tried = ()  # none of this router's attempts has failed there
-        self.allowances.ask(verdict.decision.candidates, self._registry.sites, now)
+        self.allowances.ask(verdict, self._registry.sites, now)
         if verdict.candidates:
             margin = self.fleet.limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)

@@ -217,6 +217,7 @@ class Decider:
         block_tokens = request.prefix_block_tokens
         hot_tokens = self.hot.shared_blocks(marks) * block_tokens if marks else 0
         expected_tokens = self.output[slo.name].expected(request.max_new_tokens)
+        purse = self._registry.purses.of(request.tenant)
         return Need(
             request,
             slo,
@@ -234,9 +235,11 @@ class Decider:
             bool(tried)
             or request.resume is not None
             or slo.home_only
+            or purse.is_bounded
             or 0 < pool.context_min < request.prompt_tokens,
             expected_tokens * _EGRESS_BYTES_PER_TOKEN,
             LaneKey(pool.members[0].endpoint.model, slo.home_only),
+            purse,
         )
 
     def _best_after_failure(

@@ -31,6 +31,7 @@ class Price:
     egress_usd_per_gib: float = 0.0
     budget_usd_per_hour: float | None = None
     budget_usd_per_month: float | None = None
+    warn_usd_per_month: float | None = None  # above which operators are told, and nothing stops
     committed_usd_per_replica_hour: float = 0.0  # for the ledger alone: it weighs in no decision
 
 
@@ -106,6 +107,8 @@ class Tenant:
     home_only: bool = False  # its data may not leave home, whatever class it asks for
     shares_cache: bool = False  # cached prefixes with the other tenants that do
     priority_ceiling: int | None = None  # the best, that is lowest, its requests may have
+    budget_usd_per_month: float | None = None  # of metered capacity and egress, by the calendar
+    warn_usd_per_month: float | None = None  # above which operators are told, and nothing stops
 
 
 DEFAULT_TENANT = "default"

@@ -1,9 +1,11 @@
 """What was sent and has not ended, and all that changes with each beginning and each end."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 
 from router.policy.admission import Admission
+from router.policy.allowance import Allowance
 from router.policy.cached_prefixes import CachedPrefixes
 from router.policy.charge import Charged, charge_of
 from router.policy.decider import Decider, Verdict
@@ -137,6 +139,10 @@ class Flights:
         self._count(decision, need, tracked, now)
         return decision
 
+    def money(self) -> Iterable[Allowance]:
+        """What is shared with other routers, beside what sites have."""
+        return (*self._hedging.allowances, *self._registry.purses.allowances)
+
     def hedge(self, request: str, now: int, rng: random.Random) -> Decision | None:
         """See RouterCore.on_hedge_due."""
         flight = self.by_id.get(request)
@@ -157,6 +163,7 @@ class Flights:
         tracked.on_send(flight, request.id)
         more = tracked.work()
         tracked.site.spend.on_send(flight.price_usd, now, more=more)
+        self._registry.purses.of(request.tenant).on_send(flight.price_usd)
         meter = flight.site.meter
         meter.begin(flight.endpoint, flight.share, now, streams=request.streams, more=more)
         tracked.site.warming.on_send()
@@ -234,7 +241,10 @@ class Flights:
         self._charges += 1
         tenant = self._admission.tenant_of(flight.request)
         model = tracked.endpoint.model
-        self._charged(charge_of(self._charges, flight, tenant, model, ended, now))
+        charge = charge_of(self._charges, flight, tenant, model, ended, now)
+        purse = self._registry.purses.of(flight.request.tenant)
+        purse.on_end(flight.price_usd, charge.spent_usd, now)
+        self._charged(charge)
 
     def _remember_cache(self, flight: Flight, tokens: int) -> None:
         session = self._sessions.get(flight.request.session_key)

@@ -14,6 +14,7 @@ from router.policy.slots import LIKELY_TAKEN
 from router.policy.tracked import BEING_PROBED, FULL, RESTING, TOO_LONG, Tracked
 
 OVER_BUDGET = "over budget"
+OVER_TENANT_BUDGET = "over its tenant's budget"
 WARMING = "new, and given a trickle until it has answered well"
 
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
@@ -110,6 +111,8 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
         return TOO_LONG
     if not tracked.site.spend.allows(price_usd, now):
         return OVER_BUDGET
+    if not need.purse.allows(price_usd, now):
+        return OVER_TENANT_BUDGET
     # Last, because where all are being probed, or new, one is sent more: one that nothing else
     # excludes.
     if not tracked.breaker.allows(now):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from router.policy.fleet import SloClass
+from router.policy.purse import Purse
 from router.policy.request import Request
 from router.policy.sessions import Session
 from router.policy.tracked import Tracked
@@ -36,3 +37,4 @@ class Need:
     is_bounded: bool  # whether the class, the context or earlier attempts exclude endpoints
     egress_bytes: float  # expected
     lane: LaneKey
+    purse: Purse  # that pays for it

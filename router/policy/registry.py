@@ -5,8 +5,10 @@ from itertools import islice
 
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet, LatencyProfile
+from router.policy.month_cap import Spent
 from router.policy.pool import Pool
 from router.policy.predictor import Costs, mean_costs
+from router.policy.purse import Purses
 from router.policy.renewal import renew
 from router.policy.site_state import SiteState
 from router.policy.tracked import Prior, Tracked
@@ -32,6 +34,8 @@ class Registry:
             for site in fleet.sites
         }
         self._former: dict[str, SiteState] = {}  # for when they come back: spent is spent
+        self.purses = Purses(fleet)
+        self._spent = Spent(0)  # by others, as was told last
         self.by_name: dict[str, Tracked] = {}
         self._at: dict[str, dict[str, Tracked]] = {name: {} for name in self.sites}
         self._everything = Pool()
@@ -44,6 +48,7 @@ class Registry:
         its last stream is over, and remembered for what was spent there.
         """
         self._limits = fleet.limits
+        self.purses.adopt(fleet, now)
         self.confidences = tuple(sorted(set(confidences)))
         before = {**self._former, **self.sites}
         self.sites = {}
@@ -60,6 +65,8 @@ class Registry:
             if name in self._at:
                 self.sites[name] = state
         self._former = {k: v for k, v in before.items() if k not in self.sites}
+        if self._spent.month:
+            self.hear_spent(self._spent)  # new sites have not heard it
         for tracked in self.by_name.values():
             renew(tracked, fleet.limits, self.confidences)
             if not tracked.gone:
@@ -120,6 +127,14 @@ class Registry:
             tracked.settle()
             self._leave_pools(tracked)
             self.forget_if_done(tracked)
+
+    def hear_spent(self, spent: Spent) -> None:
+        """Others have spent this."""
+        self._spent = spent
+        self.purses.hear(spent)
+        sites = dict(spent.sites)
+        for name, site in {**self._former, **self.sites}.items():
+            site.spend.cap.hear(spent.month, sites.get(name, 0.0))
 
     def lend(self, site: str, endpoints: frozenset[str]) -> None:
         """These of a site are lent, and no others. KeyError for an unknown site."""

@@ -112,6 +112,28 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSnapshot:
+    """A budget by the calendar month, in US dollars."""
+
+    site: str  # or empty, where it is a tenant's
+    tenant: str
+    month: int  # such as 202611; 0: nobody keeps accounts
+    spent_usd: float  # on metered capacity and egress, by all that is known of
+    most_usd: float | None  # then nothing more goes where it costs
+    warn_usd: float | None  # operators are told above it
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left of it."""
+        return self.most_usd is not None and self.spent_usd >= self.most_usd
+
+    @property
+    def is_high(self) -> bool:
+        """Whether operators are to be told."""
+        return self.warn_usd is not None and self.spent_usd > self.warn_usd
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSnapshot:
     """Every site, and the totals of this router."""
 
@@ -126,6 +148,7 @@ class FleetSnapshot:
     quarantined: tuple[QuarantinedSnapshot, ...]
     shared: SharedSnapshot | None = None  # with other routers
     leases: LeaseTotals = field(default_factory=LeaseTotals)
+    budgets: tuple[BudgetSnapshot, ...] = ()
 
 
 def snapshot_fleet(
@@ -154,6 +177,18 @@ def snapshot_fleet(
         quarantined=snapshot_quarantine(quarantine, limits, now),
         shared=shared,
         leases=replace(leases),
+        budgets=_snapshot_budgets(registry),
+    )
+
+
+def _snapshot_budgets(registry: Registry) -> tuple[BudgetSnapshot, ...]:
+    """Those that there are: of sites, then of tenants."""
+    caps = [(name, "", site.spend.cap) for name, site in registry.sites.items()]
+    caps += [("", purse.tenant, purse.cap) for purse in registry.purses]
+    return tuple(
+        BudgetSnapshot(site, tenant, cap.month, cap.spent_usd, cap.most_usd, cap.warn_usd)
+        for site, tenant, cap in caps
+        if cap.most_usd is not None or cap.warn_usd is not None
     )
 
 

@@ -7,15 +7,17 @@ anyway and cost nothing at the margin; home is sunk cost altogether. Egress is p
 A budget is a bucket that fills at a steady rate and holds a quarter of the period's budget. The
 rate is three quarters of the budget per period, so whatever the demand, no period however it is cut
 costs more than the budget, and the money cannot be gone in its first minutes. What requests in
-flight are expected to cost is held back beforehand.
+flight are expected to cost is held back beforehand. The month's budget holds for the calendar month
+as well (`router.policy.month_cap`), which a router that is started again remembers.
 """
 
 from router.policy.allowance import Allowance, Bucket
 from router.policy.fleet import Price, Site, SiteKind
+from router.policy.month_cap import MonthCap
 from router.policy.tariff import Tariff
 from router.policy.units import NS_PER_HOUR, NS_PER_S
 
-_NS_PER_MONTH = 30 * 24 * NS_PER_HOUR
+NS_PER_MONTH = 30 * 24 * NS_PER_HOUR
 _BURST_SHARE = 0.25
 
 
@@ -71,6 +73,7 @@ class Spend:
         "_usd",
         "allowances",
         "busy_usd_per_ns",
+        "cap",
         "committed",
         "egress_usd_per_byte",
         "idle_usd_per_ns",
@@ -82,6 +85,7 @@ class Spend:
     def __init__(self, site: Site, *, shared: bool = False) -> None:
         """`shared` tells that other routers spend from the same budgets."""
         self._shared = shared
+        self.cap = MonthCap(None, None)
         self._named: dict[str, Budget | Allowance] = {}
         self._price(site, 0)
         self._busy = 0  # replicas with at least one of our requests in flight
@@ -109,13 +113,14 @@ class Spend:
         self.committed = price.committed_replicas
         limits = (
             ("hour", price.budget_usd_per_hour, NS_PER_HOUR),
-            ("month", price.budget_usd_per_month, _NS_PER_MONTH),
+            ("month", price.budget_usd_per_month, NS_PER_MONTH),
         )
         named = [(name, usd, period) for name, usd, period in limits if usd is not None]
         self._named = {
             name: self._budget(f"usd/{site.name}/{name}", self._named.get(name), usd, period, now)
             for name, usd, period in named
         }
+        self.cap.most_usd, self.cap.warn_usd = price.budget_usd_per_month, price.warn_usd_per_month
         self._budgets = tuple(self._named.values())
         self.allowances = tuple(one for one in self._budgets if isinstance(one, Allowance))
         self.is_budgeted = bool(self._budgets)
@@ -140,7 +145,8 @@ class Spend:
         if not self._budgets:
             return True
         owed = self._accrued(now) + self._reserved_usd + price_usd
-        return all(budget.level(now) >= owed for budget in self._budgets)
+        levels = (budget.level(now) for budget in self._budgets)
+        return self.cap.has_room(owed) and all(level >= owed for level in levels)
 
     def ask(self, price_usd: float, now: int) -> None:
         """A request of this price could not be paid for."""
@@ -184,5 +190,6 @@ class Spend:
     def _charge(self, usd: float, now: int) -> None:
         if usd > 0.0:
             self._usd += usd
+            self.cap.use(usd)
             for budget in self._budgets:
                 budget.use(usd, now)

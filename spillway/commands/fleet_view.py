@@ -7,7 +7,7 @@ from spillway.commands.moment import shown, span
 from spillway.commands.terminal import seconds
 
 if TYPE_CHECKING:
-    from wire.spillway.v1.fleet_pb2 import EndpointState, FleetState, SiteState
+    from wire.spillway.v1.fleet_pb2 import BudgetState, EndpointState, FleetState, SiteState
 
 NS_PER_S = 1_000_000_000
 SITE_COLUMNS = (
@@ -18,6 +18,7 @@ ENDPOINT_COLUMNS = (
     "endpoint", "address", "model", "state", "in flight", "running", "waiting", "kv",
     "tokens/s", "rtt", "report age", "behind it",
 )  # fmt: skip
+BUDGET_COLUMNS = ("budget of", "kind", "month", "spent", "warn", "most", "state")
 TENANT_COLUMNS = ("tenant", "weight", "waiting", "sent", "refused", "work")
 
 
@@ -46,6 +47,29 @@ def tenant_rows(state: "FleetState") -> list[tuple[str, ...]]:
         )
         for one in state.tenants
     ]
+
+
+def budget_rows(state: "FleetState") -> list[tuple[str, ...]]:
+    """A row for each budget by the month."""
+    return [
+        (
+            one.site or one.tenant,
+            "site" if one.site else "tenant",
+            f"{one.month // 100}-{one.month % 100:02d}" if one.month else "-",
+            f"{one.spent_usd:.4f} USD",
+            f"{one.warn_usd:g} USD" if one.HasField("warn_usd") else "-",
+            f"{one.most_usd:g} USD" if one.HasField("most_usd") else "-",
+            _standing(one),
+        )
+        for one in state.budgets
+    ]
+
+
+def _standing(budget: "BudgetState") -> str:
+    if budget.HasField("most_usd") and budget.spent_usd >= budget.most_usd:
+        return "spent"
+    high = budget.HasField("warn_usd") and budget.spent_usd > budget.warn_usd
+    return "high" if high else "ok"
 
 
 def _site_row(site: "SiteState") -> tuple[str, ...]:

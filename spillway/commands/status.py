@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.fleet_view import (
+    BUDGET_COLUMNS,
     ENDPOINT_COLUMNS,
     SITE_COLUMNS,
     TENANT_COLUMNS,
+    budget_rows,
     endpoint_rows,
     shared_line,
     site_rows,
@@ -40,6 +42,9 @@ def status(
     if tenants := tenant_rows(state):
         write("")
         write_table(TENANT_COLUMNS, tenants)
+    if budgets := budget_rows(state):
+        write("")
+        write_table(BUDGET_COLUMNS, budgets)
     if shared := shared_line(state):
         write("")
         write(shared)

@@ -50,7 +50,7 @@ def _site(site: SiteSection) -> Iterator[Finding]:
         yield (), "nothing says how to reach it; give ray.dashboard or endpoints"
     if site.kind == "rented" and not price.metered and not (capacity and capacity.committed):
         yield (), "a rented site costs something; give price.metered or capacity.committed"
-    for key in ("budget_hourly", "budget_monthly"):
+    for key in ("budget_hourly", "budget_monthly", "warn_monthly"):
         if getattr(price, key) is not None and not (price.metered or price.egress):
             message = "a budget limits what is metered, and there is no price.metered or egress"
             yield ("price", key), message
@@ -148,6 +148,7 @@ def _router(file: FileSection) -> Iterator[Finding]:
 def _store(file: FileSection) -> Iterator[Finding]:
     store = built(RouterSettings, file.router).store
     budgets = any(s.price.budget_hourly or s.price.budget_monthly for s in file.sites.values())
+    budgets |= any(getattr(one, "budget_monthly", None) for one in file.tenants.values())
     rates = any(getattr(one, key, None) for one in file.tenants.values() for key in QUOTAS)
     hedges = any(getattr(one, "hedge_hourly", None) for one in file.slo_classes.values())
     if store.url is None:
@@ -168,8 +169,23 @@ def _tracing(file: FileSection) -> Iterator[Finding]:
 
 def _ledger(file: FileSection) -> Iterator[Finding]:
     ledger = built(RouterSettings, file.router).ledger
-    if ledger.path is None and ledger != LedgerSettings():
+    if ledger.path is not None:
+        return
+    if ledger != LedgerSettings():
         yield ("router", "ledger"), "nothing says where it is; give path"
+    needed: list[KeyPath] = [
+        ("sites", name, "price", "warn_monthly")
+        for name, site in file.sites.items()
+        if site.price.warn_monthly is not None
+    ]
+    needed += [
+        ("tenants", name, key)
+        for name, tenant in file.tenants.items()
+        for key in ("budget_monthly", "warn_monthly")
+        if getattr(tenant, key, None) is not None
+    ]
+    for path in needed:
+        yield path, "a router remembers what a month has cost by its ledger; give router.ledger"
 
 
 def _trust(file: FileSection) -> Iterator[Finding]:

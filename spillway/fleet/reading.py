@@ -102,6 +102,7 @@ def _site(name: str, site: SiteSection) -> Site:
         egress_usd_per_gib=site.price.egress,
         budget_usd_per_hour=site.price.budget_hourly,
         budget_usd_per_month=site.price.budget_monthly,
+        warn_usd_per_month=site.price.warn_monthly,
         committed_usd_per_replica_hour=site.price.committed,
     )
     capacity = site.capacity or CapacitySection()

@@ -74,6 +74,7 @@ class PriceSection(BaseModel):
     egress: UsdPerGib = 0.0
     budget_hourly: UsdPerHour | None = None
     budget_monthly: UsdPerMonth | None = None
+    warn_monthly: UsdPerMonth | None = None
 
 
 class CapacitySection(BaseModel):

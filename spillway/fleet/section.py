@@ -15,8 +15,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic import Field as Bounds
 
-from spillway.fleet.kinds import Address, FilePath, Share, UsdPerHour
-from spillway.fleet.quantity import DURATION, SIZE, USD_PER_HOUR
+from spillway.fleet.kinds import Address, FilePath, Share, UsdPerHour, UsdPerMonth
+from spillway.fleet.quantity import DURATION, SIZE, USD_PER_HOUR, USD_PER_MONTH
 
 T = TypeVar("T")
 NS_PER_S = 1_000_000_000
@@ -71,8 +71,9 @@ def key_of(field: str) -> str:
     parts = field.split("_")
     if parts[-1] == "s":
         parts.pop()
-    if parts[-3:] == ["usd", "per", "hour"]:
-        parts[-3:] = ["hourly"]
+    for period, adverb in (("hour", "hourly"), ("month", "monthly")):
+        if parts[-3:] == ["usd", "per", period]:
+            parts[-3:] = [adverb]
     return "_".join(part for part in parts if part != "ns")
 
 
@@ -100,7 +101,7 @@ def _annotation(one: Field[Any], kind: Any) -> Any:
     if "listen" in parts:
         return Address
     if "usd" in parts:
-        return UsdPerHour
+        return UsdPerMonth if parts[-1] == "month" else UsdPerHour
     return _by_type(kind, parts[-1])
 
 
@@ -133,7 +134,7 @@ def _plain(name: str, content: Any) -> Any:
     if "bytes" in parts:
         return SIZE.write(content)
     if "usd" in parts:
-        return USD_PER_HOUR.write(content)
+        return (USD_PER_MONTH if parts[-1] == "month" else USD_PER_HOUR).write(content)
     if isinstance(content, tuple):
         return list(content)
     return str(content) if isinstance(content, Path) else content

@@ -84,12 +84,13 @@ def _capacity(site: Site, access: SiteAccess, deployment: Deployment | None) -> 
 def _price(price: Price) -> dict[str, Any]:
     hourly, monthly = price.budget_usd_per_hour, price.budget_usd_per_month
     metered, egress = price.metered_usd_per_replica_hour, price.egress_usd_per_gib
-    committed = price.committed_usd_per_replica_hour
+    committed, warn = price.committed_usd_per_replica_hour, price.warn_usd_per_month
     return _filled(
         metered=USD_PER_HOUR.write(metered) if metered else None,
         committed=USD_PER_HOUR.write(committed) if committed else None,
         egress=USD_PER_GIB.write(egress) if egress else None,
         budget_hourly=None if hourly is None else USD_PER_HOUR.write(hourly),
+        warn_monthly=None if warn is None else USD_PER_MONTH.write(warn),
         budget_monthly=None if monthly is None else USD_PER_MONTH.write(monthly),
     )
 

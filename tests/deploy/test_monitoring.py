@@ -64,7 +64,12 @@ async def registry(tmp_path):
         decision_log=DecisionLog(tmp_path / "decisions.jsonl"),
         ledger=LedgerSettings(tmp_path / "ledger.sqlite"),
     )
-    price = Price(metered_usd_per_replica_hour=3.0, budget_usd_per_hour=3.0)
+    price = Price(
+        metered_usd_per_replica_hour=3.0,
+        budget_usd_per_hour=3.0,
+        budget_usd_per_month=30.0,
+        warn_usd_per_month=20.0,
+    )
     fleet = fleet_of(HOME, Site("cloud", SiteKind.RENTED, price=price))
     async with (
         engine(itl_s=0) as server,

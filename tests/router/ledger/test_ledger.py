@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.ledger.database import LedgerError
-from router.ledger.entry import EngineCount, Spent, days_of
+from router.ledger.entry import EngineCount, days_of
 from router.ledger.ledger import Ledger
 from router.ledger.report import Question, reconcile, report
 from router.ledger.schema import VERSION
 from router.ledger.sqlite import SqliteDatabase
+from router.policy.month_cap import Spent
 from tests.router.ledger.charging import DAY_NS, NOON_NS, entries
 
 

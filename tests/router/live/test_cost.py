@@ -9,7 +9,7 @@ import pytest
 from router.ledger.database import LedgerError
 from router.live.router import Router
 from router.live.settings import LedgerSettings
-from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
+from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass, Tenant
 from router.policy.units import NS_PER_S
 from tests.router.live.conftest import (
     CLOUD,
@@ -176,6 +176,33 @@ async def test_what_no_line_is_told_apart_by_is_refused(kept):
         error = await failed(asked)
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "1; DROP is none of day, tenant, site, model, hardware" in error.details()
+
+
+async def _stream_on(routed, metadata):
+    """Until a stream fails: a dollar a second."""
+    while True:
+        await routed.stream(ask("7", 20), metadata=metadata)
+
+
+async def test_a_tenants_budget_stops_what_costs_and_outlives_a_restart(kept):
+    """With rented capacity alone there is nowhere to go; the state shows why."""
+    tenant = Tenant("acme", budget_usd_per_month=3.0, warn_usd_per_month=0.1)
+    fleet = dataclasses.replace(fleet_of(HOME, PRICED), tenants=(tenant,))
+    acme = (("x-spillway-tenant", "acme"),)
+    async with engine(itl_s=0.02) as server:
+        servers = {"cloud": [address(server)]}
+        async with route(servers, kept, fleet) as routed:
+            spend = asyncio.ensure_future(_stream_on(routed, acme))
+            with pytest.raises(grpc.aio.AioRpcError, match="over its tenant's budget"):
+                await asyncio.wait_for(spend, DEADLINE_S)
+            (budget,) = (await routed.state()).budgets
+            assert (budget.tenant, budget.most_usd) == ("acme", 3.0)
+            assert 0.1 < budget.spent_usd < 3.5
+            await routed.stream(ask("7", 1))
+        async with route(servers, kept, fleet) as routed:
+            (again,) = (await routed.state()).budgets
+            assert again.spent_usd == pytest.approx(budget.spent_usd)
+            assert again.month == budget.month
 
 
 async def test_a_router_does_not_start_without_its_ledger(tmp_path):

@@ -10,6 +10,9 @@ from router.policy.core import RouterCore
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 
 SAME_FOR_ALL = {
+    "spillway_budget_spent_usd",
+    "spillway_budget_usd",
+    "spillway_budget_warn_usd",
     "process_max_fds",
     "process_start_time_seconds",
     "spillway_discovery_failing",

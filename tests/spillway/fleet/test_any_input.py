@@ -120,7 +120,12 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
     sites = [replace(home, lending=lend) if lends else home]
     for name in found[1:]:
         price = Price(
-            1, draw(usd), draw(usd), draw(st.none() | usd), draw(st.none() | usd), draw(usd)
+            1,
+            draw(usd),
+            draw(usd),
+            draw(st.none() | usd),
+            draw(st.none() | usd),
+            committed_usd_per_replica_hour=draw(usd),
         )
         hardware = {"hardware": draw(st.just("") | names), "gpus": draw(st.integers(1, 16))}
         sites.append(Site(name, SiteKind.RENTED, draw(names), price, **hardware))

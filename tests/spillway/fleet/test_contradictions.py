@@ -44,6 +44,24 @@ def test_a_ledger_is_somewhere():
     assert file.router.ledger.attempts_kept_s == 7 * 86_400.0
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("tenants.acme.budget_monthly", "9 USD/month"),
+        ("tenants.acme.warn_monthly", "9 USD/month"),
+        ("sites.ridge.price.warn_monthly", "9 USD/month"),
+    ],
+)
+def test_what_is_bounded_by_the_month_needs_a_ledger(path, value):
+    """A restart would forget what was spent."""
+    text = with_change(path, value)
+    with pytest.raises(FleetError, match=r"remembers .* by its ledger; give router\.ledger"):
+        read(text)
+    with_ledger = {**json.loads(text), "router": {"ledger": {"path": "l"}}}
+    file = read(json.dumps(with_ledger))
+    assert read(write(file)) == file
+
+
 def test_a_store_is_where_there_is_something_to_share():
     """A budget or a tenant's rate; where it is, is part of what a router is told."""
     text = with_change("sites.ridge.price", {"metered": "2 USD/h", "budget_hourly": "9 USD/h"})

@@ -159,7 +159,7 @@ class WatchFleetRequest(_message.Message):
     def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
 
 class FleetState(_message.Message):
-    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed", "tenants", "store")
+    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed", "tenants", "store", "budgets")
     ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     SITES_FIELD_NUMBER: _ClassVar[int]
@@ -169,6 +169,7 @@ class FleetState(_message.Message):
     RESUMED_FIELD_NUMBER: _ClassVar[int]
     TENANTS_FIELD_NUMBER: _ClassVar[int]
     STORE_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
     router_id: str
     sampled_unix_ns: int
     sites: _containers.RepeatedCompositeFieldContainer[SiteState]
@@ -178,7 +179,24 @@ class FleetState(_message.Message):
     resumed: int
     tenants: _containers.RepeatedCompositeFieldContainer[TenantState]
     store: SharedState
-    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantState, _Mapping]]] = ..., store: _Optional[_Union[SharedState, _Mapping]] = ...) -> None: ...
+    budgets: _containers.RepeatedCompositeFieldContainer[BudgetState]
+    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantState, _Mapping]]] = ..., store: _Optional[_Union[SharedState, _Mapping]] = ..., budgets: _Optional[_Iterable[_Union[BudgetState, _Mapping]]] = ...) -> None: ...
+
+class BudgetState(_message.Message):
+    __slots__ = ("site", "tenant", "month", "spent_usd", "most_usd", "warn_usd")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    MONTH_FIELD_NUMBER: _ClassVar[int]
+    SPENT_USD_FIELD_NUMBER: _ClassVar[int]
+    MOST_USD_FIELD_NUMBER: _ClassVar[int]
+    WARN_USD_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    tenant: str
+    month: int
+    spent_usd: float
+    most_usd: float
+    warn_usd: float
+    def __init__(self, site: _Optional[str] = ..., tenant: _Optional[str] = ..., month: _Optional[int] = ..., spent_usd: _Optional[float] = ..., most_usd: _Optional[float] = ..., warn_usd: _Optional[float] = ...) -> None: ...
 
 class SharedState(_message.Message):
     __slots__ = ("away", "routers", "held")
