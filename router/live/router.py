@@ -40,6 +40,7 @@ from router.live.load_service import LoadService
 from router.live.loan_desk import LoanDesk
 from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
+from router.live.openai_face import open_openai
 from router.live.operator_desk import OperatorDesk
 from router.live.placing import Placing
 from router.live.reach import Reach
@@ -231,7 +232,17 @@ class Router:
         opened.push_async_callback(self._stop_server, server)
         await server.start()
         if settings.openai_listen is not None:
-            await self._start_openai(settings.openai_listen)
+            self.openai_port = await open_openai(
+                self._inference,
+                self._callers,
+                self._roster,
+                settings,
+                self._tls,
+                opened,
+                serves=self._serves,
+                grace_s=lambda: self._grace_s,
+                shares_port=self._feed is not None,
+            )
 
     async def _start_watched(self, metrics: str | None, health: str | None) -> None:
         """What those ask who watch a router."""
@@ -273,25 +284,6 @@ class Router:
         return MetricsServer(
             self._registry, self._serves, self._callers, self._settings, self._tls, page.add_to
         )
-
-    async def _start_openai(self, listen: str) -> None:
-        # Not at the top: a router without it needs neither tokenizers nor templates.
-        from router.faces.openai.server import OpenAiServer  # noqa: PLC0415
-        from router.live.model_texts import ModelTexts  # noqa: PLC0415
-
-        texts = ModelTexts(self._roster)
-        face = OpenAiServer(
-            self._inference,
-            self._callers,
-            self._roster,
-            texts,
-            self._serves,
-            self._settings,
-            self._tls,
-        )
-        self._opened.push_async_callback(texts.close)
-        self._opened.push_async_callback(lambda: face.stop(self._grace_s))
-        self.openai_port = await face.start(listen, shares_port=self._feed is not None)
 
     def _watch_site(self, site: str) -> None:
         metrics, lender, roster = self._sinks.metrics, self._lender, self._roster
