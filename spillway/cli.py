@@ -14,6 +14,7 @@ from typer.exceptions import Abort, TyperException
 
 from spillway.commands import (
     audit,
+    batch,
     bench,
     certs,
     chat,
@@ -67,6 +68,7 @@ app.command("drain")(drain.drain)
 app.command("undrain")(drain.undrain)
 app.command("lend")(lend.lend)
 app.command("reclaim")(lend.reclaim)
+app.command("batch")(batch.batch)
 app.command("bench", context_settings=bench.PASS_ON)(bench.bench)
 
 

@@ -29,6 +29,8 @@ class Failure(Exception):  # noqa: N818  (how a command ends, which is not alway
 
 _OUTCOMES = {
     "serving.settings.SettingsError": Outcome.USAGE,
+    "spillway.batch.errors.BatchError": Outcome.REFUSED,
+    "spillway.batch.errors.UnreachableError": Outcome.UNREACHABLE,
     "spillway.certs.errors.CertsError": Outcome.FAILED,
     "spillway.door.haproxy.DoorError": Outcome.FAILED,
     "spillway.fleet.editing.EditError": Outcome.FAILED,

@@ -1,0 +1,1 @@
+"""Many requests of OpenAI's API from a file, their answers into another: `spillway batch`."""
