@@ -7,7 +7,7 @@ from typing import Final
 from spillway.batch.errors import BadRequestsError, BatchError
 from spillway.batch.line import LINE_BYTES_MAX, BadLineError, BatchLine, mark, read_line
 
-LINES_MAX: Final = 2_000_000
+LINES_MAX: Final = 1_000_000
 """Sixteen bytes are kept for each, and for each that is done."""
 
 _PROBLEMS_TOLD_MAX: Final = 20

@@ -17,6 +17,8 @@ from spillway.commands.terminal import say, write, write_json
 if TYPE_CHECKING:
     import ssl
 
+    from rich.console import Console
+
     from spillway.batch.line import BatchLine
     from spillway.batch.results import Results
     from spillway.batch.run import Terms
@@ -61,14 +63,15 @@ def batch(
     context = http_context_of(ca, cert, key)
     terms = Terms(parallel, deadline_s, patience_s)
     try:
-        source = Source(requests)
+        with _console().status(f"looking through {requests}"):
+            source = Source(requests)
     except BadRequestsError as error:
         for problem in error.problems:
             say(problem)
         raise Failure(f"nothing of {requests} was sent", Outcome.USAGE) from error
     with Results(answers) as results:
         before = len(results.done)
-        left = source.without(set(results.done))
+        left = source.without(results.done)
         try:
             with _progress(len(source), before) as advance:
                 asyncio.run(_run(left, results, base_url, headers, context, terms, advance))
@@ -120,10 +123,15 @@ async def _run(
         await Batch(sender, results, terms, advance).run(left)
 
 
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
 @contextmanager
 def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
     """A bar on a terminal; elsewhere nothing."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -132,7 +140,7 @@ def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
+    console = _console()
     columns = (TextColumn("answered"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total, completed=done)

@@ -17,6 +17,7 @@ HOME_SLOTS, RENTED_SLOTS = 2, 32  # sequences decoded at once
 RENTED_USD_PER_REPLICA_HOUR = 4.0  # about what a cloud asks for a large GPU
 TTFT_S = 1.0
 ITL_MS = 500  # wide: two engines share this machine
+BATCH_TTFT_S = 60
 
 
 def two_sites(
@@ -29,6 +30,13 @@ def two_sites(
 ) -> FleetPlan:
     """The plan; `settings` holds arguments of serving.app:build for both sites."""
     slo = SloClass("interactive", ttft_ns=round(ttft_s * NS_PER_S), itl_ns=ITL_MS * NS_PER_MS)
+    batch = SloClass(
+        "batch",
+        ttft_ns=BATCH_TTFT_S * NS_PER_S,
+        itl_ns=NS_PER_S,
+        home_only=True,
+        priority=slo.priority + 1,
+    )
     home = Price(committed_replicas=1)
     rented = Price(metered_usd_per_replica_hour=RENTED_USD_PER_REPLICA_HOUR)
     return FleetPlan(
@@ -36,7 +44,7 @@ def two_sites(
             SitePlan(HOME, SiteKind.HOME, _with_slots(settings, HOME_SLOTS), home),
             SitePlan(RENTED, SiteKind.RENTED, _with_slots(settings, RENTED_SLOTS), rented),
         ),
-        slo_classes=(slo,),
+        slo_classes=(slo, batch),
         listen=listen,
         openai_listen=openai_listen,
         gateways=gateways,

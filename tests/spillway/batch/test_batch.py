@@ -45,7 +45,7 @@ async def batch(folder, url, headers=None, terms=TERMS):
     with Results(folder / "out") as results:
         async with aiohttp.ClientSession() as http:
             sender = Sender(http, url, headers or {}, terms.deadline_s)
-            await Batch(sender, results, terms).run(source.without(set(results.done)))
+            await Batch(sender, results, terms).run(source.without(results.done))
     return answers(folder / "out")
 
 

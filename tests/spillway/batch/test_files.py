@@ -27,7 +27,7 @@ from spillway.batch.source import Source
 
 source = Source(Path(sys.argv[1]))
 with Results(Path(sys.argv[2])) as results:
-    left = list(source.without(set(results.done)))
+    left = list(source.without(results.done))
     print("begins", flush=True)
     for line in left:
         answer = {"id": "r", "response": {"status_code": 200, "body": "x" * 3000}, "error": None}

@@ -6,6 +6,8 @@ import openai
 import pytest
 
 from serving.models.answers import answer_chat
+from spillway import cli
+from spillway.commands.failure import Outcome
 from spillway.local.fleet import LocalFleet
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -123,3 +125,31 @@ def test_the_second_turn_finds_the_first_one_s_cache(client):
 def test_the_model_is_listed(client):
     [model] = client.models.list().data
     assert model.id == MODEL
+
+
+def test_a_batch_is_answered_in_the_class_that_waits(local_fleet, tmp_path):
+    """By the command, as a newcomer runs it against `spillway up --local`."""
+    numbers = range(40, 60)
+    lines = [
+        {
+            "custom_id": str(number),
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": MODEL,
+                "messages": [{"role": "user", "content": f"Count from {number}"}],
+                "max_tokens": 12,
+                "temperature": 0,
+            },
+        }
+        for number in numbers
+    ]
+    (tmp_path / "in").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    base = f"http://{local_fleet.openai_address}/v1"
+    arguments = ["batch", str(tmp_path / "in"), str(tmp_path / "out"), "--base-url", base]
+    assert cli.run(arguments) == Outcome.DONE
+    answers = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert {answer["custom_id"] for answer in answers} == {str(number) for number in numbers}
+    for answer in answers:
+        content = answer["response"]["body"]["choices"][0]["message"]["content"]
+        right = answer_chat([("user", f"Count from {answer['custom_id']}")], 12).text
+        assert content == right
