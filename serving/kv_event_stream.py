@@ -14,7 +14,7 @@ import zmq
 import zmq.asyncio
 
 from serving.engine import PrefixBlocks
-from serving.kv_events import PrefixFollower
+from serving.kv_events import NOT_EVENTS, PrefixFollower
 
 BATCHES_MAX = 10_000
 """Batches that wait to be read, one for each step of the engine; beyond it they are lost."""
@@ -68,7 +68,11 @@ class KvEventStream:
                     self._tell(follower.restart())
                 expected = sequence + 1
                 _, events, *_ = msgspec.msgpack.decode(payload)
-                for change in follower.read(events):
+                try:
+                    changes = follower.read(events)
+                except NOT_EVENTS:  # of an engine whose events are others: less is reported
+                    changes = [follower.restart()]
+                for change in changes:
                     self._tell(change)
         finally:
             socket.close()

@@ -18,6 +18,9 @@ from wire.spillway.v1.prefix import BLOCK_TOKENS, salt_of, token_blocks
 BlockHash = int | bytes
 """A block's hash in the engine's own terms."""
 
+NOT_EVENTS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What reading events raises that are not as vLLM encodes them."""
+
 DEVICE_MEDIA = (None, "GPU")
 """Blocks elsewhere (host memory, a store) are not warm."""
 

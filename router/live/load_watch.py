@@ -154,7 +154,7 @@ class LoadWatch:
             self.clock_ahead_ns = report.sampled_unix_ns - now_ns()
         if report.HasField("identity"):
             self._hearer.learn(identity_of(report.identity))
-        self._hearer.tell(LoadHeard(_to_core(self._endpoint, report, self._router)))
+        self._hearer.tell(LoadHeard(to_core(self._endpoint, report, self._router)))
 
     def _measure_rate(self, report: pb.LoadReport) -> None:
         now = now_ns()
@@ -167,7 +167,7 @@ class LoadWatch:
             self._rate_from = (report.generated_tokens, now)
 
 
-def _to_core(endpoint: str, report: pb.LoadReport, router: str) -> LoadReport:
+def to_core(endpoint: str, report: pb.LoadReport, router: str) -> LoadReport:
     """A report as the core of this router sees it."""
     return LoadReport(
         endpoint=endpoint,

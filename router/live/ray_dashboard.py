@@ -1,6 +1,8 @@
 """Asks a Ray dashboard where the replicas of its Serve applications listen."""
 
+import ipaddress
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -8,6 +10,18 @@ import aiohttp
 
 _ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024  # a cluster of a thousand replicas answers 2 MB
 _GRPC: Final = "gRPC"
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_PORT_MAX: Final = 65_535
+
+NOT_AN_ANSWER: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading an answer raises that is of another shape."""
 
 
 class DiscoveryError(Exception):
@@ -42,7 +56,7 @@ class RayDashboard:
             raise DiscoveryError(f"{self._url} cannot be asked: {_reason(error)}") from error
         try:
             return frozenset(grpc_targets(json.loads(body), self._application, host))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except NOT_AN_ANSWER as error:
             raise DiscoveryError(f"{self._url} is not a Ray dashboard: {error!r}") from error
 
 
@@ -58,13 +72,25 @@ def _reason(error: aiohttp.ClientError | TimeoutError) -> str:
 def grpc_targets(answer: Any, application: str | None, host: str | None) -> Iterator[str]:
     """The host:port of each gRPC target of an answer, of one application or of all of them.
 
-    Raises KeyError, TypeError, ValueError or AttributeError for an answer of another shape.
+    Raises one of NOT_AN_ANSWER for an answer of another shape.
     """
     for group in answer["target_groups"]:
         if group["protocol"] != _GRPC or application not in {None, group.get("app_name")}:
             continue
         for target in group["targets"]:
-            address = host or str(target["ip"])
+            address, port = host or _host(str(target["ip"])), int(target["port"])
             if ":" in address and not address.startswith("["):
                 address = f"[{address}]"
-            yield f"{address}:{int(target['port'])}"
+            if not 0 < port <= _PORT_MAX:
+                raise ValueError(f"{port} is no port")
+            yield f"{address}:{port}"
+
+
+def _host(text: str) -> str:
+    """An address, or a name: gRPC would take other texts for sockets and for ways to find one.
+
+    Raises ValueError.
+    """
+    if not _HOST.fullmatch(text):
+        ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]"))
+    return text

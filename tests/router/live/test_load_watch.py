@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from router.live.load_watch import _to_core
+from router.live.load_watch import to_core
 from router.policy.units import NS_PER_S
 from wire.spillway.v1 import load_pb2 as pb
 
@@ -15,7 +15,7 @@ def test_what_is_no_sensible_number_is_taken_as_unknown(value):
     report = pb.LoadReport(
         ttft_s=value, itl_s=value, itl_s_p95=value, kv_usage=value, lent_share=value
     )
-    heard = _to_core("home-0", report, "above")
+    heard = to_core("home-0", report, "above")
     assert (heard.ttft_ns, heard.itl_ns, heard.itl_ns_p95) == (0, 0, 0)
     assert (heard.kv_usage, heard.lent_share) == (0.0, 0.0)
 
@@ -23,6 +23,6 @@ def test_what_is_no_sensible_number_is_taken_as_unknown(value):
 def test_shares_end_at_all_and_latencies_keep_their_size():
     """A share above one is one."""
     report = pb.LoadReport(kv_usage=7.0, lent_share=1.5, ttft_s=2.5, itl_s_p95=0.25)
-    heard = _to_core("home-0", report, "router")
+    heard = to_core("home-0", report, "router")
     assert (heard.kv_usage, heard.lent_share) == (1.0, 1.0)
     assert (heard.ttft_ns, heard.itl_ns_p95) == (2.5 * NS_PER_S, 0.25 * NS_PER_S)

@@ -1,5 +1,6 @@
 """Together, the workers of a router spend and keep no more than one would."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from router.live.settings import DecisionLog, RouterSettings, StoreSettings
 from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass, Tenant
+from router.policy.tenants import QUOTAS
 from spillway.fleet import FleetFile
 from spillway.workers.share import share_of
 
@@ -32,6 +34,17 @@ def test_bounds_and_budgets_add_up(workers):
         whole = getattr(file.router, bound)
         assert 0 < sum(getattr(part.router, bound) for part in parts) <= whole
     assert sum(part.fleet.limits.queue_max for part in parts) <= FLEET.limits.queue_max
+
+
+@given(st.sampled_from(QUOTAS), st.integers(1, 10_000), st.integers(2, 64))
+def test_no_quota_is_multiplied_by_workers(quota, most, workers):
+    """None of those that a tenant may have; each worker has at least one of each."""
+    fleet = replace(FLEET, tenants=(Tenant("acme", **{quota: most}),))
+    file = FleetFile(fleet, (), RouterSettings())
+    parts = [share_of(file, workers, number).fleet.tenants[0] for number in range(workers)]
+    assert sum(getattr(part, quota) for part in parts) <= max(most, workers)
+    others = set(QUOTAS) - {quota}
+    assert {getattr(part, other) for part in parts for other in others} == {None}
 
 
 def test_workers_that_share_a_store_divide_nothing():
