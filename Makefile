@@ -5,7 +5,7 @@ PROTOS := $(shell find wire -name '*.proto')
 PYTEST_ARGS ?=
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
-.PHONY: setup demo test check proto bench docs
+.PHONY: setup demo test check proto bench docs locks
 
 setup:
 	@test -n "$(PYTHON)" || { echo "Spillway needs Python 3.11: install it, or name it with make PYTHON=..." >&2; exit 1; }
@@ -37,3 +37,16 @@ bench: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo ".site/index.html; $(BIN)/python -m http.server -d .site has its search, too"
+
+# What the images of deploy/images install, each with its hash. PyTorch's CPU build is no part of the
+# common index: PIP_FIND_LINKS names a folder that has it.
+COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28
+LOCKS := deploy/images/locks
+
+locks: setup
+	$(BIN)/$(COMPILE) deploy/images/build.in -o $(LOCKS)/build.txt
+	$(BIN)/$(COMPILE) pyproject.toml -o $(LOCKS)/router.txt
+	$(BIN)/$(COMPILE) pyproject.toml --extra serving -o $(LOCKS)/site-gpu.txt
+	$(BIN)/$(COMPILE) pyproject.toml --extra cpu --overrides bootstrap/cpu-overrides.txt \
+		$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) -o $(LOCKS)/site-cpu.txt
