@@ -29,6 +29,7 @@ from spillway.commands import (
     lend,
     plan,
     quarantine,
+    reload,
     replay,
     route,
     site,
@@ -64,6 +65,7 @@ app.command("explain")(explain.explain)
 app.command("plan")(plan.plan)
 app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
+app.command("reload")(reload.reload)
 app.command("drain")(drain.drain)
 app.command("undrain")(drain.undrain)
 app.command("lend")(lend.lend)

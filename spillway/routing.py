@@ -9,6 +9,7 @@ from router.audit.journal import AuditError
 from router.live.key_file import KeyFileError
 from router.live.openness import AuthenticationError, why_not_open
 from spillway.fleet import FleetFile
+from spillway.reloading import FileReloads
 from wire.lease_keys import LeaseKeyError
 from wire.tls.files import TlsError
 from wire.tracing.tracer import TracingError
@@ -27,6 +28,10 @@ class _Router(Protocol):
 
     async def start(self) -> None:
         """Begins to listen."""
+        ...
+
+    async def reload_on_signal(self) -> None:
+        """Goes by its fleet file as it is now, and logs how that went."""
         ...
 
     async def drain(self) -> None:
@@ -56,7 +61,7 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
     router = _made(file, workers)
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, signals.put_nowait, number)
     try:
         await router.start()
@@ -78,7 +83,9 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
     if router.openai_port is not None:
         openai = (file.router.openai_listen or "").rpartition(":")[0]
         say(f"OpenAI's API at {scheme}://{openai}:{router.openai_port}/v1")
-    interrupted = await signals.get() is signal.SIGINT
+    while (number := await signals.get()) is signal.SIGHUP:
+        await router.reload_on_signal()
+    interrupted = number is signal.SIGINT
     if not interrupted:
         say("Draining: open streams finish, new requests are refused.")
         interrupted = await _drained(router, signals)
@@ -98,7 +105,9 @@ def _made(file: FleetFile, workers: int) -> _Router:
             return Supervisor(file, workers)
         from router.live.router import Router  # noqa: PLC0415 - a supervisor has no use for gRPC
 
-        return Router(file.fleet, file.access, file.router)
+        reloads = FileReloads(file)
+        router = Router(file.fleet, file.access, file.router, reloads=reloads, digest=file.digest)
+        reloads.router = router.fleet_change
     except LeaseKeyError as error:
         raise RoutingError(f"lease_key_file: {error}") from error
     except KeyFileError as error:
@@ -112,6 +121,7 @@ def _made(file: FleetFile, workers: int) -> _Router:
         raise RoutingError(f"router.audit.secret_file: {error}") from error
     except TlsError as error:
         raise RoutingError(f"{error} (docs/trust.md says how certificates are set up)") from error
+    return router
 
 
 async def _drained(router: _Router, signals: asyncio.Queue[signal.Signals]) -> bool:

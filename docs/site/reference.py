@@ -7,6 +7,8 @@ import typer
 from prometheus_client import CollectorRegistry
 from typer.cli import get_docs_for_click
 
+from router.live.acting import Acting
+from router.live.standing import AuditStanding, FileStanding
 from router.observe.fleet_collector import FleetCollector
 from router.observe.metrics import Metrics
 from router.policy.core import RouterCore
@@ -44,6 +46,8 @@ def _metrics() -> str:
     metrics.watch_discovery("home", bool)
     core = RouterCore(_FLEET)
     core.on_endpoint_up(Endpoint("home/engine", "home", "model"), 0)
+    registry.register(FileStanding("", 0))
+    registry.register(AuditStanding(Acting("router", None)))
     registry.register(FleetCollector(lambda: core.snapshot(0)))
     rows = []
     for family in sorted(registry.collect(), key=lambda one: one.name):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from google.rpc.error_details_pb2 import ErrorInfo
 
-from router.live.key_file import KeyFile
+from router.live.key_file import KeyFile, read_keys
 from router.live.openness import AuthenticationError, why_not_open
 from router.live.settings import RouterSettings, TokenSettings
 from router.live.token_rules import token_problems
-from router.policy.api_key import KEY_PREFIX, Fault
+from router.policy.api_key import KEY_PREFIX, Fault, KeyRing
 from router.policy.caller import ANYBODY, OPEN_METHODS, Caller, Right, Role, may, may_call
 from router.policy.fleet import Tenant
 from wire.status import CallError, failure
@@ -67,6 +67,23 @@ class Callers:
         for key, problem in token_problems(settings):
             raise AuthenticationError(f"authentication.tokens.{key}: {problem}")
         return Tokens(settings, self.tenants)
+
+    def prepared(self, settings: RouterSettings, tenants: Sequence[Tenant]) -> KeyRing | None:
+        """The keys of these settings and tenants. Raises KeyFileError; nothing has changed."""
+        path = settings.authentication.keys_file
+        return None if path is None else KeyRing(read_keys(path, {one.name for one in tenants}))
+
+    def adopt(
+        self, settings: RouterSettings, keys: KeyRing | None, tenants: Sequence[Tenant]
+    ) -> None:
+        """These are the tenants and keys from now on. Whether keys are asked for stays as it is."""
+        self.tenants.clear()  # the very mapping that others hold
+        self.tenants.update({tenant.name: tenant for tenant in tenants})
+        path = settings.authentication.keys_file
+        if self._keys is not None and keys is not None and path is not None:
+            self._keys.adopt(path, keys)
+        if self._tokens is not None:
+            self._tokens.forget()
 
     def look(self) -> None:
         """Reads keys again where that is due. Call it about once a second."""

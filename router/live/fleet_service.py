@@ -84,6 +84,8 @@ class FleetService(FleetServicer):
             with self._watches.one():
                 yield self._seen_by(caller)
                 while not await self._closing.begins_within(interval_s):
+                    if not caller.sees_all and caller.tenant not in self._callers.tenants:
+                        return  # the fleet has this tenant no longer
                     yield self._seen_by(caller)
         except CallError as error:
             error.set_on(context)
@@ -91,6 +93,17 @@ class FleetService(FleetServicer):
     def _seen_by(self, caller: Caller) -> pb.FleetState:
         state = self._state()
         return state if caller.sees_all else state_for(state, self._callers.tenants[caller.tenant])
+
+    async def Reload(self, request: pb.ReloadRequest, context: Any) -> pb.ReloadResponse:  # noqa: N802 - the wire's name
+        """The router goes by its fleet file as it is now."""
+        try:
+            actor = self._actor(context, "reload", "fleet file")
+            told = await self._acts.reload(actor, dry_run=request.dry_run)
+        except CallError as error:
+            error.set_on(context)
+            return pb.ReloadResponse()
+        changes = [pb.Change(key=c.key, before=c.before, after=c.after) for c in told.changes]
+        return pb.ReloadResponse(changes=changes, digest=told.digest, applied=told.applied)
 
     async def Drain(self, request: pb.DrainRequest, context: Any) -> pb.DrainResponse:  # noqa: N802 - the wire's name
         """New sessions and turns stay away from the site."""

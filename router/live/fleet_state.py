@@ -153,6 +153,7 @@ def _site(site: SiteSnapshot, roster: Roster, latency: Percentiles, lent: pb.Len
         itl_s_p99=seconds(latency.itl_ns_p99),
         overflow_turns=site.overflow_turns,
         trouble=_TROUBLE[site.trouble],
+        leaving=site.leaving,
         lent=lent if lent.phase else None,
         warming_share=0.0 if site.warming_share >= 1.0 else site.warming_share,
         lease_until_unix_ns=site.lease_until_unix_ns or 0,

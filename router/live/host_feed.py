@@ -14,6 +14,7 @@ from router.live.backoff import Backoff
 from router.live.follower import Follower
 from router.live.host_loans import loans_message, loans_of
 from router.live.probe import Answer
+from router.live.reach import Reach
 from router.live.roster import Roster
 from router.observe.event import DrainChanged, Event, LoansChanged, QuarantineReleased
 from wire.spillway.v1 import host_pb2 as pb
@@ -51,11 +52,13 @@ class Listener(Protocol):
 class HostFeed:
     """Joins the receiver at `address`, and again whenever it is lost. It is a Sink, too."""
 
-    def __init__(self, address: str, worker: int, roster: Roster, listener: Listener) -> None:
+    def __init__(self, address: str, worker: int, roster: Roster, reach: Reach) -> None:
+        """Give it its `listener` before it runs."""
         self._address = address
         self._worker = worker
         self._roster = roster
-        self._listener = listener
+        self._reach = reach
+        self.listener: Listener
         self._sayings: asyncio.Queue[pb.Said] = asyncio.Queue(_SAYINGS_MAX)
         self._is_hearing = False
 
@@ -99,8 +102,8 @@ class HostFeed:
     async def _said(self) -> AsyncIterator[pb.Said]:
         yield pb.Said(
             worker=self._worker,
-            draining=self._listener.draining_sites(),
-            lending=map(loans_message, self._listener.all_loans()),
+            draining=self.listener.draining_sites(),
+            lending=map(loans_message, self.listener.all_loans()),
         )
         while True:
             yield await self._sayings.get()
@@ -113,7 +116,8 @@ class HostFeed:
 
     async def _hear(self, heard: pb.Heard) -> None:
         for listing in heard.listings:
-            self._roster.set_site(listing.site, listing.addresses)
+            if listing.site in self._reach:  # a reload may have taken it out
+                self._roster.set_site(listing.site, listing.addresses)
         for answer in heard.answers:
             rtt_ns = answer.rtt_ns if answer.HasField("rtt_ns") else None
             follower = self._follower(answer.endpoint)
@@ -125,20 +129,20 @@ class HostFeed:
                 follower.load.share(report.report)
         self._hear_operators(heard)
         if heard.aborted:
-            await self._listener.hear_abort(heard.aborted)
+            await self.listener.hear_abort(heard.aborted)
         for scrape in heard.scrapes:
-            scraped = pb.Scraped(scrape=scrape, metrics=self._listener.metrics())
+            scraped = pb.Scraped(scrape=scrape, metrics=self.listener.metrics())
             self._say(pb.Said(scraped=scraped))
 
     def _hear_operators(self, heard: pb.Heard) -> None:
         self._is_hearing = True
         try:
             for drain in heard.drains:
-                self._listener.hear_happening(DrainChanged(drain.site, drain.draining))
+                self.listener.hear_happening(DrainChanged(drain.site, drain.draining))
             for loans in heard.loans:
-                self._listener.hear_happening(loans_of(loans))
+                self.listener.hear_happening(loans_of(loans))
             for fingerprint in heard.released:
-                self._listener.hear_happening(QuarantineReleased(fingerprint))
+                self.listener.hear_happening(QuarantineReleased(fingerprint))
         finally:
             self._is_hearing = False
 

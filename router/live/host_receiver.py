@@ -15,13 +15,14 @@ import grpc
 from router.live import background
 from router.live.callers import Callers
 from router.live.endpoint import LiveEndpoint
-from router.live.follower import Pace
+from router.live.fleet_change import Ready, prepared
 from router.live.health_server import HealthServer
 from router.live.host_hub import Hub
 from router.live.lease_desk import LeaseDesk
 from router.live.metrics_server import MetricsServer
 from router.live.probe import Answer
 from router.live.reach import Reach
+from router.live.reloading import Reading
 from router.live.roster import Roster
 from router.live.settings import RouterSettings, SiteAccess
 from router.live.tls import server_tls
@@ -137,6 +138,19 @@ class Receiver:
         """Ends it."""
         await self._opened.aclose()
 
+    def prepare(self, reading: Reading) -> Ready:
+        """See FleetChange. Raises ReloadError."""
+        return prepared(reading, self._reach, self._callers)
+
+    def apply(self, ready: Ready) -> None:
+        """Lists the endpoints of these sites, and no others, to all workers."""
+        reading = ready.reading
+        self._callers.adopt(reading.settings, ready.keys, reading.fleet.tenants)
+        self._reach.adopt(ready.ways, self._roster)
+        for known in (self._listings, self._drains, self._loans):
+            for site in [name for name in known if name not in self._reach]:
+                del known[site]
+
     def on_answer(self, endpoint: str, answer: Answer) -> None:
         """See Witness."""
         told = pb.Answer(endpoint=endpoint, rtt_ns=answer.rtt_ns, serving=answer.serving)
@@ -192,12 +206,7 @@ class Receiver:
         return heard
 
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
-        settings = self._settings
-        pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
-        dialler = self._reach.dialler(site)
-        return LiveEndpoint(
-            _Nobody(), site, address, pace, dialler, self._desk, link=False, witness=self
-        )
+        return self._reach.open(_Nobody(), self._desk, site, address, witness=self)
 
     async def _metrics(self) -> Merged:
         return Merged([*await self._hub.metrics()], self._reach.failing())

@@ -74,6 +74,7 @@ class Incoming:
     start: Start | None = None  # what the client has already of the answer to a stream
     hops: tuple[str, ...] = ()  # routers that it has passed before
     trace: TraceContext | None = None  # that it came with
+    counted_as: str = ""  # the tenant among whose open calls it is; empty: nobody's
     below: str = ""  # the cookie of a router below, for where its endpoint is that router
 
     def without_prompt(self) -> "Incoming":

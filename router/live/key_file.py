@@ -77,6 +77,12 @@ class KeyFile:
         self._seen = self._stamp()
         self.ring = KeyRing(read_keys(path, tenants))
 
+    def adopt(self, path: Path, ring: KeyRing) -> None:
+        """The keys are these, of this file."""
+        self._path = path
+        self._seen = self._stamp()
+        self.ring = ring
+
     def look(self) -> None:
         """Reads it again if it has changed; what cannot be used changes nothing but the log."""
         stamp = self._stamp()

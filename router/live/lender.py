@@ -12,6 +12,7 @@ from router.live.roster import Roster
 from router.live.timed_core import TimedCore
 from router.observe.event import LendChanged, LoansChanged
 from router.policy.fleet import Site, SiteKind
+from router.policy.lending import Lending
 from router.policy.loan import (
     NOTHING,
     Away,
@@ -49,6 +50,12 @@ class Lender:
         self._loans: dict[str, SiteLoans] = {}
         self._lent: dict[str, tuple[str, ...]] = {}  # what the core was told, by site
 
+    def adopt(self, sites: Iterable[Site]) -> None:
+        """The fleet has these sites; what operators said of one that it has no longer is over."""
+        self._sites = {site.name: site for site in sites}
+        self._loans = {name: one for name, one in self._loans.items() if name in self._sites}
+        self._lent = {name: one for name, one in self._lent.items() if name in self._sites}
+
     def look(self) -> None:
         """Tells the core what has changed, by the time or in the list of endpoints."""
         for name, site in self._sites.items():
@@ -69,6 +76,8 @@ class Lender:
 
     def lend(self, site: str, replicas: int, until_unix_ns: int, reason: str) -> None:
         """An operator lends replicas of a site, which the fleet has. Raises LoanError."""
+        if site not in self._sites:
+            raise LoanError("site", f"the fleet file has {site} no longer")
         if self._sites[site].kind is not SiteKind.HOME:
             given_back = "a rented replica that is not needed is given back"
             raise LoanError("site", f"{site} is rented, and only home lends; {given_back}")
@@ -79,7 +88,7 @@ class Lender:
 
     def reclaim(self, site: str, replicas: int | None) -> None:
         """An operator takes so many back, or all. Raises LoanError."""
-        loans, lending = self._loans.get(site, NOTHING), self._sites[site].lending
+        loans, lending = self._loans.get(site, NOTHING), self._lending(site)
         self.hear(LoansChanged(site, reclaim(lending, loans, replicas, self._unix_ns())))
 
     def hear(self, told: LoansChanged) -> None:
@@ -90,13 +99,13 @@ class Lender:
 
     def has(self, site: str) -> int:
         """How many replicas a site has when nothing is lent, as far as is known."""
-        lending, loan = self._sites[site].lending, self._loans.get(site, NOTHING).loan
+        lending, loan = self._lending(site), self._loans.get(site, NOTHING).loan
         named = max(lending.replicas if lending else 0, loan.of if loan else 0)
         return max(named, len(self._names(site)))
 
     def away(self, site: str) -> Away:
         """What is lent of a site."""
-        loans, lending = self._loans.get(site, NOTHING), self._sites[site].lending
+        loans, lending = self._loans.get(site, NOTHING), self._lending(site)
         return away_at(lending, loans, self._unix_ns())
 
     def loans(self, site: str) -> SiteLoans:
@@ -126,6 +135,11 @@ class Lender:
         missing = max(0, self.has(site.name) - len(names))
         first = (*self._lent.get(site.name, ()), *(loans.loan.endpoints if loans.loan else ()))
         return chosen(names, away.replicas - missing, first)
+
+    def _lending(self, site: str) -> Lending | None:
+        """A site's schedule; None also for one that the fleet has no longer."""
+        found = self._sites.get(site)
+        return found.lending if found is not None else None
 
     def _names(self, site: str) -> list[str]:
         return [endpoint.name for endpoint in self._roster if endpoint.site == site]

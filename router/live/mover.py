@@ -40,7 +40,7 @@ class Mover:
         self._core = core
         self._roster = roster
         self._turns = turns
-        self._patience_ns = ns(drain_timeout_s)
+        self.patience_ns = ns(drain_timeout_s)
         self._since_ns: dict[str, int] = {}  # when each was first seen to drain with streams on it
 
     async def run(self) -> None:
@@ -55,7 +55,7 @@ class Mover:
         names = {*by_endpoint, *direct}
         self._since_ns = {name: self._since_ns.get(name, now) for name in names}
         for name in names:
-            if now - self._since_ns[name] >= self._patience_ns:
+            if now - self._since_ns[name] >= self.patience_ns:
                 for turn in _part(by_endpoint.get(name, ())):
                     self._move(turn)
                 for lease in _part(direct.get(name, ())):

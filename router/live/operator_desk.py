@@ -3,6 +3,9 @@
 Each of these is an action: `router.live.acting` writes it down before and after.
 """
 
+import logging
+import time
+from dataclasses import asdict
 from typing import Any
 
 import grpc
@@ -12,17 +15,32 @@ from google.protobuf.message import Message
 from router.live.acting import Act, Acting, Actor
 from router.live.loan_desk import LoanDesk
 from router.live.named_site import named_site
+from router.live.reloading import Change, Reloaded, ReloadError, Reloads
+from router.live.standing import FileStanding
 from router.live.timed_core import TimedCore
 from router.observe.event import DrainChanged, QuarantineReleased
 from router.policy.snapshot import SiteSnapshot
 from wire.spillway.v1 import fleet_pb2 as pb
-from wire.status import bad_field
+from wire.status import CallError, bad_field, failure
+
+_log = logging.getLogger(__name__)
 
 
 class OperatorDesk:
-    """Drains, lends, releases. Raises CallError for what cannot be, or cannot be written down."""
+    """Drains, lends, releases, reloads. Raises CallError for what cannot be done, or recorded."""
 
-    def __init__(self, core: TimedCore, loans: LoanDesk, acting: Acting) -> None:
+    def __init__(
+        self,
+        core: TimedCore,
+        loans: LoanDesk,
+        acting: Acting,
+        standing: FileStanding,
+        reloads: Reloads | None = None,
+    ) -> None:
+        """`reloads` reads the fleet file again; None where there is none."""
+        self._standing = standing
+        self._reloads = reloads
+        self._changes: tuple[Change, ...] = ()  # of the last reload
         self._core = core
         self._loans = loans
         self._acting = acting
@@ -51,6 +69,51 @@ class OperatorDesk:
         """Takes them back."""
         act = Act("reclaim", request.site, lambda: self._lent(request.site), _plain(request))
         return await self._acting.perform(actor, act, lambda: self._loans.reclaim(request))
+
+    async def reload(self, actor: Actor, *, dry_run: bool) -> Reloaded:
+        """Goes by the fleet file as it is now, or only says what that would change."""
+        if self._reloads is None:
+            none = "this router was not started from a fleet file that it could read again"
+            raise failure(grpc.StatusCode.FAILED_PRECONDITION, none)
+        if dry_run:
+            return await self._reloaded(self._reloads, dry_run=True)
+        self._changes = ()
+        act = Act("reload", "fleet file", self._file)
+        reloads = self._reloads
+        return await self._acting.perform(actor, act, lambda: self._reloaded(reloads))
+
+    async def reload_on_signal(self) -> None:
+        """The same by a signal to the process, which nobody hears an answer to but its log."""
+        try:
+            told = await self.reload(Actor("signal:SIGHUP", "signal"), dry_run=False)
+        except CallError as error:
+            _log.error("the fleet file is not reloaded: %s", error.message)
+            return
+        for one in told.changes:
+            before, after = one.before or "not set", one.after or "not set"
+            _log.info("reloaded: %s was %s, and is %s", one.key, before, after)
+        _log.info("the fleet file is reloaded: %d changes", len(told.changes))
+
+    async def _reloaded(self, reloads: Reloads, *, dry_run: bool = False) -> Reloaded:
+        try:
+            told = await reloads.reload(dry_run=dry_run)
+        except ReloadError as error:
+            if not dry_run:
+                self._tried(str(error))
+            raise failure(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from error
+        if not dry_run:
+            self._tried("")
+            self._changes = told.changes
+        return told
+
+    def _tried(self, problem: str) -> None:
+        self._standing.tried_unix_ns = time.time_ns()
+        self._standing.problem = problem
+
+    def _file(self) -> dict[str, Any]:
+        """The fleet file gone by and, behind a reload, what that has changed."""
+        changes = {"changes": [asdict(one) for one in self._changes]} if self._changes else {}
+        return {"digest": self._standing.digest, **changes}
 
     async def release(self, actor: Actor, fingerprint: str) -> None:
         """Lets a prompt in again that is in quarantine."""

@@ -85,7 +85,7 @@ class Placing:
         self._off = off
         self._doors = doors
         self._default_deadline_s = default_deadline_s
-        self._life_s = life_s
+        self.life_s = life_s
         self._requests_bytes_max = requests_bytes_max
         self._requests_bytes = 0  # of those that are being placed
         self._placing = 0
@@ -213,7 +213,7 @@ class Placing:
         lease = Lease(
             id=send.request,
             audience=endpoint.instance,
-            expires_unix_ns=endpoint.clock_unix_ns + ns(self._life_s),
+            expires_unix_ns=endpoint.clock_unix_ns + ns(self.life_s),
             session=request.session,
             tenant=request.tenant,
             fingerprint=request.fingerprint,
@@ -227,7 +227,7 @@ class Placing:
             authority=endpoint.address if door else "",
             lease=self._desk.lease(lease),
             request_id=send.request,
-            life_s=self._life_s,
+            life_s=self.life_s,
             site=send.site,
             endpoint=send.endpoint,
             identity=identity_header(endpoint.follower.engine, message.lora_name),

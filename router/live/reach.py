@@ -9,6 +9,9 @@ import aiohttp
 from router.live import background
 from router.live.channel import Dialler
 from router.live.discovery import SiteDiscovery
+from router.live.endpoint import LiveEndpoint
+from router.live.follower import Pace, Told, Witness
+from router.live.lease_desk import LeaseDesk
 from router.live.roster import Roster
 from router.live.settings import RouterSettings, SiteAccess
 from router.live.tls import dialler_to
@@ -45,13 +48,25 @@ class Reach:
         """The sites by name."""
         return tuple(self._ways)
 
-    def dialler(self, site: str) -> Dialler:
-        """What opens channels to a site's endpoints."""
-        return self._diallers[site]
-
-    def links(self, site: str) -> bool:
-        """Whether a site's endpoints may be reached over the links that they offer."""
-        return self._ways[site].link
+    def open(
+        self,
+        core: Told,
+        desk: LeaseDesk,
+        site: str,
+        address: str,
+        *,
+        fed: bool = False,
+        witness: Witness | None = None,
+    ) -> LiveEndpoint:
+        """An endpoint of a site, followed from now on; a witness's has no link."""
+        settings = self._settings
+        pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
+        return LiveEndpoint(
+            *(core, site, address, pace, self._diallers[site], desk),
+            link=self._ways[site].link and witness is None,
+            fed=fed,
+            witness=witness,
+        )
 
     def follow(self, roster: Roster, http: aiohttp.ClientSession) -> None:
         """Begins to tell the roster which endpoints there are."""

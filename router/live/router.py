@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -11,7 +12,6 @@ from uuid import uuid4
 import aiohttp
 import grpc
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
 
 from router.audit.journal import journal_at
 from router.faces.kserve.service import KServe
@@ -21,15 +21,15 @@ from router.live.accounts import Accounts
 from router.live.acting import Acting
 from router.live.callers import Callers
 from router.live.closing import Closing
-from router.live.control import Control, abort
+from router.live.control import Control
 from router.live.cookies import Cookies
 from router.live.cost_service import CostService
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
+from router.live.fleet_change import FleetChange
 from router.live.fleet_desk import FleetDesk
 from router.live.fleet_service import FleetService
 from router.live.fleet_state import fleet_state
-from router.live.follower import Pace
 from router.live.gate import Gate
 from router.live.health_server import HealthServer
 from router.live.host_feed import HostFeed
@@ -42,8 +42,10 @@ from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
 from router.live.openai_face import open_openai
 from router.live.operator_desk import OperatorDesk
+from router.live.others import Others
 from router.live.placing import Placing
 from router.live.reach import Reach
+from router.live.reloading import Reloads
 from router.live.request_trace import RequestTraces
 from router.live.returning import Returning
 from router.live.roster import Roster
@@ -52,16 +54,17 @@ from router.live.services import add_services
 from router.live.settings import RouterSettings, SiteAccess, Worker
 from router.live.sharing import begin_sharing
 from router.live.site_leases import SiteLeases
+from router.live.standing import AuditStanding, FileStanding
 from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
 from router.live.tls import server_tls
 from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
 from router.observe.decision_log import log_at
-from router.observe.event import DrainChanged, LoansChanged, QuarantineReleased, Ticked
+from router.observe.event import Ticked
 from router.observe.sinks import Fork, Sinks
 from router.policy.fleet import Fleet
-from router.policy.units import NS_PER_S, seconds
+from router.policy.units import NS_PER_S, ns, seconds
 from wire.spillway.v1 import fleet_pb2
 from wire.tracing.tracer import open_tracer
 
@@ -87,12 +90,14 @@ class Router:
         access: Sequence[SiteAccess],
         settings: RouterSettings,
         worker: Worker | None = None,
+        reloads: Reloads | None = None,
+        digest: str = "",
     ) -> None:
-        """`worker` says which of several processes on one port this one is, where it is one."""
-        sites = {site.name for site in fleet.sites}
-        for way in access:
-            if way.site not in sites:
-                raise ValueError(f"access to {way.site!r}, which is no site of the fleet")
+        """`worker` says which of several processes on one port this one is, where it is one.
+
+        `reloads` reads the fleet file again, which has this digest.
+        """
+        _check(fleet, access)
         fleet = replace(fleet, shares=settings.store.url is not None)
         self.id = f"router-{uuid4().hex[:12]}"
         self.port = 0
@@ -107,7 +112,7 @@ class Router:
         self._reach = Reach(access, settings)
         self._roster = Roster(self._open_endpoint)
         if worker is not None:
-            self._feed = HostFeed(worker.receiver, worker.number, self._roster, self)
+            self._feed = HostFeed(worker.receiver, worker.number, self._roster, self._reach)
         self._accounts = Accounts(self.id, settings.ledger, self._sinks.registry)
         sinks = Fork((self._sinks, self._accounts.sink, self._feed))
         self._core = TimedCore(fleet, self.id, sinks)
@@ -122,26 +127,29 @@ class Router:
         self._lender = Lender(self._core, self._roster, fleet.sites, happened=happened)
         self._loans = LoanDesk(self._lender, lambda: self._core.snapshot().sites)
         self._site_leases = SiteLeases(self._core, fleet, settings.drain_timeout_s)
-        self._acts = OperatorDesk(self._core, self._loans, self._acting)
-        self._inference = Inference(
-            self._core,
-            self._roster,
-            self.id,
-            self._callers,
-            streams,
-            self._cookies,
-            Returning(self._desk, self._core, self._roster),
-            settings.streams_max,
-            settings.default_deadline_s,
-            ResumeMemory(settings.resume_stream_bytes_max, settings.resume_bytes_max),
-            settings.requests_bytes_max,
-            settings.resume_wait_s,
-            settings.coalesce_hold_s,
-            self._sinks.metrics.on_call,
-            self._traces,
-        )
+        standing = FileStanding(digest, time.time_ns())
+        self._standing = standing
+        self.acts = OperatorDesk(self._core, self._loans, self._acting, standing, reloads)
+        self._inference = self._made_inference(streams)
+        if self._feed is not None:
+            parts = (self._core, self._roster, self._lender, self._inference)
+            self._feed.listener = Others(*parts, self._sinks.registry)
         self.openai_port: int | None = None
-        self._metrics_server = self._made_metrics_server(fleet)
+        self._page = FleetPage(
+            *(self.id, fleet, self._state, self._sinks.recent),
+            *(self._fleet_desk(), self.acts, self._callers),
+        )
+        self._mover = Mover(
+            self._core, self._roster, self._inference.turns, settings.drain_timeout_s
+        )
+        self._metrics_server = MetricsServer(
+            *(self._registry, self._serves, self._callers, settings, self._tls),
+            self._page.add_to,
+        )
+        self.fleet_change = FleetChange(
+            *(self._core, self._callers, self._reach, self._roster, self._lender),
+            *(self._site_leases, self._placing, standing, self._settle),
+        )
         self._closing = Closing()
         self._closed = asyncio.Event()
         self._grace_s = 0.0
@@ -163,6 +171,10 @@ class Router:
         except BaseException:
             await self.stop(0.0)
             raise
+
+    async def reload_on_signal(self) -> None:
+        """Goes by its fleet file as it is now; what is wrong with it is in the log."""
+        await self.acts.reload_on_signal()
 
     async def drain(self) -> None:
         """Takes no new requests, lets the open ones end for `drain_timeout_s`, then stops."""
@@ -202,7 +214,9 @@ class Router:
         await opened.enter_async_context(self._accounts)
         self._core.start()
         self._accounts.look(self._core, ())
-        await self._acting.start({})
+        for collector in (self._standing, AuditStanding(self._acting)):
+            self._sinks.registry.register(collector)
+        await self._acting.start({"fleet_file": self._standing.digest})
         opened.push_async_callback(self._acting.close)
         self._callers.look()
         opened.push_async_callback(self._callers.close)
@@ -227,8 +241,7 @@ class Router:
         self._run(self._tick(), "tick")
         vigil = Vigil(self._core, self._roster, self._inference.turns)
         self._run(vigil.run(), "vigil")
-        mover = Mover(self._core, self._roster, self._inference.turns, settings.drain_timeout_s)
-        self._run(mover.run(), "mover")
+        self._run(self._mover.run(), "mover")
         opened.push_async_callback(self._stop_server, server)
         await server.start()
         if settings.openai_listen is not None:
@@ -258,32 +271,36 @@ class Router:
         deadline_s = self._settings.default_deadline_s
         return FleetDesk(self.id, self._core, self._callers, self._cookies, self._loans, deadline_s)
 
+    def _made_inference(self, streams: TenantStreams) -> Inference:
+        settings = self._settings
+        return Inference(
+            *(self._core, self._roster, self.id, self._callers, streams, self._cookies),
+            Returning(self._desk, self._core, self._roster),
+            *(settings.streams_max, settings.default_deadline_s),
+            ResumeMemory(settings.resume_stream_bytes_max, settings.resume_bytes_max),
+            settings.requests_bytes_max,
+            settings.resume_wait_s,
+            settings.coalesce_hold_s,
+            *(self._sinks.metrics.on_call, self._traces),
+        )
+
     def _made_placing(self, fleet: Fleet, streams: TenantStreams) -> Placing:
         settings = self._settings
         return Placing(
-            self.id,
-            self._core,
-            self._callers,
-            self._roster,
-            self._desk,
-            self._cookies,
-            self._is_draining,
-            streams.counts,
-            self._reach.off,
-            self._reach.doors,
+            *(self.id, self._core, self._callers, self._roster, self._desk, self._cookies),
+            *(self._is_draining, streams.counts, self._reach.off, self._reach.doors),
             default_deadline_s=settings.default_deadline_s,
             life_s=seconds(fleet.limits.lease_life_ns),
             requests_bytes_max=settings.requests_bytes_max,
         )
 
-    def _made_metrics_server(self, fleet: Fleet) -> MetricsServer:
-        page = FleetPage(
-            *(self.id, fleet, self._state, self._sinks.recent),
-            *(self._fleet_desk(), self._acts, self._callers),
-        )
-        return MetricsServer(
-            self._registry, self._serves, self._callers, self._settings, self._tls, page.add_to
-        )
+    def _settle(self, fleet: Fleet, settings: RouterSettings) -> None:
+        """The fleet file is another one: what is left to do of that."""
+        for site in fleet.sites:
+            self._watch_site(site.name)
+        self._settings = settings
+        self._mover.patience_ns = ns(settings.drain_timeout_s)
+        self._page.adopt(fleet)
 
     def _watch_site(self, site: str) -> None:
         metrics, lender, roster = self._sinks.metrics, self._lender, self._roster
@@ -310,7 +327,7 @@ class Router:
             self._inference,
             Control(self.id, callers, roster, self._inference, self._feed),
             FleetService(
-                core, callers, desk, self._acts, self._placing, self._state, closing, watches
+                core, callers, desk, self.acts, self._placing, self._state, closing, watches
             ),
             CostService(self._accounts, callers),
             LoadService(core, roster, draining, closing),
@@ -323,51 +340,23 @@ class Router:
         )
 
     def _open_endpoint(self, site: str, address: str) -> LiveEndpoint:
-        settings = self._settings
-        pace = Pace(settings.rtt_interval_s, settings.load_silence_max_s)
-        return LiveEndpoint(
-            self._core,
-            site,
-            address,
-            pace,
-            self._reach.dialler(site),
-            self._desk,
-            link=self._reach.links(site),
-            fed=self._feed is not None,
-        )
+        fed = self._feed is not None
+        return self._reach.open(self._core, self._desk, site, address, fed=fed)
 
     def _state(self) -> fleet_pb2.FleetState:
         now = now_ns()
-        return fleet_state(
+        state = fleet_state(
             self.id,
             self._core.snapshot(),
             self._roster,
             lambda site: self._sinks.latency.percentiles(site, now),
             self._loans.lent,
         )
-
-    def hear_happening(self, happening: DrainChanged | LoansChanged | QuarantineReleased) -> None:
-        """See Listener."""
-        if isinstance(happening, LoansChanged):
-            self._lender.hear(happening)
-        else:
-            self._core.tell(happening)
-
-    async def hear_abort(self, request_ids: Iterable[str]) -> None:
-        """See Listener."""
-        await abort(self._roster, self._inference, request_ids)
-
-    def draining_sites(self) -> Iterable[str]:
-        """See Listener."""
-        return [site.name for site in self._core.snapshot().sites if site.drained]
-
-    def all_loans(self) -> Iterable[LoansChanged]:
-        """See Listener."""
-        return self._lender.all_loans()
-
-    def metrics(self) -> bytes:
-        """See Listener."""
-        return generate_latest(self._sinks.registry)
+        self._standing.tell(state)
+        head = self._acting.head
+        state.audit_head = head.digest if head is not None else ""
+        state.audit_problem = self._acting.problem
+        return state
 
     async def _registry(self) -> CollectorRegistry:
         return self._sinks.registry
@@ -391,3 +380,10 @@ class Router:
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))
+
+
+def _check(fleet: Fleet, access: Sequence[SiteAccess]) -> None:
+    sites = {site.name for site in fleet.sites}
+    for way in access:
+        if way.site not in sites:
+            raise ValueError(f"access to {way.site!r}, which is no site of the fleet")

@@ -9,7 +9,7 @@ from router.policy.fleet import DEFAULT_TENANT, Tenant
 
 
 class TenantStreams:
-    """Counts the calls of tenants whose terms have `streams_max`."""
+    """Counts the calls of the tenants that the fleet file names; some have a `streams_max`."""
 
     def __init__(self, tenants: Mapping[str, Tenant]) -> None:
         self._tenants = tenants
@@ -21,18 +21,24 @@ class TenantStreams:
 
     def begin(self, incoming: Incoming) -> Incoming:
         """A call comes in, and its request says how many of its tenant's are open beside it."""
-        name = self._counted(incoming.request.tenant)
-        if not name:
+        tenant = incoming.request.tenant
+        name = tenant if tenant in self._tenants else DEFAULT_TENANT
+        if name not in self._tenants:
             return incoming
         open_streams = self._open[name]
         self._open[name] += 1
-        return replace(incoming, request=replace(incoming.request, open_streams=open_streams))
+        if not self._counted(name):  # as yet: its terms may become others
+            return replace(incoming, counted_as=name)
+        request = replace(incoming.request, open_streams=open_streams)
+        return replace(incoming, counted_as=name, request=request)
 
     def end(self, incoming: Incoming) -> None:
         """A call that began has ended."""
-        name = self._counted(incoming.request.tenant)
+        name = incoming.counted_as
         if name:
             self._open[name] -= 1
+            if not self._open[name]:
+                del self._open[name]
 
     def __len__(self) -> int:
         return self._open.total()

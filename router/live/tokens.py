@@ -111,6 +111,10 @@ class Tokens:
             _log.warning("the keys of %s are too old", self._settings.issuer)
             self._take({})
 
+    def forget(self) -> None:
+        """The tenants are others: whose a token is, is to be found out again."""
+        self._found.clear()
+
     async def close(self) -> None:
         """Ends what is under way."""
         if self._reading is not None:

@@ -193,6 +193,14 @@ class Client:
         """Let turns go to a site again."""
         await self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
 
+    async def reload(self, *, dry_run: bool = False) -> fleet_pb2.ReloadResponse:
+        """Have the router go by its fleet file as it is now; what that changes."""
+        request = fleet_pb2.ReloadRequest(dry_run=dry_run)
+        told: fleet_pb2.ReloadResponse = await self._ask(
+            fleet_pb2_grpc.FleetStub, "Reload", request
+        )
+        return told
+
     async def lend(
         self, site: str, replicas: int, until_unix_s: float, reason: str = ""
     ) -> fleet_pb2.Lent:

@@ -175,6 +175,12 @@ class SyncClient:
         """Let turns go to a site again."""
         self._ask(fleet_pb2_grpc.FleetStub, "Undrain", fleet_pb2.UndrainRequest(site=site))
 
+    def reload(self, *, dry_run: bool = False) -> fleet_pb2.ReloadResponse:
+        """Have the router go by its fleet file as it is now; what that changes."""
+        request = fleet_pb2.ReloadRequest(dry_run=dry_run)
+        told: fleet_pb2.ReloadResponse = self._ask(fleet_pb2_grpc.FleetStub, "Reload", request)
+        return told
+
     def lend(
         self, site: str, replicas: int, until_unix_s: float, reason: str = ""
     ) -> fleet_pb2.Lent:

@@ -1,6 +1,8 @@
 """A fleet's state as rows of text, for `status` and `top`."""
 
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from spillway.commands.moment import shown, span
@@ -141,6 +143,22 @@ def _endpoint_row(endpoint: "EndpointState") -> tuple[str, ...]:
         seconds(endpoint.report_age_s),
         f"{endpoint.endpoints_up}/{endpoint.endpoints}" if routes else "-",
     )
+
+
+def standing_lines(state: "FleetState") -> Iterator[str]:
+    """Which fleet file the router goes by, and how it stands with that and the audit log."""
+    if state.fleet_digest:
+        at = datetime.fromtimestamp(state.fleet_read_unix_ns / 1e9, UTC)
+        yield f"Its fleet file is {state.fleet_digest[:16]}, read {at:%Y-%m-%d %H:%M:%S} UTC."
+    if state.reload_problem:
+        yield f"The last reload was refused: {state.reload_problem}"
+    if state.audit_head:
+        yield f"The head of its audit log is {state.audit_head}."
+    if state.audit_problem:
+        yield f"No action is taken: the audit log: {state.audit_problem}"
+    for site in state.sites:
+        if site.leaving:
+            yield f"{site.name} is in the fleet file no longer, and its last streams end."
 
 
 def shared_line(state: "FleetState") -> str:

@@ -12,6 +12,7 @@ from spillway.commands.fleet_view import (
     endpoint_rows,
     shared_line,
     site_rows,
+    standing_lines,
     tenant_rows,
 )
 from spillway.commands.message import as_json
@@ -48,6 +49,8 @@ def status(
     if shared := shared_line(state):
         write("")
         write(shared)
+    for line in standing_lines(state):
+        write(line)
 
 
 def _first_state(address: str, tls: "ClientTls | None") -> "FleetState":

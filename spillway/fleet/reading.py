@@ -1,6 +1,7 @@
 """Reads a fleet file: YAML, then each key by itself, then what contradicts what."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -39,7 +40,7 @@ def load(path: Path) -> FleetFile:
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         raise FleetError([Problem(str(path), 1, 1, (), message)]) from error
-    return read(content, str(path))
+    return replace(read(content, str(path)), path=path, digest=sha256(content).hexdigest())
 
 
 def read(content: bytes | str, file: str = "fleet.yaml") -> FleetFile:

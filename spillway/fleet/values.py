@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from router.live.settings import RouterSettings, SiteAccess
@@ -39,7 +40,7 @@ class FleetFile:
     """A whole fleet file.
 
     `fleet` is what every router of the fleet shares; `access` and `router` belong to the processes
-    that read this file.
+    that read this file. `path` and `digest` say which file that was, where it was one.
     """
 
     fleet: Fleet
@@ -47,6 +48,8 @@ class FleetFile:
     router: RouterSettings = field(default_factory=RouterSettings)
     models: tuple[Model, ...] = ()
     deployments: tuple[Deployment, ...] = ()
+    path: Path | None = field(default=None, compare=False)  # that it was read from
+    digest: str = field(default="", compare=False)  # SHA-256 of its bytes
 
     def serving_arguments(self, site: str) -> dict[str, Any]:
         """The arguments of serving.app:build at a site. KeyError where it has no deployment."""

@@ -15,6 +15,11 @@ from spillway.fleet.values import APPLICATION, Deployment, FleetFile
 
 def write(file: FleetFile) -> str:
     """The YAML text of a fleet; what has its default is left out."""
+    return dump(content_of(file))
+
+
+def content_of(file: FleetFile) -> dict[str, Any]:
+    """The same as plain values, by the file's keys."""
     deployments = {one.site: one for one in file.deployments}
     content: dict[str, Any] = {
         "sites": {
@@ -32,7 +37,7 @@ def write(file: FleetFile) -> str:
         "limits": written(file.fleet.limits),
         "router": written(file.router),
     }
-    return dump(_filled(**content))
+    return _filled(**content)
 
 
 def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict[str, Any]:

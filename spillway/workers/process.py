@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,23 +17,10 @@ from typing import Protocol
 
 from router.audit.journal import AuditError
 from spillway.fleet import FleetFile
+from spillway.workers.line import Line
 from spillway.workers.share import share_of
+from spillway.workers.words import Fails, Serves
 from wire.lease_keys import LeaseKeyError
-
-
-@dataclass(frozen=True, slots=True)
-class Serves:
-    """A process has begun."""
-
-    metrics_port: int | None = None
-    openai_port: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fails:
-    """A process cannot begin; the reason is one line."""
-
-    reason: str
 
 
 class Part(Protocol):
@@ -55,22 +41,24 @@ class Part(Protocol):
 
 def work(file: FleetFile, workers: int, number: int, receiver: str, told: Connection) -> None:
     """A worker: one router of the many. `receiver` is the address of the receiver's socket."""
-    _run(lambda: _worker(share_of(file, workers, number), number, receiver), told)
+    _run(lambda line: _worker(share_of(file, workers, number), number, receiver, line), told)
 
 
 def receive(file: FleetFile, receiver: str, told: Connection) -> None:
     """The receiver: it follows the endpoints, and shows the metrics of all workers."""
-    _run(lambda: _receiver(file, receiver), told)
+    _run(lambda line: _receiver(file, receiver, line), told)
     parent = parent_process()
     if parent is not None and not parent.is_alive():  # and cannot clean up after itself
         shutil.rmtree(Path(receiver.removeprefix("unix:")).parent, ignore_errors=True)
 
 
-def _worker(file: FleetFile, number: int, receiver: str) -> Part:
+def _worker(file: FleetFile, number: int, receiver: str, line: Line) -> Part:
     from router.live.router import Router  # noqa: PLC0415 - gRPC begins with the process
     from router.live.settings import Worker  # noqa: PLC0415
 
-    router = Router(file.fleet, file.access, file.router, Worker(number, receiver))
+    of = Worker(number, receiver)
+    router = Router(file.fleet, file.access, file.router, of, line, file.digest)
+    line.changed, line.on_signal = router.fleet_change, router.reload_on_signal
 
     class _Worker:
         async def start(self) -> Serves:
@@ -86,10 +74,11 @@ def _worker(file: FleetFile, number: int, receiver: str) -> Part:
     return _Worker()
 
 
-def _receiver(file: FleetFile, address: str) -> Part:
+def _receiver(file: FleetFile, address: str, line: Line) -> Part:
     from router.live.host_receiver import Receiver  # noqa: PLC0415 - as above
 
     receiver = Receiver(file.access, file.router, address, file.fleet.tenants)
+    line.changed = receiver
 
     class _Receiver:
         async def start(self) -> Serves:
@@ -105,7 +94,7 @@ def _receiver(file: FleetFile, address: str) -> Part:
     return _Receiver()
 
 
-def _run(make: Callable[[], Part], told: Connection) -> None:
+def _run(make: Callable[[Line], Part], told: Connection) -> None:
     with contextlib.suppress(PermissionError):  # it leads a session already
         os.setsid()
     # gRPC is silent in the command's own process, too: what it logs comes as an error of ours.
@@ -113,7 +102,7 @@ def _run(make: Callable[[], Part], told: Connection) -> None:
     asyncio.run(_until_told(make, told))
 
 
-async def _until_told(make: Callable[[], Part], told: Connection) -> None:
+async def _until_told(make: Callable[[Line], Part], told: Connection) -> None:
     """SIGTERM drains, a second one ends at once, and so do SIGINT and the supervisor's end."""
     loop, signals = asyncio.get_running_loop(), asyncio.Queue[signal.Signals]()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -121,18 +110,21 @@ async def _until_told(make: Callable[[], Part], told: Connection) -> None:
     parent = parent_process()
     if parent is not None:
         loop.add_reader(parent.sentinel, _orphaned, loop, parent.sentinel, signals)
+    line = Line(told)
     try:
-        part = make()
+        part = make(line)
         serves = await part.start()
     except LeaseKeyError as error:
-        _tell(told, Fails(f"lease_key_file: {error}"))
+        line.say(Fails(f"lease_key_file: {error}"))
         return
     except (AuditError, OSError, ValueError) as error:
-        _tell(told, Fails(str(error)))
+        line.say(Fails(str(error)))
         return
-    _tell(told, serves)
+    line.say(serves)
+    line.listen()
     if await signals.get() is signal.SIGTERM:
         await _first_of(part.drain(), signals.get())
+    line.close()
     await part.stop()
 
 
@@ -141,12 +133,6 @@ def _orphaned(
 ) -> None:
     loop.remove_reader(sentinel)
     signals.put_nowait(signal.SIGTERM)
-
-
-def _tell(told: Connection, word: Serves | Fails) -> None:
-    with contextlib.suppress(OSError):  # the supervisor has gone
-        told.send(word)
-        told.close()
 
 
 async def _first_of(*works: Awaitable[object]) -> None:

@@ -5,6 +5,8 @@ of. A process that ends is started again, at once the first time and later the m
 """
 
 import asyncio
+import contextlib
+import functools
 import logging
 import multiprocessing
 import os
@@ -18,9 +20,22 @@ from pathlib import Path
 from typing import Final
 
 from router.live.backoff import Backoff
+from router.live.reloading import ReloadError
 from spillway.fleet import FleetFile
+from spillway.workers.all_or_none import AllOrNone, Share
 from spillway.workers.port import SharedPort
-from spillway.workers.process import Fails, Serves, receive, work
+from spillway.workers.process import receive, work
+from spillway.workers.share import share_of
+from spillway.workers.words import (
+    Answer,
+    AskReload,
+    Fails,
+    FromProcess,
+    FromSupervisor,
+    Serves,
+    Signalled,
+    Told,
+)
 
 START_S: Final = 60.0
 """What a process gets to say that it serves: two seconds on an idle machine."""
@@ -50,10 +65,14 @@ class _Kept:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     serves: Serves = field(default_factory=Serves)
     starts: int = 0
+    pipe: Connection | None = None  # while it serves
+    answer: asyncio.Future[Answer] | None = None
+    on_asked: Callable[["_Kept", AskReload], None] | None = None
 
     async def start(self) -> None:
         """Starts it and waits until it serves. Raises WorkerError."""
-        ours, theirs = _spawning.Pipe(duplex=False)
+        self._hang_up()
+        ours, theirs = _spawning.Pipe(duplex=True)
         process = _spawning.Process(
             target=self.target, args=(*self.arguments, theirs), name=f"spillway {self.name}"
         )
@@ -64,10 +83,58 @@ class _Kept:
         asyncio.get_running_loop().add_reader(process.sentinel, self._on_end, process)
         said = await _heard(ours)
         if isinstance(said, Serves):
-            self.serves = said
+            self.serves, self.pipe = said, ours
+            asyncio.get_running_loop().add_reader(ours.fileno(), self._hear)
             return
+        ours.close()
         reason = said.reason if isinstance(said, Fails) else "it ended before it served"
         raise WorkerError(f"{self.name} does not start: {reason}")
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it is there to be told anything."""
+        return self.pipe is not None and not self.ended.is_set()
+
+    def say(self, word: FromSupervisor) -> None:
+        """Tells it something. Raises OSError where it has ended."""
+        if self.pipe is None:
+            raise OSError(f"{self.name} has ended")
+        self.pipe.send(word)
+
+    async def ask(self, word: FromSupervisor, within_s: float) -> Answer:
+        """See Process."""
+        self.answer = asyncio.get_running_loop().create_future()
+        self.say(word)
+        return await asyncio.wait_for(self.answer, within_s)
+
+    def start_with(self, file: FleetFile) -> None:
+        """See Process."""
+        self.arguments = (file, *self.arguments[1:])
+
+    def kill(self) -> None:
+        """See Process."""
+        self.send(signal.SIGKILL)
+
+    def _hear(self) -> None:
+        if self.pipe is None:
+            return
+        try:
+            word: FromProcess = self.pipe.recv()
+        except (EOFError, OSError):
+            self._hang_up()
+            return
+        if isinstance(word, Answer) and self.answer is not None and not self.answer.done():
+            self.answer.set_result(word)
+        elif isinstance(word, AskReload) and self.on_asked is not None:
+            self.on_asked(self, word)
+
+    def _hang_up(self) -> None:
+        pipe, self.pipe = self.pipe, None
+        if pipe is not None:
+            asyncio.get_running_loop().remove_reader(pipe.fileno())
+            pipe.close()
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_exception(OSError(f"{self.name} has ended"))
 
     def send(self, number: signal.Signals) -> None:
         """Passes a signal on."""
@@ -79,6 +146,7 @@ class _Kept:
         asyncio.get_running_loop().remove_reader(process.sentinel)
         process.join()
         if process is self.process:
+            self._hang_up()
             self.ended.set()
 
     async def end(self, number: signal.Signals, within_s: float) -> None:
@@ -101,6 +169,8 @@ class Supervisor:
         self._ports: list[SharedPort] = []
         self._kept: list[_Kept] = []
         self._keeping: list[asyncio.Task[None]] = []
+        self._reloads = AllOrNone(file)
+        self._reloading: set[asyncio.Task[None]] = set()
         self.port = 0
         self.openai_port: int | None = None
         self.metrics_port: int | None = None
@@ -115,7 +185,8 @@ class Supervisor:
             openai = self._shared(settings.openai_listen)
             self.openai_port = openai.port
             settings = replace(settings, openai_listen=openai.address)
-        file = replace(self._file, router=settings)
+        self._listens = settings.listen, settings.openai_listen
+        file = self._here(self._file)
         receiver = f"unix:{Path(self._folder.name) / 'receiver'}"
         first = _Kept("the receiver", receive, (file, receiver))
         workers = [
@@ -123,6 +194,8 @@ class Supervisor:
             for number in range(self._workers)
         ]
         self._kept = [first, *workers]
+        for one in self._kept:
+            one.on_asked = self._on_asked
         await asyncio.gather(*(one.start() for one in self._kept))
         self.metrics_port = first.serves.metrics_port
         self._keeping = [asyncio.create_task(_keep(one), name=one.name) for one in self._kept]
@@ -131,6 +204,43 @@ class Supervisor:
         """The processes by name."""
         alive = ((one.name, one.process) for one in self._kept if not one.ended.is_set())
         return {name: process.pid for name, process in alive if process and process.pid}
+
+    async def reload_on_signal(self) -> None:
+        """Has a worker reload the router, which writes down that it does."""
+        for one in self._kept[1:]:
+            if one.is_serving:
+                one.say(Signalled())
+                return
+        _log.error("the fleet file is not reloaded: no worker serves")
+
+    def _here(self, file: FleetFile) -> FleetFile:
+        """A fleet file with the addresses that this router has got."""
+        listen, openai_listen = self._listens
+        settings = replace(file.router, listen=listen, openai_listen=openai_listen)
+        return replace(file, router=settings)
+
+    def _on_asked(self, asker: _Kept, asked: AskReload) -> None:
+        task = asyncio.create_task(self._reload(asker, asked))
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+    async def _reload(self, asker: _Kept, asked: AskReload) -> None:
+        first, *workers = self._kept
+        # The receiver last: it lists the endpoints of sites that the workers know by then.
+        shares = [
+            Share(one, self._here, functools.partial(self._of_worker, number))
+            for number, one in enumerate(workers)
+        ]
+        shares.append(Share(first, self._here, self._here))
+        try:
+            told = Told(asked.number, await self._reloads.reload(shares, dry_run=asked.dry_run))
+        except ReloadError as error:
+            told = Told(asked.number, None, str(error))
+        with contextlib.suppress(OSError):
+            asker.say(told)
+
+    def _of_worker(self, number: int, file: FleetFile) -> FleetFile:
+        return share_of(self._here(file), self._workers, number)
 
     async def drain(self) -> None:
         """Lets the workers' streams end, as each of them sees to, and ends all."""
@@ -150,6 +260,9 @@ class Supervisor:
         self._folder.cleanup()
 
     async def _keep_no_more(self) -> None:
+        for task in self._reloading:
+            task.cancel()
+        await asyncio.gather(*self._reloading, return_exceptions=True)
         for task in self._keeping:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
@@ -194,4 +307,3 @@ async def _heard(told: Connection) -> object:
         return word
     finally:
         loop.remove_reader(told.fileno())
-        told.close()

@@ -38,6 +38,7 @@ class FakeRouter(
     claims: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
     lent: list = field(default_factory=list)
+    reload_problem: str = ""
     open: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -126,6 +127,15 @@ class FakeRouter(
     def Undrain(self, request, context):
         self.drained.remove(request.site)
         return fleet_pb2.UndrainResponse()
+
+    def Reload(self, request, context):
+        if self.reload_problem:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, self.reload_problem)
+        key = "sites.cellar.price.metered"
+        change = fleet_pb2.Change(key=key, before="3 USD/h", after="4 USD/h")
+        return fleet_pb2.ReloadResponse(
+            changes=[change], digest="ab" * 32, applied=not request.dry_run
+        )
 
     def Lend(self, request, context):
         if request.site != "cellar":

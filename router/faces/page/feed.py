@@ -31,10 +31,11 @@ class Viewer:
     def __init__(self, feed: "Feed", seen: int) -> None:
         self._feed = feed
         self._seen = seen
+        self._age = feed.age
 
     async def next(self) -> Encoded | None:
-        """The latest frame that it has not seen; None when the router closes."""
-        latest = await self._feed.after(self._seen)
+        """The latest frame that it has not seen; None when it is to come again."""
+        latest = await self._feed.after(self._seen, self._age)
         if latest is None:
             return None
         self._seen, frame = latest
@@ -45,7 +46,7 @@ class Feed:
     """Reads the state while it runs, often while somebody looks and seldom otherwise."""
 
     def __init__(self, state: Callable[[], pb.FleetState], decisions: RecentDecisions) -> None:
-        self._state = state
+        self._state: Callable[[], pb.FleetState] = lambda: _staying(state())
         self._decisions = decisions
         self._history = History()
         self._told = 0  # the number of the last decision in a frame
@@ -55,6 +56,12 @@ class Feed:
         self._changed = asyncio.Condition()
         self._wanted = asyncio.Event()  # a viewer has come
         self._closed = False
+        self.age = 0  # of the fleet: frames of two of them do not go together
+
+    def begin_anew(self) -> None:
+        """The fleet is another one: pages that are open begin again, without a past."""
+        self.age += 1
+        self._history = History()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -88,11 +95,14 @@ class Feed:
         finally:
             self._viewers -= 1
 
-    async def after(self, number: int) -> tuple[int, Encoded] | None:
-        """The latest frame, once there is one after this number; None when the router closes."""
+    async def after(self, number: int, age: int) -> tuple[int, Encoded] | None:
+        """The latest frame, once there is one after this number.
+
+        None when the router closes, or where the fleet is not the one of this age any more.
+        """
         async with self._changed:
             await self._changed.wait_for(lambda: self._closed or self._number > number)
-        if self._closed or self._frame is None:
+        if self._closed or self._frame is None or age != self.age:
             return None
         return self._number, self._frame
 
@@ -118,3 +128,12 @@ class Feed:
             await asyncio.wait_for(self._wanted.wait(), SAMPLE_S)
         except TimeoutError:
             return
+
+
+def _staying(state: pb.FleetState) -> pb.FleetState:
+    """Without the sites that the fleet file has no longer: the page was not told of them."""
+    staying = [site for site in state.sites if not site.leaving]
+    if len(staying) < len(state.sites):
+        del state.sites[:]
+        state.sites.extend(staying)
+    return state

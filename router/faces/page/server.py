@@ -57,12 +57,18 @@ class FleetPage:
         acts: OperatorDesk,
         callers: Callers,
     ) -> None:
+        self._router = router
         self._described = described(router, fleet)
         self._desk = desk
         self._acts = acts
         self._feed = Feed(state, decisions)
         self._files = Files()
         self._permission = Permission(callers)
+
+    def adopt(self, fleet: Fleet) -> None:
+        """The fleet is another one: whoever looks is to come again, and begins with it."""
+        self._described = described(self._router, fleet)
+        self._feed.begin_anew()
 
     def add_to(self, app: web.Application) -> None:
         """Adds what it serves, and its feed for as long as the server runs."""

@@ -202,6 +202,18 @@ def test_explain_gives_json(spillway):
     assert [one["meets_objective"] for one in found["candidates"]] == [True, False]
 
 
+def test_a_fleet_file_is_reloaded_or_only_looked_at(spillway, router):
+    """With every key that changes; what is wrong with the file is said as it is."""
+    code, out, err = spillway("reload", "--dry-run")
+    assert code == 0
+    assert out.splitlines()[1].split("\t") == ["sites.cellar.price.metered", "3 USD/h", "4 USD/h"]
+    assert err.startswith("1 change; nothing is done yet. The file's digest is abababab")
+    assert "1 change; reloaded." in spillway("reload")[2]
+    assert json.loads(spillway("reload", "--json")[1])["applied"] is True
+    router.reload_problem = "fleet.yaml:3:5: sites.cellar.kind: expected home or rented"
+    assert spillway("reload") == (4, "", f"spillway: {router.reload_problem}\n")
+
+
 def test_a_site_is_drained_and_taken_back(spillway, router):
     """And a site that does not exist is refused."""
     assert spillway("drain", "ridge") == (0, "ridge drains; 3 streams are open there.\n", "")

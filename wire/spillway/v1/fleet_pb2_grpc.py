@@ -75,6 +75,11 @@ class FleetStub:
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReclaimRequest.SerializeToString,
                 response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.FromString,
                 _registered_method=True)
+        self.Reload = channel.unary_unary(
+                '/spillway.v1.Fleet/Reload',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadResponse.FromString,
+                _registered_method=True)
         self.ListLent = channel.unary_unary(
                 '/spillway.v1.Fleet/ListLent',
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.SerializeToString,
@@ -158,6 +163,14 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reload(self, request, context):
+        """The router reads its own fleet file again and goes by it, all of it or nothing: else
+        FAILED_PRECONDITION, with what is wrong in it or cannot change while a router runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLent(self, request, context):
         """What every site lends, for those that lend anything.
         """
@@ -221,6 +234,11 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Reclaim,
                     request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReclaimRequest.FromString,
                     response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.SerializeToString,
+            ),
+            'Reload': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reload,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadResponse.SerializeToString,
             ),
             'ListLent': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLent,
@@ -455,6 +473,33 @@ class Fleet:
             '/spillway.v1.Fleet/Reclaim',
             wire_dot_spillway_dot_v1_dot_fleet__pb2.ReclaimRequest.SerializeToString,
             wire_dot_spillway_dot_v1_dot_fleet__pb2.Lent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/Reload',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadResponse.FromString,
             options,
             channel_credentials,
             insecure,

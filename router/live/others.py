@@ -1,0 +1,57 @@
+"""What the other processes of this router want of a worker, done to its own parts."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+
+from router.live.control import abort
+from router.live.inference import Inference
+from router.live.lender import Lender
+from router.live.roster import Roster
+from router.live.timed_core import TimedCore
+from router.observe.event import DrainChanged, LoansChanged, QuarantineReleased
+
+
+class Others:
+    """See `router.live.host_feed.Listener`."""
+
+    def __init__(
+        self,
+        core: TimedCore,
+        roster: Roster,
+        lender: Lender,
+        inference: Inference,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._core = core
+        self._roster = roster
+        self._lender = lender
+        self._inference = inference
+        self._registry = registry
+
+    def hear_happening(self, happening: DrainChanged | LoansChanged | QuarantineReleased) -> None:
+        """See Listener. Of a site that a reload has taken out, nothing is to be done."""
+        if isinstance(happening, LoansChanged):
+            self._lender.hear(happening)
+        elif not isinstance(happening, DrainChanged) or self._has(happening.site):
+            self._core.tell(happening)
+
+    async def hear_abort(self, request_ids: Iterable[str]) -> None:
+        """See Listener."""
+        await abort(self._roster, self._inference, request_ids)
+
+    def draining_sites(self) -> Iterable[str]:
+        """See Listener."""
+        return [site.name for site in self._core.snapshot().sites if site.drained]
+
+    def all_loans(self) -> Iterable[LoansChanged]:
+        """See Listener."""
+        return self._lender.all_loans()
+
+    def metrics(self) -> bytes:
+        """See Listener."""
+        return generate_latest(self._registry)
+
+    def _has(self, name: str) -> bool:
+        return any(site.name == name for site in self._core.snapshot().sites)
