@@ -5,6 +5,8 @@ tokens grows with the batch. What was seen at a small batch thus says what a ful
 the other way round; one average over both would say neither.
 """
 
+from math import sqrt
+
 from router.policy.least_squares import LeastSquares
 from router.policy.units import NS_PER_MS
 
@@ -41,9 +43,15 @@ class DecodeSpeed:
             self._learn(itl_ns, streams)
 
     def _learn(self, itl_ns: float, streams: float) -> None:
-        scale = _UNIT_NS / max(_FLOOR_NS, self.itl_ns(streams))
+        # Relative to what is seen as much as to what is believed: an error of a factor then weighs
+        # the same either way, and a belief that is far too high comes down as fast as it went up.
+        scale = _UNIT_NS / sqrt(max(_FLOOR_NS, self.itl_ns(streams)) * max(_FLOOR_NS, itl_ns))
         self._model.add((scale, scale * streams / _UNIT_STREAMS), scale * itl_ns / _UNIT_NS)
         base, stream = self._model.coefficients
-        self._model.coefficients = [max(1e-3, base), max(0.0, stream)]
+        if stream < 0.0:
+            # What is taken off the slope goes to the base, so that the gap stays what was seen
+            # beside so many: else the fit makes up for it with a base that grows without end.
+            base, stream = base + stream * streams / _UNIT_STREAMS, 0.0
+        self._model.coefficients = [max(1e-3, base), stream]
         self.base_ns = self._model.coefficients[0] * _UNIT_NS
         self.stream_ns = self._model.coefficients[1] * _UNIT_NS / _UNIT_STREAMS

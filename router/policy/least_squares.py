@@ -33,10 +33,7 @@ class LeastSquares:
         self.coefficients = list(prior)
         self.count = 0
         self._variance_max = [sigma * sigma for sigma in deviation]
-        self._covariance = [
-            [variance if row == column else 0.0 for column in range(len(prior))]
-            for row, variance in enumerate(self._variance_max)
-        ]
+        self._covariance = self._start()
         self._forgetting = forgetting
         self._scale = 0.3
 
@@ -59,7 +56,18 @@ class LeastSquares:
             [(p - g * q) * grow for p, q in zip(row, projected, strict=True)]
             for row, g in zip(self._covariance, gain, strict=True)
         ]
+        if any(self._covariance[index][index] <= 0.0 for index in range(len(gain))):
+            self._covariance = (
+                self._start()
+            )  # rounding ate it: as if only the coefficients were known
         self.count += 1
+
+    def _start(self) -> list[list[float]]:
+        """The covariance of the prior."""
+        return [
+            [variance if row == column else 0.0 for column in range(len(self._variance_max))]
+            for row, variance in enumerate(self._variance_max)
+        ]
 
     def _growth(self, gain: list[float], projected: list[float]) -> float:
         """By how much forgetting lifts the covariance: not at all where that is too much."""

@@ -37,3 +37,13 @@ def test_reports_teach_until_streams_do(rng):
     for _ in range(200):
         speed.hear(500 * NS_PER_MS, 50)
     assert speed.itl_ns(50) == before
+
+
+def test_gaps_that_shrink_with_the_batch_for_days_leave_it_where_they_are(rng):
+    """Few streams beside long prompts, many beside short ones: the fit takes no leave of them."""
+    speed = DecodeSpeed(20.0 * NS_PER_MS, 0.5 * NS_PER_MS)
+    for _ in range(20_000):
+        streams = rng.choice((1, 2, 3, 4, 6, 10, 15))
+        more = rng.expovariate(1 / 40) * (1 if streams < 4 else 0.2)
+        speed.add((30 + more) * NS_PER_MS, streams)
+        assert 10 * NS_PER_MS < speed.itl_ns(5) < 200 * NS_PER_MS
