@@ -199,7 +199,7 @@ class Admission:
     def on_send(self, need: Need, uncached_tokens: int, now: int) -> None:
         """A request is sent, whether it waited or not: that counts against its tenant's share."""
         tenant = self._tenants.of(need.request.tenant)
-        work = _work(uncached_tokens, need.expected_tokens)
+        work = work_of(uncached_tokens, need.expected_tokens)
         tenant.admitted += 1
         tenant.work_tokens += work
         self._lane(need.lane, now).served(need.slo.priority, tenant.name, work)
@@ -208,10 +208,10 @@ class Admission:
         """An attempt at an endpoint of this model is over: what it really was is settled."""
         slo, tenant = flight.slo_class, self._tenants.of(flight.request.tenant)
         more = output_tokens - flight.expected_tokens
-        tenant.work_tokens += _work(0, more)
+        tenant.work_tokens += work_of(0, more)
         lane = self._lanes.get(LaneKey(model, slo.home_only))
         if lane is not None:
-            lane.correct(slo.priority, tenant.name, _work(0, more))
+            lane.correct(slo.priority, tenant.name, work_of(0, more))
         tenant.settle(more, now)
 
     def snapshot(self) -> tuple[TenantSnapshot, ...]:
@@ -261,7 +261,7 @@ class Admission:
             lane=need.lane,
             level=need.slo.priority,
             tenant=self._tenants.of(need.request.tenant).name,
-            work=_work(min(c.uncached_tokens for c in soon), need.expected_tokens),
+            work=work_of(min(c.uncached_tokens for c in soon), need.expected_tokens),
             arrived_ns=now,
             due=_due(need, soon, now, _PATIENCE if lane.may_be_burst(now) else 0.0),
             until_ns=min(now + wait_ns, last_ns),
@@ -342,7 +342,8 @@ def _wait(
     )
 
 
-def _work(prompt_tokens: int, output_tokens: float) -> float:
+def work_of(prompt_tokens: float, output_tokens: float) -> float:
+    """What requests cost an engine, in tokens of a prompt."""
     return prompt_tokens + _OUTPUT_WORK * output_tokens
 
 

@@ -64,6 +64,7 @@ class RouterCore:
             self._registry.sites.values(), self._flights.money(), self._admission.tenants
         )
         self._suspicion, self.leases = self._flights.suspicion, self._flights.leases
+        self.scaling = self._flights.scaling
         self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
 
@@ -104,8 +105,7 @@ class RouterCore:
     def on_rtt(self, endpoint: str, rtt_ns: int, now: int) -> None:
         """A round trip to an endpoint was measured."""
         _ = now
-        tracked = self._registry.by_name.get(endpoint)
-        if tracked is not None:
+        if (tracked := self._registry.by_name.get(endpoint)) is not None:
             tracked.round_trip.add(rtt_ns)
 
     def on_load(self, report: LoadReport, now: int) -> None:
@@ -190,7 +190,7 @@ class RouterCore:
         if verdict.candidates:
             margin = self.fleet.limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)
-        return self._admit(verdict, now, rng)
+        return self.scaling.counted(request, verdict.need, self._admit(verdict, now, rng))
 
     def on_asked_again(self, again: Again, now: int, rng: random.Random) -> Decision:
         """Decide where a stream goes on that had begun, and that no endpoint could take before.

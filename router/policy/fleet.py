@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from router.policy.lending import Lending
+from router.policy.scale import Scale
 from router.policy.units import NS_PER_MS, NS_PER_S
 
 
@@ -58,6 +59,7 @@ class Site:
     hardware: str = ""  # the class of its GPUs, for the ledger
     gpus: int = 1  # of each replica
     profile: LatencyProfile | None = None  # what is believed of it before anything is learned
+    scale: Scale | None = None  # how far it grows and shrinks by itself
 
 
 @dataclass(frozen=True, slots=True)

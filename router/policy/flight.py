@@ -36,6 +36,7 @@ class Flight:
     share: Share  # of its time
     probe: bool  # sent to see whether an endpoint is back
     is_hedge: bool = False
+    objective_ns: int = 0  # left for its first token when it was sent; 0: not known
     below: int = 0  # attempts that routers among `tried` made beyond one each
     partner: str = ""  # the other attempt of a request that is hedged, while both are open
     first_ns: int = 0  # when its first token came, or is taken to have come; 0: not yet

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import replace
 
-from router.policy.admission import Admission
+from router.policy.admission import Admission, work_of
 from router.policy.allowance import Allowance
 from router.policy.cached_prefixes import CachedPrefixes
 from router.policy.charge import Charged, charge_of
@@ -12,6 +12,7 @@ from router.policy.decider import Decider, Verdict
 from router.policy.decision import Decision, Send
 from router.policy.fleet import Fleet
 from router.policy.flight import Flight
+from router.policy.gap_limit import SLOW_SHARE
 from router.policy.hedge import Hedging
 from router.policy.leases import Leases
 from router.policy.meter import Share
@@ -21,6 +22,7 @@ from router.policy.recovery import Again
 from router.policy.registry import Registry
 from router.policy.request import Request
 from router.policy.rule import Rule
+from router.policy.scaling.view import ScalingView
 from router.policy.sessions import Sessions
 from router.policy.snapshot import Totals
 from router.policy.stall import patience_ns
@@ -48,6 +50,7 @@ class Flights:
         self._shares = fleet.shares
         self.suspicion = Suspicion(fleet.limits, registry, decider, self.commit)
         self.leases = Leases(fleet, registry, self._begin, self.settle)
+        self.scaling = ScalingView(registry, totals)
         self._registry = registry
         self._sessions = sessions
         self._decider = decider
@@ -128,6 +131,7 @@ class Flights:
             is_hedge=hedge,
             # Nobody waits for a client to use its lease, to learn whether an endpoint is back.
             probe=not direct and tracked.breaker.on_send(),
+            objective_ns=decision.objective_ns,
             below=again.below if again else 0,
         )
         self._begin(flight, now)
@@ -136,7 +140,7 @@ class Flights:
         self._admission.on_send(need, chosen.uncached_tokens, now)
         if decision.attempt == 1:
             self._hedging.on_request(need.slo)
-        self._count(decision, need, tracked, now)
+        self._count(decision, need, chosen.uncached_tokens, tracked, now)
         return decision
 
     def money(self) -> Iterable[Allowance]:
@@ -169,9 +173,12 @@ class Flights:
         tracked.site.warming.on_send()
         self.by_id[flight.request.id] = flight
 
-    def _count(self, send: Send, need: Need, tracked: Tracked, now: int) -> None:
+    def _count(
+        self, send: Send, need: Need, uncached_tokens: int, tracked: Tracked, now: int
+    ) -> None:
         tracked.site.turns += 1
         self._registry.turns.sent += 1
+        tracked.site.work_tokens += work_of(uncached_tokens, need.expected_tokens)
         if send.rule is Rule.OVERFLOW:
             tracked.site.overflow_turns += 1
         request = need.request
@@ -203,6 +210,7 @@ class Flights:
     ) -> None:
         flight.ttft_ns = first.ttft_ns
         flight.site.meter.first_token(flight.endpoint, flight.share, now)
+        self._totals.late += 0 < flight.objective_ns < first.ttft_ns
         self._on_race_won(flight, now)
         flight.forget_prefix()
         flight.identity = tracked.endpoint.identity
@@ -228,6 +236,8 @@ class Flights:
         self._charge(flight, ended, tracked, now)
         site.warming.on_end(well=_ended_well(ended, flight))
         site.output_tokens += ended.output_tokens
+        if ended.slow_gaps and ended.slow_gaps > SLOW_SHARE * (ended.output_tokens - 1):
+            self._totals.late += 1
         self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
         self._registry.forget_if_done(tracked)
         if ended.end is End.OK:

@@ -28,7 +28,7 @@ from itertools import pairwise
 from math import inf
 
 _WINDOW = 128  # streams; half a minute where reports alone tell, one a second
-_SLOW_SHARE = 0.05  # of the gaps may be above the objective: its p95 is within
+SLOW_SHARE = 0.05  # of the gaps may be above the objective: its p95 is within
 _CLEAR = 0.5  # of the misses in the window a limit must explain, more than it gives up
 _FEW = 8  # misses that are chance
 _REPORT_WEIGHT = 4  # streams that a report speaks for
@@ -80,7 +80,7 @@ class GapLimit:
         `gap_ns` is the mean gap that is predicted beside so many, `slow_share` is the share of its
         gaps that were over the objective.
         """
-        missed = slow_share > _SLOW_SHARE
+        missed = slow_share > SLOW_SHARE
         self._recent.append((streams, missed))
         self._look(streams, missed=missed)
         if not missed and self.streams < inf and streams >= _CLOSE * self.streams:

@@ -29,6 +29,7 @@ class SiteState:
         "tariff",
         "turns",
         "warming",
+        "work_tokens",
     )
 
     def __init__(
@@ -49,6 +50,7 @@ class SiteState:
         self.tariff = Tariff(site)
         self.gap_limits: dict[str, dict[int, float]] = {}  # found, by model and objective
         self.turns = 0
+        self.work_tokens = 0.0  # of what was sent; see admission.work_of
         self.output_tokens = 0
         self.failures = 0
         self.overflow_turns = 0

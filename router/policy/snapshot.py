@@ -109,6 +109,7 @@ class Totals:
     refused: int = 0
     retried: int = 0
     resumed: int = 0  # times that a stream went on elsewhere
+    late: int = 0  # answers that missed an objective
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from router.policy.tenants import QUOTAS
 from spillway.fleet.lending import lend_findings
 from spillway.fleet.problem import KeyPath, Problem
 from spillway.fleet.refusal import did_you_mean
+from spillway.fleet.scaling import scale_findings
 from spillway.fleet.schema import FileSection, SiteSection
 from spillway.fleet.section import built, key_of
 from spillway.fleet.source import Source
@@ -58,6 +59,7 @@ def _site(site: SiteSection) -> Iterator[Finding]:
         message = f"more than capacity.replicas, which is {capacity.replicas}"
         yield ("capacity", "committed"), message
     yield from lend_findings(site)
+    yield from scale_findings(site)
     if site.model is not None and site.ray is None:
         yield (
             ("model",),

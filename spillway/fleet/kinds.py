@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
-from spillway.fleet.quantity import USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH, Quantity
+from spillway.fleet.quantity import DURATION, USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH, Quantity
 
 NAME_LENGTH_MAX = 64
 TEXT_LENGTH_MAX = 4096
@@ -124,6 +124,13 @@ def utc_time(unix_ns: int) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}Z"
 
 
+def _span(value: object) -> int:
+    duration_ns = DURATION.read_whole(value)
+    if not duration_ns:
+        raise ValueError("expected a duration above zero")
+    return duration_ns
+
+
 def _money(kind: Quantity) -> BeforeValidator:
     return BeforeValidator(lambda value: float(kind.read(value)))
 
@@ -140,6 +147,7 @@ FilePath = Annotated[Path, BeforeValidator(lambda value: Path(_text(value)))]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]  # as router.policy.lending.DAYS
+Span = Annotated[int, BeforeValidator(_span)]  # in nanoseconds
 TimeOfDay = Annotated[int, BeforeValidator(_time_of_day)]
 UtcTime = Annotated[int, BeforeValidator(_utc_time)]
 UsdPerHour = Annotated[float, _money(USD_PER_HOUR)]

@@ -21,6 +21,7 @@ from spillway.fleet.contradictions import contradictions
 from spillway.fleet.lending import lending_of
 from spillway.fleet.problem import FleetError, Problem
 from spillway.fleet.refusal import problems
+from spillway.fleet.scaling import initial_replicas, scale_of
 from spillway.fleet.schema import CapacitySection, FileSection, SiteSection
 from spillway.fleet.section import built
 from spillway.fleet.serving import serving_problems
@@ -117,6 +118,7 @@ def _site(name: str, site: SiteSection) -> Site:
         capacity.hardware,
         capacity.gpus,
         None if site.profile is None else built(LatencyProfile, site.profile),
+        scale_of(site),
     )
 
 
@@ -150,7 +152,7 @@ def _deployment(name: str, site: SiteSection, model: str) -> Deployment:
     return Deployment(
         site=name,
         model=model,
-        replicas=site.capacity.replicas if site.capacity else 1,
+        replicas=initial_replicas(site),
         arguments=site.serving,
         runtime_env=site.ray.runtime_env if site.ray else {},
     )

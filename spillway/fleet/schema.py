@@ -16,6 +16,7 @@ from spillway.fleet.kinds import (
     ModelName,
     Name,
     Region,
+    Span,
     Text,
     TimeOfDay,
     UsdPerGib,
@@ -88,6 +89,18 @@ class CapacitySection(BaseModel):
     gpus: Annotated[Count, Field(ge=1)] = 1
 
 
+class ScaleSection(BaseModel):
+    """How far a site grows and shrinks by itself; see router.policy.scale for the defaults."""
+
+    model_config = STRICT
+
+    min: Count
+    max: Count
+    start: Span | None = None
+    billing: Span | None = None
+    spare: Span | None = None
+
+
 class SiteSection(BaseModel):
     """One site."""
 
@@ -104,6 +117,7 @@ class SiteSection(BaseModel):
     plaintext: Accepted | None = None
     capacity: CapacitySection | None = None
     price: PriceSection = PriceSection()
+    scale: ScaleSection | None = None
     lend: list[LendSection] = Field(default_factory=list, max_length=LENDS_MAX)  # type: ignore[valid-type]
     lease_until: UtcTime | None = None
     profile: ProfileSection | None = None  # type: ignore[valid-type]

@@ -5,7 +5,7 @@ from typing import Any
 
 from router.live.settings import SiteAccess
 from router.policy.fleet import Price, Site
-from spillway.fleet import lending
+from spillway.fleet import lending, scaling
 from spillway.fleet.kinds import utc_time
 from spillway.fleet.quantity import USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH
 from spillway.fleet.section import written
@@ -58,6 +58,7 @@ def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict
         if site.lease_until_unix_ns is None
         else utc_time(site.lease_until_unix_ns),
         profile=written(site.profile) if site.profile else None,
+        scale=scaling.written(site.scale),
         model=deployment.model if deployment else None,
         serving=_plain(deployment.arguments) if deployment else None,
     )

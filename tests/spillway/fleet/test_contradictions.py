@@ -128,6 +128,27 @@ def test_a_collector_that_cannot_be_meant_is_refused(tracing, message):
     assert message in str(caught.value)
 
 
+def test_a_scale_is_read_with_its_defaults_and_written_as_it_is_read():
+    """What is deployed at first is within it."""
+    found = read(with_change("sites.ridge.scale", {"min": 0, "max": 4, "billing": "1h"}))
+    scale = found.fleet.site("ridge").scale
+    assert (scale.replicas_min, scale.replicas_max) == (0, 4)
+    assert (scale.billing_ns, scale.start_ns) == (3_600 * 10**9, 300 * 10**9)
+    assert found.deployment("ridge").replicas == 1
+    assert read(write(found)).fleet == found.fleet
+
+
+def test_what_is_deployed_at_first_has_to_be_within_the_scale():
+    """And nothing can be billed where nothing is metered."""
+    fleet = json.loads(with_change("sites.ridge.scale", {"min": 2, "max": 4, "billing": "1h"}))
+    fleet["sites"]["ridge"]["capacity"] = {"replicas": 1, "committed": 1}
+    fleet["sites"]["ridge"]["price"] = {}
+    with pytest.raises(FleetError) as caught:
+        read(json.dumps(fleet))
+    assert "capacity.replicas: expected 2 to 4, as scale has it, found 1" in str(caught.value)
+    assert "scale.billing: nothing is metered here" in str(caught.value)
+
+
 def window(**keys: object) -> dict[str, object]:
     """A window of lending with other values for some keys."""
     return {"replicas": 1, "from": "22:00", "until": "06:00", **keys}
@@ -147,6 +168,12 @@ def test_the_fleet_they_start_from_is_fine():
         ("sites.cellar.price", {"budget_hourly": "1 USD/h"}, "there is no price.metered or egress"),
         ("sites.ridge.capacity", {"replicas": 1, "committed": 2}, "more than capacity.replicas"),
         ("sites.ridge.lend", [window()], "only home lends"),
+        ("sites.cellar.scale", {"min": 1, "max": 2}, "only what `site up` deploys can scale"),
+        ("sites.ridge.scale", {"min": 3, "max": 2}, "ridge.scale.max: expected at least 3"),
+        ("sites.ridge.scale", {"min": 0, "max": 0}, "ridge.scale.max: expected at least 1"),
+        ("sites.ridge.scale", {"max": 2}, "ridge.scale.min"),
+        ("sites.ridge.scale", {"min": 0, "max": 2, "start": 5}, "expected a duration such as"),
+        ("sites.ridge.scale", {"min": 0, "max": 2, "spare": "0s"}, "a duration above zero"),
         ("sites.cellar.lend", [window(), window()], "on mon 22:00 it lends 2 replicas, and has 1"),
         ("sites.cellar.lend", [window(until="22:00")], "lend[0].until: the same as from"),
         ("sites.cellar.lend", [{**window(), "from": "24:00"}], "the next begins at 00:00"),
