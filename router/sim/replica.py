@@ -27,6 +27,7 @@ class Replica:
         """`on_step` is called at the end of a step, before the next, if the cache has changed."""
         self.name, self.site, self.profile = name, site, profile
         self.alive = True
+        self.draining = False
         self._clock, self._scenario = clock, scenario
         self._on_first_token, self._on_finished = on_first_token, on_finished
         self._on_step = on_step
@@ -73,6 +74,7 @@ class Replica:
             running_max=self.profile.seqs_max,
             itl_ns=self._itl_ns,
             itl_ns_p95=self._itl_ns_p95,
+            draining=self.draining,
             prefix_added=tuple(name for name, is_here in changes.items() if is_here),
             prefix_removed=tuple(name for name, is_here in changes.items() if not is_here),
         )

@@ -5,6 +5,7 @@ Everything random comes from one seed, so the same world gives the same records 
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
@@ -15,6 +16,7 @@ from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
 from router.policy.units import NS_PER_S
+from router.sim.autoscaling import Autoscale, Autoscaling
 from router.sim.clock import Clock
 from router.sim.disruptions import Disruptions
 from router.sim.job import Job
@@ -55,6 +57,7 @@ class World:
         replicas: Iterable[tuple[str, str, EngineModel]],  # name, site, profile
         policies: Sequence[Policy],
         on_record: Callable[[TurnRecord], None],
+        autoscale: Autoscale | None = None,
     ) -> None:
         self.clock = Clock()
         self._scenario = scenario
@@ -82,9 +85,25 @@ class World:
             )
             for name, site, profile in replicas
         }
+        self.autoscaling = (
+            None
+            if autoscale is None
+            else Autoscaling(
+                autoscale,
+                self.clock,
+                self.replicas,
+                policies,
+                list_one=self._list,
+                report=self._send_report,
+                ongoing=self._ongoing,
+                busy=self._busy,
+            )
+        )
 
     def run(self, sessions: Iterable[SimSession]) -> None:
         """Run all sessions, in the order of their offsets, to their ends."""
+        if self.autoscaling is not None:
+            self.autoscaling.begin()
         late = {one.site: one.at_ns for one in self._scenario.arrivals}
         for replica in self.replicas.values():
             if replica.site in late:
@@ -101,6 +120,8 @@ class World:
         self._tick()
         self._arrive(iter(sessions))
         self.clock.run()
+        if self.autoscaling is not None:
+            self.autoscaling.end()
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -287,7 +308,8 @@ class World:
 
     def _meet(self, replica: Replica) -> None:
         """A replica is there from now on."""
-        self._list(replica)
+        if replica.alive:
+            self._list(replica)
         self._report(replica)
         if self._network.varies(replica.site):
             self._measure(replica)
@@ -337,6 +359,12 @@ class World:
             self._release(router)
         if self._busy():
             self.clock.at(self.clock.now + NS_PER_S, self._tick)
+
+    def _ongoing(self) -> Counter[str]:
+        """The requests at each replica, and by an empty name those that wait in routers."""
+        counts = Counter(attempt.replica.name for attempt in self._attempts.values())
+        counts[""] = len(self._waiting)
+        return counts
 
     def _busy(self) -> bool:
         return self._more or self._open > 0

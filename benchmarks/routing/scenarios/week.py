@@ -12,6 +12,7 @@ from benchmarks.routing.setup import Options, Setup, simulated
 from benchmarks.routing.sites import A100_USD, HOME, fleet_of, prices_of, rented, replicas_of
 from benchmarks.workloads.azure_week import read_services
 from benchmarks.workloads.azure_week import sessions as drawn
+from router.policy.fleet import Fleet
 from router.policy.lending import Lending, LendWindow
 from router.policy.units import NS_PER_MS, ns
 from router.sim.hardware import A100_TP8, H100_TP8
@@ -27,38 +28,42 @@ NIGHTS = Lending(HOMES, (LendWindow(HOMES // 3, 3 * 60, 9 * 60),))
 NOTICE_S = 15.0
 WEEK_S = 7 * 86_400
 
-FLEET = fleet_of(
-    replace(HOME, lending=NIGHTS),
-    rented("near", A100_USD * CLOCK, committed=2),
-    rented("east", EAST_USD * CLOCK),
-    rented("west", WEST_USD * CLOCK),
-)
+
+def fleet_at(clock: float) -> Fleet:
+    """The fleet, where so many seconds of the week pass in one of the simulation."""
+    return fleet_of(
+        replace(HOME, lending=NIGHTS),
+        rented("near", A100_USD * clock, committed=2),
+        rented("east", EAST_USD * clock),
+        rented("west", WEST_USD * clock),
+    )
 
 
-def build(options: Options) -> Setup:
+def build(options: Options, clock: float = CLOCK) -> Setup:
     """The scenario."""
+    fleet = fleet_at(clock)
 
     def sessions() -> Iterator[SimSession]:
         services = read_services(options.traces / TRACES)
-        share = RATE_SHARE / CLOCK
-        return simulated(drawn(services, clock=CLOCK, share=share, seed=options.seed))
+        share = RATE_SHARE / clock
+        return simulated(drawn(services, clock=clock, share=share, seed=options.seed))
 
     home = replicas_of("home", HOMES, H100_TP8)
     nights = lends_of(
         NIGHTS,
         [name for name, _site, _hardware in home],
         begins_minute=0,
-        lasts_ns=ns(WEEK_S / CLOCK),
+        lasts_ns=ns(WEEK_S / clock),
         notice_ns=ns(NOTICE_S),
-        clock=CLOCK,
+        clock=clock,
     )
     return Setup(
         name="week",
         title=(
-            f"Azure's week of 2024, 1 request in {CLOCK / RATE_SHARE:.0f}; home {HOMES} H100, "
+            f"Azure's week of 2024, 1 request in {clock / RATE_SHARE:.0f}; home {HOMES} H100, "
             "one lent at night, near 2 A100, east and west 3 H100 each"
         ),
-        fleet=FLEET,
+        fleet=fleet,
         replicas=(
             *home,
             *replicas_of("near", 2, A100_TP8),
@@ -75,7 +80,7 @@ def build(options: Options) -> Setup:
             },
             block_tokens=H100_TP8.block_tokens,
             lends=tuple(nights),
-            prices=prices_of(FLEET),
+            prices=prices_of(fleet),
             seed=options.seed,
         ),
         sessions=sessions,

@@ -1,0 +1,1 @@
+"""Predicted against reactive autoscaling, on the simulated week."""
