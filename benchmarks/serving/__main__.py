@@ -14,13 +14,15 @@ from rich.text import Text
 from benchmarks.report import write_json
 from benchmarks.serving import table
 from benchmarks.serving.driver import Driver
-from benchmarks.serving.options import parser, plan, warmup_plan
+from benchmarks.serving.options import parser, plan, tls_of, warmup_plan
 from benchmarks.serving.picture import draw
 from benchmarks.serving.record import Record
 from benchmarks.serving.summary import Objective, summarize
 from benchmarks.serving.target import connected
 from benchmarks.workloads.prompts import CheckedPrompter, FillerPrompter, Prompter
 from benchmarks.workloads.traces import TraceError
+from spillway.client.options import OptionError
+from wire.tls.files import TlsError
 
 EXIT_FAILED = 1  # the run was done, and turns failed or were answered wrongly
 EXIT_USAGE = 2  # the run could not be done
@@ -31,7 +33,7 @@ def main() -> int:
     options = parser().parse_args()
     try:
         records = asyncio.run(_run(options))
-    except TraceError as error:
+    except (TraceError, OptionError, TlsError) as error:
         return _complain(str(error), EXIT_USAGE)
     except ExceptionGroup as group:  # a trace is read while its sessions run
         broken = group.subgroup(TraceError)
@@ -74,6 +76,7 @@ async def _run(options: argparse.Namespace) -> list[Record]:
         slo=options.slo,
         deadline_s=options.deadline,
         connections=options.connections,
+        tls=tls_of(options),
     ) as target:
         warm_up = Driver(target, prompter, on_record=lambda _record: None)
         await warm_up.closed_loop(warmup_plan(options), concurrency=2)

@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import math
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from benchmarks.workloads import arrivals, traces
 from benchmarks.workloads.plan import Session
 from benchmarks.workloads.sessions import Shape, sessions
+from spillway.client.options import OptionError
+from spillway.client.tls import ClientTls
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +27,13 @@ def parser() -> argparse.ArgumentParser:
     target.add_argument(
         "--model", default="", help="model to ask for; empty: the only one there is"
     )
+    for name, what in (
+        ("ca", "speak TLS with a service whose certificate is of an authority in this file (PEM)"),
+        ("cert", "the certificate to show it (PEM)"),
+        ("key", "the key of --cert (PEM); an API key is the environment's, SPILLWAY_API_KEY"),
+    ):
+        environment = os.environ.get(f"SPILLWAY_{name.upper()}")
+        target.add_argument(f"--{name}", type=Path, default=environment, help=what)
     target.add_argument("--slo", default="", help="service class to ask for")
     target.add_argument("--connections", type=_count, default=1, help="connections to open")
     target.add_argument("--deadline", type=_positive, default=120.0, help="seconds a turn may take")
@@ -64,6 +74,15 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=Path, help="write the result as JSON here")
     result.add_argument("--picture", type=Path, help="write TTFT over time as PNG here")
     return top
+
+
+def tls_of(options: argparse.Namespace) -> ClientTls | None:
+    """What the service is spoken to with; None: plaintext. Raises OptionError and TlsError."""
+    if options.ca is None:
+        if options.cert is not None or options.key is not None:
+            raise OptionError("--cert and --key need --ca, whom the service is believed by")
+        return None
+    return ClientTls(options.ca, options.cert, options.key)
 
 
 def plan(options: argparse.Namespace) -> Iterator[Session]:

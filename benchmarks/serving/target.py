@@ -13,9 +13,13 @@ import grpc.aio
 
 from benchmarks.serving.record import Record
 from benchmarks.workloads.prompts import Prompt
+from spillway.client.connections import credentials_of
 from spillway.client.errors import retry_after_s_of
+from spillway.client.line import check_line
+from spillway.client.tls import ClientTls
 from wire.metadata import SLO_KEY
 from wire.spillway.v1 import trailers as told
+from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
 
 CHANNEL_OPTIONS = (
@@ -34,6 +38,7 @@ class Target:
     model: str = ""
     slo: str = ""
     deadline_s: float = 120.0
+    credentials: Metadata = ()  # who asks
     comes_back: bool = False  # a turn that is told to come back later does, until its deadline
 
     def stream(self, session: str) -> grpc.aio.UnaryStreamMultiCallable:
@@ -53,19 +58,28 @@ async def connected(
     connections: int = 1,
     ready_timeout_s: float = 10.0,
     comes_back: bool = False,
+    tls: ClientTls | None = None,
 ) -> AsyncIterator[Target]:
-    """A target at `address` with its connections up; TimeoutError where nobody listens there."""
+    """A target at `address` with its connections up; TimeoutError where nobody listens there.
+
+    The environment's API key says who asks. Raises OptionError where that would be read on the way.
+    """
+    credentials = credentials_of(None)
+    if credentials and tls is None:
+        check_line([address], None)
     async with contextlib.AsyncExitStack() as stack:
         channels = [
             await stack.enter_async_context(
                 grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+                if tls is None
+                else tls.open_aio(address, CHANNEL_OPTIONS)
             )
             for _ in range(connections)
         ]
         async with asyncio.timeout(ready_timeout_s):
             for channel in channels:
                 await channel.channel_ready()
-        yield Target(channels, model, slo, deadline_s, comes_back)
+        yield Target(channels, model, slo, deadline_s, credentials, comes_back)
 
 
 def request_for(target: Target, session: str, prompt: Prompt, max_new_tokens: int) -> bytes:
@@ -104,7 +118,7 @@ async def _ask_once(
     """The text, and when a turn that was refused may come back; 0 where it was not, or is lost."""
     request = request_for(target, record.session, prompt, max_new_tokens)
     record.wanted_tokens = max_new_tokens
-    metadata = [(SLO_KEY, target.slo)] if target.slo else []
+    metadata = [*target.credentials, *([(SLO_KEY, target.slo)] if target.slo else [])]
     text: list[str] = []
     wait_s = 0.0
     last_at: float | None = None

@@ -24,6 +24,7 @@ from spillway.client.defaults import (
 )
 from spillway.client.direct import Direct
 from spillway.client.errors import UnsupportedError
+from spillway.client.line import check_line
 from spillway.client.options import Call, OptionError, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.stream import Stream
@@ -52,6 +53,7 @@ class Client:
         direct: bool = False,
         api_key: str | None = None,
         tls: ClientTls | None = None,
+        plaintext: str | None = None,
     ) -> None:
         """`address` is one router's or several routers', which are used in turn as they fail.
 
@@ -61,6 +63,8 @@ class Client:
         `api_key` says who asks; left out, it is that of the environment, SPILLWAY_API_KEY.
         With `direct`, answers come from where the router says, and not through it, where they can.
         Without `tls`, the router is spoken to in plaintext. The two exclude each other.
+        A key goes in plaintext to this machine alone, unless `plaintext` has the words that accept
+        it; left out, they are those of the environment, SPILLWAY_PLAINTEXT.
 
         Raises OptionError.
         """
@@ -74,6 +78,8 @@ class Client:
         self._connections = Connections(
             lambda one: opened_aio(one, tls), address, connections, api_key
         )
+        if self._connections.credentials and tls is None:
+            check_line(self._connections.addresses, plaintext)
         self._places = asyncio.Semaphore(streams_max)
         self._cookies = Cookies()
         self._direct = Direct(self._connections) if direct else None

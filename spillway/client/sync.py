@@ -21,6 +21,7 @@ from spillway.client.defaults import (
     STREAMS_MAX,
 )
 from spillway.client.errors import UnsupportedError
+from spillway.client.line import check_line
 from spillway.client.options import Call, OptionError, Options
 from spillway.client.prompting import Conversation, Given, call_for, one_prompt
 from spillway.client.sync_answering import SyncAnswering
@@ -52,6 +53,7 @@ class SyncClient:
         direct: bool = False,
         api_key: str | None = None,
         tls: ClientTls | None = None,
+        plaintext: str | None = None,
     ) -> None:
         """See `Client`."""
         if direct and tls is not None:
@@ -62,6 +64,8 @@ class SyncClient:
         self._templates = Templates(chat_template)
         self._deadline_s = deadline_s
         self._connections = Connections(lambda one: opened(one, tls), address, connections, api_key)
+        if self._connections.credentials and tls is None:
+            check_line(self._connections.addresses, plaintext)
         self._places = threading.Semaphore(streams_max)
         self._cookies = Cookies()
         self._direct = SyncDirect(self._connections) if direct else None

@@ -10,6 +10,8 @@ from spillway.client.connections import CHANNEL_OPTIONS
 from wire.tls.channel import channel_credentials, identity_options
 from wire.tls.files import TlsFiles
 
+ChannelOptions = tuple[tuple[str, Any], ...]
+
 
 class ClientTls:
     """What a client needs to speak TLS with a router. Several clients may share one.
@@ -39,17 +41,17 @@ class ClientTls:
         )
         self._server_name = server_name
 
-    def open(self, address: str) -> grpc.Channel:
+    def open(self, address: str, options: ChannelOptions = CHANNEL_OPTIONS) -> grpc.Channel:
         """A channel for threads."""
-        return grpc.secure_channel(address, *self._way())
+        return grpc.secure_channel(address, *self._way(options))
 
-    def open_aio(self, address: str) -> grpc.aio.Channel:
+    def open_aio(self, address: str, options: ChannelOptions = CHANNEL_OPTIONS) -> grpc.aio.Channel:
         """A channel for an event loop."""
-        return grpc.aio.secure_channel(address, *self._way())
+        return grpc.aio.secure_channel(address, *self._way(options))
 
-    def _way(self) -> tuple[grpc.ChannelCredentials, tuple[tuple[str, Any], ...]]:
+    def _way(self, options: ChannelOptions) -> tuple[grpc.ChannelCredentials, ChannelOptions]:
         named = identity_options(self._server_name) if self._server_name else ()
-        return channel_credentials(self._files.current()), (*CHANNEL_OPTIONS, *named)
+        return channel_credentials(self._files.current()), (*options, *named)
 
 
 def opened(address: str, tls: ClientTls | None) -> grpc.Channel:
