@@ -1,9 +1,10 @@
 """Reads bytes as a message, and says what is wrong with them where they are none."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -36,9 +37,9 @@ def read(message_type: type[M], raw: bytes) -> M | Malformed:
         )
 
 
-def _chosen_twice(descriptor: Descriptor, raw: bytes) -> Malformed | None:
+def _chosen_twice(descriptor: Any, raw: bytes) -> Malformed | None:
     """The first choice of a message of which raw has more than one field."""
-    sent = {unknown.field_number for unknown in UnknownFieldSet(Empty.FromString(raw))}
+    sent = {unknown.field_number for unknown in _unknown(raw)}
     for choice in descriptor.oneofs:
         names = [field.name for field in choice.fields if field.number in sent]
         if len(names) > 1:
@@ -46,14 +47,14 @@ def _chosen_twice(descriptor: Descriptor, raw: bytes) -> Malformed | None:
     return None
 
 
-def _diagnose(descriptor: Descriptor, raw: bytes, path: str) -> Malformed | None:
+def _diagnose(descriptor: Any, raw: bytes, path: str) -> Malformed | None:
     """The first field of raw that cannot be read, or None where none can be named.
 
     The parser gives no reason, so the bytes are read again as a message of unknown fields, whose
     contents are not looked at.
     """
     try:
-        fields = UnknownFieldSet(Empty.FromString(raw))
+        fields = _unknown(raw)
     except DecodeError:
         return None
     for unknown in fields:
@@ -68,6 +69,13 @@ def _diagnose(descriptor: Descriptor, raw: bytes, path: str) -> Malformed | None
             if inner is not None:
                 return inner
     return None
+
+
+def _unknown(raw: bytes) -> Iterable[Any]:
+    """The fields of bytes as a message of none. Raises DecodeError."""
+    fields: Any = UnknownFieldSet(Empty.FromString(raw))  # whose stubs leave out that it iterates
+    found: Iterable[Any] = fields
+    return found
 
 
 def _is_utf8(data: bytes) -> bool:

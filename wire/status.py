@@ -39,7 +39,7 @@ class CallContext(Protocol):
         """Sets the status message of the call."""
         ...
 
-    def set_trailing_metadata(self, metadata: Metadata, /) -> None:
+    def set_trailing_metadata(self, metadata: Sequence[tuple[str, str | bytes]], /) -> None:
         """Sets the trailers of the call."""
         ...
 

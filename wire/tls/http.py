@@ -41,9 +41,12 @@ def names_of(certificate: Mapping[str, Any] | None) -> Iterator[str]:
 def _context(files: TlsFiles, material: Material, *, asks: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
+        if files.certificate is None:
+            raise TlsError("a server has to have a certificate")
         context.load_cert_chain(files.certificate, files.key, password="")
-        if asks:
+        if asks and material.authority is not None:
             context.load_verify_locations(cadata=material.authority.decode("ascii"))
+        if asks:
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as error:  # ssl.SSLError is one of the former
         raise TlsError(f"{files.certificate}: cannot be used: {error}") from error

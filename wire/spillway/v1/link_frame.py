@@ -48,7 +48,8 @@ class Frame:
 
         Ends that do not fit wait for the next message: nothing comes behind the end of a session.
         """
-        ended, size = [], self._chunk_bytes
+        ended: list[pb.Ended] = []
+        size = self._chunk_bytes
         while self._ended and (not ended or size + self._ended[0][1] <= bytes_max):
             one, its_size = self._ended.popleft()
             ended.append(one)
