@@ -8,7 +8,7 @@ through, is known by those numbers, and what of it is there already is left out.
 from collections.abc import Sequence
 from typing import Final
 
-from router.ledger.database import Database
+from router.ledger.database import Database, LedgerError
 from router.ledger.entry import EngineCount, Entry, day_of, days_of
 from router.ledger.schema import SUMS, prepare
 from router.policy.month_cap import Spent
@@ -53,7 +53,11 @@ class Ledger:
         """`router` is the id of the process whose attempts are written."""
         self._database = database
         self._router = router
-        prepare(database)
+        try:
+            prepare(database)
+        except LedgerError:
+            database.close()
+            raise
 
     def write(self, entries: Sequence[Entry], now_unix_ns: int) -> None:
         """These attempts are in the ledger once it returns: each once, however often they come.

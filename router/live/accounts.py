@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from router.ledger.database import Database
 from router.ledger.entry import EngineCount, month_of
 from router.ledger.ledger import Ledger
+from router.ledger.postgres import PostgresDatabase
 from router.ledger.report import Question, Reconciliation, Report, reconcile, report
 from router.ledger.sqlite import SqliteDatabase
 from router.ledger.writer import Keeping, LedgerWriter
@@ -58,7 +59,7 @@ class Accounts:
     @property
     def is_kept(self) -> bool:
         """Whether there is a ledger."""
-        return self._settings.path is not None
+        return self._settings.path is not None or self._settings.url is not None
 
     @property
     def sink(self) -> Sink | None:
@@ -116,7 +117,9 @@ class Accounts:
             return await asyncio.to_thread(read)
 
     def _open(self, *, read_only: bool = False) -> Database:
-        path = self._settings.path
+        path, url = self._settings.path, self._settings.url
+        if url is not None:
+            return PostgresDatabase(url, self._settings.password_file, read_only=read_only)
         assert path is not None  # noqa: S101 - who asks has looked at `is_kept`
         return SqliteDatabase(path, read_only=read_only)
 

@@ -85,9 +85,11 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSettings:
-    """Where is kept what attempts cost; nowhere where `path` is None."""
+    """Where is kept what attempts cost; nowhere where neither `path` nor `url` is given."""
 
     path: Path | None = None  # a file of SQLite's
+    url: str | None = None  # of a database of PostgreSQL's, which several routers may share
+    password_file: Path | None = None  # of that; None: as libpq finds it, as in PGPASSWORD
     commit_s: float = 0.1  # after which what an attempt cost is in the ledger
     attempts_kept_s: float = 30 * 86_400.0  # single attempts; their sums by day stay
     attempts_max: int = 2_000_000  # some 700 MB

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from router.live.settings import LedgerSettings, RouterSettings, StoreSettings
+from router.live.settings import RouterSettings, StoreSettings
 from router.live.token_rules import token_problems
 from router.policy.fleet import Limits
 from router.policy.tenants import QUOTAS
+from spillway.fleet.ledger import ledger_problems
 from spillway.fleet.lending import lend_findings
 from spillway.fleet.problem import KeyPath, Problem
 from spillway.fleet.refusal import did_you_mean
@@ -171,10 +172,10 @@ def _tracing(file: FileSection) -> Iterator[Finding]:
 
 def _ledger(file: FileSection) -> Iterator[Finding]:
     ledger = built(RouterSettings, file.router).ledger
-    if ledger.path is not None:
+    for key, message in ledger_problems(ledger):
+        yield ("router", "ledger", *key), message
+    if ledger.path is not None or ledger.url is not None:
         return
-    if ledger != LedgerSettings():
-        yield ("router", "ledger"), "nothing says where it is; give path"
     needed: list[KeyPath] = [
         ("sites", name, "price", "warn_monthly")
         for name, site in file.sites.items()

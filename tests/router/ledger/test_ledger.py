@@ -1,8 +1,8 @@
 """The ledger: each attempt once, its sums by day, and what the sites count."""
 
 import dataclasses
-import sqlite3
 import stat
+import threading
 
 import pytest
 from hypothesis import given
@@ -11,78 +11,104 @@ from hypothesis import strategies as st
 from router.ledger.database import LedgerError
 from router.ledger.entry import EngineCount, days_of
 from router.ledger.ledger import Ledger
+from router.ledger.postgres import PostgresDatabase
 from router.ledger.report import Question, reconcile, report
 from router.ledger.schema import VERSION
 from router.ledger.sqlite import SqliteDatabase
 from router.policy.month_cap import Spent
+from tests.postgres_server import PostgresServer
 from tests.router.ledger.charging import DAY_NS, NOON_NS, entries
 
 
 @pytest.fixture
 def path(tmp_path):
-    """Where the ledger is."""
+    """Where a ledger of SQLite's is."""
     return tmp_path / "folder" / "ledger.sqlite"
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A server for all tests of this file."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, path):
+    """Opens an empty ledger's database, whichever it is, as often as it is asked to."""
+    if request.param == "sqlite":
+        return lambda **how: SqliteDatabase(path, **how)
+    server = request.getfixturevalue("postgres")
+    database = PostgresDatabase(server.url)
+    database.execute("DROP SCHEMA public CASCADE")
+    database.execute("CREATE SCHEMA public")
+    database.close()
+    return lambda **how: PostgresDatabase(server.url, **how)
+
+
 @pytest.fixture
-def ledger(path):
+def ledger(place):
     """A ledger that one router writes."""
-    made = Ledger(SqliteDatabase(path), "router-1")
+    made = Ledger(place(), "router-1")
     yield made
     made.close()
 
 
-def asked(path, *by, **question):
+def asked(place, *by, **question):
     """The report of another process."""
-    database = SqliteDatabase(path, read_only=True)
+    database = place(read_only=True)
     try:
         return report(database, Question(by, **question))
     finally:
         database.close()
 
 
-def test_what_is_written_is_reported(ledger, path):
+def test_what_is_written_is_reported(ledger, place):
     """By what it is told apart by, and all together."""
     ledger.write(entries(1, 2), NOON_NS)
     ledger.write(entries(3, tenant="bolt", kind="retry"), NOON_NS)
-    found = asked(path, "tenant")
+    found = asked(place, "tenant")
     assert [line.key for line in found.lines] == [("acme",), ("bolt",)]
     assert [(line.sums.attempts, line.sums.requests) for line in found.lines] == [(2, 2), (1, 0)]
     assert found.total.output_tokens == 15
     assert found.total.metered_usd == pytest.approx(1.5)
-    assert asked(path, "site", "day").lines[0].key == ("rented", "2026-11-29")
-    assert asked(path, tenant="bolt").total.attempts == 1
+    assert asked(place, "site", "day").lines[0].key == ("rented", "2026-11-29")
+    assert asked(place, tenant="bolt").total.attempts == 1
 
 
-def test_days_bound_a_report(ledger, path):
+def test_days_bound_a_report(ledger, place):
     """Both the first and the last are in it."""
     for days in range(4):
         ledger.write(entries(days + 1, at_ns=NOON_NS + days * DAY_NS), NOON_NS)
-    found = asked(path, "day", since="2026-11-30", until="2026-12-01")
+    found = asked(place, "day", since="2026-11-30", until="2026-12-01")
     assert [line.key for line in found.lines] == [("2026-11-30",), ("2026-12-01",)]
 
 
-def test_an_empty_ledger_has_a_report_without_lines(ledger, path):
+def test_an_empty_ledger_has_a_report_without_lines(ledger, place):
     """And sums of nothing."""
-    found = asked(path)
+    found = asked(place)
     assert (found.lines, found.total.attempts) == ((), 0)
 
 
-def test_what_comes_again_is_there_once(ledger, path):
+def test_what_comes_again_is_there_once(ledger, place):
     """Nobody knows whether a batch went through whose answer was lost."""
     ledger.write(entries(1, 2, 3), NOON_NS)
     ledger.write(entries(2, 3, 4), NOON_NS)
     ledger.write(entries(1, 2, 3, 4), NOON_NS)
-    assert asked(path).total.attempts == 4
+    assert asked(place).total.attempts == 4
 
 
-def test_routers_do_not_take_each_others_numbers(ledger, path):
+def test_routers_do_not_take_each_others_numbers(ledger, place):
     """Each counts from one."""
-    other = Ledger(SqliteDatabase(path), "router-2")
+    other = Ledger(place(), "router-2")
     ledger.write(entries(1, 2), NOON_NS)
     other.write(entries(1), NOON_NS)
     other.close()
-    assert asked(path).total.attempts == 3
+    assert asked(place).total.attempts == 3
 
 
 @given(
@@ -98,14 +124,42 @@ def test_any_overlap_of_batches_adds_up(tmp_path_factory, batches):
         ledger.write(entries(*range(first, first + count)), NOON_NS)
         upto = max(upto, first + count - 1)
     ledger.close()
-    assert asked(path).total.attempts == upto
+    assert asked(lambda **how: SqliteDatabase(path, **how)).total.attempts == upto
 
 
-def test_a_gap_in_the_numbers_is_a_loss_that_shows(ledger, path):
+def test_routers_that_write_at_once_lose_nothing_and_count_engines_once(place):
+    """Each its own attempts, as the workers of one router do, and all the same engine's counts."""
+    failures = []
+
+    def run(number):
+        try:
+            ledger = Ledger(place(), f"router-{number}")
+            for step in range(10):
+                two = entries(2 * step + 1, 2 * step + 2, tenant=f"t{step % 3}")
+                ledger.write(two, NOON_NS)
+                ledger.count([EngineCount("s", "s/1", "i", 10 * step, 0, 0)], NOON_NS)
+            ledger.close()
+        except LedgerError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60.0)
+    assert not failures
+    assert asked(place).total.attempts == 4 * 20
+    database = place(read_only=True)
+    told = {one.site: one.told_output_tokens for one in reconcile(database, Question()).sites}
+    database.close()
+    assert told["s"] == 90
+
+
+def test_a_gap_in_the_numbers_is_a_loss_that_shows(ledger, place):
     """Also after a restart of whoever wrote."""
     ledger.write(entries(1, 2), NOON_NS)
     ledger.write(entries(6), NOON_NS)
-    database = SqliteDatabase(path, read_only=True)
+    database = place(read_only=True)
     assert reconcile(database, Question()).lost_attempts == 3
     database.close()
 
@@ -121,7 +175,7 @@ def test_a_months_spending_is_what_was_metered_and_left_the_site(ledger):
     assert days_of(202612) == ("2026-12-01", "2027-01-01")
 
 
-def test_engines_counts_add_up_over_restarts(ledger, path):
+def test_engines_counts_add_up_over_restarts(ledger, place):
     """What one had counted before it was heard of is nobody's to account for."""
 
     def count(instance, output, prompt, cached):
@@ -135,7 +189,7 @@ def test_engines_counts_add_up_over_restarts(ledger, path):
     count("b", 7, 30, 10)
     count("a", 140, 1_400, 700)  # an old report, late
     ledger.write(entries(1, output_tokens=57, prompt_tokens=425), NOON_NS)
-    database = SqliteDatabase(path, read_only=True)
+    database = place(read_only=True)
     (site,) = reconcile(database, Question(since="2026-11-29")).sites
     database.close()
     assert (site.told_output_tokens, site.told_prompt_tokens, site.told_cached_tokens) == (
@@ -146,28 +200,29 @@ def test_engines_counts_add_up_over_restarts(ledger, path):
     assert (site.output_tokens, site.prompt_tokens) == (57, 425)
 
 
-def test_old_attempts_go_and_their_sums_stay(ledger, path):
+def test_old_attempts_go_and_their_sums_stay(ledger, place):
     """Until the sums' own time comes."""
     ledger.write(entries(1, at_ns=NOON_NS), NOON_NS)
     ledger.write(entries(2, at_ns=NOON_NS + 40 * DAY_NS), NOON_NS + 40 * DAY_NS)
     assert not ledger.prune(NOON_NS + DAY_NS, "2026-01-01", 1_000)
-    assert _rows(path, "attempts") == 1
-    assert asked(path).total.attempts == 2
+    assert _rows(place, "attempts") == 1
+    assert asked(place).total.attempts == 2
     ledger.prune(NOON_NS + DAY_NS, "2026-12-01", 1_000)
-    assert asked(path).total.attempts == 1
+    assert asked(place).total.attempts == 1
 
 
-def test_no_more_attempts_are_kept_than_may_be(ledger, path):
+def test_no_more_attempts_are_kept_than_may_be(ledger, place):
     """The latest."""
     ledger.write(entries(*range(1, 11)), NOON_NS)
     ledger.write(entries(*range(11, 16), at_ns=NOON_NS + 1), NOON_NS)
     ledger.prune(0, "2026-01-01", 5)
-    assert _rows(path, "attempts") == 5
-    assert asked(path).total.attempts == 15
+    assert _rows(place, "attempts") == 5
+    assert asked(place).total.attempts == 15
 
 
-def test_the_file_is_its_owners_alone(ledger, path):
+def test_the_file_is_its_owners_alone(path):
     """With what SQLite makes beside it, and also where it was there before."""
+    ledger = Ledger(SqliteDatabase(path), "r")
     ledger.write(entries(1), NOON_NS)
     modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
     assert len(modes) == 3
@@ -186,30 +241,30 @@ def test_what_is_no_ledger_is_refused(path):
         Ledger(SqliteDatabase(path), "r")
 
 
-def test_a_later_versions_ledger_is_refused(ledger, path):
+def test_a_later_versions_ledger_is_refused(ledger, place):
     """Written by and read by an older one alike."""
-    with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO ledger VALUES (?)", (VERSION + 1,))
-    connection.close()
+    database = place()
+    database.execute("INSERT INTO ledger VALUES (?)", (VERSION + 1,))
+    database.close()
     with pytest.raises(LedgerError, match="written by a later Spillway"):
-        Ledger(SqliteDatabase(path), "r")
+        Ledger(place(), "r")
     with pytest.raises(LedgerError, match="written by a later Spillway"):
-        asked(path)
+        asked(place)
 
 
-def test_a_failed_write_has_no_effect(ledger, path):
+def test_a_failed_write_has_no_effect(ledger, place):
     """The row that cannot be takes its batch with it, and the next goes on."""
     bad = entries(1, 2)
     bad[1] = bad[1]._replace(charge=dataclasses.replace(bad[1].charge, tenant=None))
     with pytest.raises(LedgerError):
         ledger.write(bad, NOON_NS)
     ledger.write(entries(1, 2), NOON_NS)
-    assert asked(path).total.attempts == 2
+    assert asked(place).total.attempts == 2
 
 
-def _rows(path, table):
-    connection = sqlite3.connect(path)
+def _rows(place, table):
+    database = place(read_only=True)
     try:
-        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        return database.execute(f"SELECT count(*) FROM {table}")[0][0]
     finally:
-        connection.close()
+        database.close()

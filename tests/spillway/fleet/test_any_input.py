@@ -163,7 +163,7 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
         openai,
         decision_log=log,
         health_listen=draw(st.sampled_from([None, "h:4"])),
-        ledger=LedgerSettings(Path("l"), draw(seconds))
+        ledger=LedgerSettings(Path("l"), commit_s=draw(seconds))
         if draw(st.booleans())
         else LedgerSettings(),
         tls=draw(st.sampled_from(TLS)),

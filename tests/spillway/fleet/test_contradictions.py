@@ -38,10 +38,29 @@ def with_change(path: str, value: object) -> str:
 
 def test_a_ledger_is_somewhere():
     """Its file is part of what a router is told."""
-    with pytest.raises(FleetError, match=r"router\.ledger: nothing says where it is; give path"):
-        read(with_change("router.ledger", {"commit": "1s"}))
     file = read(with_change("router.ledger", {"path": "ledger.sqlite", "attempts_kept": "7d"}))
     assert file.router.ledger.attempts_kept_s == 7 * 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("ledger", "message"),
+    [
+        ({"commit": "1s"}, "nothing says where it is; give path or url"),
+        ({"path": "l", "url": "postgresql://h/l"}, "it is in one place"),
+        ({"path": "l", "password_file": "p"}, "a file of SQLite's has no password"),
+        ({"url": "mysql://h/l"}, "expected the database's URL, such as postgresql://"),
+        ({"url": "postgresql://h"}, "expected the database's URL"),
+        ({"url": "postgresql://[h/l"}, "expected the database's URL"),
+        ({"url": "postgresql://u:secret@h/l"}, "a password does not belong into this file"),
+        ({"url": "postgresql://h/l?password=secret"}, "a password does not belong"),
+    ],
+)
+def test_a_ledger_that_is_nowhere_or_in_two_places_is_refused(ledger, message):
+    """Without a word of its password."""
+    with pytest.raises(FleetError, match=r"router\.ledger") as refused:
+        read(with_change("router.ledger", ledger))
+    assert message in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
