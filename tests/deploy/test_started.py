@@ -119,7 +119,7 @@ def test_the_router_of_a_chart_starts_answers_its_probes_and_drains(things, tmp_
     with started(things, tmp_path / "etc") as (process, container, ports):
         wait_until(lambda: process.poll() is not None or asked(container["startupProbe"], ports))
         assert process.poll() is None, process.communicate()[1]
-        assert asked(container["livenessProbe"], ports) == 200
+        wait_until(lambda: asked(container["livenessProbe"], ports) == 200)
         assert asked(container["readinessProbe"], ports) == 503
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=DEADLINE_S)[1]
