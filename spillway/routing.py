@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,8 +31,8 @@ class _Router(Protocol):
         """Begins to listen."""
         ...
 
-    async def reload_on_signal(self) -> None:
-        """Goes by its fleet file as it is now, and logs how that went."""
+    async def reload_on_signal(self) -> str:
+        """Goes by its fleet file as it is now; how that went, where it is known here."""
         ...
 
     async def drain(self) -> None:
@@ -83,9 +84,7 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
     if router.openai_port is not None:
         openai = (file.router.openai_listen or "").rpartition(":")[0]
         say(f"OpenAI's API at {scheme}://{openai}:{router.openai_port}/v1")
-    while (number := await signals.get()) is signal.SIGHUP:
-        await router.reload_on_signal()
-    interrupted = number is signal.SIGINT
+    interrupted = await _ended(router, signals, say) is signal.SIGINT
     if not interrupted:
         say("Draining: open streams finish, new requests are refused.")
         interrupted = await _drained(router, signals)
@@ -124,10 +123,31 @@ def _made(file: FleetFile, workers: int) -> _Router:
     return router
 
 
+async def _ended(
+    router: _Router, signals: asyncio.Queue[signal.Signals], say: Callable[[str], None]
+) -> signal.Signals:
+    """The signal that ends it. SIGHUP reloads, unless it says that the terminal is gone."""
+    in_terminal = sys.stderr.isatty()
+    while (number := await signals.get()) is signal.SIGHUP:
+        if in_terminal and not sys.stderr.isatty():
+            return signal.SIGTERM
+        said = await router.reload_on_signal()
+        if said:
+            say(said)
+    return number
+
+
+async def _impatience(signals: asyncio.Queue[signal.Signals]) -> signal.Signals:
+    """A signal that says to hurry: there is nothing to reload any more."""
+    while (number := await signals.get()) is signal.SIGHUP:
+        pass
+    return number
+
+
 async def _drained(router: _Router, signals: asyncio.Queue[signal.Signals]) -> bool:
     """Drain; a second signal is impatience. Whether it came and was SIGINT."""
     draining = asyncio.create_task(router.drain())
-    impatience = asyncio.create_task(signals.get())
+    impatience = asyncio.create_task(_impatience(signals))
     await asyncio.wait({draining, impatience}, return_when=asyncio.FIRST_COMPLETED)
     interrupted = impatience.done() and impatience.result() is signal.SIGINT
     for task in (draining, impatience):

@@ -82,17 +82,18 @@ class OperatorDesk:
         reloads = self._reloads
         return await self._acting.perform(actor, act, lambda: self._reloaded(reloads))
 
-    async def reload_on_signal(self) -> None:
-        """The same by a signal to the process, which nobody hears an answer to but its log."""
+    async def reload_on_signal(self) -> str:
+        """The same by a signal to the process; how it went, in a sentence."""
         try:
             told = await self.reload(Actor("signal:SIGHUP", "signal"), dry_run=False)
         except CallError as error:
             _log.error("the fleet file is not reloaded: %s", error.message)
-            return
+            return f"The fleet file is not reloaded: {error.message}"
         for one in told.changes:
             before, after = one.before or "not set", one.after or "not set"
             _log.info("reloaded: %s was %s, and is %s", one.key, before, after)
-        _log.info("the fleet file is reloaded: %d changes", len(told.changes))
+        said = ", ".join(one.key for one in told.changes) or "nothing has changed"
+        return f"The fleet file is reloaded: {said}."
 
     async def _reloaded(self, reloads: Reloads, *, dry_run: bool = False) -> Reloaded:
         try:

@@ -172,9 +172,9 @@ class Router:
             await self.stop(0.0)
             raise
 
-    async def reload_on_signal(self) -> None:
-        """Goes by its fleet file as it is now; what is wrong with it is in the log."""
-        await self.acts.reload_on_signal()
+    async def reload_on_signal(self) -> str:
+        """Goes by its fleet file as it is now, and says how that went."""
+        return await self.acts.reload_on_signal()
 
     async def drain(self) -> None:
         """Takes no new requests, lets the open ones end for `drain_timeout_s`, then stops."""

@@ -1,5 +1,6 @@
 """`spillway audit`: whether a router's audit log is as it was written, and what it says."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,9 @@ from spillway.commands.parameters import Json
 from spillway.commands.terminal import say, write, write_json, write_table
 
 COLUMNS = ("at", "who", "action", "target", "outcome", "before", "after")
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_SHOWN_DIGITS = 16  # of a digest, for people
 
 app = typer.Typer(help="What operators did.", no_args_is_help=True)
 
@@ -130,7 +134,11 @@ def _said(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(map(_said, value)) or "none"
     if isinstance(value, Mapping):
+        if "key" in value:  # of a reload
+            return f"{value['key']}: {value['before'] or 'none'} -> {value['after'] or 'none'}"
         return " ".join(_said(one) for one in value.values())
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value[:_SHOWN_DIGITS]
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

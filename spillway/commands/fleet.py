@@ -72,6 +72,8 @@ def _notes(file: "FleetFile") -> Iterator[str]:
             yield f"The lease of {site.name} ended {utc_time(until_ns)}: it gets no turns."
     said, why_not = file.router.authentication, why_not_open(file.router)
     keys_file = said.keys_file
+    if not file.router.audit.path and (keys_file is not None or file.router.tls.accept):
+        yield "What operators do is written down nowhere: router.audit.path says where."
     if why_not:
         yield f"No router would start: {why_not}."
     elif keys_file is None and said.tokens.issuer is None:

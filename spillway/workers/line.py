@@ -41,7 +41,7 @@ class Line:
         self._ready: Ready | None = None
         self._signalled: set[asyncio.Task[None]] = set()
         self.changed: Changed | None = None
-        self.on_signal: Callable[[], Awaitable[None]] | None = None
+        self.on_signal: Callable[[], Awaitable[object]] | None = None
 
     def say(self, word: FromProcess) -> None:
         """Tells the supervisor, if it is still there."""
@@ -118,5 +118,5 @@ class Line:
             task.add_done_callback(self._signalled.discard)
 
 
-async def _awaited(what: Awaitable[None]) -> None:
+async def _awaited(what: Awaitable[object]) -> None:
     await what

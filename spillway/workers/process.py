@@ -107,6 +107,7 @@ async def _until_told(make: Callable[[Line], Part], told: Connection) -> None:
     loop, signals = asyncio.get_running_loop(), asyncio.Queue[signal.Signals]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's to hear
     parent = parent_process()
     if parent is not None:
         loop.add_reader(parent.sentinel, _orphaned, loop, parent.sentinel, signals)

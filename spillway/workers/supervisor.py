@@ -205,13 +205,13 @@ class Supervisor:
         alive = ((one.name, one.process) for one in self._kept if not one.ended.is_set())
         return {name: process.pid for name, process in alive if process and process.pid}
 
-    async def reload_on_signal(self) -> None:
-        """Has a worker reload the router, which writes down that it does."""
+    async def reload_on_signal(self) -> str:
+        """Has a worker reload the router, which writes down that it does, and logs what failed."""
         for one in self._kept[1:]:
             if one.is_serving:
                 one.say(Signalled())
-                return
-        _log.error("the fleet file is not reloaded: no worker serves")
+                return ""
+        return "The fleet file is not reloaded: no worker serves."
 
     def _here(self, file: FleetFile) -> FleetFile:
         """A fleet file with the addresses that this router has got."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from router.live.router import Router
 from router.live.settings import AuditSettings
 from spillway.fleet import load
 from spillway.reloading import FileReloads
-from tests.router.live.conftest import Routed, address, ask, engine
+from tests.router.live.conftest import Routed, address, ask, at_rest, engine
 from tests.router.live.keyed import ACME, OPS, bearer, lines, shows
 from wire.spillway.v1 import fleet_pb2 as pb
 
@@ -322,3 +323,43 @@ async def test_a_router_that_has_no_file_cannot_be_reloaded(one):
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await one.fleet.Reload(pb.ReloadRequest())
     assert error.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_file_that_changes_again_and_again_under_load_loses_no_token():
+    """Sites, prices, classes, tenants and limits come and go while streams begin and end."""
+    rng = random.Random(8)
+    async with (
+        engine(itl_s=0.005) as home,
+        engine(itl_s=0.005) as near,
+        engine(itl_s=0.005) as far,
+    ):
+        where = {"home": [address(home)], "near": [address(near)], "far": [address(far)]}
+        async with running(text(where)) as routed:
+            over = asyncio.Event()
+
+            async def client(number):
+                done = 0
+                while not over.is_set():
+                    asked = ask("7", 60, session_id=f"s{number}")
+                    stream = routed.inference.GenerateStream(asked)
+                    assert await rest(stream) == 60
+                    done += 1
+                return done
+
+            clients = [asyncio.ensure_future(client(number)) for number in range(12)]
+            for _ in range(40):
+                sites = dict(where)
+                for name in rng.sample(["near", "far"], rng.randrange(3)):
+                    del sites[name]
+                more = rng.choice(
+                    ["", "tenants: {a: {weight: 3}}\n", "limits: {sessions_max: 4}\n"]
+                )
+                content = text(sites).replace("3 USD/h", f"{rng.randint(1, 9)} USD/h") + more
+                content = content.replace("interactive:", rng.choice(["interactive:", "chat:"]))
+                await reload(routed, content)
+                await routed.state()
+            over.set()
+            assert sum(await asyncio.gather(*clients)) >= 12
+            await reload(routed, text(where))
+            await routed.state_where(lambda state: [site.name for site in state.sites] == [*where])
+            await at_rest(routed, home, near, far)

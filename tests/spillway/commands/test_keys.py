@@ -60,8 +60,12 @@ def test_what_the_check_says_of_the_file_of_keys(capsys, tmp_path):
     path, keys = tmp_path / "fleet.yaml", tmp_path / "keys"
     path.write_text(f"{FLEET}router: {{authentication: {{keys_file: {keys}}}}}\n")
     assert cli.run(["fleet", "check", str(path)]) == 0
-    assert f"keys_file: {keys}: cannot be read" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"keys_file: {keys}: cannot be read" in said
+    assert "router.audit.path says where" in said
     keys.touch()
+    audit = "audit: {path: log}, authentication"
+    path.write_text(path.read_text().replace("authentication", audit))
     assert cli.run(["fleet", "check", "--json", str(path)]) == 0
     assert json.loads(capsys.readouterr().out)["notes"] == []
     path.write_text(FLEET)

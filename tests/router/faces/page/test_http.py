@@ -9,10 +9,13 @@ import aiohttp
 import pytest
 
 from router.faces.page import feed
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route
+from router.live.key_file import line_of
+from router.policy.api_key import ApiKey, digest_of, id_of, key_text
+from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, route
 from tests.router.live.keyed import ACME, GONE, OPS, route_keyed
 from tests.waiting import DEADLINE_S
 
+READER = key_text(b"reader", "k" * 43)
 WITH_PAGE = replace(SETTINGS, metrics_listen="127.0.0.1:0")
 
 
@@ -219,6 +222,35 @@ async def test_an_operator_may_act_from_anywhere(keyed_site):
     status, _ = await keyed_site.post("/page/act", body, X_Spillway_Token=token, **shown)
     assert status == 200
     assert (await keyed_site.routed.state()).sites[0].draining
+
+
+async def test_a_reader_looks_and_may_not_act(keyed_site):
+    """With a key that says so; nor with the token of an operator's page."""
+    keys = keyed_site.routed.router._callers._keys
+    line = line_of(ApiKey(id_of(READER), digest_of(READER), "ops", reader=True))
+    keys._path.write_text(f"{keys._path.read_text()}\n{line}\n")
+    keys.look()
+    shown = {"Authorization": password(READER)}
+    assert await keyed_site.token(**shown) == ""
+    token = await keyed_site.token(Authorization=password(OPS))
+    body = {"action": "drain", "site": "home"}
+    status, said = await keyed_site.post("/page/act", body, X_Spillway_Token=token, **shown)
+    assert (status, said["error"]) == (403, "this key is for looking: acting is for operators")
+    assert not (await keyed_site.routed.state()).sites[0].draining
+
+
+async def test_a_page_that_is_open_begins_anew_where_the_fleet_is_another(site):
+    """Its frames name sites by their place."""
+    async with site.get("/page/stream") as response:
+        _, hello = await read_event(response)
+        assert [one["name"] for one in hello["sites"]] == ["home", "cloud"]
+        router = site.routed.router
+        router._page.adopt(replace(router._core._core.fleet, sites=(HOME,)))
+        async with asyncio.timeout(DEADLINE_S):
+            while await response.content.readline():
+                pass
+    name, hello = (await site.events(1))[0]
+    assert (name, [one["name"] for one in hello["sites"]]) == ("hello", ["home"])
 
 
 async def test_whoever_may_not_act_gets_no_token(site):
