@@ -7,7 +7,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from typing import Any
 
 import ray
@@ -24,6 +24,7 @@ from serving.serve_counting import counted_session, uncounted_call
 from serving.serve_draining import follow_draining
 from serving.serve_server import set_server_options
 from serving.settings import ReplicaSettings, read_settings
+from wire.logs.writing import log_lines
 from wire.malformed import Malformed
 from wire.spillway.v1.link_pb2 import Down, Up
 from wire.spillway.v1.load_pb2 import LoadReport, WatchLoadRequest
@@ -38,8 +39,11 @@ class ServedReplica(Replica):
         set_server_options()  # Serve opens its server once this has returned
         read = ReplicaSettings.model_validate(settings)
         terms = read_terms(read, os.environ)
-        self._opened = open_tracer(read.traced, SERVICE)
-        super().__init__(await start_engine(read), read.requests_max, terms, self._opened)
+        tracer = open_tracer(read.traced, SERVICE)
+        self._last = ExitStack()
+        self._last.enter_context(log_lines(read.log_format))
+        self._last.callback(tracer.close)
+        super().__init__(await start_engine(read), read.requests_max, terms, tracer)
         self._draining = follow_draining(self.board.drain)
 
     def counted(self) -> AbstractContextManager[None]:
@@ -73,7 +77,7 @@ class ServedReplica(Replica):
         engine = getattr(self, "engine", None)  # it has none where its start failed
         if engine is not None:
             await engine.shutdown()
-            await asyncio.to_thread(self._opened.close)
+            await asyncio.to_thread(self._last.close)
 
 
 def build(args: Mapping[str, Any]) -> Application:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from serving.fake_engine import FakeSettings
 from serving.models import BUILT_IN, BUILT_IN_NAME
 from serving.replica import REQUESTS_MAX
+from wire.logs.lines import LogFormat
 from wire.tracing.settings import QUEUE_MAX, TracingSettings
 
 
@@ -92,6 +93,8 @@ class ReplicaSettings(BaseModel):
     lease_key_file: Path | None = None
     """The keys of leases, one a line. None: as the environment of the replica's process says."""
     tracing: TracingArguments = Field(default_factory=TracingArguments)
+    log_format: LogFormat | None = None
+    """The form of the lines of its log, of which each answer is one; None: none is."""
     num_cpus: float = Field(default=1, ge=0)
     """CPUs that Ray sets aside for a replica, beside its GPUs."""
     num_gpus: float | None = Field(default=None, ge=0)

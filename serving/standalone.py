@@ -21,6 +21,7 @@ from serving.listening import Listening, read_listening
 from serving.replica import REQUESTS_MAX, Replica, add_replica_to_server
 from serving.server_options import SERVER_OPTIONS
 from serving.settings import SettingsError, read_settings
+from wire.logs.writing import log_lines
 from wire.tls.files import TlsError
 from wire.tls.server import HANDSHAKE_OPTIONS
 from wire.tracing.tracer import NOTHING, Tracer, TracingError, open_tracer
@@ -95,8 +96,9 @@ async def run(arguments: dict[str, str]) -> None:
         raise
     sys.stdout.write(f"serving {settings.names[0]} on {listening.host}:{server.port}\n")
     sys.stdout.flush()
-    await stopped.wait()
-    await server.stop(grace_s)
+    with log_lines(settings.log_format):
+        await stopped.wait()
+        await server.stop(grace_s)
     await asyncio.to_thread(tracer.close)
 
 

@@ -288,7 +288,7 @@ class Inference:
             len(raw),
             self._resume_wait_s,
             self._cookies,
-            self._traces.begin(method, incoming),
+            self._traces.begin(method, incoming, raw),
         )
         self._requests_bytes += len(raw)
         self.turns.add(turn)

@@ -1,7 +1,7 @@
-"""One request as others see it in its trace: a span for it, and below it one for each attempt.
+"""One request as others see it: a span, one below it for each attempt, and a line in the log.
 
-A span begins and ends with an attempt; no message of a stream is looked at for it but the first and
-the last. Where nobody records, what came with the request goes on with each of its attempts.
+All of that is said when something begins or ends; no message of a stream is looked at for it but
+the first and the last. Where nobody traces, what came with the request goes on with each attempt.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,14 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from router.live.incoming import Incoming
+from router.live.request_line import RequestLine, prompt_of
 from router.live.timed_core import now_ns
 from router.policy.decision import Decision, Mode, Refuse, Send, Wait
 from router.policy.outcome import FAILURES, End, Ended
 from router.policy.units import seconds
 from wire.status import CallError, Metadata
 from wire.tracing import names
-from wire.tracing.context import TraceContext
+from wire.tracing.context import TraceContext, trace_id_of
 from wire.tracing.names import operation_of, span_name
 from wire.tracing.tracer import NOTHING, Kind, Span, Tracer, Value
 from wire.vllm.inference_pb2 import FinishInfo, GenerateResponse
@@ -33,18 +34,21 @@ _REASONS: Final = {
 class RequestTraces:
     """Makes them, for one router."""
 
-    def __init__(self, router: str, tracer: Tracer = NOTHING) -> None:
+    def __init__(self, router: str, tracer: Tracer = NOTHING, *, prompts: bool = False) -> None:
+        """`prompts` is whether a request's line in the log has its prompt."""
         self._tracer = tracer
         self._router = router
+        self._prompts = prompts
 
     def report_to(self, tracer: Tracer) -> None:
         """From now on."""
         self._tracer = tracer
 
-    def begin(self, method: str, incoming: Incoming) -> "RequestTrace":
-        """Of a request that has come in."""
+    def begin(self, method: str, incoming: Incoming, raw: bytes) -> "RequestTrace":
+        """Of a request that has come in, as these bytes."""
         if not self._tracer.is_on:
-            return RequestTrace(self._tracer.begin(method, Kind.SERVER, incoming.trace, {}))
+            span = self._tracer.begin(method, Kind.SERVER, incoming.trace, {})
+            return RequestTrace(span, self._line(method, incoming, raw))
         request = incoming.request
         operation = operation_of(dict(incoming.forwarded))
         attributes: dict[str, Value] = {
@@ -64,16 +68,36 @@ class RequestTraces:
         }
         name = span_name(operation, request.model)
         span = self._tracer.begin(name, Kind.SERVER, incoming.trace, attributes)
-        return RequestTrace(span, request.prompt_tokens, operation, request.model)
+        line = self._line(method, incoming, raw)
+        return RequestTrace(span, line, request.prompt_tokens, operation, request.model)
 
     def refused(self, method: str, came_with: TraceContext | None, error: CallError) -> None:
         """Of a call that may not come in, and that nothing is known of."""
-        if self._tracer.is_on:
-            operation = names.TEXT_COMPLETION
-            attributes = self._of_call(method, operation)
-            span = self._tracer.begin(operation, Kind.SERVER, came_with, attributes)
-            span.set({names.RPC_STATUS: error.code.name})
-            span.end(error.code.name)
+        operation = names.TEXT_COMPLETION
+        attributes = self._of_call(method, operation) if self._tracer.is_on else {}
+        span = self._tracer.begin(operation, Kind.SERVER, came_with, attributes)
+        span.set({names.RPC_STATUS: error.code.name})
+        span.end(error.code.name)
+        line = RequestLine(method)
+        if line.is_on:
+            line.end(error.code, {"trace_id": trace_id_of(span.context), "reason": error.message})
+
+    def _line(self, method: str, incoming: Incoming, raw: bytes) -> RequestLine:
+        line = RequestLine(method)
+        if line.is_on:
+            request = incoming.request
+            line.of(
+                {
+                    "request_id": request.id,
+                    "client_request_id": incoming.client_id or None,
+                    "model": request.model or None,
+                    "session": request.session or None,
+                    "tenant": request.tenant or None,
+                    "slo": request.slo or None,
+                    "prompt": prompt_of(raw) if self._prompts else None,
+                }
+            )
+        return line
 
     def _of_call(self, method: str, operation: str) -> dict[str, Value]:
         return {
@@ -90,37 +114,49 @@ class RequestTrace:
 
     __slots__ = (
         "_arrived_ns",
-        "_finish",
-        "_first",
+        "_line",
         "_model",
         "_operation",
+        "_output_tokens",
         "_prompt_tokens",
         "_queue",
+        "_reason",
+        "_refusal",
+        "_ttft_ns",
+        "_watched",
         "span",
     )
 
     def __init__(
-        self, span: Span, prompt_tokens: int = 0, operation: str = "", model: str = ""
+        self,
+        span: Span,
+        line: RequestLine,
+        prompt_tokens: int = 0,
+        operation: str = "",
+        model: str = "",
     ) -> None:
         """`prompt_tokens` are an estimate, until an endpoint has counted them."""
         self.span = span
+        self._line = line
+        self._watched = span.records or line.is_on
         self._arrived_ns = now_ns()
         self._operation = operation
         self._model = model
         self._prompt_tokens = prompt_tokens
+        self._output_tokens: int | None = None
         self._queue: Span | None = None
-        self._first = False  # whether a first token has come
-        self._finish: dict[str, Value] = {}
+        self._ttft_ns: int | None = None
+        self._reason: str | None = None  # why it finished
+        self._refusal: str | None = None
 
     @property
     def trace_id(self) -> str:
         """The trace in which it is reported; empty where it is in none."""
-        context = self.span.context
-        return context.trace_hex if context is not None and context.sampled else ""
+        return trace_id_of(self.span.context) or ""
 
     def decided(self, decision: Decision | None) -> None:
         """What the core said of it. A `Send` is told by its attempt."""
-        if not self.span.records or decision is None:
+        if not self._watched or decision is None:
             return
         if isinstance(decision, Wait):
             attributes: dict[str, Value] = {
@@ -130,6 +166,7 @@ class RequestTrace:
             }
             self._queue = self.span.begin(names.QUEUE, Kind.INTERNAL, attributes)
         elif isinstance(decision, Refuse):
+            self._refusal = decision.reason
             said = {names.RULE: decision.rule.value, names.REASON: decision.reason}
             self.span.event(names.DECIDED, {**said, names.CANDIDATES: len(decision.candidates)})
 
@@ -171,19 +208,19 @@ class RequestTrace:
 
     def first_token(self) -> None:
         """The client gets its first token."""
-        if self.span.records and not self._first:
-            self._first = True
+        if self._watched and self._ttft_ns is None:
+            self._ttft_ns = now_ns() - self._arrived_ns
             self.span.event(names.FIRST_TOKEN, {})
-            self.span.set({names.FIRST_CHUNK_S: seconds(now_ns() - self._arrived_ns)})
+            self.span.set({names.FIRST_CHUNK_S: seconds(self._ttft_ns)})
 
     def read_prompt(self, message: bytes) -> None:
         """The first message of an attempt, which may say how long the prompt is."""
-        if self.span.records:
+        if self._watched:
             self._prompt_tokens = _prompt_tokens(message) or self._prompt_tokens
 
     def finished(self, last: bytes, delivered: int) -> None:
         """It ended well with this message, which counts from after so many tokens."""
-        if not self.span.records:
+        if not self._watched:
             return
         try:
             response = GenerateResponse.FromString(last)
@@ -191,30 +228,51 @@ class RequestTrace:
             return
         self._prompt_tokens = response.prompt_info.num_prompt_tokens or self._prompt_tokens
         finish = response.outputs.finish_info
-        self._finish[names.OUTPUT_TOKENS] = delivered + finish.num_output_tokens
-        reason = _REASONS.get(finish.finish_reason)
-        if reason is not None:
-            self._finish[names.FINISH_REASONS] = [reason]
+        self._output_tokens = delivered + finish.num_output_tokens
+        self._reason = _REASONS.get(finish.finish_reason)
 
     def end(self, code: grpc.StatusCode, sent: Send | None, attempts: int, resumed: int) -> None:
         """It is over, with this status; `sent` is its last attempt, if it had one."""
-        span = self.span
-        if not span.records:
-            return
         self.waited()
-        span.set(
-            {
-                names.RPC_STATUS: code.name,
-                names.ATTEMPTS: attempts,
-                names.RESUMED: resumed,
-                **({} if sent is None else {names.SITE: sent.site, names.ENDPOINT: sent.endpoint}),
-                names.INPUT_TOKENS: self._prompt_tokens,
-                **self._finish,
-            }
-        )
+        if self.span.records:
+            self._end_span(code, sent, attempts, resumed)
+        if self._line.is_on:
+            self._line.end(
+                code,
+                {
+                    "trace_id": trace_id_of(self.span.context),
+                    "reason": None if code is grpc.StatusCode.OK else self._refusal,
+                    "site": sent.site if sent else None,
+                    "endpoint": sent.endpoint if sent else None,
+                    "attempts": attempts,
+                    "resumed": resumed,
+                    "prompt_tokens": self._prompt_tokens or None,
+                    "output_tokens": self._output_tokens,
+                    "finish_reason": self._reason,
+                    "ttft_s": None if self._ttft_ns is None else round(seconds(self._ttft_ns), 6),
+                    "duration_s": round(seconds(now_ns() - self._arrived_ns), 6),
+                },
+            )
+
+    def _end_span(
+        self, code: grpc.StatusCode, sent: Send | None, attempts: int, resumed: int
+    ) -> None:
+        said: dict[str, Value] = {
+            names.RPC_STATUS: code.name,
+            names.ATTEMPTS: attempts,
+            names.RESUMED: resumed,
+            names.INPUT_TOKENS: self._prompt_tokens,
+        }
+        if sent is not None:
+            said |= {names.SITE: sent.site, names.ENDPOINT: sent.endpoint}
+        if self._output_tokens is not None:
+            said[names.OUTPUT_TOKENS] = self._output_tokens
+        if self._reason is not None:
+            said[names.FINISH_REASONS] = [self._reason]
+        self.span.set(said)
         # A client that goes is no error, neither of its own nor of anybody's.
         fine = code in {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
-        span.end("" if fine else code.name)
+        self.span.end("" if fine else code.name)
 
 
 class AttemptTrace:
@@ -227,11 +285,6 @@ class AttemptTrace:
         self._span = span
 
     @property
-    def records(self) -> bool:
-        """Whether anybody will see it."""
-        return self._span.records
-
-    @property
     def metadata(self) -> Metadata:
         """What tells the endpoint where in which trace it is."""
         context = self._span.context
@@ -239,10 +292,10 @@ class AttemptTrace:
 
     def first_token(self, ttft_ns: int) -> None:
         """It has begun, so long after it was sent."""
+        self._request.first_token()
         if self._span.records:
             self._span.event(names.FIRST_TOKEN, {})
             self._span.set({names.FIRST_CHUNK_S: seconds(ttft_ns)})
-            self._request.first_token()
 
     def read_prompt(self, message: bytes) -> None:
         """Its first message."""

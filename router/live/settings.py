@@ -6,6 +6,7 @@ These belong to one process; what every router of a fleet shares is `router.poli
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wire.logs.lines import LogFormat
 from wire.tls.plaintext import Accepted
 from wire.tracing.settings import TracingSettings
 
@@ -67,6 +68,14 @@ class AuditSettings:
     path: Path | None = None
     bytes_max: int = 16 * 1024 * 1024  # per file: some 30,000 records; full ones stay beside it
     secret_file: Path | None = None  # seals records, so that nobody else can make them
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The log of a router. None for `format` has it as Python does, and nothing of requests."""
+
+    format: LogFormat | None = None  # of its lines, of which each request is one when it ends
+    prompts: bool = False  # whether that line has the prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,7 @@ class RouterSettings:
     decision_log: DecisionLog = field(default_factory=DecisionLog)
     audit: AuditSettings = field(default_factory=AuditSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    log: LogSettings = field(default_factory=LogSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     authentication: Authentication = field(default_factory=Authentication)

@@ -1,5 +1,6 @@
 """`spillway route`: one router in the foreground, of one process or of several."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from spillway.commands.failure import Outcome
 from spillway.commands.parameters import FleetPath
 from spillway.commands.terminal import say
+from wire.logs.lines import LogFormat
 
 WORKERS_MAX = 64  # each has a link to every endpoint
 
@@ -22,10 +24,24 @@ Workers = Annotated[
 ]
 
 
-def route(fleet: FleetPath, workers: Workers = 1) -> None:
+LogForm = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format",
+        help="Have the log be lines of this form, one for each request.",
+    ),
+]
+
+
+def route(fleet: FleetPath, workers: Workers = 1, log_format: LogForm = None) -> None:
     """Run a router until SIGTERM, which lets open streams finish, or Ctrl-C."""
     from spillway import fleet as fleet_file
     from spillway import routing
 
-    if routing.run(fleet_file.load(fleet), say, workers):
+    file = fleet_file.load(fleet)
+    if log_format is not None:
+        file = replace(
+            file, router=replace(file.router, log=replace(file.router.log, format=log_format))
+        )
+    if routing.run(file, say, workers):
         raise typer.Exit(Outcome.INTERRUPTED)

@@ -21,6 +21,7 @@ from spillway.workers.line import Line
 from spillway.workers.share import share_of
 from spillway.workers.words import Fails, Serves
 from wire.lease_keys import LeaseKeyError
+from wire.logs.writing import log_lines
 
 
 class Part(Protocol):
@@ -41,12 +42,14 @@ class Part(Protocol):
 
 def work(file: FleetFile, workers: int, number: int, receiver: str, told: Connection) -> None:
     """A worker: one router of the many. `receiver` is the address of the receiver's socket."""
-    _run(lambda line: _worker(share_of(file, workers, number), number, receiver, line), told)
+    with log_lines(file.router.log.format):
+        _run(lambda line: _worker(share_of(file, workers, number), number, receiver, line), told)
 
 
 def receive(file: FleetFile, receiver: str, told: Connection) -> None:
     """The receiver: it follows the endpoints, and shows the metrics of all workers."""
-    _run(lambda line: _receiver(file, receiver, line), told)
+    with log_lines(file.router.log.format):
+        _run(lambda line: _receiver(file, receiver, line), told)
     parent = parent_process()
     if parent is not None and not parent.is_alive():  # and cannot clean up after itself
         shutil.rmtree(Path(receiver.removeprefix("unix:")).parent, ignore_errors=True)

@@ -53,6 +53,11 @@ class TraceContext(NamedTuple):
         return ((TRACEPARENT_KEY, parent), *state)
 
 
+def trace_id_of(context: TraceContext | None) -> str | None:
+    """The trace that others may look at; None where nobody reports it."""
+    return context.trace_hex if context is not None and context.sampled else None
+
+
 def read_trace_context(metadata: Iterable[tuple[str, str | bytes]]) -> TraceContext | None:
     """The context that a call came with; None where it came with none that is one."""
     parents: list[str | bytes] = []
