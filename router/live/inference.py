@@ -338,6 +338,7 @@ class Inference:
         """However the call ended, the core has heard of it and nothing of it remains."""
         turn.abandon()
         turn.end_trace()
+        self._traces.forget(turn.incoming.request.id)
         if turn.transcript is not None:
             turn.transcript.close()
         self.turns.discard(turn)

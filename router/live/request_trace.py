@@ -34,9 +34,13 @@ _REASONS: Final = {
 class RequestTraces:
     """Makes them, for one router."""
 
-    def __init__(self, router: str, tracer: Tracer = NOTHING, *, prompts: bool = False) -> None:
-        """`prompts` is whether a request's line in the log has its prompt."""
-        self._tracer = tracer
+    def __init__(self, router: str, traces: dict[str, str], *, prompts: bool = False) -> None:
+        """`traces` gets the trace of each open request that is in one, by the request's id.
+
+        `prompts` is whether a request's line in the log has its prompt.
+        """
+        self._tracer = NOTHING
+        self._traces = traces
         self._router = router
         self._prompts = prompts
 
@@ -45,7 +49,18 @@ class RequestTraces:
         self._tracer = tracer
 
     def begin(self, method: str, incoming: Incoming, raw: bytes) -> "RequestTrace":
-        """Of a request that has come in, as these bytes."""
+        """Of a request that has come in, as these bytes; `forget` follows."""
+        begun = self._begun(method, incoming, raw)
+        trace = trace_id_of(begun.span.context)
+        if trace is not None:
+            self._traces[incoming.request.id] = trace
+        return begun
+
+    def forget(self, request: str) -> None:
+        """A request is over."""
+        self._traces.pop(request, None)
+
+    def _begun(self, method: str, incoming: Incoming, raw: bytes) -> "RequestTrace":
         if not self._tracer.is_on:
             span = self._tracer.begin(method, Kind.SERVER, incoming.trace, {})
             return RequestTrace(span, self._line(method, incoming, raw))
@@ -148,11 +163,6 @@ class RequestTrace:
         self._ttft_ns: int | None = None
         self._reason: str | None = None  # why it finished
         self._refusal: str | None = None
-
-    @property
-    def trace_id(self) -> str:
-        """The trace in which it is reported; empty where it is in none."""
-        return trace_id_of(self.span.context) or ""
 
     def decided(self, decision: Decision | None) -> None:
         """What the core said of it. A `Send` is told by its attempt."""

@@ -120,7 +120,7 @@ class Router:
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
         streams = TenantStreams(self._callers.tenants)
         self._placing = self._made_placing(fleet, streams)
-        self._traces = RequestTraces(self.id, prompts=settings.log.prompts)
+        self._traces = RequestTraces(self.id, self._sinks.traces, prompts=settings.log.prompts)
         audit = settings.audit
         self._acting = Acting(self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file))
         happened = self._acting.happened

@@ -15,8 +15,8 @@ from router.policy.outcome import Ended, FirstToken
 class AttemptListener(Protocol):
     """Hears of attempts by the site where they run."""
 
-    def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:
-        """The first message came, `ttft_ns` after the attempt was sent."""
+    def on_first_token(self, site: str, first: FirstToken, now_ns: int) -> None:
+        """The first message came."""
         ...
 
     def on_ended(self, site: str, ended: Ended, itl_ns: int | None, now_ns: int) -> None:
@@ -71,7 +71,7 @@ class Attempts:
             return
         attempt.ttft_ns = first.ttft_ns
         for listener in self._listeners:
-            listener.on_first_token(attempt.site, first.ttft_ns, now_ns)
+            listener.on_first_token(attempt.site, first, now_ns)
 
     def _on_ended(self, ended: Ended, now_ns: int) -> None:
         attempt = self._open.pop(ended.request, None)

@@ -5,7 +5,8 @@ bounds; endpoints come and go, so what is told of them is made at each scrape fr
 there (router.observe.fleet_collector) and leaves nothing behind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -20,7 +21,7 @@ from router.observe.event import (
     RequestWithdrawn,
 )
 from router.policy.decision import Mode, Rule, Send, Wait
-from router.policy.outcome import End, Ended
+from router.policy.outcome import End, Ended, FirstToken
 from router.policy.units import seconds
 
 _TTFT_BUCKETS_S: Final = (
@@ -101,10 +102,18 @@ class Metrics:
     Those of a site that the fleet file has no longer stay as they are.
     """
 
-    def __init__(self, registry: CollectorRegistry, sites: Sequence[str]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        sites: Sequence[str],
+        traces: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`traces` are those that somebody may look at, by the id of the open request in each."""
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"spillway_{name}", text, labels, registry=registry)
 
+        self._traces = traces
         self._families = _Families(registry)
         self._nowhere = {r: self._families.decisions.labels(r.value, "") for r in Rule}
         self._sites = {site: _SiteSeries(self._families, site) for site in sites}
@@ -183,7 +192,8 @@ class Metrics:
         for answer in event.released:
             since_ns = self._since.pop(answer.request, None)
             if since_ns is not None:
-                self._waits.observe(seconds(event.now_ns - since_ns))
+                waited_s = seconds(event.now_ns - since_ns)
+                self._waits.observe(waited_s, self._exemplar(answer.request))
 
     def _count_again(self, event: Event, decision: Send) -> None:
         """What follows a failed attempt is a retry, or the rest of what it had begun."""
@@ -201,10 +211,10 @@ class Metrics:
             return
         at.retries.inc()
 
-    def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:
+    def on_first_token(self, site: str, first: FirstToken, now_ns: int) -> None:
         """See AttemptListener."""
         _ = now_ns
-        self._sites[site].ttft.observe(seconds(ttft_ns))
+        self._sites[site].ttft.observe(seconds(first.ttft_ns), self._exemplar(first.request))
 
     def on_ended(self, site: str, ended: Ended, itl_ns: int | None, now_ns: int) -> None:
         """See AttemptListener."""
@@ -214,7 +224,12 @@ class Metrics:
         at.tokens.inc(ended.output_tokens)
         at.egress.inc(ended.egress_bytes)
         if itl_ns is not None:
-            at.itl.observe(seconds(itl_ns))
+            at.itl.observe(seconds(itl_ns), self._exemplar(ended.request))
+
+    def _exemplar(self, request: str) -> dict[str, str] | None:
+        """What leads from a bucket to a request in it: each bucket keeps one, the latest."""
+        trace = self._traces.get(request)
+        return None if trace is None else {"trace_id": trace}
 
     def on_call(self, method: str, code: str) -> None:
         """A client's call ended with this status."""

@@ -23,7 +23,8 @@ class Sinks:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         sites = tuple(site.name for site in fleet.sites)
-        self.metrics = Metrics(self.registry, sites)
+        self.traces: dict[str, str] = {}  # by the id of an open request
+        self.metrics = Metrics(self.registry, sites, self.traces)
         self.latency = SiteLatency(sites)
         self.recent = RecentDecisions()
         self.attempts = Attempts((self.metrics, self.latency))

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from router.observe.event import Event, FleetChanged
 from router.observe.recent_quantiles import RecentQuantiles
-from router.policy.outcome import Ended
+from router.policy.outcome import Ended, FirstToken
 from router.policy.units import NS_PER_S
 
 WINDOW_NS: Final = 60 * NS_PER_S
@@ -48,9 +48,9 @@ class SiteLatency:
             while len(self._sites) > max(SITES_MAX, len(event.happening.fleet.sites)):
                 del self._sites[next(iter(self._sites))]
 
-    def on_first_token(self, site: str, ttft_ns: int, now_ns: int) -> None:
+    def on_first_token(self, site: str, first: FirstToken, now_ns: int) -> None:
         """See AttemptListener."""
-        self._sites[site].ttft.add(ttft_ns, now_ns)
+        self._sites[site].ttft.add(first.ttft_ns, now_ns)
 
     def on_ended(self, site: str, ended: Ended, itl_ns: int | None, now_ns: int) -> None:
         """See AttemptListener."""

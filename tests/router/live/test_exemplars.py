@@ -1,0 +1,61 @@
+"""From a bucket of a histogram to a trace of a request in it, where a scraper asks for that."""
+
+from dataclasses import replace
+
+import aiohttp
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as plain
+
+from tests.router.live.conftest import SETTINGS, address, ask, engine, route
+
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+SETTINGS = replace(SETTINGS, metrics_listen="127.0.0.1:0")
+PARENTS = [f"00-{n:032x}-00f067aa0ba902b7-01" for n in (1, 2, 3)]
+
+
+@pytest.fixture
+async def routed():
+    """A router with metrics over one engine."""
+    async with engine(itl_s=0) as server, route({"home": [address(server)]}, SETTINGS) as found:
+        yield found
+
+
+async def scrape(routed, **headers):
+    url = f"http://127.0.0.1:{routed.router.metrics_port}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
+        return await answer.text()
+
+
+def exemplars(text, name):
+    """Those of a histogram."""
+    (family,) = (one for one in openmetrics(text) if one.name == name)
+    return [sample.exemplar for sample in family.samples if sample.exemplar]
+
+
+async def test_a_bucket_names_a_trace_of_a_request_in_it(routed):
+    """Of its first token and of its gaps; each bucket the latest, so that there are few."""
+    for parent in PARENTS:
+        await routed.stream(ask(), metadata=(("traceparent", parent),))
+    text = await scrape(routed, **OPENMETRICS)
+    for name in ("spillway_ttft_seconds", "spillway_itl_seconds"):
+        found = exemplars(text, name)
+        assert 1 <= len(found) <= len(PARENTS)
+        traces = {parent.split("-")[1] for parent in PARENTS}
+        assert {exemplar.labels["trace_id"] for exemplar in found} <= traces
+    assert routed.router._sinks.traces == {}
+
+
+async def test_a_request_that_nobody_traces_is_named_by_none(routed):
+    """Nor is one whose trace is not sampled: there would be nothing to see."""
+    await routed.stream(ask())
+    await routed.stream(ask(), metadata=(("traceparent", PARENTS[0].removesuffix("1") + "0"),))
+    assert exemplars(await scrape(routed, **OPENMETRICS), "spillway_ttft_seconds") == []
+
+
+async def test_a_scraper_that_does_not_ask_gets_none(routed):
+    """The text format has no place for them."""
+    await routed.stream(ask(), metadata=(("traceparent", PARENTS[0]),))
+    text = await scrape(routed)
+    assert PARENTS[0].split("-")[1] not in text
+    assert {family.name for family in plain(text)} >= {"spillway_ttft_seconds"}
