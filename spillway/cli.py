@@ -32,6 +32,7 @@ from spillway.commands import (
     reload,
     replay,
     route,
+    sessions,
     site,
     status,
     top,
@@ -59,6 +60,7 @@ app.command("door")(door.door)
 app.command("chat")(chat.chat)
 app.command("generate")(generate.generate)
 app.command("status")(status.status)
+app.command("sessions")(sessions.sessions)
 app.command("top")(top.top)
 app.command("cost")(cost.cost)
 app.command("explain")(explain.explain)

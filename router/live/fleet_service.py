@@ -13,6 +13,7 @@ from router.live.fleet_state import quarantined_message
 from router.live.fleet_view import state_for
 from router.live.operator_desk import OperatorDesk
 from router.live.placing import Placing
+from router.live.session_view import list_sessions
 from router.live.timed_core import TimedCore
 from router.live.watches import Watches
 from router.policy.caller import Caller
@@ -26,7 +27,7 @@ _INTERVAL_MAX_MS: Final = 60_000
 
 
 class FleetService(FleetServicer):
-    """Explain, Place, Report, Watch, drains, what is lent, and what is in quarantine."""
+    """Explain, Place, Report, Watch, sessions, drains, what is lent, what is in quarantine."""
 
     def __init__(
         self,
@@ -144,6 +145,17 @@ class FleetService(FleetServicer):
         """What the sites lend."""
         _ = request, context
         return pb.ListLentResponse(lent=self._desk.loans.all_lent())
+
+    async def ListSessions(  # noqa: N802 - the wire's name
+        self, request: pb.ListSessionsRequest, context: Any
+    ) -> pb.ListSessionsResponse:
+        """The sessions that are placed, as far as they are the caller's to see."""
+        caller = self._callers.of(context.invocation_metadata() or ())
+        try:
+            return list_sessions(self._core, caller, request)
+        except CallError as error:
+            error.set_on(context)
+            return pb.ListSessionsResponse()
 
     async def ListQuarantine(  # noqa: N802 - the wire's name
         self, request: pb.ListQuarantineRequest, context: Any

@@ -27,6 +27,7 @@ from router.policy.lease import ClaimKind, LeaseClaim
 from router.policy.outcome import End, Ended
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
+from router.policy.session_list import SessionPage, Wanted
 from router.policy.snapshot import FleetSnapshot
 from router.policy.units import seconds
 from router.policy.vigil import Beat
@@ -183,7 +184,11 @@ class TimedCore:
 
     def placement(self, session: str) -> Hint | None:
         """Where a session is placed, as another router may be told."""
-        return self._core.placement(session)
+        return self._core.placements.hint(session)
+
+    def sessions(self, wanted: Wanted) -> SessionPage:
+        """The sessions that are placed."""
+        return self._core.placements.listed(wanted, now_ns())
 
     def snapshot(self) -> FleetSnapshot:
         """The state of the fleet now."""

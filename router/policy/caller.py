@@ -73,6 +73,7 @@ RIGHTS: Final[Mapping[str, Right]] = MappingProxyType(
         "/vllm.Control/GetServerInfo": Right.OWN,
         "/spillway.v1.Tokenizer/ReadTokenizer": Right.OWN,
         "/spillway.v1.Fleet/Explain": Right.OWN,
+        "/spillway.v1.Fleet/ListSessions": Right.OWN,
         "/spillway.v1.Fleet/Place": Right.OWN,
         "/spillway.v1.Fleet/Report": Right.OWN,
         "/spillway.v1.Fleet/Watch": Right.OWN,

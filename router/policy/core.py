@@ -20,7 +20,6 @@ from router.policy.fleet import Fleet, SloClass
 from router.policy.flight import Flight
 from router.policy.flights import Flights
 from router.policy.hedge import Hedging
-from router.policy.hint import Hint
 from router.policy.lease import LeaseClaim
 from router.policy.load import LoadReport
 from router.policy.month_cap import Spent
@@ -32,6 +31,7 @@ from router.policy.registry import Registry
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
 from router.policy.rule import Rule
+from router.policy.session_list import Placements
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, Totals, snapshot_fleet
 from router.policy.vigil import Beat, given_up, learn, should_ask
@@ -44,6 +44,7 @@ class RouterCore:
         self.fleet = fleet
         self._registry = Registry(fleet)
         self._sessions = Sessions(fleet.limits)
+        self.placements = Placements(self._sessions, self._registry)
         self._decider = Decider(fleet, self._registry, self._sessions)
         self._admission = Admission(fleet)
         self._hedging = Hedging(fleet, self._registry, self._decider)
@@ -340,10 +341,6 @@ class RouterCore:
     def class_of(self, name: str) -> SloClass | None:
         """The class of this name, also where only requests that came before still have it."""
         return self._decider.class_of(name)
-
-    def placement(self, session: str) -> Hint | None:
-        """Where a session is placed, as another router may be told; None where it is not."""
-        return self._sessions.hint(session)
 
     def snapshot(self, now: int) -> FleetSnapshot:
         """The state of the fleet as frozen values."""

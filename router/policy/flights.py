@@ -238,6 +238,7 @@ class Flights:
         site.output_tokens += ended.output_tokens
         if ended.slow_gaps and ended.slow_gaps > SLOW_SHARE * (ended.output_tokens - 1):
             self._totals.late += 1
+        self._sessions.generated(flight.request.session_key, ended.output_tokens)
         self._admission.on_end(flight, tracked.endpoint.model, ended.output_tokens, now)
         self._registry.forget_if_done(tracked)
         if ended.end is End.OK:

@@ -5,6 +5,7 @@ recently used session goes first) and in age (a cache that nobody used for so lo
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from router.policy.fleet import Limits
 from router.policy.hint import Hint
@@ -16,13 +17,25 @@ _TURNS_AHEAD_MAX = 8.0
 class Session:
     """One session's placement. Slots, because a router holds a hundred thousand of them."""
 
-    __slots__ = ("block", "blocks", "cached_tokens", "endpoint", "moved_ns", "turns", "used_ns")
+    __slots__ = (
+        "block",
+        "blocks",
+        "cached_tokens",
+        "endpoint",
+        "moved_ns",
+        "moves",
+        "output_tokens",
+        "turns",
+        "used_ns",
+    )
 
     def __init__(self, endpoint: str, now: int) -> None:
         self.endpoint = endpoint
         self.used_ns = now
         self.moved_ns = now
         self.turns = 0
+        self.moves = 0  # to another endpoint
+        self.output_tokens = 0
         self.cached_tokens = 0
         self.blocks = 0  # full blocks of the last prompt, and the hash of the last of them
         self.block = 0
@@ -110,12 +123,26 @@ class Sessions:
             self._placed[endpoint] = self._placed.get(endpoint, 0) + 1
             session.endpoint = endpoint
             session.moved_ns = now
+            session.moves += 1
             session.cached_tokens = 0
         self._table.move_to_end(name)
         session.used_ns = now
         session.turns += 1
         self._turns += 1
         return session
+
+    def generated(self, name: str, tokens: int) -> None:
+        """An attempt at a turn of the session has ended after so many tokens."""
+        session = self._table.get(name)
+        if session is not None:
+            session.output_tokens += tokens
+
+    def recent(self, now: int) -> Iterator[tuple[str, Session]]:
+        """Those that have not aged out, the most recently used first."""
+        for name, session in reversed(self._table.items()):
+            if now - session.used_ns > self._limits.session_age_max_ns:
+                return
+            yield name, session
 
     def turns_ahead(self) -> float:
         """How many more turns a session is expected to take: as many as sessions take on average.

@@ -210,6 +210,16 @@ class SyncClient:
         answer = self._ask(fleet_pb2_grpc.FleetStub, "ListLent", request)
         return list(answer.lent)
 
+    def sessions(
+        self, site: str = "", tenant: str = "", limit: int = 0
+    ) -> fleet_pb2.ListSessionsResponse:
+        """The sessions that the router has placed, the most recently used first."""
+        request = fleet_pb2.ListSessionsRequest(site=site, tenant=tenant, limit=limit)
+        listed: fleet_pb2.ListSessionsResponse = self._ask(
+            fleet_pb2_grpc.FleetStub, "ListSessions", request
+        )
+        return listed
+
     def quarantined(self) -> list[fleet_pb2.Quarantined]:
         """The prompts that the router keeps away because engines crashed under them."""
         request = fleet_pb2.ListQuarantineRequest()

@@ -36,6 +36,8 @@ class FakeRouter(
     metadata: list = field(default_factory=list)
     drained: list = field(default_factory=list)
     claims: list = field(default_factory=list)
+    sessions: list = field(default_factory=list)
+    asked_sessions: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
     lent: list = field(default_factory=list)
     reload_problem: str = ""
@@ -156,6 +158,12 @@ class FakeRouter(
 
     def ListLent(self, request, context):
         return fleet_pb2.ListLentResponse(lent=self.lent)
+
+    def ListSessions(self, request, context):
+        self.asked_sessions.append(request)
+        return fleet_pb2.ListSessionsResponse(
+            sessions=self.sessions, more=True, total=7, router_id="router-1"
+        )
 
     def ListQuarantine(self, request, context):
         return fleet_pb2.ListQuarantineResponse(quarantined=self.quarantined)

@@ -11,7 +11,7 @@ import pytest
 from spillway import cli
 from spillway.commands.failure import Outcome
 from spillway.commands.moment import shown
-from wire.spillway.v1.fleet_pb2 import Quarantined
+from wire.spillway.v1.fleet_pb2 import PlacedSession, Quarantined
 
 
 @pytest.fixture
@@ -299,3 +299,40 @@ def test_a_wrong_command_line_is_one_line(spillway, arguments):
     assert (code, out) == (Outcome.USAGE, "")
     assert err.startswith("spillway: ")
     assert err.count("\n") == 1
+
+
+def test_sessions_are_a_line_each_where_they_are_piped(spillway, router):
+    """With where they are; what would move a terminal's cursor is escaped."""
+    router.sessions = [
+        PlacedSession(
+            session="a\x1b[2J",
+            tenant="acme",
+            site="ridge",
+            endpoint="ridge/1:1",
+            overflow=True,
+            turns=3,
+            moves=1,
+            output_tokens=90,
+            cached_tokens=400,
+            idle_s=2.0,
+        ),
+        PlacedSession(session="b", endpoint="gone/1:1"),
+    ]
+    code, said, _ = spillway("sessions", "--site", "ridge", "--tenant", "acme", "--limit", "5")
+    (asked,) = router.asked_sessions
+    assert (asked.site, asked.tenant, asked.limit) == ("ridge", "acme", 5)
+    head, *rows = [line.split("\t") for line in said.splitlines()]
+    assert code == 0
+    assert head[:5] == ["session", "tenant", "site", "where", "endpoint"]
+    first = ["a\\x1b[2J", "acme", "ridge", "overflow", "ridge/1:1", "3", "1", "90", "400", "2.00 s"]
+    assert rows == [first, ["b", "-", "-", "-", "gone/1:1", "0", "0", "0", "0", "-"]]
+
+
+def test_sessions_are_json_where_a_program_asks(spillway, router):
+    """A document for each look."""
+    router.sessions = [PlacedSession(session="b", site="home")]
+    said = spillway("sessions", "--json", "--count", "2", "--interval", "0.1")[1]
+    looks = [json.loads(line) for line in said.splitlines()]
+    assert len(looks) == len(router.asked_sessions) == 2
+    assert looks[0]["sessions"][0]["session"] == "b"
+    assert looks[0]["more"] is True

@@ -478,6 +478,52 @@ class Lent(_message.Message):
     of: int
     def __init__(self, site: _Optional[str] = ..., phase: _Optional[_Union[Lent.Phase, str]] = ..., loaned: _Optional[int] = ..., loaned_until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ..., scheduled: _Optional[int] = ..., scheduled_until_unix_ns: _Optional[int] = ..., endpoints: _Optional[_Iterable[str]] = ..., open_streams: _Optional[int] = ..., of: _Optional[int] = ...) -> None: ...
 
+class ListSessionsRequest(_message.Message):
+    __slots__ = ("site", "tenant", "limit")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    tenant: str
+    limit: int
+    def __init__(self, site: _Optional[str] = ..., tenant: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListSessionsResponse(_message.Message):
+    __slots__ = ("sessions", "more", "total", "router_id")
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
+    sessions: _containers.RepeatedCompositeFieldContainer[PlacedSession]
+    more: bool
+    total: int
+    router_id: str
+    def __init__(self, sessions: _Optional[_Iterable[_Union[PlacedSession, _Mapping]]] = ..., more: _Optional[bool] = ..., total: _Optional[int] = ..., router_id: _Optional[str] = ...) -> None: ...
+
+class PlacedSession(_message.Message):
+    __slots__ = ("session", "tenant", "site", "endpoint", "overflow", "turns", "moves", "output_tokens", "cached_tokens", "idle_s")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    OVERFLOW_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    IDLE_S_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    tenant: str
+    site: str
+    endpoint: str
+    overflow: bool
+    turns: int
+    moves: int
+    output_tokens: int
+    cached_tokens: int
+    idle_s: float
+    def __init__(self, session: _Optional[str] = ..., tenant: _Optional[str] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., overflow: _Optional[bool] = ..., turns: _Optional[int] = ..., moves: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., idle_s: _Optional[float] = ...) -> None: ...
+
 class ListQuarantineRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -85,6 +85,11 @@ class FleetStub:
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.SerializeToString,
                 response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentResponse.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/spillway.v1.Fleet/ListSessions',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
         self.ListQuarantine = channel.unary_unary(
                 '/spillway.v1.Fleet/ListQuarantine',
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListQuarantineRequest.SerializeToString,
@@ -178,6 +183,14 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSessions(self, request, context):
+        """The sessions that are placed, the most recently used first: a tenant's own, or, for who sees all,
+        those of a tenant that the request names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListQuarantine(self, request, context):
         """The prompts that are refused because engines crashed under them.
         """
@@ -244,6 +257,11 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.ListLent,
                     request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.FromString,
                     response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListSessionsRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListSessionsResponse.SerializeToString,
             ),
             'ListQuarantine': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQuarantine,
@@ -527,6 +545,33 @@ class Fleet:
             '/spillway.v1.Fleet/ListLent',
             wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.SerializeToString,
             wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/ListSessions',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ListSessionsRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ListSessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
