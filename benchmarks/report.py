@@ -6,6 +6,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -47,29 +48,44 @@ def environment() -> dict[str, Any]:
 
 def write_json(path: Path, result: Mapping[str, Any]) -> None:
     """Write `result` beside its environment, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     body = json.dumps({"environment": environment(), **result}, indent=2, sort_keys=True)
+    write_whole(path, body + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(body + "\n")
+        file.write(text)
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a result, as it is printed and as it stands in a report."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, note: str = ""
-) -> None:
-    """Print a table: the first column to the left, figures to the right.
+) -> Table:
+    """Print a table, and return it: the first column to the left, figures to the right.
 
     What is too wide for a terminal goes on below; a file or a pipe gets it as wide as it needs.
     """
     from rich.console import Console  # noqa: PLC0415 - a bare GPU machine has no rich, and writes
-    from rich.table import Table  # noqa: PLC0415 - only JSON
+    from rich.table import Table as Grid  # noqa: PLC0415 - only JSON
 
     console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     parts = folds(widths, console.width, gap=3, edges=4)  # of rich's borders
     for part, places in enumerate(parts):
-        table = Table(
+        table = Grid(
             title=None if part else title,
             title_justify="left",
             caption=note if note and part == len(parts) - 1 else None,
@@ -80,6 +96,7 @@ def print_table(
         for row in rows:
             table.add_row(*(row[place] for place in places))
         console.print(table)
+    return Table(title, columns, rows, note)
 
 
 def _version(name: str) -> str:

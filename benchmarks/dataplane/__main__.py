@@ -15,6 +15,7 @@ from benchmarks.dataplane.picture import draw
 from benchmarks.dataplane.proxies import PROXIES, version_of
 from benchmarks.dataplane.table import show
 from benchmarks.report import write_json
+from benchmarks.report_page import add_option, picture, write_page
 from benchmarks.rival_program import MissingError
 
 _QUICK_S = 1.0
@@ -88,6 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one repeat of a second each")
     parser.add_argument("--out", type=Path, help="write the result as JSON here")
     parser.add_argument("--picture", type=Path, help="draw the result here")
+    add_option(parser)
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.seconds, options.streams = 1, _QUICK_S, _QUICK_STREAMS
@@ -105,7 +107,7 @@ def main() -> int:
     except RuntimeError as error:  # what was measured before is shown all the same
         run.broke_off = str(error)
     of_loads = medians(run.measured)
-    show(of_loads, run.held)
+    shown = show(of_loads, run.held)
     if run.placed is not None:
         print(*direct.sentences(run.placed), sep="\n")
     for reason in run.missing.values():
@@ -122,6 +124,12 @@ def main() -> int:
         )
     if options.picture is not None:
         draw(of_loads, options.picture)
+    if options.html is not None:
+        drawn = picture("Each middle, load by load", lambda path: draw(of_loads, path))
+        placed = [] if run.placed is None else direct.sentences(run.placed)
+        missing = [f"Left out: {reason}." for reason in run.missing.values()]
+        asked = vars(options) | run.versions
+        write_page(options.html, "The data plane", shown, asked, [drawn], [*placed, *missing])
     if run.broke_off:
         print(f"benchmarks.dataplane: {run.broke_off}", file=sys.stderr)
         return 2

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from benchmarks.dataplane.measure import Measured
 from benchmarks.dataplane.memory import Held
 from benchmarks.dataplane.middles import DIRECT, MIDDLES
-from benchmarks.report import print_table
+from benchmarks.report import Table, print_table
 
 Medians = Mapping[str, Mapping[str, Measured]]
 
 
-def show(of_loads: Medians, held: Mapping[str, Held]) -> None:
+def show(of_loads: Medians, held: Mapping[str, Held]) -> list[Table]:
     """Prints what each middle costs, and what an open stream holds of its memory."""
-    print_table(
+    costs = print_table(
         "What stands between client and engine (medians of repeats)",
         (
             *("load: middle", "messages/s", "requests/s", "CPU us/message", "x naive"),
@@ -22,7 +22,10 @@ def show(of_loads: Medians, held: Mapping[str, Held]) -> None:
         [row for of_load in of_loads.values() for row in _rows(of_load)],
         note="direct: CPU is the engine's own; its latencies are what the others add to",
     )
-    if held:
+    if not held:
+        return [costs]
+    return [
+        costs,
         print_table(
             "Streams held open",
             ("middle", "streams", "KB/stream", "MiB in all", "errors"),
@@ -30,7 +33,8 @@ def show(of_loads: Medians, held: Mapping[str, Held]) -> None:
                 (name, f"{one.streams}", f"{one.stream_kb:.1f}", f"{one.mib:.0f}", f"{one.errors}")
                 for name, one in held.items()
             ],
-        )
+        ),
+    ]
 
 
 def _rows(of_load: Mapping[str, Measured]) -> Iterator[list[str]]:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.dataplane.certified import Certified
 from benchmarks.dataplane.process import cpu_s, running
-from benchmarks.report import print_table, write_json
+from benchmarks.report import Table, print_table, write_json
+from benchmarks.report_page import add_option, write_page
 from spillway.client import Client, ClientTls
 
 INTERVAL_MS, TOKENS, STREAMS = 20, 200, 32
@@ -102,7 +103,7 @@ async def _run(repeats: int, seconds: float) -> list[Costs]:
         ]
 
 
-def show(measured: list[Costs]) -> None:
+def show(measured: list[Costs]) -> Table:
     """Prints the medians, and what TLS adds to them."""
     rows = []
     for way in ("link", "calls"):
@@ -131,7 +132,7 @@ def show(measured: list[Costs]) -> None:
         *("engine reached over", "CPU us/token", "with TLS", "added"),
         *("first token ms", "with TLS", "added", "CPU us/connection added"),
     )
-    print_table("What mutual TLS costs a router (medians of repeats)", columns, rows)
+    return print_table("What mutual TLS costs a router (medians of repeats)", columns, rows)
 
 
 def _is(one: Costs, way: str, tls: bool) -> bool:
@@ -144,11 +145,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--out", type=Path, help="write the result as JSON here")
+    add_option(parser)
     options = parser.parse_args()
     measured = asyncio.run(_run(options.repeats, options.seconds))
-    show(measured)
+    shown = show(measured)
     if options.out is not None:
         write_json(options.out, {"measured": [asdict(one) for one in measured]})
+    if options.html is not None:
+        write_page(options.html, "What mutual TLS costs", [shown], vars(options))
 
 
 if __name__ == "__main__":

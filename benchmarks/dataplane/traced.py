@@ -20,6 +20,7 @@ import grpc
 from benchmarks.dataplane.load import LOADS, Load
 from benchmarks.dataplane.measure import Measured, measure
 from benchmarks.report import print_table, write_json
+from benchmarks.report_page import add_option, write_page
 
 _VARIABLE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -82,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--loads", nargs="*", default=["saturated", "64 x 20 ms", "32 short"])
     parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
+    add_option(parser)
     options = parser.parse_args(arguments)
     rows, figures = [], {}
     with collecting() as (collector, to):
@@ -97,9 +99,11 @@ def main(arguments: list[str] | None = None) -> int:
             rows.append((load.name, str(load.messages), f"{off:.1f}", f"{on:.1f}", middle, spread))
         seen = collector.batches
     columns = ("load", "messages a stream", "off us/message", "on us/message", "ratio", "spread")
-    print_table("What spans cost a router: CPU for a message", columns, rows)
+    shown = print_table("What spans cost a router: CPU for a message", columns, rows)
     if options.out is not None:
         write_json(options.out, figures)
+    if options.html is not None:
+        write_page(options.html, "What spans cost a router", [shown], vars(options))
     if not seen:
         print("no span has arrived: is the extra `tracing` installed?", file=sys.stderr)
     return 0 if seen else 1

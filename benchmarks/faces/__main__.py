@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.dataplane.process import cpu_s, running
 from benchmarks.faces.load import FACES
 from benchmarks.report import print_table, write_json
+from benchmarks.report_page import add_option, write_page
 from benchmarks.serving.summary import quantile
 
 RATIO_MAX = 1.3
@@ -55,10 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="write the medians there, as JSON")
+    add_option(parser)
     options = parser.parse_args(arguments)
     medians = asyncio.run(measure_all(options))
     ratio = medians["openai"]["cpu_us_per_token"] / medians["native"]["cpu_us_per_token"]
-    print_table(
+    shown = print_table(
         f"{options.streams} streams, a token every {options.itl_ms:g} ms",
         ("face", "tokens/s", "CPU-us a token", "TTFT p50", "p99 ms"),
         [
@@ -76,6 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.out is not None:
         load = {"streams": options.streams, "itl_ms": options.itl_ms, "repeats": options.repeats}
         write_json(options.out, {**load, "faces": medians})
+    if options.html is not None:
+        write_page(options.html, "What a token costs by its face", [shown], vars(options))
     return 0 if ratio <= RATIO_MAX else 1
 
 

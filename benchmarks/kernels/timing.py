@@ -6,6 +6,7 @@ do: they are checked, and nothing is timed.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -14,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kernels.timing_table import floor_us, lines
-from benchmarks.report import write_json
+from benchmarks.kernels.timing_table import floor_us, grid, lines
+from benchmarks.report import Table, write_json
+from benchmarks.report_page import add_option, picture, write_page
 
 UNMEASURED = "No GPU here: correctness was checked on tiny problems, and no speed was measured."
 
@@ -28,6 +30,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--vllm", type=_folder, help="folder `vllm` of an unpacked wheel")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--picture", type=Path, help="where to draw the roofline, a .png")
+    add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -53,10 +56,28 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, {"machine": machine, "problems": problems})
     if args.picture:
         _draw(machine, problems, args.picture)
+    if args.html:
+        _write_page(machine, problems, args)
     if not problems:
         print(f"no problem is named like {' or '.join(args.only)}", file=sys.stderr)
     failed = done.returncode or not problems or not all(p["checked"] for p in problems)
     return int(bool(failed))
+
+
+def _write_page(
+    machine: dict[str, Any], problems: Sequence[dict[str, Any]], args: argparse.Namespace
+) -> None:
+    roofline = []
+    if "device" in machine:
+        with contextlib.suppress(
+            ImportError
+        ):  # of matplotlib; _draw has said so where it was asked
+            roofline.append(
+                picture("Roofline", lambda path: _draw(machine, problems, path), dark=False)
+            )
+    table = Table("Kernels and their rivals", *grid(machine, problems))
+    asked = {key: value for key, value in vars(args).items() if key != "run"}
+    write_page(args.html, "Kernels", [table], {**asked, **machine}, roofline)
 
 
 def worker_environment() -> dict[str, str]:

@@ -20,9 +20,8 @@ def lines(machine: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> 
             f"{machine['device']}: copy {machine['copy_bytes_s'] / 1e12:.2f} TB/s, "
             f"bf16 product {machine['matmul_ops_s'] / 1e12:.0f} TFLOP/s"
         )
-    rivals = sorted({name for p in problems for name in p["us"]} - {OURS})
-    columns = ["problem", "us", "rate", "of ceiling", *(f"us {name}" for name in rivals)]
-    rows = [columns, *(_row(machine, problem, rivals) for problem in problems)]
+    columns, found = grid(machine, problems)
+    rows = [columns, *found]
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     for row in rows:
         cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
@@ -32,6 +31,15 @@ def lines(machine: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> 
             yield f"FAILED {problem['shape']}, {name}: {fault}"
     for name, reason in machine["missing"].items():
         yield f"rival not here, {name}: {reason}"
+
+
+def grid(
+    machine: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """The columns, and a row for each problem."""
+    rivals = sorted({name for p in problems for name in p["us"]} - {OURS})
+    columns = ["problem", "us", "rate", "of ceiling", *(f"us {name}" for name in rivals)]
+    return columns, [_row(machine, problem, rivals) for problem in problems]
 
 
 def _row(

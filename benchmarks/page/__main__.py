@@ -19,6 +19,7 @@ import aiohttp
 from benchmarks.dataplane.process import cpu_s, running
 from benchmarks.page.browser import browser, drawn, seen
 from benchmarks.report import print_table, write_json
+from benchmarks.report_page import Picture, add_option, write_page
 
 ENGINES = 2
 """Of each site."""
@@ -117,11 +118,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--picture", type=Path, help="take a screenshot there")
     parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
+    add_option(parser)
     options = parser.parse_args(arguments)
     if options.sites < 2:
         parser.error("--sites: a home and at least one rented site")
     figures = asyncio.run(measure(options))
-    print_table(
+    shown = print_table(
         f"The fleet page of {options.sites} sites and {figures['sessions']:.0f} sessions",
         ("what", "figure"),
         [[name.replace("_", " "), f"{value:,.3g}"] for name, value in figures.items()],
@@ -129,6 +131,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     if options.out is not None:
         write_json(options.out, {"sites": options.sites, "page": figures})
+    if options.html is not None:
+        seen = []
+        if options.picture is not None:
+            seen.append(Picture("The page as it was measured", options.picture.read_bytes()))
+        write_page(options.html, "The fleet page", [shown], vars(options), seen)
     return 0
 
 

@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.report import Table
+from benchmarks.report_page import Picture, add_option, picture, write_page
 from benchmarks.routing import aims, margins, stored, table
 from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result, run_all
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scenarios = asked.scenario or list(SCENARIOS)
     policies = asked.policies or list(RUNNABLE)
     ready: dict[str, list[Result]] = defaultdict(list)
+    shown: list[tuple[Table, Picture]] = []
     try:
         for result in run_all(scenarios, policies, options, asked.processes):
             done = ready[result.scenario]
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     kept = stored.read(asked.out / f"{setup.name}.json", setup, options)
                     done += [one for one in kept if one.policy not in policies]
                 done.sort(key=lambda one: list(RUNNABLE).index(one.policy))
-                _write(setup, options, done, asked.out)
+                shown.append(_write(setup, options, done, asked.out))
     except (TraceError, OSError) as error:
         print(f"benchmarks.routing: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -58,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if against:
         margins.show(against)
         (asked.out / "margins.md").write_text(margins.section(against), encoding="utf-8")
+    if asked.html is not None:
+        tables, pictures = [one for one, _ in shown], [one for _, one in shown]
+        write_page(asked.html, "Routing policies, in virtual time", tables, vars(asked), pictures)
     return 0
 
 
@@ -67,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="where tables and pictures go")
+    add_option(parser)
     parser.add_argument("--scenario", nargs="+", choices=list(SCENARIOS), help="absent: all")
     parser.add_argument("--policies", nargs="+", choices=RUNNABLE, help="absent: all")
     parser.add_argument(
@@ -80,14 +87,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write(setup: Setup, options: Options, results: list[Result], out: Path) -> None:
+def _write(
+    setup: Setup, options: Options, results: list[Result], out: Path
+) -> tuple[Table, Picture]:
     bounds = [one.summary.attainment for one in results if one.policy == BOUND]
     bound = bounds[0] if bounds else None
-    table.show(setup, results, bound)
+    shown = table.show(setup, results, bound)
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{setup.name}.md").write_text(table.page(setup, results, bound), encoding="utf-8")
     stored.write(out / f"{setup.name}.json", setup, options, results)
     draw(setup, results, out / f"{setup.name}.png")
+    drawn = picture(
+        f"{setup.name}: {setup.title}", lambda path: draw(setup, results, path), dark=False
+    )
+    return shown, drawn
 
 
 def _tell(result: Result, done: int, of: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.report import print_table
+from benchmarks.report import Table, print_table
 from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result
 from benchmarks.routing.measures import Latency
@@ -20,9 +20,9 @@ def rows(results: Iterable[Result], bound: float | None) -> list[list[str]]:
     return [_row(result, bound) for result in ordered]
 
 
-def show(setup: Setup, results: Sequence[Result], bound: float | None) -> None:
-    """Print the table."""
-    print_table(f"{setup.name}: {setup.title}", COLUMNS, rows(results, bound))
+def show(setup: Setup, results: Sequence[Result], bound: float | None) -> Table:
+    """Print the table, and return it."""
+    return print_table(f"{setup.name}: {setup.title}", COLUMNS, rows(results, bound))
 
 
 def markdown(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from benchmarks.report import write_json
+from benchmarks.report_page import picture, write_page
 from benchmarks.serving import table
 from benchmarks.serving.driver import Driver
 from benchmarks.serving.options import parser, plan, tls_of, warmup_plan
@@ -47,12 +48,13 @@ def main() -> int:
     objective = Objective(options.slo_ttft, options.slo_itl)
     whole = summarize(records, objective)
     sites = table.by_site(records, objective)
-    table.show(whole, sites, objective)
+    shown = table.show(whole, sites, objective)
+    asked = {key: _plain(value) for key, value in vars(options).items()}
     if options.out is not None:
         write_json(
             options.out,
             {
-                "options": {key: _plain(value) for key, value in vars(options).items()},
+                "options": asked,
                 "summary": whole.as_json(),
                 "sites": {site: part.as_json() for site, part in sites.items()},
                 "turns": [{**asdict(record), "gaps_s": list(record.gaps_s)} for record in records],
@@ -60,6 +62,13 @@ def main() -> int:
         )
     if options.picture is not None:
         draw(records, options.slo_ttft, options.picture)
+    if options.html is not None:
+        drawn = picture(
+            "Time to first token, and the share of each site, as the run went",
+            lambda path: draw(records, options.slo_ttft, path),
+        )
+        title = f"Serving at {options.address}"
+        write_page(options.html, title, [shown], asked, [drawn])
     if not records:
         return _complain("the plan held no session", EXIT_USAGE)
     return EXIT_FAILED if whole.errors or whole.wrong else 0

@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--slo-itl", type=_positive, default=0.2, help="seconds; for goodput")
     result.add_argument("--out", type=Path, help="write the result as JSON here")
     result.add_argument("--picture", type=Path, help="write TTFT over time as PNG here")
+    result.add_argument("--html", type=Path, help="write the report as one HTML file here")
     return top
 
 

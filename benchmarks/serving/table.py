@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from benchmarks.report import print_table
+from benchmarks.report import Table, print_table
 from benchmarks.serving.record import Record
 from benchmarks.serving.summary import Objective, Percentiles, Summary, summarize
 
@@ -22,11 +22,11 @@ def by_site(records: Sequence[Record], objective: Objective) -> dict[str, Summar
     return {site: summarize(part, objective) for site, part in sorted(parts.items())}
 
 
-def show(whole: Summary, sites: dict[str, Summary], objective: Objective) -> None:
-    """Print the table, and what went wrong under it."""
+def show(whole: Summary, sites: dict[str, Summary], objective: Objective) -> Table:
+    """Print the table, with what went wrong under it, and return it."""
     rows = [_row(site, part, whole) for site, part in sites.items()]
     errors = ", ".join(f"{count} {status}" for status, count in sorted(whole.errors.items()))
-    print_table(
+    return print_table(
         f"{whole.turns} turns in {whole.duration_s:.1f} s: {whole.slo_attainment:.1%} within "
         f"TTFT {objective.ttft_s:g} s and ITL p95 {objective.itl_s:g} s",
         COLUMNS,

@@ -12,11 +12,17 @@ PASS_ON = {
 
 
 def bench(context: typer.Context, *, address: Address = ADDRESS) -> None:
-    """Measure the service: runs `python -m benchmarks.serving` with all further options."""
+    """Measure the service: runs `python -m benchmarks.serving` with all further options.
+
+    `spillway bench compare A.json B.json` compares two results instead.
+    """
     import subprocess
     import sys
 
-    command = [sys.executable, "-m", "benchmarks.serving", "--address", address, *context.args]
+    asked = ["benchmarks.serving", "--address", address, *context.args]
+    if context.args[:1] == ["compare"]:
+        asked = ["benchmarks.compare", *context.args[1:]]
+    command = [sys.executable, "-m", *asked]
     child = subprocess.Popen(command)  # noqa: S603  (our own harness, as who asks for it)
     while True:
         try:
