@@ -10,11 +10,14 @@ import secrets
 from collections.abc import Callable, Container, Mapping
 from typing import Any, Final
 
+import grpc
+
 from router.live.callers import Callers
 from router.live.cookies import Cookies, cookie_in
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
 from router.live.lease_desk import LeaseDesk
+from router.live.request_trace import RequestTrace, RequestTraces
 from router.live.roster import Roster
 from router.live.start import identity_header
 from router.live.status import refused
@@ -27,7 +30,7 @@ from router.policy.units import NS_PER_S, ns, seconds
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.lease_pb2 import Lease
 from wire.spillway.v1.rewriting import tokens_max
-from wire.status import bad_field, overloaded, unavailable
+from wire.status import CallError, bad_field, overloaded, unavailable
 
 CLAIMS_MAX: Final = 1_000
 """Of one report: what a client with a thousand streams has to say at once."""
@@ -61,6 +64,7 @@ class Placing:
         roster: Roster,
         desk: LeaseDesk,
         cookies: Cookies,
+        traces: RequestTraces,
         is_draining: Callable[[], bool],
         counts_streams: Callable[[str], bool],
         off: Container[str],
@@ -80,6 +84,7 @@ class Placing:
         self._roster = roster
         self._desk = desk
         self._cookies = cookies
+        self._traces = traces
         self._is_draining = is_draining
         self._counts_streams = counts_streams
         self._off = off
@@ -147,8 +152,9 @@ class Placing:
                 f"is {deadline_s:g}; expected seconds above 0 and below {_DEADLINE_MAX_S:g}",
             )
         metadata = context.invocation_metadata() or ()
+        raw = message.SerializeToString()
         incoming = read_incoming(
-            message.SerializeToString(),
+            raw,
             metadata,
             f"{self._router}-{secrets.token_hex(8)}",
             now_ns() + ns(deadline_s),
@@ -161,18 +167,39 @@ class Placing:
         why_not = self._why_not(incoming)
         if why_not:
             return pb.Placement(through_router=why_not)
-        decision = self._core.tell(RequestArrived(incoming.request))
-        if isinstance(decision, Wait):
-            decision = await self._released(decision.request)
-        if isinstance(decision, Refuse):
-            raise refused(decision)
-        if not isinstance(decision, Send):
-            raise unavailable("this router stops, and the request still waited for room")
+        trace = self._traces.begin("Place", incoming, raw)
+        code, decision = grpc.StatusCode.CANCELLED, None
+        try:
+            decision = await self._decided(incoming, trace)
+            code = grpc.StatusCode.OK
+        except CallError as error:
+            code = error.code
+            raise
+        finally:
+            trace.end(code, decision, 0, 0)
+            self._traces.forget(incoming.request.id)
         endpoint = self._roster.get(decision.endpoint)
         if endpoint is not None and self.may_go(context.peer(), endpoint):
             return self._placement(decision, endpoint, incoming, request)
         self._give_back(decision)
         return pb.Placement(through_router=f"clients do not reach {decision.endpoint} themselves")
+
+    async def _decided(self, incoming: Incoming, trace: RequestTrace) -> Send:
+        """Where a request is placed. Raises CallError where nobody would serve it."""
+        decision = self._core.tell(RequestArrived(incoming.request))
+        trace.decided(decision)
+        if isinstance(decision, Wait):
+            try:
+                decision = await self._released(decision.request)
+            finally:
+                trace.waited()
+            trace.decided(decision)
+        if isinstance(decision, Refuse):
+            raise refused(decision)
+        if not isinstance(decision, Send):
+            raise unavailable("this router stops, and the request still waited for room")
+        trace.placed(decision)
+        return decision
 
     async def _released(self, request: str) -> Decision | None:
         self._waiting.add(request)

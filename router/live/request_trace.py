@@ -24,6 +24,11 @@ from wire.tracing.tracer import NOTHING, Kind, Span, Tracer, Value
 from wire.vllm.inference_pb2 import FinishInfo, GenerateResponse
 
 _ERRORS: Final = FAILURES | {End.OVERLOADED, End.TIMED_OUT, End.REJECTED}
+_METHODS: Final = {
+    "Generate": "vllm.Inference/Generate",
+    "GenerateStream": "vllm.Inference/GenerateStream",
+    "Place": "spillway.v1.Fleet/Place",
+}
 _REASONS: Final = {
     FinishInfo.LENGTH: "length",
     FinishInfo.STOP: "stop",
@@ -119,7 +124,7 @@ class RequestTraces:
             names.OPERATION: operation,
             names.PROVIDER: names.PROVIDER_NAME,
             names.RPC_SYSTEM: "grpc",
-            names.RPC_METHOD: f"vllm.Inference/{method}",
+            names.RPC_METHOD: _METHODS[method],
             names.ROUTER: self._router,
         }
 
@@ -180,6 +185,13 @@ class RequestTrace:
             said = {names.RULE: decision.rule.value, names.REASON: decision.reason}
             self.span.event(names.DECIDED, {**said, names.CANDIDATES: len(decision.candidates)})
 
+    def placed(self, send: Send) -> None:
+        """Its client takes it to this endpoint by itself; nothing more is seen of it here."""
+        if self.span.records:
+            said = {**_why(send), **_where(send)}
+            self.span.event(names.DECIDED, said)
+            self.span.set(said)
+
     def waited(self) -> None:
         """It waits in this router no longer, whatever follows."""
         if self._queue is not None:
@@ -194,11 +206,7 @@ class RequestTrace:
         if not self.span.records:
             return AttemptTrace(self, self.span)
         where = _where(send)
-        why: dict[str, Value] = {
-            names.RULE: send.rule.value,
-            names.REASON: send.reason,
-            names.CANDIDATES: len(send.candidates),
-        }
+        why = _why(send)
         self.span.event(names.DECIDED, {**why, **where, names.ATTEMPT: number})
         attributes: dict[str, Value] = {
             names.OPERATION: self._operation,
@@ -322,6 +330,15 @@ class AttemptTrace:
 
 def _said(values: Mapping[str, str]) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value}
+
+
+def _why(send: Send) -> dict[str, Value]:
+    """What decided; `send` has the candidates still."""
+    return {
+        names.RULE: send.rule.value,
+        names.REASON: send.reason,
+        names.CANDIDATES: len(send.candidates),
+    }
 
 
 def _where(send: Send) -> dict[str, Value]:

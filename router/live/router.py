@@ -119,8 +119,8 @@ class Router:
         age_max_ns = fleet.limits.session_age_max_ns
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
         streams = TenantStreams(self._callers.tenants)
-        self._placing = self._made_placing(fleet, streams)
         self._traces = RequestTraces(self.id, self._sinks.traces, prompts=settings.log.prompts)
+        self._placing = self._made_placing(fleet, streams)
         audit = settings.audit
         self._acting = Acting(self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file))
         happened = self._acting.happened
@@ -288,7 +288,8 @@ class Router:
         settings = self._settings
         return Placing(
             *(self.id, self._core, self._callers, self._roster, self._desk, self._cookies),
-            *(self._is_draining, streams.counts, self._reach.off, self._reach.doors),
+            *(self._traces, self._is_draining, streams.counts),
+            *(self._reach.off, self._reach.doors),
             default_deadline_s=settings.default_deadline_s,
             life_s=seconds(fleet.limits.lease_life_ns),
             requests_bytes_max=settings.requests_bytes_max,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -62,16 +63,17 @@ class Answering:
         loop, direct = asyncio.get_running_loop(), self._direct
         if direct is None or not attempts.resumption.is_able:
             return attempts.through_router(loop.time())
-        placed = await direct.place(self._call, attempts.remaining_s(loop.time()))
+        call = replace(self._call, metadata=(*self._call.metadata, *attempts.span.metadata))
+        placed = await direct.place(call, attempts.remaining_s(loop.time()))
         if placed is None:
             return attempts.through_router(loop.time())
         request, metadata = attempts.resumption.begin()
         metadata = (*metadata, *attempts.span.metadata)
-        call = await direct.open(placed, request, metadata, attempts.remaining_s(loop.time()))
-        if call is None:
+        opened = await direct.open(placed, request, metadata, attempts.remaining_s(loop.time()))
+        if opened is None:
             attempts.unreachable(placed)
             return attempts.through_router(loop.time())
-        return attempts.at_endpoint(call, partial(direct.give_back, call.channel))
+        return attempts.at_endpoint(opened, partial(direct.give_back, opened.channel))
 
     def release(self) -> None:
         """The stream is over; its place is free, if it had one."""

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -56,16 +57,17 @@ class SyncAnswering:
         direct = self._direct
         if direct is None or not attempts.resumption.is_able:
             return attempts.through_router(time.monotonic())
-        placed = direct.place(self._call, attempts.remaining_s(time.monotonic()))
+        call = replace(self._call, metadata=(*self._call.metadata, *attempts.span.metadata))
+        placed = direct.place(call, attempts.remaining_s(time.monotonic()))
         if placed is None:
             return attempts.through_router(time.monotonic())
         request, metadata = attempts.resumption.begin()
         metadata = (*metadata, *attempts.span.metadata)
-        call = direct.open(placed, request, metadata, attempts.remaining_s(time.monotonic()))
-        if call is None:
+        opened = direct.open(placed, request, metadata, attempts.remaining_s(time.monotonic()))
+        if opened is None:
             attempts.unreachable(placed)
             return attempts.through_router(time.monotonic())
-        return attempts.at_endpoint(call, partial(direct.give_back, call.channel))
+        return attempts.at_endpoint(opened, partial(direct.give_back, opened.channel))
 
     def release(self) -> None:
         """The stream is over; its place is free, if it had one."""

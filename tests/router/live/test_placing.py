@@ -238,6 +238,7 @@ def placing_with(off=(), doors=()):
         (),
         None,
         None,
+        None,
         lambda: False,
         lambda _: False,
         off,

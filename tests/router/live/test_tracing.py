@@ -8,10 +8,15 @@ import pytest
 
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
+from serving.fake_engine import FakeEngine, FakeSettings
+from serving.lease_door import LeaseTerms
+from serving.standalone import serve_standalone
 from tests.collector import collector
 from tests.router.live.conftest import CLOUD, HOME, SETTINGS, address, ask, engine, fleet_of, route
 from tests.router.live.scripted import drained, fails, says, scripted, stays_silent
 from tests.waiting import until
+from wire.lease_keys import KEYS_ENV
+from wire.spillway.v1 import fleet_pb2
 from wire.tracing.settings import TracingSettings
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -245,3 +250,28 @@ async def test_an_answer_that_comes_whole_is_traced_as_well(there):
         assert request.attributes["gen_ai.request.stream"] is False
         assert request.attributes["gen_ai.usage.input_tokens"] == 2
         assert request.attributes["gen_ai.usage.output_tokens"] == 5
+
+
+async def test_a_placement_is_a_span_with_its_reason(there, monkeypatch):
+    """The client goes to the endpoint by itself, and its replica's span is not below this one."""
+    monkeypatch.setenv(KEYS_ENV, "k" * 32)
+    server = await serve_standalone(
+        FakeEngine(FakeSettings(itl_s=0), ("fake",)), terms=LeaseTerms((b"k" * 32,))
+    )
+    try:
+        async with route({"home": [address(server)]}, to(there)) as routed:
+            await until(lambda: all(e.takes_leases for e in routed.router._roster))
+            asked = fleet_pb2.PlaceRequest(request=ask(session_id="s"))
+            placed = await routed.fleet.Place(asked, metadata=(("traceparent", PARENT),))
+            refused = fleet_pb2.PlaceRequest(request=ask(model="no-such"))
+            with pytest.raises(grpc.aio.AioRpcError):
+                await routed.fleet.Place(refused)
+            (span, failed) = await there.until_said(2, {"rpc.method": "spillway.v1.Fleet/Place"})
+            assert (span.trace, span.parent, span.kind) == (TRACE, SPAN, "SERVER")
+            assert span.attributes["spillway.endpoint"] == placed.endpoint
+            assert span.attributes["spillway.request.id"] == placed.request_id
+            assert span.event("spillway.decision")["spillway.decision.reason"]
+            assert failed.attributes["error.type"] == "NOT_FOUND"
+            assert routed.router._sinks.traces == {}
+    finally:
+        await server.stop()
