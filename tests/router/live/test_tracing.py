@@ -252,6 +252,22 @@ async def test_an_answer_that_comes_whole_is_traced_as_well(there):
         assert request.attributes["gen_ai.usage.output_tokens"] == 5
 
 
+async def test_a_longer_answer_says_no_more(there):
+    """Spans and their events are of requests and attempts, and of no message."""
+    async with engine(itl_s=0) as server, route({"home": [address(server)]}, to(there)) as routed:
+        for tokens in (1, 300):
+            await routed.stream(ask("7", tokens))
+        spans = await there.until_spans(4)
+    said = {}
+    for span in spans:
+        counts = said.setdefault(span.trace, [0, 0, 0])
+        counts[0] += 1
+        counts[1] += len(span.events)
+        counts[2] += len(span.attributes)
+    short, long = said.values()
+    assert short == long
+
+
 async def test_a_placement_is_a_span_with_its_reason(there, monkeypatch):
     """The client goes to the endpoint by itself, and its replica's span is not below this one."""
     monkeypatch.setenv(KEYS_ENV, "k" * 32)
