@@ -22,6 +22,7 @@ from spillway.commands import (
     doctor,
     door,
     drain,
+    drill,
     explain,
     fleet,
     generate,
@@ -68,6 +69,7 @@ app.command("plan")(plan.plan)
 app.command("doctor")(doctor.doctor)
 app.command("replay")(replay.replay)
 app.command("reload")(reload.reload)
+app.command("drill")(drill.drill)
 app.command("drain")(drain.drain)
 app.command("undrain")(drain.undrain)
 app.command("lend")(lend.lend)

@@ -33,6 +33,7 @@ _OUTCOMES = {
     "spillway.batch.errors.UnreachableError": Outcome.UNREACHABLE,
     "spillway.certs.errors.CertsError": Outcome.FAILED,
     "spillway.door.haproxy.DoorError": Outcome.FAILED,
+    "spillway.drills.on_fleet.FleetDrillError": Outcome.FAILED,
     "spillway.fleet.editing.EditError": Outcome.FAILED,
     "spillway.fleet.problem.FleetError": Outcome.FLEET_FILE,
     "router.prompt.chat_template.ChatTemplateError": Outcome.USAGE,

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import grpc
@@ -21,6 +21,7 @@ from spillway.local.kept import Kept
 START_DEADLINE_S = 60.0  # 2 s on an idle machine
 STOP_GRACE_S = 10.0  # what serving.standalone gives its streams at SIGTERM
 POLL_INTERVAL_S = 0.05
+PROGRAM = ("serving.standalone",)
 _SERVING = re.compile(r"serving \S+ on \S+:(\d+)")
 
 
@@ -37,6 +38,7 @@ class _Engine:
         self._arguments = arguments
         self._env = {**os.environ, **env}
         self._folder = folder
+        self.program: Sequence[str] = PROGRAM
         self.launches = 0
         self.port = 0
         self.kept = self._launch()
@@ -82,7 +84,7 @@ class _Engine:
     def _launch(self) -> Kept:
         self.launches += 1
         pairs = [f"{name}={value}" for name, value in self._arguments.items()]
-        command = [sys.executable, "-m", "serving.standalone", f"port={self.port}", *pairs]
+        command = [sys.executable, "-m", *self.program, f"port={self.port}", *pairs]
         folder = self._folder.with_name(f"{self._folder.name}-{self.launches}")
         return Kept(command, self._env, folder, grace_s=STOP_GRACE_S)
 
@@ -103,6 +105,16 @@ class EngineSite:
         self._engines = [
             _Engine(arguments, folder / f"{name}{i}", env or {}) for i in range(replicas)
         ]
+
+    @property
+    def program(self) -> Sequence[str]:
+        """The module that is run for each engine, and what stands before its arguments."""
+        return self._engines[0].program
+
+    @program.setter
+    def program(self, program: Sequence[str]) -> None:
+        for engine in self._engines:
+            engine.program = program
 
     @property
     def dashboard(self) -> str:

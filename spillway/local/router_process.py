@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -27,12 +28,18 @@ class RouterProcess:
     """One router at an address that stays its own from one process to the next."""
 
     def __init__(
-        self, fleet: Fleet, access: tuple[SiteAccess, ...], folder: Path, lease_key: str = ""
+        self,
+        fleet: Fleet,
+        access: tuple[SiteAccess, ...],
+        folder: Path,
+        lease_key: str = "",
+        settings: RouterSettings = RouterSettings(),  # noqa: B008 - a frozen value
     ) -> None:
-        """It signs leases with the key, if it is given one."""
+        """It signs leases with the key, if it is given one; where it listens is found here."""
         self._block = take_block(random.SystemRandom())
         self.address = f"{HOST}:{self._block.port(ROUTER_PORT)}"
-        settings = RouterSettings(
+        settings = replace(
+            settings,
             listen=self.address,
             metrics_listen=f"{HOST}:{self._block.port(METRICS_PORT)}",
             drain_timeout_s=DRAIN_TIMEOUT_S,

@@ -14,10 +14,10 @@ import redis
 
 from router.live.key_file import line_of
 from router.policy.api_key import ApiKey, digest_of, id_of
+from spillway.local.store_server import StoreServer
 from tests.deploy.helm import CASES, ROOT, overlay, render
 from tests.deploy.pods import of_kind, pods
 from tests.router.live.keyed import OPS
-from tests.store_server import StoreServer
 from tests.trust.pki import Pki
 from tests.waiting import DEADLINE_S, wait_until
 

@@ -18,8 +18,8 @@ from router.observe.event import StoreHeard
 from router.policy.allowance import Bucket
 from router.policy.fleet import DEFAULT_TENANT, Fleet, Price, Site, SiteKind, SloClass, Tenant
 from router.policy.units import NS_PER_S
+from spillway.local.store_server import StoreServer
 from tests.router.live.conftest import HOME, SETTINGS, Routed, address, ask, engine, fleet_of, route
-from tests.store_server import StoreServer
 from tests.waiting import DEADLINE_S, until
 
 USD, TOKENS = "usd/cloud/hour", "tokens/default"

@@ -11,12 +11,12 @@ from google.rpc.error_details_pb2 import QuotaFailure, RetryInfo
 
 from router.live.settings import StoreSettings
 from router.policy.fleet import Tenant
+from spillway.local.store_server import StoreServer
 from tests.router.live.conftest import SETTINGS, address, ask, engine
 from tests.router.live.counting import counts
 from tests.router.live.keyed import ACME, BOLT, OPS, bearer, fleet_with, route_keyed
 from tests.router.live.scripted import message, scripted
 from tests.router.live.test_callers import failed
-from tests.store_server import StoreServer
 from tests.waiting import until
 from wire.kserve import inference_pb2 as kserve
 from wire.kserve.inference_pb2_grpc import GRPCInferenceServiceStub
