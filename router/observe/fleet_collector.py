@@ -21,7 +21,18 @@ from router.policy.units import seconds
 _SITE_GAUGES: Final[dict[str, tuple[str, Callable[[SiteSnapshot], float]]]] = {
     "spillway_open_streams": ("Streams open at a site", lambda s: s.open_streams),
     "spillway_sessions": ("Sessions placed at a site", lambda s: s.sessions),
-    "spillway_site_draining": ("1 while an operator drains the site", lambda s: s.draining),
+    "spillway_site_draining": (
+        "1 while the site drains, by an operator's doing or as its lease ends",
+        lambda s: s.draining,
+    ),
+    "spillway_site_warming_share": (
+        "Of all turns, what a site that is new may have; 1 once it is warm",
+        lambda s: s.warming_share,
+    ),
+    "spillway_site_lease_until_timestamp_seconds": (
+        "When the site's lease ends, in seconds since 1970; 0 without one",
+        lambda s: seconds(s.lease_until_unix_ns or 0),
+    ),
 }
 _SITE_COUNTERS: Final[dict[str, tuple[str, Callable[[SiteSnapshot], float]]]] = {
     "spillway_turns": ("Attempts sent to a site", lambda s: s.turns),

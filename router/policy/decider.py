@@ -145,7 +145,17 @@ class Decider:
             # What fits nowhere waits for nothing.
             return Verdict(refusal, need, room=refusal.rule is Rule.TOO_LONG)
         able = self._best_after_failure(request, tried, able)
-        return self._choose(need, able, candidates, attempt, now, rng)
+        verdict = self._choose(need, able, candidates, attempt, now, rng)
+        if not verdict.room and (new := self._new_with_a_slot(candidates)):
+            other = self._choose(need, new, candidates, attempt, now, rng)
+            return other if other.room and other.chosen is not None else verdict
+        return verdict
+
+    def _new_with_a_slot(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Those that only their share of the turns keeps from being chosen; see warming."""
+        by_name = self._registry.by_name
+        new = [one for one in candidates if one.excluded == WARMING]
+        return [one for one in new if by_name[one.endpoint].site.warming.has_slot]
 
     def _choose(
         self,

@@ -11,8 +11,11 @@ parole (`router.policy.parole`) holds back prompts. Neither bounds what a site g
 failed yet. A bound on its turns at a time alone was rejected: short turns at a high rate would all
 be its own. So was a time for which it is watched: where little is asked, time proves nothing.
 
-Where there is nobody else to send to, the trickle bounds nothing: see `router.policy.decider`. A
-site is new only beside one that is proven, so a router that starts warms up nobody.
+Where nobody else has room its share is no bound, and how many it may have at a time still is: to
+wait or to be refused beside an idle site would be worse than to try it. Where there is nobody else
+at all, neither is a bound. See `router.policy.decider`.
+
+A site is new only beside one that is proven, so a router that starts warms up nobody.
 """
 
 from dataclasses import dataclass
@@ -51,13 +54,17 @@ class Warming:
         return min(1.0, self._limits.warming_share * self._times)
 
     @property
+    def has_slot(self) -> bool:
+        """Whether it may have one more turn beside those that are there."""
+        return self.is_warm or self.open < self._times
+
+    @property
     def allows(self) -> bool:
-        """Whether it may have one more turn now."""
+        """Whether it may have one more turn now, where others could have it as well."""
         if self.is_warm:
             return True
-        if self.open >= self._times:
-            return False
-        return self._mine <= self.share * (self._turns.sent + 1 - self._before)
+        within = self._mine <= self.share * (self._turns.sent + 1 - self._before)
+        return within and self.has_slot
 
     @property
     def is_proven(self) -> bool:

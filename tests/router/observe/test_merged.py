@@ -26,6 +26,8 @@ SAME_FOR_ALL = {
     "spillway_lent_until_timestamp_seconds",
     "spillway_quarantined",
     "spillway_site_draining",
+    "spillway_site_lease_until_timestamp_seconds",
+    "spillway_site_warming_share",
     "spillway_store_away",
     "spillway_store_routers",
     "spillway_workers",

@@ -47,7 +47,7 @@ def test_a_site_that_comes_late_is_warmed_up_by_the_core_that_runs_live():
     )
     assert all(one.site != "rented" for one in records if one.sent_ns < came_ns)
     after = sorted((one for one in records if one.sent_ns >= came_ns), key=lambda one: one.sent_ns)
-    assert sum(one.site == "rented" for one in after[:20]) <= 3
+    assert sum(one.site == "rented" for one in after[:20]) <= 5
     assert sum(one.site == "rented" for one in after[-40:]) >= 5
     assert core.snapshot(0).sites[1].warming_share == 1.0
 
