@@ -129,7 +129,7 @@ async def _add(
         say("Nothing is changed. Without --dry-run it is timed as well, for a profile.")
         return
     text.write(changed)
-    say(f"{name} is in {text.path}. Routers know it once they read the file again.")
+    say(f"{name} is in {text.path}. Routers know it after `spillway reload`.")
 
 
 def _is_there(text: "FleetText", name: str, site: dict[str, Any]) -> None:
