@@ -33,6 +33,9 @@ PARTS = (
 )
 """What a command line has in it, what that is, and what its being open means."""
 
+GUARD = "spillway up --local"
+"""It keeps ports from others by listening, and answers nobody; its parts are processes, too."""
+
 SPEAK_TLS = frozenset({"serving.standalone", "spillway"})
 SHOWN_MAX = 6  # ports of one process in a line; a Ray worker has a few, a head dozens
 
@@ -43,14 +46,14 @@ def host(found: Sequence[Listener] | None = None) -> Iterator[Finding]:
     open_to_others: dict[tuple[str, str], list[Listener]] = {}
     for one in found:
         part = next((part for part in PARTS if part[0] in one.command), None)
-        if part is None or one.is_loopback:
+        if part is None or one.is_loopback or GUARD in one.command:
             continue
         if part[0] in SPEAK_TLS and _speaks_tls(one):
-            yield ok("exposed", f"{part[1]} listens at {one.host}:{one.port} with TLS")
+            yield ok("exposed", f"{part[1]} listens at {one.address} with TLS")
             continue
         open_to_others.setdefault((part[1], part[2]), []).append(one)
     for (name, meaning), ones in open_to_others.items():
-        places = [f"{one.host}:{one.port}" for one in ones]
+        places = [one.address for one in ones]
         more = f" and {len(places) - SHOWN_MAX} more" if len(places) > SHOWN_MAX else ""
         said = f"{name} listens beyond this machine at {', '.join(places[:SHOWN_MAX])}{more}"
         yield warning("exposed", f"{said}: {meaning}", PRIVATE)

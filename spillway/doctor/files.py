@@ -76,7 +76,13 @@ def _mode(key: str, path: Path, forbidden: int, meaning: str) -> Finding:
     except OSError as error:
         said = f"{key}: {path}: {error.strerror or error}"
         return problem("secrets", said, "paths are relative to where the router is started")
-    if found.st_mode & forbidden:
+    if found.st_mode & forbidden and _others_come_to(path):
         mode = stat.filemode(found.st_mode)
         return problem("secrets", f"{key}: {path} is {mode}: {meaning}", f"chmod 600 {path}")
     return ok("secrets", f"{key}: {path} is its owner's alone")
+
+
+def _others_come_to(path: Path) -> bool:
+    """Whether all the folders above let others through."""
+    through = stat.S_IXGRP | stat.S_IXOTH
+    return all(folder.stat().st_mode & through for folder in path.resolve().parents)

@@ -26,6 +26,11 @@ class Listener:
         return ipaddress.ip_address(self.host).is_loopback
 
     @property
+    def address(self) -> str:
+        """host:port, as people and programs write it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def holder(self) -> str:
         """Who it is, for people."""
         if self.pid is None:

@@ -25,12 +25,14 @@ def test_ray_beyond_the_loopback_interface_is_told_with_what_it_means():
                 Listener("10.0.0.5", 40001, 3, "ray::ServeReplica:spillway"),
                 Listener("127.0.0.1", 8265, 4, "python dashboard.py"),
                 Listener("0.0.0.0", 80, 5, "nginx"),
+                Listener("0.0.0.0", 24192, 6, "python -m spillway up --local"),
+                Listener("::", 40002, 2, "ray::ServeReplica:spillway"),
             ]
         )
     )
     assert [one.level for one in found] == [Level.WARNING, Level.WARNING]
     assert "whoever reaches it runs programs" in found[0].what
-    assert "10.0.0.5:40000, 10.0.0.5:40001" in found[1].what
+    assert "10.0.0.5:40000, 10.0.0.5:40001, [::]:40002" in found[1].what
 
 
 def test_a_machine_that_opens_nothing_is_well():

@@ -58,11 +58,16 @@ def test_a_file_that_is_none_is_a_problem_and_the_others_are_looked_at(fleet, tm
     assert "router.tls.authority" in second.what
 
 
-def test_a_key_that_others_may_read_is_a_problem(fleet, tmp_path):
-    """As `spillway certs` makes it, it is not."""
+def test_a_key_that_others_may_read_is_a_problem(fleet, tmp_path, monkeypatch):
+    """As `spillway certs` makes it, it is not; nor in a folder that is its owner's alone."""
     (found,) = files.secrets(fleet)
     assert found.level is Level.OK
     (tmp_path / "own.key").chmod(0o644)
+    tmp_path.chmod(0o700)
+    (found,) = files.secrets(fleet)
+    assert found.level is Level.OK
+    # Above a test's folder pytest has one that is its owner's alone.
+    monkeypatch.setattr(files, "_others_come_to", lambda _path: True)
     (found,) = files.secrets(fleet)
     assert found.level is Level.PROBLEM
     assert found.do == f"chmod 600 {tmp_path}/own.key"
