@@ -59,16 +59,28 @@ class LeaseDoor:
         """Whether clients may come by themselves with one."""
         return bool(self._terms.keys)
 
+    @property
+    def requires_leases(self) -> bool:
+        """Whether nobody comes in without one, or a router's pass."""
+        return self._terms.required
+
     def admit(self, request: GenerateRequest, metadata: Pairs) -> Lease | None:
-        """The lease that a request comes with; None where it needs none, or has a router's pass."""
+        """The lease that a request comes with; None where it needs none, or has a router's pass.
+
+        What the lease lays over the request is in it then.
+        """
         metadata = tuple(metadata)
         try:
             lease = self._shown(metadata)
             if lease is not None:
-                check_request(lease, _facts(request, metadata))
+                check_request(lease, _facts(request, metadata, lease))
         except LeaseError as error:
             raise _refusal(error) from error
-        return lease if lease is not None and not lease.pass_through else None
+        if lease is None or lease.pass_through:
+            return None
+        if lease.laid_over:
+            request.MergeFromString(lease.laid_over)
+        return lease
 
     def admit_abort(self, request_ids: Sequence[str], metadata: Pairs) -> None:
         """Where leases are required, a client may end the request of its own lease alone."""
@@ -93,8 +105,9 @@ class LeaseDoor:
         return lease
 
 
-def _facts(request: GenerateRequest, metadata: Pairs) -> Request:
-    tenant = dict(metadata).get(TENANT_KEY, "")
+def _facts(request: GenerateRequest, metadata: Pairs, lease: Lease) -> Request:
+    # Who shows the router a key need not know what the fleet calls its holder.
+    tenant = dict(metadata).get(TENANT_KEY, lease.tenant)
     return Request(
         id=request.request_id,
         session=request.session_id or session_of(metadata)[1],

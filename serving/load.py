@@ -38,12 +38,19 @@ class LoadBoard:
     """The load of one replica, and those who watch it."""
 
     def __init__(
-        self, engine: Engine, instance_id: str, ledger: LeaseLedger, *, takes_leases: bool
+        self,
+        engine: Engine,
+        instance_id: str,
+        ledger: LeaseLedger,
+        *,
+        takes_leases: bool,
+        requires_leases: bool = False,
     ) -> None:
         self._engine = engine
         self._instance_id = instance_id
         self._ledger = ledger
         self._takes_leases = takes_leases
+        self._requires_leases = requires_leases
         self._sequence = 0
         self._draining = False
         self._watchers: set[Watcher] = set()
@@ -152,6 +159,7 @@ class LoadBoard:
             model=info.served_names[0],
             attention_backend=info.attention_backend,
             takes_leases=self._takes_leases,
+            requires_leases=self._requires_leases,
             accounts=watcher.accounts(),
             link=not self._draining,
         )

@@ -46,7 +46,13 @@ class Replica(Inference, Control, LinkService):
         self.engine = engine
         instance_id, ledger = uuid4().hex, LeaseLedger()
         door = LeaseDoor(terms, instance_id)
-        self.board = LoadBoard(engine, instance_id, ledger, takes_leases=door.takes_leases)
+        self.board = LoadBoard(
+            engine,
+            instance_id,
+            ledger,
+            takes_leases=door.takes_leases,
+            requires_leases=door.requires_leases,
+        )
         self._health = Health(engine, self.board)
         self._tokenizer = TokenizerFiles(engine)
         Inference.__init__(self, engine, requests_max, door, ledger, tracer)

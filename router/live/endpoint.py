@@ -113,6 +113,12 @@ class LiveEndpoint:
         return report.instance_id == self.instance
 
     @property
+    def requires_leases(self) -> bool:
+        """Whether nobody comes there without one, and tenants' terms hold there."""
+        report = self.follower.load.last
+        return self.takes_leases and report is not None and report.requires_leases
+
+    @property
     def clock_unix_ns(self) -> int:
         """The time by the endpoint's own clock, as far as it has told; never ahead of it."""
         ahead_ns = self.follower.load.clock_ahead_ns

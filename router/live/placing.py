@@ -38,6 +38,9 @@ CLAIMS_MAX: Final = 1_000
 _OVERLAY_BYTES: Final = 256
 """What a client may add to its request: the id, and the wish for token ids."""
 
+_LAID_OVER_BYTES_MAX: Final = 1_024
+"""Of 4 KB that a lease may have: a tenant's name and a salt of the client's."""
+
 _PLACING_MAX: Final = 20_000  # at a time, most of which wait in the queue
 _RETRY_AFTER_NS: Final = NS_PER_S
 _DEADLINE_MAX_S: Final = 7 * 24 * 3_600.0
@@ -179,7 +182,11 @@ class Placing:
             trace.end(code, decision, 0, 0)
             self._traces.forget(incoming.request.id)
         endpoint = self._roster.get(decision.endpoint)
-        if endpoint is not None and self.may_go(context.peer(), endpoint):
+        if (
+            endpoint is not None
+            and self.may_go(context.peer(), endpoint)
+            and (endpoint.requires_leases or not _has_terms(incoming))
+        ):
             return self._placement(decision, endpoint, incoming, request)
         self._give_back(decision)
         return pb.Placement(through_router=f"clients do not reach {decision.endpoint} themselves")
@@ -213,12 +220,15 @@ class Placing:
             return "this router has no key to sign leases with"
         if incoming.start is not None:
             return "the answer has begun already"
-        if incoming.caller.tenant or incoming.laid_over:
-            return "the tenant's terms are laid over its requests here"
+        if len(incoming.laid_over) > _LAID_OVER_BYTES_MAX:
+            return "the tenant's terms make the request say more than a lease has room for"
         if self._counts_streams(incoming.request.tenant):
             return "the tenant's streams are counted here"
-        if not any(one.takes_leases and one.site not in self._off for one in self._roster):
+        able = [one for one in self._roster if one.takes_leases and one.site not in self._off]
+        if not able:
             return "no endpoint takes leases"
+        if _has_terms(incoming) and not any(one.requires_leases for one in able):
+            return "the tenant's terms hold at no endpoint, since none requires leases"
         return self._core.lease_refusal(incoming.request)
 
     def may_go(self, peer: str, endpoint: LiveEndpoint) -> bool:
@@ -246,6 +256,7 @@ class Placing:
             fingerprint=request.fingerprint,
             request_bytes_max=message.ByteSize() + _OVERLAY_BYTES,
             output_tokens_max=tokens_max(message) * max(1, message.sampling.num_sequences),
+            laid_over=incoming.laid_over,
         )
         first_ns, silence_ns = self._core.patience(send.request)
         door = self._doors.get(endpoint.site)
@@ -262,3 +273,8 @@ class Placing:
             silence_s=seconds(silence_ns),
             cookie=cookie_in(self._cookies.of(request.session_key, "")),
         )
+
+
+def _has_terms(incoming: Incoming) -> bool:
+    """Whether its tenant is proved, or has terms that are laid over the request."""
+    return bool(incoming.caller.tenant or incoming.laid_over)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serving.engine import EngineDeadError
 from serving.fake_engine import FakeEngine, FakeSettings
-from serving.lease_door import LeaseTerms
+from serving.lease_door import LeaseDoor, LeaseTerms
 from serving.lease_ledger import KEPT_MAX, LeaseLedger
 from serving.lease_terms import read_terms
 from serving.load import LoadBoard, Watcher
@@ -25,7 +25,9 @@ from wire.lease_keys import KEYS_ENV, KEYS_FILE_ENV, LeaseKeyError, read_lease_k
 from wire.spillway.v1.lease import LEASE_CHARS_MAX, LEASE_KEY, LeaseError, open_lease, sign
 from wire.spillway.v1.lease_pb2 import Lease
 from wire.spillway.v1.load_pb2 import LeaseAccount, WatchLoadRequest
+from wire.status import CallError
 from wire.vllm.control_pb2 import AbortRequest
+from wire.vllm.inference_pb2 import GenerateRequest
 
 OPEN = LeaseTerms((KEY,))
 REQUIRED = LeaseTerms((KEY, OTHER_KEY), required=True)
@@ -113,7 +115,6 @@ async def test_where_they_are_not_a_request_without_one_is_served():
         ({"expires_in_ns": 900 * S}, KEY, (DENIED, "LEASE_EXPIRED")),
         ({"id": "lease-2"}, KEY, (DENIED, "LEASE_OTHER_REQUEST")),
         ({"session": "s-2"}, KEY, (DENIED, "LEASE_OTHER_REQUEST")),
-        ({"tenant": "them"}, KEY, (DENIED, "LEASE_OTHER_REQUEST")),
         ({"fingerprint": "0" * 16}, KEY, (DENIED, "LEASE_OTHER_REQUEST")),
         ({"request_bytes_max": 5}, KEY, (DENIED, "LEASE_OVERSIZED")),
         ({"output_tokens_max": 4}, KEY, (DENIED, "LEASE_OVERSIZED")),
@@ -290,3 +291,34 @@ def test_leases_without_keys_cannot_be_required(tmp_path):
         read_terms(ReplicaSettings(leases="required"), {})
     with pytest.raises(SettingsError, match="cannot be read"):
         read_terms(ReplicaSettings(lease_key_file=tmp_path / "none"), {})
+
+
+def test_what_a_lease_lays_over_a_request_goes_before_what_its_client_says():
+    """Its cache's salt and its priority, zero included; the rest of the request stays."""
+    request = ask("7", session_id="s")
+    request.kv.cache_salt, request.kv.bypass_prefix_cache, request.priority = "bolt/x", True, -5
+    terms = GenerateRequest()
+    terms.kv.cache_salt = "acme/bolt/x"
+    laid_over = terms.SerializeToString() + bytes((GenerateRequest.PRIORITY_FIELD_NUMBER << 3, 0))
+    lease = lease_for(request, "here", tenant="acme", laid_over=laid_over)
+    assert LeaseDoor(REQUIRED, "here").admit(request, shown(lease)) == lease
+    assert (request.kv.cache_salt, request.priority) == ("acme/bolt/x", 0)
+    assert request.kv.bypass_prefix_cache
+    assert (request.text, request.session_id) == ("7", "s")
+
+
+def test_a_client_need_not_know_what_the_fleet_calls_it():
+    """Its lease says whose it is; a client that says otherwise is refused."""
+    request = ask("7")
+    metadata = shown(lease_for(request, "here", tenant="acme"))
+    assert LeaseDoor(REQUIRED, "here").admit(request, metadata) is not None
+    with pytest.raises(CallError, match="another tenant"):
+        LeaseDoor(REQUIRED, "here").admit(request, (*metadata, ("x-spillway-tenant", "bolt")))
+
+
+@pytest.mark.parametrize("terms", [OPEN, REQUIRED])
+async def test_a_replica_says_whether_it_requires_leases(terms):
+    """So that a router knows where a tenant's terms hold."""
+    async with serve_fake(terms=terms) as served:
+        report = await anext(aiter(served.reports()))
+    assert (report.takes_leases, report.requires_leases) == (True, terms.required)

@@ -18,13 +18,15 @@ from serving.fake_engine import FakeEngine, FakeSettings
 from serving.lease_door import LeaseTerms
 from serving.standalone import serve_standalone
 from tests.router.live.conftest import HOME, address, ask, route
+from tests.router.live.keyed import ACME, BOLT, bearer, route_keyed
 from tests.router.live.scripted import says, scripted
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 from wire.lease_keys import KEYS_ENV
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1 import load_pb2
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY, open_lease
-from wire.vllm.inference_pb2 import StoppingCriteria
+from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
+from wire.vllm.inference_pb2_grpc import InferenceStub
 
 KEY = secrets.token_hex(16)
 
@@ -279,3 +281,68 @@ def test_an_account_that_cannot_be_is_bounded_and_others_are_not_heard():
     (heard,) = accounts_of(told, "r")
     assert (heard.lease, heard.end) == ("a", End.FAILED)
     assert heard.age_ns == heard.ttft_ns < 1 << 50
+
+
+@pytest.mark.parametrize("required", [True, False])
+async def test_a_proven_tenant_goes_where_its_terms_hold(monkeypatch, required):
+    """To an endpoint that requires leases, and lays over the request what the lease says."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+    terms = LeaseTerms((KEY.encode(),), required=required)
+    server = await serve_standalone(FakeEngine(FakeSettings(itl_s=0.0), ("fake",)), terms=terms)
+    try:
+        async with route_keyed({"home": [address(server)]}) as routed:
+            await until(lambda: all(e.takes_leases for e in routed.router._roster))
+            request = ask("a secret that somebody might guess " * 20)
+            request.kv.cache_salt = "bolt/"
+            placement = await routed.fleet.Place(
+                pb.PlaceRequest(request=request), metadata=bearer(ACME)
+            )
+            if not required:
+                assert placement.through_router.startswith("the tenant's terms hold at no endpoint")
+                return
+            lease = open_lease(placement.lease, (KEY.encode(),))
+            assert (lease.tenant, placement.address) == ("acme", address(server))
+            assert GenerateRequest.FromString(lease.laid_over).kv.cache_salt == "acme/bolt/"
+            request.request_id = placement.request_id
+            async with grpc.aio.insecure_channel(placement.address) as channel:
+                call = InferenceStub(channel).GenerateStream(
+                    request, metadata=((LEASE_KEY, placement.lease),)
+                )
+                assert [message async for message in call]
+            # Where another tenant asks for the same, with the same salt, nothing of it is cached.
+            for key, is_cached in ((ACME, True), (BOLT, False)):
+                asked = pb.ExplainRequest(request=request)
+                if is_cached:
+                    await until_cached(routed, asked, key)
+                decision = await routed.fleet.Explain(asked, metadata=bearer(key))
+                assert (decision.candidates[0].cached_tokens > 0) is is_cached
+    finally:
+        await server.stop()
+
+
+async def test_terms_that_no_lease_has_room_for_come_through_the_router(monkeypatch):
+    """A salt of the client's may be as long as a message."""
+    monkeypatch.setenv(KEYS_ENV, KEY)
+    terms = LeaseTerms((KEY.encode(),), required=True)
+    server = await serve_standalone(FakeEngine(FakeSettings(), ("fake",)), terms=terms)
+    try:
+        async with route_keyed({"home": [address(server)]}) as routed:
+            await until(lambda: all(e.takes_leases for e in routed.router._roster))
+            request = ask()
+            request.kv.cache_salt = "x" * 2_000
+            placement = await routed.fleet.Place(
+                pb.PlaceRequest(request=request), metadata=bearer(ACME)
+            )
+            assert "more than a lease has room for" in placement.through_router
+    finally:
+        await server.stop()
+
+
+async def until_cached(routed, asked, key):
+    """Waits until the router has heard that the engine has cached this."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            decision = await routed.fleet.Explain(asked, metadata=bearer(key))
+            if decision.candidates[0].cached_tokens:
+                return
+            await asyncio.sleep(0.02)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwire/spillway/v1/lease.proto\x12\x0bspillway.v1\"\xd0\x01\n\x05Lease\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x61udience\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\x17\n\x0f\x65xpires_unix_ns\x18\x04 \x01(\x06\x12\x0f\n\x07session\x18\x05 \x01(\t\x12\x0e\n\x06tenant\x18\x06 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x19\n\x11request_bytes_max\x18\x08 \x01(\x04\x12\x19\n\x11output_tokens_max\x18\t \x01(\x04\x12\x14\n\x0cpass_through\x18\n \x01(\x08\"/\n\x0bSignedLease\x12\r\n\x05lease\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwire/spillway/v1/lease.proto\x12\x0bspillway.v1\"\xe3\x01\n\x05Lease\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x61udience\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\x17\n\x0f\x65xpires_unix_ns\x18\x04 \x01(\x06\x12\x0f\n\x07session\x18\x05 \x01(\t\x12\x0e\n\x06tenant\x18\x06 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x19\n\x11request_bytes_max\x18\x08 \x01(\x04\x12\x19\n\x11output_tokens_max\x18\t \x01(\x04\x12\x14\n\x0cpass_through\x18\n \x01(\x08\x12\x11\n\tlaid_over\x18\x0b \x01(\x0c\"/\n\x0bSignedLease\x12\r\n\x05lease\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wire.spillway.v1.lease_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LEASE']._serialized_start=46
-  _globals['_LEASE']._serialized_end=254
-  _globals['_SIGNEDLEASE']._serialized_start=256
-  _globals['_SIGNEDLEASE']._serialized_end=303
+  _globals['_LEASE']._serialized_end=273
+  _globals['_SIGNEDLEASE']._serialized_start=275
+  _globals['_SIGNEDLEASE']._serialized_end=322
 # @@protoc_insertion_point(module_scope)

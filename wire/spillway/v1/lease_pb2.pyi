@@ -5,7 +5,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Lease(_message.Message):
-    __slots__ = ("id", "audience", "issuer", "expires_unix_ns", "session", "tenant", "fingerprint", "request_bytes_max", "output_tokens_max", "pass_through")
+    __slots__ = ("id", "audience", "issuer", "expires_unix_ns", "session", "tenant", "fingerprint", "request_bytes_max", "output_tokens_max", "pass_through", "laid_over")
     ID_FIELD_NUMBER: _ClassVar[int]
     AUDIENCE_FIELD_NUMBER: _ClassVar[int]
     ISSUER_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class Lease(_message.Message):
     REQUEST_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_MAX_FIELD_NUMBER: _ClassVar[int]
     PASS_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    LAID_OVER_FIELD_NUMBER: _ClassVar[int]
     id: str
     audience: str
     issuer: str
@@ -26,7 +27,8 @@ class Lease(_message.Message):
     request_bytes_max: int
     output_tokens_max: int
     pass_through: bool
-    def __init__(self, id: _Optional[str] = ..., audience: _Optional[str] = ..., issuer: _Optional[str] = ..., expires_unix_ns: _Optional[int] = ..., session: _Optional[str] = ..., tenant: _Optional[str] = ..., fingerprint: _Optional[str] = ..., request_bytes_max: _Optional[int] = ..., output_tokens_max: _Optional[int] = ..., pass_through: _Optional[bool] = ...) -> None: ...
+    laid_over: bytes
+    def __init__(self, id: _Optional[str] = ..., audience: _Optional[str] = ..., issuer: _Optional[str] = ..., expires_unix_ns: _Optional[int] = ..., session: _Optional[str] = ..., tenant: _Optional[str] = ..., fingerprint: _Optional[str] = ..., request_bytes_max: _Optional[int] = ..., output_tokens_max: _Optional[int] = ..., pass_through: _Optional[bool] = ..., laid_over: _Optional[bytes] = ...) -> None: ...
 
 class SignedLease(_message.Message):
     __slots__ = ("lease", "signature")

@@ -16,7 +16,7 @@ class WatchLoadRequest(_message.Message):
     def __init__(self, max_silence_ms: _Optional[int] = ..., accounts: _Optional[bool] = ...) -> None: ...
 
 class LoadReport(_message.Message):
-    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity", "gateway", "accounts", "takes_leases", "link", "itl_s_p95")
+    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity", "gateway", "accounts", "takes_leases", "link", "itl_s_p95", "requires_leases")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class LoadReport(_message.Message):
     TAKES_LEASES_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     ITL_S_P95_FIELD_NUMBER: _ClassVar[int]
+    REQUIRES_LEASES_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     sequence: int
     sampled_unix_ns: int
@@ -67,7 +68,8 @@ class LoadReport(_message.Message):
     takes_leases: bool
     link: bool
     itl_s_p95: float
-    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., gateway: _Optional[_Union[Gateway, _Mapping]] = ..., accounts: _Optional[_Iterable[_Union[LeaseAccount, _Mapping]]] = ..., takes_leases: _Optional[bool] = ..., link: _Optional[bool] = ..., itl_s_p95: _Optional[float] = ...) -> None: ...
+    requires_leases: bool
+    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., gateway: _Optional[_Union[Gateway, _Mapping]] = ..., accounts: _Optional[_Iterable[_Union[LeaseAccount, _Mapping]]] = ..., takes_leases: _Optional[bool] = ..., link: _Optional[bool] = ..., itl_s_p95: _Optional[float] = ..., requires_leases: _Optional[bool] = ...) -> None: ...
 
 class LeaseAccount(_message.Message):
     __slots__ = ("lease_id", "issuer", "use", "stage", "ttft_ns", "duration_ns", "age_ns", "decode_ns", "output_tokens", "messages", "egress_bytes", "status", "finished")
