@@ -1,6 +1,7 @@
 """Names that are made to do more than name: in logs, headers, terminals and paths."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -12,6 +13,7 @@ from tests.attack.test_credentials import said_by_http
 from tests.attack.test_http_floods import exchanged, request, statuses
 from tests.waiting import wait_until
 from wire.spillway.v1.tokenizer_pb2 import ReadTokenizerRequest
+from wire.vllm.control_pb2_grpc import ControlServicer, add_ControlServicer_to_server
 
 CODES = grpc.StatusCode
 ACME = bearer(KEYS["acme"])
@@ -164,6 +166,30 @@ def test_no_name_draws_on_the_terminal_of_who_looks_at_the_fleet(strange):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text), (name, text)
         assert not any(line.startswith(LINE[:20]) for line in text.splitlines()), (name, text)
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", router.said)
+
+
+class _Refuses(ControlServicer):
+    """A site that says no in somebody else's words."""
+
+    def GetModelInfo(self, request, context):
+        context.abort(CODES.PERMISSION_DENIED, f"no\n{LINE}\r\n{LINE}{ESCAPE}")
+
+
+def test_no_site_writes_a_line_of_its_routers_log(scene, tmp_path):
+    """With the words of its errors, which the router repeats to say why it does not reach it."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    add_ControlServicer_to_server(_Refuses(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    home = {"kind": "home", "endpoints": [f"127.0.0.1:{port}"]}
+    router = Program(tmp_path, "router", "spillway", "route", fleet_file(tmp_path, {"home": home}))
+    try:
+        wait_until(lambda: "the key of acme" in router.said)
+    finally:
+        router.end()
+        server.stop(None).wait()
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", router.said)
+    assert not any(line.startswith(LINE[:20]) for line in router.said.splitlines())
 
 
 def test_no_field_of_a_header_is_indexed_into_anothers_request(scene):

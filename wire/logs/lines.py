@@ -46,6 +46,21 @@ class Lines(logging.Formatter):
         return " ".join((when, record.levelname, record.name, _printable(str(message)), *pairs))
 
 
+class Words(logging.Formatter):
+    """The message of a record and nothing else, for who has not asked for lines of a form.
+
+    It is one line, too; below it, further to the right, is where an error came from.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end, and those of a traceback."""
+        lines = [_printable(record.getMessage())]
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)[-TRACE_CHARS_MAX:]
+            lines += [f"  {_printable(line)}" for line in trace.split("\n")]
+        return "\n".join(lines)
+
+
 def _cut(value: Any) -> Any:
     """A value that is not too long."""
     if isinstance(value, str) and len(value) > VALUE_CHARS_MAX:

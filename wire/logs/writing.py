@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Final, TextIO
 
-from wire.logs.lines import FIELDS, Lines, LogFormat
+from wire.logs.lines import FIELDS, Lines, LogFormat, Words
 
 REQUESTS: Final = "spillway.request"
 """The logger of what has ended: a line for each request, and for each answer of a replica."""
@@ -68,9 +68,16 @@ class Writing(logging.Handler):
 
 @contextlib.contextmanager
 def log_lines(form: LogFormat | None) -> Iterator[None]:
-    """Has this process's log come as lines of this form, with those of requests; None: as it is."""
-    if form is None or sys.stderr is None:
+    """Has this process's log come as lines of this form, with those of requests.
+
+    None: as it is, warnings and errors alone, each on a line.
+    """
+    if sys.stderr is None:
         yield
+        return
+    if form is None:
+        with _in_words():
+            yield
         return
     writing, root, requests = Writing(form, sys.stderr), logging.getLogger(), requests_log()
     root.addHandler(writing)
@@ -82,6 +89,20 @@ def log_lines(form: LogFormat | None) -> Iterator[None]:
         requests.setLevel(level)
         root.removeHandler(writing)
         writing.close()
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """What is logged where nothing was set up comes on lines, too."""
+    last = logging.lastResort
+    before = last.formatter if last is not None else None
+    if last is not None:
+        last.setFormatter(Words())
+    try:
+        yield
+    finally:
+        if last is not None:
+            last.setFormatter(before)
 
 
 def requests_log() -> logging.Logger:
