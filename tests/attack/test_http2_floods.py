@@ -9,7 +9,7 @@ import pytest
 
 from tests.attack.raw import CONTINUATION, PING, SETTINGS, Http2, block, literal
 from tests.attack.scene import CONNECTIONS, GENERATE, KEYS, STREAM, ask, bearer, called
-from tests.router.live.http2 import END_HEADERS, HEADERS, frame
+from tests.router.live.http2 import END_HEADERS, HEADERS, PREFACE, SETTINGS_FRAME, frame
 from tests.waiting import DEADLINE_S, wait_until
 from wire.vllm.inference_pb2 import GenerateResponse
 
@@ -211,6 +211,18 @@ def test_connections_that_say_nothing_are_closed(scene):
                 opened.callback(plain.close)
                 plain.sendall(b"\x16\x03\x01\x02\x00\x01")
         wait_until(lambda: scene.router.footprint.fds > before + 60)
+        wait_until(lambda: scene.router.footprint.fds <= before + 12)
+
+
+def test_connections_that_shake_hands_and_say_no_more_are_closed(scene):
+    """Those that have not acknowledged the settings of HTTP/2, and such as send half a frame."""
+    before = scene.router.footprint.fds
+    with contextlib.ExitStack() as opened:
+        for sent in (b"", PREFACE, PREFACE + SETTINGS_FRAME + b"\0\0"):
+            for _ in range(15):
+                spoken = opened.enter_context(scene.tls(scene.address, alpn=("h2",)))
+                spoken.sendall(sent)
+        assert scene.router.footprint.fds >= before + 40
         wait_until(lambda: scene.router.footprint.fds <= before + 12)
 
 
