@@ -35,7 +35,7 @@ class Cookies:
         """Raises LeaseKeyError for a file, or an environment, without usable keys."""
         self._core = core
         self._keys = read_lease_keys(key_file, os.environ)
-        self._age_max_ns = age_max_ns
+        self.age_max_ns = age_max_ns
 
     def join(self, incoming: Incoming, metadata: Pairs) -> Incoming:
         """The request with what its cookie says, if it has one that says anything."""
@@ -43,7 +43,7 @@ class Cookies:
         if not text:
             return incoming
         request, unix_ns = incoming.request, time.time_ns()
-        cookie = open_cookie(text, request.session_key, self._keys, unix_ns, self._age_max_ns)
+        cookie = open_cookie(text, request.session_key, self._keys, unix_ns, self.age_max_ns)
         if cookie is None:
             return incoming
         age_ns = max(0, unix_ns - cookie.issued_unix_ns)

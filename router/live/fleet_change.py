@@ -83,7 +83,7 @@ class FleetChange:
         self._core.tell(FleetChanged(fleet))
         self._reach.adopt(ready.ways, self._roster)
         self._lender.adopt(fleet.sites)
-        self._site_leases.adopt(fleet)
+        self._site_leases.adopt(fleet, settings.drain_timeout_s)
         self._placing.life_s = seconds(fleet.limits.lease_life_ns)
         self._settled(fleet, settings)
         self._standing.digest = reading.digest

@@ -301,6 +301,7 @@ class Router:
             self._watch_site(site.name)
         self._settings = settings
         self._mover.patience_ns = ns(settings.drain_timeout_s)
+        self._cookies.age_max_ns = fleet.limits.session_age_max_ns
         self._page.adopt(fleet)
 
     def _watch_site(self, site: str) -> None:

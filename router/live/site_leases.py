@@ -21,13 +21,13 @@ class SiteLeases:
         unix_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._core = core
-        self._drain_ns = ns(drain_timeout_s)
         self._unix_ns = unix_ns
         self._ending: set[str] = set()  # that the core was told of
-        self.adopt(fleet)
+        self.adopt(fleet, drain_timeout_s)
 
-    def adopt(self, fleet: Fleet) -> None:
+    def adopt(self, fleet: Fleet, drain_timeout_s: float) -> None:
         """The fleet is this one from now on; the next look tells what that changes."""
+        self._drain_ns = ns(drain_timeout_s)
         self._until = {site.name: site.lease_until_unix_ns for site in fleet.sites}
         self._margin_ns = fleet.limits.site_lease_margin_ns
         self._ending &= self._until.keys()

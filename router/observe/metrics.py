@@ -5,6 +5,7 @@ bounds; endpoints come and go, so what is told of them is made at each scrape fr
 there (router.observe.fleet_collector) and leaves nothing behind.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -183,6 +184,10 @@ class Metrics:
             oldest = next(iter(self._sites))
             del self._sites[oldest]
             self._families.forget(oldest)
+            gauges = (self._discovery, self._links, self._link_sessions)
+            for gauge in (*gauges, self._lent, self._lent_until):
+                with contextlib.suppress(KeyError):  # not every process has each
+                    gauge.remove(oldest)
 
     def _count_waits(self, event: Event) -> None:
         if isinstance(event.happening, RequestWithdrawn):

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from router.live.reloading import Reloaded, ReloadError
 from spillway.fleet import FleetFile
 from spillway.reloading import read_again
-from spillway.workers.words import Answer, Commit, FromSupervisor, Prepare
+from spillway.workers.words import Answer, Commit, Prepare
 
 _ANSWER_S: Final = 30.0
 """For a process that has to read its certificates."""
@@ -24,8 +24,8 @@ class Process(Protocol):
         """Whether it is there to be told anything."""
         ...
 
-    async def ask(self, word: FromSupervisor, within_s: float) -> Answer:
-        """Says something that is answered. Raises TimeoutError, and OSError where it has ended."""
+    async def ask(self, word: Prepare | Commit, within_s: float) -> Answer:
+        """Says something, and hears the answer. Raises TimeoutError; OSError where it has ended."""
         ...
 
     def start_with(self, file: FleetFile) -> None:
@@ -51,16 +51,16 @@ class AllOrNone:
 
     def __init__(self, file: FleetFile) -> None:
         self._path = None if file.path is None else file.path.absolute()
-        self._file = file
+        self.file = file  # that the processes go by
         self._lock = asyncio.Lock()
 
     async def reload(self, shares: Sequence[Share], *, dry_run: bool) -> Reloaded:
         """Reads the file, and has all go by it in this order. Raises ReloadError: none does."""
         async with self._lock:
-            file, found = await asyncio.to_thread(read_again, self._path, self._file)
+            file, found = await asyncio.to_thread(read_again, self._path, self.file)
             await self._prepare(shares, file)
             if not dry_run:
-                self._file = file
+                self.file = file
                 for share in shares:
                     share.process.start_with(share.of(file))
                 for share in shares:
@@ -72,7 +72,7 @@ class AllOrNone:
         if away:
             raise ReloadError(f"{', '.join(away)} is being started: try again")
         answers = await asyncio.gather(
-            *(share.process.ask(Prepare(share.told(file)), _ANSWER_S) for share in shares),
+            *(share.process.ask(Prepare(0, share.told(file)), _ANSWER_S) for share in shares),
             return_exceptions=True,
         )
         for share, answer in zip(shares, answers, strict=True):
@@ -84,7 +84,7 @@ class AllOrNone:
     async def _commit(self, share: Share) -> None:
         """What cannot go by the file is started again, with it."""
         try:
-            answer = await share.process.ask(Commit(), _ANSWER_S)
+            answer = await share.process.ask(Commit(0), _ANSWER_S)
         except (OSError, TimeoutError):
             share.process.kill()
         else:

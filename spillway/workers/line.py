@@ -82,9 +82,9 @@ class Line:
             return
         match word:
             case Prepare():
-                self.say(Answer(self._prepare(word)))
-            case Commit():
-                self.say(Answer(self._commit()))
+                self.say(Answer(word.number, self._prepare(word)))
+            case Commit(number):
+                self.say(Answer(number, self._commit()))
             case Told(number):
                 asked = self._asked.get(number)
                 if asked is not None and not asked.done():

@@ -29,9 +29,11 @@ from spillway.workers.share import share_of
 from spillway.workers.words import (
     Answer,
     AskReload,
+    Commit,
     Fails,
     FromProcess,
     FromSupervisor,
+    Prepare,
     Serves,
     Signalled,
     Told,
@@ -67,6 +69,7 @@ class _Kept:
     starts: int = 0
     pipe: Connection | None = None  # while it serves
     answer: asyncio.Future[Answer] | None = None
+    asked: int = 0  # so often; an answer has the number of its question
     on_asked: Callable[["_Kept", AskReload], None] | None = None
 
     async def start(self) -> None:
@@ -101,10 +104,11 @@ class _Kept:
             raise OSError(f"{self.name} has ended")
         self.pipe.send(word)
 
-    async def ask(self, word: FromSupervisor, within_s: float) -> Answer:
-        """See Process."""
+    async def ask(self, word: Prepare | Commit, within_s: float) -> Answer:
+        """See Process. Its number is given here."""
+        self.asked += 1
         self.answer = asyncio.get_running_loop().create_future()
-        self.say(word)
+        self.say(replace(word, number=self.asked))
         return await asyncio.wait_for(self.answer, within_s)
 
     def start_with(self, file: FleetFile) -> None:
@@ -123,8 +127,9 @@ class _Kept:
         except (EOFError, OSError):
             self._hang_up()
             return
-        if isinstance(word, Answer) and self.answer is not None and not self.answer.done():
-            self.answer.set_result(word)
+        if isinstance(word, Answer):
+            if word.number == self.asked and self.answer is not None and not self.answer.done():
+                self.answer.set_result(word)  # another would be one that came too late
         elif isinstance(word, AskReload) and self.on_asked is not None:
             self.on_asked(self, word)
 
@@ -245,7 +250,7 @@ class Supervisor:
     async def drain(self) -> None:
         """Lets the workers' streams end, as each of them sees to, and ends all."""
         await self._keep_no_more()
-        within_s = self._file.router.drain_timeout_s + _KILL_S
+        within_s = self._reloads.file.router.drain_timeout_s + _KILL_S
         await asyncio.gather(*(one.end(signal.SIGTERM, within_s) for one in self._kept[1:]))
         await self.stop()
 

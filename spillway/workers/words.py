@@ -43,6 +43,7 @@ class Told:
 class Prepare:
     """Do what can fail of going by this file, which is the process's own share."""
 
+    number: int  # that the answer has
     file: FleetFile
 
 
@@ -50,11 +51,14 @@ class Prepare:
 class Commit:
     """Go by what was prepared."""
 
+    number: int
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Whether that was done; empty: it was."""
 
+    number: int
     problem: str
 
 

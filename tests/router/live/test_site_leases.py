@@ -47,7 +47,7 @@ def test_a_lease_that_is_extended_lets_turns_go_there_again():
     leases.look()
     home, ridge = FLEET.sites
     later = dataclasses.replace(ridge, lease_until_unix_ns=2 * UNTIL)
-    leases.adopt(dataclasses.replace(FLEET, sites=(home, later)))
+    leases.adopt(dataclasses.replace(FLEET, sites=(home, later)), 30.0)
     leases.look()
     assert core.told == [SiteLeaseChanged("ridge", True), SiteLeaseChanged("ridge", False)]
 

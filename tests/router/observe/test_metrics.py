@@ -1,14 +1,18 @@
 """What a history adds up to."""
 
 import random
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from router.observe import metrics as metrics_module
 from router.observe.attempts import Attempts
+from router.observe.event import Event, FleetChanged
 from router.observe.fleet_collector import FleetCollector
 from router.observe.metrics import Metrics
 from router.observe.tell import tell
 from router.policy.core import RouterCore
+from router.policy.fleet import Site, SiteKind
 from tests.router.observe.events import FLEET, history
 
 
@@ -54,3 +58,21 @@ def test_a_scrape_shows_what_there_is():
     assert not any("home/a" in name for name in values)
     assert sum(v for k, v in values.items() if k.startswith("spillway_open_streams")) == 0
     assert sum(v for k, v in values.items() if k.startswith("spillway_turns_total")) == 18
+
+
+def test_sites_that_come_and_go_leave_no_more_series_than_there_may_be(monkeypatch):
+    """Whatever a fleet file names over the years; those that are there stay."""
+    monkeypatch.setattr(metrics_module, "SITES_MAX", 5)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, ("home",))
+    for number in range(20):
+        sites = (Site("home", SiteKind.HOME), Site(f"s{number}", SiteKind.RENTED))
+        metrics.on_event(Event(number, 0, FleetChanged(replace(FLEET, sites=sites))))
+        metrics.watch_links(f"s{number}", int, int)
+    shown = {
+        sample.labels["site"]
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.labels.get("site")
+    }
+    assert shown == {"home", "s16", "s17", "s18", "s19"}
