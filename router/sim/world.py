@@ -13,6 +13,7 @@ from zlib import crc32
 from router.policy.decision import Decision, Refuse, Wait
 from router.policy.endpoint import Endpoint
 from router.policy.load import LoadReport
+from router.policy.meter import Share
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
 from router.policy.units import NS_PER_S
@@ -24,7 +25,7 @@ from router.sim.meter import Meter
 from router.sim.network import Network
 from router.sim.plan import Scenario, SimSession
 from router.sim.policy import Hold, Policy
-from router.sim.profile import EngineModel
+from router.sim.profile import PS_PER_NS, EngineModel
 from router.sim.record import TurnRecord
 from router.sim.replica import Replica
 
@@ -44,7 +45,7 @@ class _Attempt:
     sent_ns: int
     heard_ns: int = 0  # when its last message is heard: a stream keeps its order
     messages: int = 0
-    mark_usd: float = 0.0  # see router.sim.meter
+    share: Share | None = None  # of what its site costs, where that is metered
     over: bool = False
 
 
@@ -215,7 +216,8 @@ class World:
         now = self.clock.now
         attempt = _Attempt(request, record, session, router, replica, job, now)
         if meter := self._meters.get(replica.site):
-            attempt.mark_usd = meter.begin(replica.name, now)
+            prefill_ps = replica.profile.step_ps(((job, job.prompt_tokens),), 0, 0)
+            attempt.share = meter.begin(replica.name, prefill_ps / PS_PER_NS, now)
         self._attempts[job.id] = attempt
         sent_bytes = turn.prompt_tokens * self._scenario.prompt_bytes_per_token
         reached_ns = now + self._network.request_ns(replica.site, sent_bytes)
@@ -265,6 +267,9 @@ class World:
             return
         now = self.clock.now
         attempt.messages = 1
+        if attempt.share is not None:
+            replica = attempt.replica
+            self._meters[replica.site].first_token(replica.name, attempt.share, now)
         attempt.record.ttft_ns = now - attempt.record.sent_ns
         outcome = FirstToken(attempt.request.id, attempt.replica.name, now - attempt.sent_ns)
         self._policies[attempt.router].on_outcome(outcome, now, self._rng)
@@ -280,10 +285,11 @@ class World:
         if end is not End.OK and attempt.replica.alive:
             attempt.replica.cancel(job)
         egress_bytes = 0
-        if meter := self._meters.get(attempt.replica.site):
+        if attempt.share is not None:
             if end is End.OK:
                 egress_bytes = job.output_tokens * self._scenario.answer_bytes_per_token
-            record.usd += meter.end(attempt.replica.name, attempt.mark_usd, egress_bytes, now)
+            meter = self._meters[attempt.replica.site]
+            record.usd += meter.end(attempt.replica.name, attempt.share, egress_bytes, now)
             record.egress_bytes += egress_bytes
         outcome = Ended(
             request=attempt.request.id,
