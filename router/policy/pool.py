@@ -60,8 +60,14 @@ class Pool:
                 continue
             count = len(side)
             start = int(rng.random() * count) if count > _SCANNED_MAX else 0
-            least = min(side[start : start + _SCANNED_MAX], key=_busyness)
+            scanned = side[start : start + _SCANNED_MAX]
+            least = min(scanned, key=_busyness)
             chosen[least.name] = least
+            if not least.site.warming.is_warm:  # idle because it may have but a trickle
+                trusted = [one for one in scanned if one.site.warming.is_warm]
+                if trusted:
+                    least = min(trusted, key=_busyness)
+                    chosen[least.name] = least
             for _ in range(_DRAWN):
                 drawn = side[int(rng.random() * count)]
                 chosen[drawn.name] = drawn

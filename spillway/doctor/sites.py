@@ -11,6 +11,7 @@ from spillway.probing.site import SiteFound, ask_site
 ASK_S = 3.0  # for one answer; a check has a few of them to wait for
 CLOCK_WARNING_S, CLOCK_PROBLEM_S = 0.5, 15.0  # passes live a minute, tokens have 30 s of leeway
 RTT_WARNING_S = 0.2  # of a site's objective for the first token there is little left then
+DASHBOARD_DOUBT_S = 0.5  # its Date has whole seconds
 MB = 1_000_000
 BANDWIDTH_WARNING_BYTES_PER_S = 2 * MB  # a prompt of 100,000 tokens takes a quarter of a second
 
@@ -41,6 +42,9 @@ def _site(site: SiteFound) -> Iterator[Finding]:
             yield problem(name, f"{one.address} is not reached: {one.why_not}", do)
     for one in site.reached:
         yield from _endpoint(name, one)
+    told = any(one.clock_ahead_ns is not None for one in site.reached)
+    if not told and site.dashboard_ahead_s is not None:
+        yield _clock(name, "its dashboard", site.dashboard_ahead_s, DASHBOARD_DOUBT_S)
 
 
 def _endpoint(name: str, one: EndpointFound) -> Iterator[Finding]:

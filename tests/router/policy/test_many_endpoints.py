@@ -1,12 +1,14 @@
 """Fleets too large for every endpoint to be judged."""
 
+import dataclasses
 from collections import Counter
 
 from router.policy.core import RouterCore
 from router.policy.decision import Rule, Send
 from router.policy.endpoint import Endpoint
+from router.policy.fleet import Limits, Site, SiteKind
 from router.policy.load import LoadReport
-from router.policy.outcome import End, Ended
+from router.policy.outcome import End, Ended, FirstToken
 from router.policy.pool import CANDIDATES_MAX
 from router.policy.request import Request
 from router.policy.units import NS_PER_MS
@@ -72,3 +74,23 @@ def test_a_prefix_is_served_where_it_is_cached_among_hundreds(rng):
         where.setdefault(customer, set()).add(sent.endpoint)
         core.on_outcome(Ended(request.id, sent.endpoint, End.OK), number * NS_PER_MS, rng)
     assert all(len(replicas) == 1 for replicas in where.values())
+
+
+def test_a_new_site_s_idle_endpoints_do_not_hide_the_last_one_of_the_others_with_room(rng):
+    """They are idle because they may have but a trickle."""
+    plain = fleet()
+    sites = (*plain.sites, Site("annex", SiteKind.HOME))
+    core = RouterCore(dataclasses.replace(plain, sites=sites))
+    for number in range(100):
+        core.on_endpoint_up(Endpoint(f"home-{number}", "home", MODEL), 0)
+    for number in range(Limits().warming_answers):
+        sent = _sent(core.on_request(Request(f"w{number}", MODEL), 0, rng))
+        core.on_outcome(FirstToken(f"w{number}", sent.endpoint, NS_PER_MS), NS_PER_MS, rng)
+        core.on_outcome(Ended(f"w{number}", sent.endpoint, End.OK, 20, 1), NS_PER_MS, rng)
+    for number in range(100):
+        core.on_endpoint_up(Endpoint(f"annex-{number}", "annex", MODEL), NS_PER_MS)
+        load = (1, 0, 0) if number == 60 else (8, 40, 90_000)
+        core.on_load(LoadReport(f"home-{number}", "1", 1, *load, running_max=8), NS_PER_MS)
+    sent = [_sent(core.on_request(Request(f"q{n}", MODEL), NS_PER_MS, rng)) for n in range(3)]
+    assert "home-60" in [one.endpoint for one in sent]
+    assert sum(one.site == "annex" for one in sent) <= 1

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class FakeDashboard:
     """Its applications run as soon as they are asked for, with these replicas."""
 
-    def __init__(self, replicas):
+    def __init__(self, replicas, ahead_s=0.0):
         self.replicas = replicas  # host:port of each
+        self.ahead_s = ahead_s  # its clock, of ours
         self.applications = {}
         self.puts = []
         self.status = "RUNNING"
@@ -71,6 +73,9 @@ def serving(dashboard: FakeDashboard) -> Iterator[FakeDashboard]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def date_time_string(self, timestamp=None):
+            return super().date_time_string(time.time() + dashboard.ahead_s)
 
         def log_message(self, *_):
             pass

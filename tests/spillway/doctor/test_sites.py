@@ -2,10 +2,14 @@
 
 import socket
 
+import pytest
+
 from spillway.doctor.finding import Level
 from spillway.doctor.sites import sites
 from spillway.fleet import read
 from spillway.probing.endpoint import BULK_BYTES
+from tests.spillway.commands.fake_dashboard import FakeDashboard
+from tests.spillway.commands.fake_dashboard import serving as dashboard_serving
 from tests.spillway.probing.reporting_replica import ReportingReplica, serving
 
 
@@ -59,3 +63,14 @@ def test_sites_of_one_model_with_other_weights_are_told():
     unlike = [finding for finding in found if finding.check == "models"]
     assert [finding.level for finding in unlike] == [Level.WARNING]
     assert "tiny has another weights at s1/" in unlike[0].what
+
+
+@pytest.mark.parametrize(("ahead_s", "level"), [(0, Level.OK), (120, Level.PROBLEM)])
+def test_a_site_without_engines_is_judged_by_its_dashboard_s_date(ahead_s, level):
+    """To the second, which is what it has."""
+    with dashboard_serving(FakeDashboard([], ahead_s=ahead_s)) as dashboard:
+        text = f"sites: {{a: {{kind: home, ray: {{dashboard: '{dashboard.url}'}}}}}}\n"
+        found = list(sites(read(text + "slo_classes: {b: {ttft: 1s, itl: 1s}}\n")))
+    assert "lists no endpoint" in found[0].what
+    (clock,) = [one for one in found if "the clock of its dashboard" in one.what]
+    assert clock.level is level
