@@ -137,6 +137,7 @@ def _application(
         "route_prefix": f"/{name}",  # replicas are reached by their own ports, and "/" may be taken
         "import_path": IMPORT_PATH,
         "args": arguments,
+        "external_scaler_enabled": True,  # a router that lends replicas has Serve run fewer
     }
     return {**found, "runtime_env": dict(runtime_env)} if runtime_env else found
 

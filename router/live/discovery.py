@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from router.live.ray_dashboard import DiscoveryError, RayDashboard
+from router.live.dashboard_http import DiscoveryError
+from router.live.ray_dashboard import RayDashboard
 from router.live.settings import SiteAccess
 from wire.tls.plaintext import ACCEPTED, is_loopback
 

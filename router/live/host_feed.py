@@ -62,6 +62,11 @@ class HostFeed:
         self._sayings: asyncio.Queue[pb.Said] = asyncio.Queue(_SAYINGS_MAX)
         self._is_hearing = False
 
+    @property
+    def leads(self) -> bool:
+        """Whether this worker does what one of them has to do for all."""
+        return self._worker == 0
+
     def on_event(self, event: Event) -> None:
         """What an operator told this worker holds for all."""
         if self._is_hearing:

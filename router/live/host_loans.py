@@ -7,7 +7,9 @@ from wire.spillway.v1 import host_pb2 as pb
 
 def loans_message(told: LoansChanged) -> pb.SiteLoans:
     """It as a message."""
-    message = pb.SiteLoans(site=told.site)
+    message = pb.SiteLoans(
+        site=told.site, first=told.loans.first, said_unix_ns=told.loans.said_unix_ns
+    )
     loan, recall = told.loans.loan, told.loans.recall
     if loan is not None:
         message.loan.replicas = loan.replicas
@@ -15,7 +17,6 @@ def loans_message(told: LoansChanged) -> pb.SiteLoans:
         message.loan.since_unix_ns = loan.since_unix_ns
         message.loan.until_unix_ns = loan.until_unix_ns
         message.loan.reason = loan.reason
-        message.loan.endpoints.extend(loan.endpoints)
     if recall is not None:
         message.recall.replicas = recall.replicas
         message.recall.until_unix_ns = recall.until_unix_ns
@@ -33,8 +34,8 @@ def loans_of(message: pb.SiteLoans) -> LoansChanged:
             said.since_unix_ns,
             said.until_unix_ns,
             said.reason,
-            tuple(said.endpoints),
         )
     if message.HasField("recall"):
         recall = Recall(message.recall.replicas, message.recall.until_unix_ns)
-    return LoansChanged(message.site, SiteLoans(loan, recall))
+    loans = SiteLoans(loan, recall, tuple(message.first), message.said_unix_ns)
+    return LoansChanged(message.site, loans)

@@ -182,10 +182,14 @@ class Receiver:
             self._hub.publish(pb.Heard(drains=drains))
         if said.HasField("loans"):
             self._loans[said.loans.site] = said.loans
-        unheard_loans = [one for one in said.lending if one.site not in self._loans]
-        if unheard_loans:
-            self._loans.update({one.site: one for one in unheard_loans})
-            self._hub.publish(pb.Heard(loans=unheard_loans))
+        later = [one for one in said.lending if self._is_later(one)]
+        if later:
+            self._loans.update({one.site: one for one in later})
+            self._hub.publish(pb.Heard(loans=later))
+
+    def _is_later(self, loans: pb.SiteLoans) -> bool:
+        known = self._loans.get(loans.site)
+        return known is None or known.said_unix_ns < loans.said_unix_ns
 
     def _state(self) -> pb.Heard:
         heard = pb.Heard(

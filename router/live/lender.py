@@ -4,8 +4,12 @@ Which of a site's endpoints are lent changes as little as can be: those that are
 many are. What has already been taken from the list of endpoints is not taken a second time.
 """
 
+import asyncio
+import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from router.live.roster import Roster
@@ -25,6 +29,20 @@ from router.policy.loan import (
     lend,
     reclaim,
 )
+from router.policy.loan_worth import OverflowCost, to_take_back
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a cluster is with what a site lends and takes back, as it was last seen."""
+
+    lent: int = 0  # that it was seen to
+    stopping: int = 0  # replicas that are to stop and have not gone
+    returning: int = 0  # replicas that are to run and do not yet
+    trouble: str = ""  # why it gets no further, in a sentence
+
 
 Happened = Callable[[str, str, Mapping[str, Any], Mapping[str, Any]], None]
 """An action, its target, and how it stood before and stands after."""
@@ -49,22 +67,32 @@ class Lender:
         self._unix_ns = unix_ns
         self._loans: dict[str, SiteLoans] = {}
         self._lent: dict[str, tuple[str, ...]] = {}  # what the core was told, by site
+        self._has: dict[str, int] = {}  # where a cluster says it
+        self._progress: dict[str, Progress] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._costs: defaultdict[str, OverflowCost] = defaultdict(OverflowCost)
 
     def adopt(self, sites: Iterable[Site]) -> None:
         """The fleet has these sites; what operators said of one that it has no longer is over."""
         self._sites = {site.name: site for site in sites}
         self._loans = {name: one for name, one in self._loans.items() if name in self._sites}
         self._lent = {name: one for name, one in self._lent.items() if name in self._sites}
+        of_sites: tuple[dict[str, Any], ...] = (self._has, self._progress, self._wakes, self._costs)
+        for known in of_sites:
+            for name in known.keys() - self._sites.keys():
+                del known[name]
 
     def look(self) -> None:
         """Tells the core what has changed, by the time or in the list of endpoints."""
         for name, site in self._sites.items():
             loans = self._loans.get(name, NOTHING)
-            if site.lending is None and loans == NOTHING and not self._lent.get(name):
+            if site.lending is None and loans.is_empty and not self._lent.get(name):
+                self._costs[name].forget()
                 continue
             now = self._unix_ns()
             if current(loans, now) != loans:
                 self._set(name, current(loans, now))
+            self._weigh(site, now)
             lent = self._chosen(site, now)
             if lent != self._lent.get(name, ()):
                 before = self._lent.get(name, ())
@@ -83,8 +111,8 @@ class Lender:
             raise LoanError("site", f"{site} is rented, and only home lends; {given_back}")
         now = self._unix_ns()
         loans = current(self._loans.get(site, NOTHING), now)
-        loan = Loan(replicas, self.has(site), now, until_unix_ns, reason, self._idlest(site))
-        self.hear(LoansChanged(site, lend(loans, loan)))
+        loan = Loan(replicas, self.has(site), now, until_unix_ns, reason)
+        self.hear(LoansChanged(site, lend(loans, loan, self._idlest(site))))
 
     def reclaim(self, site: str, replicas: int | None) -> None:
         """An operator takes so many back, or all. Raises LoanError."""
@@ -92,13 +120,21 @@ class Lender:
         self.hear(LoansChanged(site, reclaim(lending, loans, replicas, self._unix_ns())))
 
     def hear(self, told: LoansChanged) -> None:
-        """An operator has told this router, or another process of it."""
-        if told.site in self._sites:
-            self._set(told.site, told.loans)
+        """An operator has told this router, or another one. What was said later holds."""
+        known = self._loans.get(told.site, NOTHING)
+        if told.site in self._sites and told.loans.said_unix_ns > known.said_unix_ns:
+            self._set(told.site, told.loans, told.why)
             self.look()
+
+    def home(self, name: str) -> Site | None:
+        """A home site of the fleet; None where it has no home of this name."""
+        site = self._sites.get(name)
+        return site if site is not None and site.kind is SiteKind.HOME else None
 
     def has(self, site: str) -> int:
         """How many replicas a site has when nothing is lent, as far as is known."""
+        if site in self._has:
+            return max(self._has[site], len(self._names(site)))
         lending, loan = self._lending(site), self._loans.get(site, NOTHING).loan
         named = max(lending.replicas if lending else 0, loan.of if loan else 0)
         return max(named, len(self._names(site)))
@@ -120,20 +156,64 @@ class Lender:
         """The endpoints that are lent, of those that are listed."""
         return self._lent.get(site, ())
 
-    def _set(self, site: str, loans: SiteLoans) -> None:
+    def set_order(self, site: str, first: tuple[str, ...], has: int) -> None:
+        """A site has so many replicas, and these would be stopped first by who stops them.
+
+        All processes of the router hear of it where it is another choice than theirs.
+        """
+        self._has[site] = has
+        self.look()
+        loans, lent = self._loans.get(site, NOTHING), self._lent.get(site, ())
+        if lent and chosen(self._names(site), len(lent), (*first, *lent)) != lent:
+            said_ns = max(self._unix_ns(), loans.said_unix_ns + 1)
+            self.hear(LoansChanged(site, replace(loans, first=first, said_unix_ns=said_ns)))
+
+    def progress(self, site: str) -> Progress | None:
+        """How far the site's cluster is; None where nobody here sees to it."""
+        return self._progress.get(site)
+
+    def wakes(self, site: str) -> asyncio.Event:
+        """Is set whenever an operator has said something of a site."""
+        return self._wakes.setdefault(site, asyncio.Event())
+
+    def set_progress(self, site: str, progress: Progress) -> None:
+        """The site's cluster is so far."""
+        self._progress[site] = progress
+
+    def _weigh(self, site: Site, unix_ns: int) -> None:
+        """Takes back what costs more in overflow than it is worth where it is."""
+        cost, worth = self._costs[site.name], site.reclaim.worth_usd_per_hour
+        lent = self.away(site.name).replicas
+        if worth is None or not lent:
+            cost.forget()
+            return
+        snapshot = self._core.snapshot()
+        sharing = snapshot.shared.routers if snapshot.shared else 1  # alike, as far as is known
+        rented = (one for one in snapshot.sites if one.kind is not SiteKind.HOME)
+        spent = sum(one.spend_usd for one in rented) * max(1, sharing)
+        cost.add(spent, unix_ns)
+        usd_per_hour = cost.usd_per_hour(spent)
+        back = to_take_back(lent, usd_per_hour, worth)
+        if not back:
+            return
+        cost.forget()
+        why = f"overflow costs {usd_per_hour:.2f} USD/h, and a lent replica is worth {worth:.2f}"
+        _log.warning("%s takes %d of %d lent replicas back: %s", site.name, back, lent, why)
+        loans = self._loans.get(site.name, NOTHING)
+        self._set(site.name, reclaim(site.lending, loans, back, unix_ns), why)
+
+    def _set(self, site: str, loans: SiteLoans, why: str = "") -> None:
         if loans == self._loans.get(site, NOTHING):
             return
-        if loans == NOTHING:
-            del self._loans[site]
-        else:
-            self._loans[site] = loans
-        self._core.tell(LoansChanged(site, loans))
+        self._loans[site] = loans  # also what ends them all: no earlier word may return
+        self._core.tell(LoansChanged(site, loans, why))
+        self.wakes(site).set()
 
     def _chosen(self, site: Site, unix_ns: int) -> tuple[str, ...]:
         loans, names = self._loans.get(site.name, NOTHING), self._names(site.name)
         away = away_at(site.lending, loans, unix_ns)
         missing = max(0, self.has(site.name) - len(names))
-        first = (*self._lent.get(site.name, ()), *(loans.loan.endpoints if loans.loan else ()))
+        first = (*loans.first, *self._lent.get(site.name, ()))
         return chosen(names, away.replicas - missing, first)
 
     def _lending(self, site: str) -> Lending | None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import grpc
 
-from router.live.lender import Lender
+from router.live.lender import Lender, Progress
 from router.live.named_site import named_site
 from router.policy.loan import LoanError
 from router.policy.snapshot import Health, SiteSnapshot
@@ -49,16 +49,20 @@ class LoanDesk:
     def all_lent(self) -> list[pb.Lent]:
         """Of every site that lends anything, in the fleet file's order."""
         told = (self.lent(site) for site in self._sites())
-        return [one for one in told if one.loaned or one.scheduled]
+        return [one for one in told if one.phase]
+
+    def streams(self, site: str) -> int:
+        """How many streams run on what a site lends."""
+        return self.lent(named_site(site, self._sites())).open_streams
 
     def lent(self, site: SiteSnapshot) -> pb.Lent:
         """What a site lends."""
         away, loan = self._lender.away(site.name), self._lender.loans(site.name).loan
-        names = self._lender.lent(site.name)
+        names, progress = self._lender.lent(site.name), self._lender.progress(site.name)
         streams = sum(one.streams for one in site.endpoints if one.name in names)
         return pb.Lent(
             site=site.name,
-            phase=_phase(away.replicas, streams),
+            phase=_phase(away.replicas, streams, progress),
             loaned=away.loaned,
             loaned_until_unix_ns=away.loaned_until_unix_ns,
             reason=loan.reason if loan and away.loaned else "",
@@ -67,6 +71,8 @@ class LoanDesk:
             endpoints=names,
             open_streams=streams,
             of=self._lender.has(site.name),
+            returning=progress.returning if progress else 0,
+            trouble=progress.trouble if progress else "",
         )
 
     def _site(self, name: str) -> SiteSnapshot:
@@ -77,10 +83,14 @@ def _takes_turns(site: SiteSnapshot) -> bool:
     return any(one.health is not Health.DOWN and not one.draining for one in site.endpoints)
 
 
-def _phase(replicas: int, streams: int) -> pb.Lent.Phase:
+def _phase(replicas: int, streams: int, progress: Progress | None) -> pb.Lent.Phase:
     if not replicas:
-        return pb.Lent.PHASE_UNSPECIFIED
-    return pb.Lent.DRAINING if streams else pb.Lent.AWAY
+        returns = progress is not None and progress.returning
+        return pb.Lent.RETURNING if returns else pb.Lent.PHASE_UNSPECIFIED
+    if streams:
+        return pb.Lent.DRAINING
+    stands = progress is None or (progress.lent == replicas and not progress.stopping)
+    return pb.Lent.AWAY if stands else pb.Lent.STOPPING
 
 
 def _refused(error: LoanError) -> Exception:

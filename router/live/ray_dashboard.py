@@ -1,14 +1,14 @@
 """Asks a Ray dashboard where the replicas of its Serve applications listen."""
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 import aiohttp
 
-_ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024  # a cluster of a thousand replicas answers 2 MB
+from router.live.dashboard_http import DiscoveryError, ask_dashboard
+
 _GRPC: Final = "gRPC"
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _PORT_MAX: Final = 65_535
@@ -22,10 +22,6 @@ NOT_AN_ANSWER: Final = (
     RecursionError,
 )
 """What reading an answer raises that is of another shape."""
-
-
-class DiscoveryError(Exception):
-    """The dashboard cannot be reached or does not answer as one; the message is one sentence."""
 
 
 class RayDashboard:
@@ -44,29 +40,11 @@ class RayDashboard:
 
         Raises DiscoveryError.
         """
+        answer = await ask_dashboard(self._http, self._url, self._timeout)
         try:
-            async with self._http.get(self._url, timeout=self._timeout) as response:
-                response.raise_for_status()
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > _ANSWER_BYTES_MAX:
-                        raise DiscoveryError(f"{self._url} answers over {_ANSWER_BYTES_MAX} bytes")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise DiscoveryError(f"{self._url} cannot be asked: {_reason(error)}") from error
-        try:
-            return frozenset(grpc_targets(json.loads(body), self._application, host))
+            return frozenset(grpc_targets(answer, self._application, host))
         except NOT_AN_ANSWER as error:
             raise DiscoveryError(f"{self._url} is not a Ray dashboard: {error!r}") from error
-
-
-def _reason(error: aiohttp.ClientError | TimeoutError) -> str:
-    """Why nobody answered as a dashboard, without what only the library's authors read."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"the answer is {error.status} {error.message}".rstrip()
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or str(error.os_error)
-    return "no answer in time" if isinstance(error, TimeoutError) else repr(error)
 
 
 def grpc_targets(answer: Any, application: str | None, host: str | None) -> Iterator[str]:
@@ -78,12 +56,17 @@ def grpc_targets(answer: Any, application: str | None, host: str | None) -> Iter
         if group["protocol"] != _GRPC or application not in {None, group.get("app_name")}:
             continue
         for target in group["targets"]:
-            address, port = host or _host(str(target["ip"])), int(target["port"])
-            if ":" in address and not address.startswith("["):
-                address = f"[{address}]"
-            if not 0 < port <= _PORT_MAX:
-                raise ValueError(f"{port} is no port")
-            yield f"{address}:{port}"
+            yield target_address(target, host)
+
+
+def target_address(target: Any, host: str | None) -> str:
+    """The host:port of a target. Raises what NOT_AN_ANSWER names for another shape."""
+    address, port = host or _host(str(target["ip"])), int(target["port"])
+    if ":" in address and not address.startswith("["):
+        address = f"[{address}]"
+    if not 0 < port <= _PORT_MAX:
+        raise ValueError(f"{port} is no port")
+    return f"{address}:{port}"
 
 
 def _host(text: str) -> str:

@@ -68,6 +68,10 @@ class Reach:
             witness=witness,
         )
 
+    def ways(self) -> Iterable[SiteAccess]:
+        """How each site is reached."""
+        return tuple(self._ways.values())
+
     def follow(self, roster: Roster, http: aiohttp.ClientSession) -> None:
         """Begins to tell the roster which endpoints there are."""
         self._followed = roster, http

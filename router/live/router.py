@@ -38,6 +38,7 @@ from router.live.lease_desk import LeaseDesk
 from router.live.lender import Lender
 from router.live.load_service import LoadService
 from router.live.loan_desk import LoanDesk
+from router.live.loan_keeper import keep_loans
 from router.live.metrics_server import MetricsServer
 from router.live.mover import Mover
 from router.live.openai_face import open_openai
@@ -54,6 +55,7 @@ from router.live.services import add_services
 from router.live.settings import RouterSettings, SiteAccess, Worker
 from router.live.sharing import begin_sharing
 from router.live.site_leases import SiteLeases
+from router.live.site_metrics import watch_site
 from router.live.standing import AuditStanding, FileStanding
 from router.live.tenant_streams import TenantStreams
 from router.live.timed_core import TimedCore, now_ns
@@ -64,7 +66,7 @@ from router.observe.decision_log import log_at
 from router.observe.event import Ticked
 from router.observe.sinks import Fork, Sinks
 from router.policy.fleet import Fleet
-from router.policy.units import NS_PER_S, ns, seconds
+from router.policy.units import ns, seconds
 from wire.spillway.v1 import fleet_pb2
 from wire.tracing.tracer import open_tracer
 
@@ -238,6 +240,9 @@ class Router:
         else:
             opened.push_async_callback(self._reach.close)
             self._reach.follow(self._roster, http)
+        if self._feed is None or self._feed.leads:
+            keep = keep_loans(self._reach.ways, self._lender, self._loans, http, settings)
+            self._run(keep, "loans")
         self._run(self._tick(), "tick")
         vigil = Vigil(self._core, self._roster, self._inference.turns)
         self._run(vigil.run(), "vigil")
@@ -305,17 +310,8 @@ class Router:
         self._page.adopt(fleet)
 
     def _watch_site(self, site: str) -> None:
-        metrics, lender, roster = self._sinks.metrics, self._lender, self._roster
-        if self._feed is None:
-            metrics.watch_discovery(site, self._reach.is_failing(site))
-        metrics.watch_links(
-            site, lambda: roster.links_at(site), lambda: roster.link_sessions_at(site)
-        )
-        metrics.watch_lent(
-            site,
-            lambda: lender.away(site).replicas,
-            lambda: lender.away(site).until_unix_ns / NS_PER_S,
-        )
+        asked = self._reach if self._feed is None else None
+        watch_site(self._sinks.metrics, site, self._roster, self._lender, asked)
 
     async def _stop_server(self, server: grpc.aio.Server) -> None:
         await server.stop(self._grace_s)

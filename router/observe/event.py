@@ -95,6 +95,7 @@ class LoansChanged:
 
     site: str
     loans: SiteLoans
+    why: str = ""  # where no operator said it
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from router.observe.event import (
     RequestWithdrawn,
 )
 from router.policy.decision import Mode, Rule, Send, Wait
+from router.policy.loan import Away
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.units import seconds
 
@@ -152,12 +153,10 @@ class Metrics:
         self._links.labels(site).set_function(standing)
         self._link_sessions.labels(site).set_function(sessions)
 
-    def watch_lent(
-        self, site: str, replicas: Callable[[], int], until_unix_s: Callable[[], float]
-    ) -> None:
+    def watch_lent(self, site: str, away: Callable[[], Away]) -> None:
         """Shows how many replicas a site lends, and when fewer are."""
-        self._lent.labels(site).set_function(replicas)
-        self._lent_until.labels(site).set_function(until_unix_s)
+        self._lent.labels(site).set_function(lambda: away().replicas)
+        self._lent_until.labels(site).set_function(lambda: seconds(away().until_unix_ns))
 
     def watch_discovery(self, site: str, failing: Callable[[], bool]) -> None:
         """Shows whether a site's dashboard cannot be asked."""

@@ -7,7 +7,7 @@ learned.
 from dataclasses import dataclass
 from enum import Enum
 
-from router.policy.lending import Lending
+from router.policy.lending import RECLAIM, Lending, Reclaim
 from router.policy.scale import Scale
 from router.policy.units import NS_PER_MS, NS_PER_S
 
@@ -60,6 +60,7 @@ class Site:
     gpus: int = 1  # of each replica
     profile: LatencyProfile | None = None  # what is believed of it before anything is learned
     scale: Scale | None = None  # how far it grows and shrinks by itself
+    reclaim: Reclaim = RECLAIM  # what is lent
 
 
 @dataclass(frozen=True, slots=True)

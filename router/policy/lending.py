@@ -80,6 +80,18 @@ class Lending:
         return tuple(sorted({edge % MINUTES_OF_WEEK for edge in ends}))
 
 
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """How a site takes back what it lends."""
+
+    grace_ns: int = 60_000_000_000  # that jobs get to end before they are told to: a step or two
+    worth_usd_per_hour: float | None = None  # of a replica that is lent; None: beyond all overflow
+
+
+RECLAIM = Reclaim()
+"""As a site takes back where the fleet file says nothing of it."""
+
+
 def minute_of_week(unix_ns: int) -> int:
     """Of the wall clock's time, from Monday 0:00 UTC."""
     return (unix_ns // NS_PER_MINUTE + _EPOCH_DAY * MINUTES_OF_DAY) % MINUTES_OF_WEEK

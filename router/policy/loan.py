@@ -36,7 +36,6 @@ class Loan:
     since_unix_ns: int
     until_unix_ns: int
     reason: str = ""
-    endpoints: tuple[str, ...] = ()  # of the site, those that go first; the others follow by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,17 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class SiteLoans:
-    """What operators have said of one site; nothing by default."""
+    """What operators have said of one site; nothing by default. Of two, the later one holds."""
 
     loan: Loan | None = None
     recall: Recall | None = None
+    first: tuple[str, ...] = ()  # the endpoints that go first; the others follow by name
+    said_unix_ns: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing beside the schedule holds."""
+        return self.loan is None and self.recall is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +110,14 @@ def current(loans: SiteLoans, unix_ns: int) -> SiteLoans:
         loan = None
     if recall is not None and unix_ns >= recall.until_unix_ns:
         recall = None
-    return SiteLoans(loan, recall)
+    return replace(loans, loan=loan, recall=recall)
 
 
-def lend(loans: SiteLoans, loan: Loan) -> SiteLoans:
-    """The site's loan is this one. Raises LoanError. The same again changes nothing."""
+def lend(loans: SiteLoans, loan: Loan, first: Iterable[str]) -> SiteLoans:
+    """The site's loan is this one; the endpoints in `first` go first, if none do already.
+
+    Raises LoanError. The same again changes nothing.
+    """
     if loan.replicas < 1:
         raise LoanError("replicas", "at least one replica has to be lent")
     if loan.replicas > loan.of:
@@ -123,13 +132,14 @@ def lend(loans: SiteLoans, loan: Loan) -> SiteLoans:
         raise LoanError("reason", f"a reason has at most {REASON_CHARS_MAX} characters")
     if not loan.reason.isprintable():
         raise LoanError("reason", "a reason is one line of printable characters")
-    before = loans.loan
+    now, before = loan.since_unix_ns, loans.loan
     if before is not None:
-        # What has gone first stays gone: nothing moves for a loan that only becomes longer.
-        first = before.endpoints
-        order = (*first, *(name for name in loan.endpoints if name not in first))
-        loan = replace(loan, since_unix_ns=before.since_unix_ns, endpoints=order)
-    return replace(loans, loan=loan)
+        loan = replace(loan, since_unix_ns=before.since_unix_ns)
+        if loan == before:
+            return loans
+    # What has gone first stays gone: nothing moves for a loan that only becomes longer.
+    order = tuple(dict.fromkeys((*loans.first, *first)))
+    return SiteLoans(loan, loans.recall, order, _later(loans, now))
 
 
 def reclaim(
@@ -156,7 +166,15 @@ def reclaim(
     if of_schedule and lending is not None:
         back = of_schedule + (recall.replicas if recall else 0)
         recall = Recall(back, lending.idle_at(unix_ns))
-    return SiteLoans(loan, recall)
+    if not wanted:
+        return loans
+    first = loans.first if loan is not None else ()
+    return SiteLoans(loan, recall, first, _later(loans, unix_ns))
+
+
+def _later(loans: SiteLoans, unix_ns: int) -> int:
+    """When something is said after this: later than it, whatever another machine's clock said."""
+    return max(unix_ns, loans.said_unix_ns + 1)
 
 
 def chosen(names: Iterable[str], count: int, first: Iterable[str]) -> tuple[str, ...]:

@@ -6,11 +6,13 @@
 - A site whose lease ends takes nothing new, finishes what it has, and is gone for good at the end.
 - A site that arrives late is listed then for the first time.
 - A lent replica takes nothing new, finishes what it has, and is taken away at a deadline;
-  reclaimed, it is back with a cold cache.
+  reclaimed, at its time or because overflow costs more than it is worth, it is back with a cold
+  cache.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
+from router.policy.loan_worth import OverflowCost, to_take_back
 from router.policy.outcome import End
 from router.sim.clock import Clock
 from router.sim.network import Network
@@ -38,6 +40,8 @@ class Disruptions:
         self._replicas, self._policies = replicas, policies
         self._break_off = break_off
         self._lent: dict[str, set[str]] = {}  # replicas by site
+        self._worth: dict[str, float | None] = {}  # of each that was lent, by the hour
+        self._costs: dict[str, OverflowCost] = {}
         self._listed_after_ns = 0
 
     def schedule(self, scenario: Scenario) -> None:
@@ -115,18 +119,39 @@ class Disruptions:
     def _lend(self, lend: Lend) -> None:
         replica = self._replicas[lend.replica]
         self._lent.setdefault(replica.site, set()).add(replica.name)
+        self._worth[replica.name] = lend.worth_usd_per_hour
         self._tell_lent(replica.site)
         at_ns = self._clock.now + lend.notice_ns
         if at_ns < lend.until_ns:
             self._clock.at(at_ns, self._hand_over, replica)
         self._clock.at(lend.until_ns, self._reclaim, replica)
 
+    def weigh(self, spent_usd: float) -> None:
+        """Ends loans that are worth less than overflow costs; so much was spent so far."""
+        now = self._clock.now
+        for site, lent in self._lent.items():
+            worths = [self._worth[name] for name in lent if self._worth[name] is not None]
+            cost = self._costs.setdefault(site, OverflowCost())
+            if not worths:
+                cost.forget()
+                continue
+            cost.add(spent_usd, now)
+            back = to_take_back(len(lent), cost.usd_per_hour(spent_usd), worths[0])
+            if back:
+                cost.forget()
+            for name in sorted(lent)[:back]:
+                self._reclaim(self._replicas[name])
+
     def _hand_over(self, replica: Replica) -> None:
+        if replica.name not in self._lent[replica.site]:
+            return  # it was taken back before
         replica.crash()
         self._break_off(replica, self._clock.now, End.MOVED)
         self._connection(replica, connected=False)
 
     def _reclaim(self, replica: Replica) -> None:
+        if replica.name not in self._lent[replica.site]:
+            return
         if not replica.alive:
             replica.alive = True
             self._connection(replica, connected=True)

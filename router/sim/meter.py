@@ -20,6 +20,7 @@ class Meter:
         self._meter = SiteMeter(site)
         self._tariff = Tariff(site)
         self._in_flight: Counter[str] = Counter()  # by replica
+        self.spent_usd = 0.0  # on attempts that have ended
 
     def begin(self, replica: str, prefill_ns: float, now: int) -> Share:
         """An attempt is sent to a replica, whose prompt takes so long there if nothing is cached.
@@ -42,4 +43,6 @@ class Meter:
         self._meter.end(replica, share, now, fewer=int(not self._in_flight[replica]))
         tariff = self._tariff
         metered_usd = share.metered_ns * tariff.metered_usd_per_ns
-        return metered_usd + egress_bytes * tariff.egress_usd_per_byte
+        usd = metered_usd + egress_bytes * tariff.egress_usd_per_byte
+        self.spent_usd += usd
+        return usd

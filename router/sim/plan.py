@@ -65,6 +65,9 @@ class Lend:
     at_ns: int
     until_ns: int
     notice_ns: int = 120 * NS_PER_S  # longer than nearly every answer
+    worth_usd_per_hour: float | None = (
+        None  # where overflow costs more it ends early; see loan_worth
+    )
 
 
 @dataclass(frozen=True, slots=True)

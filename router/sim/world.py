@@ -101,6 +101,10 @@ class World:
             )
         )
 
+        self._disruptions = Disruptions(
+            self.clock, self._network, self.replicas, policies, break_off=self._break_off
+        )
+
     def run(self, sessions: Iterable[SimSession]) -> None:
         """Run all sessions, in the order of their offsets, to their ends."""
         if self.autoscaling is not None:
@@ -111,13 +115,7 @@ class World:
                 self.clock.at(late[replica.site], self._meet, replica)
             else:
                 self._meet(replica)
-        Disruptions(
-            self.clock,
-            self._network,
-            self.replicas,
-            self._policies,
-            break_off=self._break_off,
-        ).schedule(self._scenario)
+        self._disruptions.schedule(self._scenario)
         self._tick()
         self._arrive(iter(sessions))
         self.clock.run()
@@ -363,6 +361,7 @@ class World:
         for router, policy in enumerate(self._policies):
             policy.on_tick(self.clock.now)
             self._release(router)
+        self._disruptions.weigh(sum(meter.spent_usd for meter in self._meters.values()))
         if self._busy():
             self.clock.at(self.clock.now + NS_PER_S, self._tick)
 

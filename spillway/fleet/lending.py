@@ -23,6 +23,8 @@ def lending_of(site: SiteSection) -> Lending | None:
 
 def lend_findings(site: SiteSection) -> Iterator[tuple[KeyPath, str]]:
     """What is wrong with it, each with its path below the site."""
+    if "reclaim" in site.model_fields_set and site.kind != "home":
+        yield ("reclaim",), "only home lends, and so only home takes back"
     lending = lending_of(site)
     if lending is None:
         return

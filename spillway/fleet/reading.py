@@ -17,6 +17,7 @@ from router.policy.fleet import (
     SloClass,
     Tenant,
 )
+from router.policy.lending import Reclaim
 from spillway.fleet.contradictions import contradictions
 from spillway.fleet.lending import lending_of
 from spillway.fleet.problem import FleetError, Problem
@@ -119,6 +120,7 @@ def _site(name: str, site: SiteSection) -> Site:
         capacity.gpus,
         None if site.profile is None else built(LatencyProfile, site.profile),
         scale_of(site),
+        built(Reclaim, site.reclaim),
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, create_model
 
 from router.live.settings import RouterSettings, SiteTls
 from router.policy.fleet import LatencyProfile, Limits, SloClass, Tenant
-from router.policy.lending import DAYS
+from router.policy.lending import DAYS, Reclaim
 from spillway.fleet.kinds import (
     Count,
     DashboardUrl,
@@ -39,6 +39,7 @@ LimitsSection = section(Limits)
 RouterSection = section(RouterSettings)
 SiteTlsSection = section(SiteTls)
 ProfileSection = section(LatencyProfile)
+ReclaimSection = section(Reclaim)
 
 _LEND: dict[str, Any] = {
     "replicas": (Annotated[Count, Field(ge=1)], ...),
@@ -119,6 +120,7 @@ class SiteSection(BaseModel):
     price: PriceSection = PriceSection()
     scale: ScaleSection | None = None
     lend: list[LendSection] = Field(default_factory=list, max_length=LENDS_MAX)  # type: ignore[valid-type]
+    reclaim: ReclaimSection | None = None  # type: ignore[valid-type]
     lease_until: UtcTime | None = None
     profile: ProfileSection | None = None  # type: ignore[valid-type]
     model: ModelName | None = None

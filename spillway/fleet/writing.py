@@ -54,6 +54,7 @@ def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict
         capacity=_capacity(site, access, deployment),
         price=_price(site.price),
         lend=lending.written(site.lending),
+        reclaim=written(site.reclaim),
         lease_until=None
         if site.lease_until_unix_ns is None
         else utc_time(site.lease_until_unix_ns),

@@ -69,6 +69,7 @@ def serve_config(plan: SitePlan, ports: ray_head.SitePorts) -> dict[str, Any]:
                 "route_prefix": "/",
                 "import_path": "serving.app:build",
                 "args": dict(plan.serving),
+                "external_scaler_enabled": True,
             }
         ],
     }

@@ -7,8 +7,9 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from router.live.dashboard_http import DiscoveryError
 from router.live.discovery import refuse_far
-from router.live.ray_dashboard import DiscoveryError, RayDashboard
+from router.live.ray_dashboard import RayDashboard
 from router.live.settings import RouterSettings, SiteAccess
 from router.live.tls import dialler_to
 from spillway.probing.endpoint import ASK_S, EndpointFound, ask_endpoint

@@ -78,6 +78,7 @@ def test_an_empty_cluster_gets_serve_and_the_application(application, serve):
                     "route_prefix": "/spillway",
                     "import_path": "serving.app:build",
                     "args": {"model": "/m"},
+                    "external_scaler_enabled": True,
                     "runtime_env": {"env_vars": {"A": "1"}},
                 }
             ],

@@ -9,7 +9,10 @@ from router.live.acting import Actor
 from router.live.fleet_desk import FleetDesk
 from router.live.operator_desk import OperatorDesk
 from router.policy.caller import Caller
+from router.policy.loan import REASON_CHARS_MAX
+from router.policy.units import ns
 from wire.metadata import SLO_KEY, TENANT_KEY
+from wire.spillway.v1 import fleet_pb2 as pb
 from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria
 
 Name = Annotated[str, Field(max_length=256)]
@@ -32,8 +35,11 @@ class Act(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    action: Literal["drain", "undrain"]
+    action: Literal["drain", "undrain", "lend", "reclaim"]
     site: Name
+    replicas: int = Field(default=0, ge=0, le=1 << 20)  # to reclaim, 0 is all
+    until_unix_s: float = Field(default=0.0, ge=0, le=1e10, allow_inf_nan=False)
+    reason: str = Field(default="", max_length=REASON_CHARS_MAX)
 
 
 def explained(desk: FleetDesk, question: Question, caller: Caller) -> dict[str, Any]:
@@ -52,7 +58,20 @@ def explained(desk: FleetDesk, question: Question, caller: Caller) -> dict[str, 
 
 
 async def done(desk: OperatorDesk, act: Act, actor: Actor) -> dict[str, Any]:
-    """Does it, and says so. Raises CallError for a site that is none."""
+    """Does it, and says so. Raises CallError for what cannot be done."""
+    if act.action == "lend":
+        request = pb.LendRequest(
+            site=act.site,
+            replicas=act.replicas,
+            until_unix_ns=ns(act.until_unix_s),
+            reason=act.reason,
+        )
+        lent = await desk.lend(actor, request)
+        return {"said": f"{act.site} lends {lent.loaned} of {lent.of} replicas."}
+    if act.action == "reclaim":
+        left = await desk.reclaim(actor, pb.ReclaimRequest(site=act.site, replicas=act.replicas))
+        away = left.loaned + left.scheduled
+        return {"said": f"{act.site} lends {away or 'nothing'}."}
     if act.action == "drain":
         site = await desk.drain(actor, act.site, draining=True)
         return {"said": f"{act.site} drains; {site.open_streams} streams are open there."}

@@ -37,6 +37,7 @@ def _site(site: pb.SiteState, flow: Flow) -> dict[str, Any]:
     heard = [one for one in up if one.report_age_s >= 0]
     return {
         "draining": site.draining,
+        "lent": _lent(site.lent) if site.HasField("lent") else None,
         "trouble": pb.SiteState.Trouble.Name(site.trouble).removeprefix("TROUBLE_").lower(),
         "up": len(up),
         "suspect": sum(one.health == _SUSPECT for one in site.endpoints),
@@ -77,6 +78,24 @@ def _endpoint(one: pb.EndpointState) -> list[Any]:
         round(one.kv_usage, 3),
         round(one.tokens_per_s, 1),
         one.trouble,
+        int(one.lent),
+    ]
+
+
+def _lent(lent: pb.Lent) -> list[Any]:
+    """How many of how many, how it stands, until when, how many return, why, and what is wrong."""
+    ends = (
+        (lent.loaned, lent.loaned_until_unix_ns),
+        (lent.scheduled, lent.scheduled_until_unix_ns),
+    )
+    return [
+        lent.loaned + lent.scheduled,
+        lent.of,
+        pb.Lent.Phase.Name(lent.phase).lower(),
+        min((until_ns for replicas, until_ns in ends if replicas), default=0) // NS_PER_S,
+        lent.returning,
+        lent.reason,
+        lent.trouble[:_REASON_CHARS_MAX],
     ]
 
 

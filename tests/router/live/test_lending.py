@@ -11,10 +11,16 @@ import pytest
 from router.live.lender import Lender
 from router.live.settings import DecisionLog
 from router.observe.decision_log import read_log
-from router.observe.event import LendChanged
+from router.observe.event import LendChanged, LoansChanged
 from router.observe.replay import replay
 from router.policy.fleet import Site, SiteKind
-from router.policy.lending import MINUTES_OF_DAY, NS_PER_MINUTE, Lending, LendWindow
+from router.policy.lending import (
+    MINUTES_OF_DAY,
+    NS_PER_MINUTE,
+    Lending,
+    LendWindow,
+    Reclaim,
+)
 from router.policy.loan import LoanError
 from tests.router.live.conftest import CLOUD, SETTINGS, address, ask, engine, fleet_of, route, up
 from tests.router.live.counting import counted_on
@@ -45,13 +51,18 @@ class Core:
     def __init__(self, streams=()):
         self.told = []
         self.streams = dict(streams)
+        self.spent_usd = 0.0
 
     def tell(self, happening):
         self.told.append(happening)
 
     def snapshot(self):
         endpoints = [SimpleNamespace(name=n, streams=count) for n, count in self.streams.items()]
-        return SimpleNamespace(sites=[SimpleNamespace(name="home", endpoints=endpoints)])
+        home = SimpleNamespace(name="home", kind=SiteKind.HOME, endpoints=endpoints, spend_usd=9e9)
+        cloud = SimpleNamespace(
+            name="cloud", kind=SiteKind.RENTED, endpoints=[], spend_usd=self.spent_usd
+        )
+        return SimpleNamespace(sites=[home, cloud], shared=None)
 
     def lent(self):
         """The endpoints that are lent, by all that it was told."""
@@ -90,7 +101,7 @@ THREE = {"home/a": 3, "home/b": 0, "home/c": 5}
 def lender_of(core, site, now_hours):
     """A lender of three replicas; `now_hours` is a list of one number, the time."""
     roster = [Listed(name) for name in core.streams]
-    return Lender(core, roster, [site, CLOUD], lambda: now_hours[0] * HOURS), roster
+    return Lender(core, roster, [site, CLOUD], lambda: int(now_hours[0] * HOURS)), roster
 
 
 def test_those_with_the_fewest_streams_are_lent_and_stay_so():
@@ -108,7 +119,7 @@ def test_those_with_the_fewest_streams_are_lent_and_stay_so():
     now[0] = 9
     lender.look()
     assert core.lent() == ()
-    assert list(lender.all_loans()) == []
+    assert all(told.loans.is_empty for told in lender.all_loans())
 
 
 def test_a_loan_and_a_window_lend_together():
@@ -127,6 +138,23 @@ def test_a_loan_and_a_window_lend_together():
     roster.append(Listed("home/d"))
     lender.look()
     assert core.lent() == ()
+
+
+@pytest.mark.parametrize(("worth", "left"), [(1.9, 1), (None, 2), (9.0, 2)])
+def test_replicas_return_that_overflow_would_pay_for(worth, left):
+    """One of two, where an hour costs two dollars; the decision log says why."""
+    core, now = Core(THREE), [5]
+    site = Site("home", SiteKind.HOME, reclaim=Reclaim(worth_usd_per_hour=worth))
+    lender, _ = lender_of(core, site, now)
+    lender.lend("home", 2, 9 * HOURS, "training")
+    for second in range(900):
+        now[0], core.spent_usd = 5 + second / 3_600, second / 1_800
+        lender.look()
+        if second == 60:
+            assert len(core.lent()) == 2
+    assert len(core.lent()) == left
+    whys = [told.why for told in core.told if isinstance(told, LoansChanged)]
+    assert any("a lent replica is worth 1.90" in why for why in whys) == (left == 1)
 
 
 def test_only_home_lends():

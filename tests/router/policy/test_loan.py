@@ -41,23 +41,29 @@ def loan(replicas=1, since=NOON, until=LATE, of=4, **more):
 
 def test_a_loan_and_an_open_window_add_up():
     """Each until its own end, and never more than the site has."""
-    loans = lend(NOTHING, loan())
+    loans = lend(NOTHING, loan(), ())
     assert away_at(NIGHT, loans, at(0, 21)) == Away(1, at(1, 3))
     assert away_at(NIGHT, loans, at(0, 23)) == Away(1, at(1, 3), 2, at(1, 6))
     assert away_at(NIGHT, loans, at(0, 23)).until_unix_ns == at(1, 3)
     assert away_at(NIGHT, loans, at(1, 3)) == Away(0, 0, 2, at(1, 6))
     assert away_at(NIGHT, loans, at(1, 6)) == Away()
-    assert away_at(NIGHT, lend(NOTHING, loan(4)), at(0, 23)).replicas == 4
-    assert away_at(None, lend(NOTHING, loan(of=1)), at(0, 23)) == Away(1, at(1, 3))
+    assert away_at(NIGHT, lend(NOTHING, loan(4), ()), at(0, 23)).replicas == 4
+    assert away_at(None, lend(NOTHING, loan(of=1), ()), at(0, 23)) == Away(1, at(1, 3))
 
 
 def test_lending_the_same_again_changes_nothing():
     """Nor does a later hour move what has gone: the loan only ends at another time."""
-    first = lend(NOTHING, loan(endpoints=("b", "a")))
-    again = loan(since=at(0, 13), endpoints=("a", "b"))
-    assert lend(first, again) == first
-    longer = lend(first, loan(2, since=at(0, 13), until=at(1, 5), endpoints=("c", "a")))
-    assert longer.loan == loan(2, until=at(1, 5), endpoints=("b", "a", "c"))
+    first = lend(NOTHING, loan(), ("b", "a"))
+    assert lend(first, loan(since=at(0, 13)), ("a", "b")) == first
+    longer = lend(first, loan(2, since=at(0, 13), until=at(1, 5)), ("c", "a"))
+    assert longer == SiteLoans(loan(2, until=at(1, 5)), None, ("b", "a", "c"), at(0, 13))
+
+
+def test_what_is_said_later_is_later_whatever_a_clock_says():
+    """Routers on two machines keep the word that was said last, though their clocks differ."""
+    ahead = lend(NOTHING, loan(since=at(0, 14)), ())
+    assert reclaim(None, ahead, None, at(0, 14)).said_unix_ns == at(0, 14) + 1
+    assert lend(ahead, loan(2, since=at(0, 12)), ()).said_unix_ns == at(0, 14) + 1
 
 
 @pytest.mark.parametrize(
@@ -75,17 +81,17 @@ def test_lending_the_same_again_changes_nothing():
 def test_what_cannot_be_lent_is_refused_by_its_field(bad, field, says):
     """In a sentence, and nothing has changed."""
     with pytest.raises(LoanError, match=says) as refused:
-        lend(NOTHING, bad)
+        lend(NOTHING, bad, ())
     assert refused.value.field == field
 
 
 def test_taking_back_begins_with_the_loan():
     """And ends it where nothing of it is left."""
-    loans = lend(NOTHING, loan(2))
+    loans = lend(NOTHING, loan(2), ())
     assert reclaim(NIGHT, loans, 1, at(0, 23)).loan == loan(1)
-    assert reclaim(NIGHT, loans, 2, at(0, 23)) == NOTHING
+    assert reclaim(NIGHT, loans, 2, at(0, 23)).is_empty
     three = reclaim(NIGHT, loans, 3, at(0, 23))
-    assert three == SiteLoans(None, Recall(1, at(1, 6)))
+    assert (three.loan, three.recall) == (None, Recall(1, at(1, 6)))
     assert away_at(NIGHT, three, at(0, 23)).replicas == 1
     one_more = reclaim(NIGHT, three, None, at(1, 0))
     assert away_at(NIGHT, one_more, at(1, 1)).replicas == 0
@@ -95,7 +101,7 @@ def test_what_is_taken_back_of_a_schedule_is_lent_the_next_night():
     """It stays while the schedule lends anything, and no longer."""
     loans = reclaim(NIGHT, NOTHING, None, at(0, 23))
     assert away_at(NIGHT, loans, at(1, 5)) == Away()
-    assert current(loans, at(1, 6)) == NOTHING
+    assert current(loans, at(1, 6)).is_empty
     assert away_at(NIGHT, current(loans, at(1, 6)), at(1, 22)).replicas == 2
 
 

@@ -61,6 +61,32 @@ def test_p9_a_flood_spends_no_more_than_the_budget(price):
     assert _run(unbound, _flood(900, 10))[1] > 0.8
 
 
+def _nights(worth_usd_per_hour, sessions):
+    """What rented capacity cost, and turns that home answered, while it is lent."""
+    lend = Lend("home/0", 0, 3_000 * NS_PER_S, 10 * NS_PER_S, worth_usd_per_hour)
+    records, bill = _run(Price(metered_usd_per_replica_hour=36.0), sessions, lends=(lend,))
+    assert not [record for record in records if record.refused]
+    late = [record.site for record in records if record.sent_ns > 1_200 * NS_PER_S]
+    return bill, late.count("home") / len(late)
+
+
+def test_p10_a_loan_ends_where_overflow_costs_more_than_it_is_worth():
+    """Home's only replica is lent for most of an hour in which all its sessions overflow."""
+    sessions = _flood(1_800, 1)
+    never_usd, away = _nights(None, sessions)
+    assert away == 0.0
+    assert _nights(1_000.0, sessions) == (never_usd, 0.0)
+    bill_usd, back = _nights(5.0, sessions)
+    assert back > 0.9
+    assert bill_usd < 0.6 * never_usd
+
+
+def test_p10_a_burst_does_not_end_a_loan():
+    """Half a minute of overflow costs less than ten minutes of the replica's worth."""
+    sessions = [*_flood(30, 1), SimSession("late", 1_500 * NS_PER_S, (SimTurn(300, 30),))]
+    assert _nights(5.0, sessions)[1] == 0.0
+
+
 def test_p10_sessions_leave_lent_capacity_at_turn_boundaries_and_return():
     """Home is lent for a minute, with notice: nothing fails, all is away, and then back."""
     begin_s, end_s, notice_s = 40, 100, 8

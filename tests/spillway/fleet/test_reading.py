@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from router.policy.fleet import Limits, Price, SiteKind
-from router.policy.lending import DAYS, Lending, LendWindow
+from router.policy.lending import DAYS, Lending, LendWindow, Reclaim
 from spillway.fleet import FleetError, FleetFile, load, read
 from spillway.fleet.writing import write
 
@@ -59,6 +59,17 @@ def test_a_small_file_takes_the_defaults():
     assert file.fleet.limits == Limits()
     assert file.fleet.default_slo == "interactive"
     assert file == FleetFile(file.fleet, file.access)
+
+
+def test_a_site_says_how_it_takes_back():
+    """With its units; a site that is rented lends nothing, and so takes nothing back."""
+    section = "    reclaim: {grace: 5min, worth_hourly: 2.50 USD/h}\n"
+    text = SMALLEST.replace("[127.0.0.1:9000]\n", "[127.0.0.1:9000]\n" + section)
+    assert read(text).fleet.site("cellar").reclaim == Reclaim(300 * 10**9, 2.5)
+    assert read(write(read(text))).fleet.site("cellar").reclaim == Reclaim(300 * 10**9, 2.5)
+    assert read(SMALLEST).fleet.site("cellar").reclaim == Reclaim()
+    messages = refusal(text.replace("kind: home", "kind: rented"))
+    assert any("sites.cellar.reclaim: only home lends" in one for one in messages)
 
 
 def test_a_schedule_of_lending_counts_what_a_site_lists():

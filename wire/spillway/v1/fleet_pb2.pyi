@@ -447,15 +447,19 @@ class ListLentResponse(_message.Message):
     def __init__(self, lent: _Optional[_Iterable[_Union[Lent, _Mapping]]] = ...) -> None: ...
 
 class Lent(_message.Message):
-    __slots__ = ("site", "phase", "loaned", "loaned_until_unix_ns", "reason", "scheduled", "scheduled_until_unix_ns", "endpoints", "open_streams", "of")
+    __slots__ = ("site", "phase", "loaned", "loaned_until_unix_ns", "reason", "scheduled", "scheduled_until_unix_ns", "endpoints", "open_streams", "of", "returning", "trouble")
     class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PHASE_UNSPECIFIED: _ClassVar[Lent.Phase]
         DRAINING: _ClassVar[Lent.Phase]
         AWAY: _ClassVar[Lent.Phase]
+        STOPPING: _ClassVar[Lent.Phase]
+        RETURNING: _ClassVar[Lent.Phase]
     PHASE_UNSPECIFIED: Lent.Phase
     DRAINING: Lent.Phase
     AWAY: Lent.Phase
+    STOPPING: Lent.Phase
+    RETURNING: Lent.Phase
     SITE_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     LOANED_FIELD_NUMBER: _ClassVar[int]
@@ -466,6 +470,8 @@ class Lent(_message.Message):
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     OPEN_STREAMS_FIELD_NUMBER: _ClassVar[int]
     OF_FIELD_NUMBER: _ClassVar[int]
+    RETURNING_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
     site: str
     phase: Lent.Phase
     loaned: int
@@ -476,7 +482,9 @@ class Lent(_message.Message):
     endpoints: _containers.RepeatedScalarFieldContainer[str]
     open_streams: int
     of: int
-    def __init__(self, site: _Optional[str] = ..., phase: _Optional[_Union[Lent.Phase, str]] = ..., loaned: _Optional[int] = ..., loaned_until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ..., scheduled: _Optional[int] = ..., scheduled_until_unix_ns: _Optional[int] = ..., endpoints: _Optional[_Iterable[str]] = ..., open_streams: _Optional[int] = ..., of: _Optional[int] = ...) -> None: ...
+    returning: int
+    trouble: str
+    def __init__(self, site: _Optional[str] = ..., phase: _Optional[_Union[Lent.Phase, str]] = ..., loaned: _Optional[int] = ..., loaned_until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ..., scheduled: _Optional[int] = ..., scheduled_until_unix_ns: _Optional[int] = ..., endpoints: _Optional[_Iterable[str]] = ..., open_streams: _Optional[int] = ..., of: _Optional[int] = ..., returning: _Optional[int] = ..., trouble: _Optional[str] = ...) -> None: ...
 
 class ListSessionsRequest(_message.Message):
     __slots__ = ("site", "tenant", "limit")

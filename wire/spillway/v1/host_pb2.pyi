@@ -82,30 +82,32 @@ class SiteDrain(_message.Message):
     def __init__(self, site: _Optional[str] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class SiteLoans(_message.Message):
-    __slots__ = ("site", "loan", "recall")
+    __slots__ = ("site", "loan", "recall", "first", "said_unix_ns")
     SITE_FIELD_NUMBER: _ClassVar[int]
     LOAN_FIELD_NUMBER: _ClassVar[int]
     RECALL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SAID_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     site: str
     loan: Loan
     recall: Recall
-    def __init__(self, site: _Optional[str] = ..., loan: _Optional[_Union[Loan, _Mapping]] = ..., recall: _Optional[_Union[Recall, _Mapping]] = ...) -> None: ...
+    first: _containers.RepeatedScalarFieldContainer[str]
+    said_unix_ns: int
+    def __init__(self, site: _Optional[str] = ..., loan: _Optional[_Union[Loan, _Mapping]] = ..., recall: _Optional[_Union[Recall, _Mapping]] = ..., first: _Optional[_Iterable[str]] = ..., said_unix_ns: _Optional[int] = ...) -> None: ...
 
 class Loan(_message.Message):
-    __slots__ = ("replicas", "of", "since_unix_ns", "until_unix_ns", "reason", "endpoints")
+    __slots__ = ("replicas", "of", "since_unix_ns", "until_unix_ns", "reason")
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     OF_FIELD_NUMBER: _ClassVar[int]
     SINCE_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     UNTIL_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
-    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     replicas: int
     of: int
     since_unix_ns: int
     until_unix_ns: int
     reason: str
-    endpoints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, replicas: _Optional[int] = ..., of: _Optional[int] = ..., since_unix_ns: _Optional[int] = ..., until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ..., endpoints: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, replicas: _Optional[int] = ..., of: _Optional[int] = ..., since_unix_ns: _Optional[int] = ..., until_unix_ns: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Recall(_message.Message):
     __slots__ = ("replicas", "until_unix_ns")

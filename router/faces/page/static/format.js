@@ -30,6 +30,12 @@ export function clock(unixSeconds) {
   return new Date(unixSeconds * 1000).toLocaleTimeString([], { hour12: false });
 }
 
+// A day and time with its zone: who lends and who looks may be in different ones.
+export function moment(unixSeconds) {
+  const shown = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false, timeZoneName: "short" };
+  return new Date(unixSeconds * 1000).toLocaleString([], shown);
+}
+
 // Sets text only where it changes: most figures stand still most of the time.
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -1,6 +1,6 @@
 // The sites as places: a basin each, with what stands in it and what may be done to it.
 
-import { count, make, rate, share, span, usd, write } from "./format.js";
+import { count, make, moment, rate, share, span, usd, write } from "./format.js";
 import { Slopes } from "./slopes.js";
 
 const MONEY_S = 60; // money and cache hits are told of the last minute
@@ -9,6 +9,8 @@ const FLOWS = ["settled", "overflow", "returned", "resumed"];
 // Of an endpoint so far: what is full differs from engine to engine, so basins are compared.
 let busiest = 4;
 
+const ACTS = { drain: "Drain", undrain: "Undrain", lend: "Lend", reclaim: "Reclaim" };
+const LENT_WORDS = { draining: "streams finish", stopping: "stopping", away: "away", returning: "returning" };
 const HEALTH_WORDS = { up: "up", suspect: "breaker half open", down: "down" };
 
 function figure(label, extra = "") {
@@ -49,6 +51,7 @@ class Place {
     this.acts = make("div", { class: "acts" });
     this.facts = make("p", { class: "quiet" });
     this.summary = make("summary", {}, "endpoints");
+    this.lent = make("p", { class: "lent quiet", hidden: true });
     this.details = make(
       "details",
       {},
@@ -68,12 +71,13 @@ class Place {
       make("div", { class: "site-head" }, make("h4", {}, site.name), make("span", { class: "where" }, where.filter(Boolean).join(" · ")), this.badge),
       make("dl", { class: "site-figures" }, ...figures.map((one) => one.row)),
       make("div", { class: "meters" }, ...this.load.nodes, ...this.kv.nodes, ...this.cache.nodes, ...this.money.nodes),
+      this.lent,
       this.details,
     );
     this.actButtons = {};
-    for (const action of ["drain", "undrain"]) {
-      const button = make("button", { type: "button" }, action === "drain" ? "Drain…" : "Undrain…");
-      button.setAttribute("aria-label", `${action === "drain" ? "Drain" : "Undrain"} ${site.name}`);
+    for (const [action, word] of Object.entries(ACTS)) {
+      const button = make("button", { type: "button" }, `${word}…`);
+      button.setAttribute("aria-label", `${word} ${site.name}`);
       button.addEventListener("click", () => act(action, site.name, this.last));
       this.actButtons[action] = button;
     }
@@ -120,7 +124,20 @@ class Place {
     write(this.summary, `${frame.endpoints} endpoint${frame.endpoints === 1 ? "" : "s"}${frame.suspect ? `, ${frame.suspect} suspect` : ""}`);
     this.actButtons.drain.hidden = frame.draining;
     this.actButtons.undrain.hidden = !frame.draining;
+    this.actButtons.lend.hidden = this.site.kind !== "home";
+    this.actButtons.reclaim.hidden = !frame.lent || !frame.lent[0];
+    this.setLent(frame.lent);
     return before ? this.flowSince(before.flow, frame.flow) : [0, 0, 0, 0];
+  }
+
+  setLent(lent) {
+    this.lent.hidden = !lent;
+    if (!lent) return;
+    const [replicas, of, phase, until, returning, reason, trouble] = lent;
+    const parts = replicas ? [`lends ${replicas} of ${of} until ${moment(until)}`, LENT_WORDS[phase] ?? phase] : [`${returning} of ${of} replicas return`];
+    if (reason) parts.push(reason);
+    if (trouble) parts.push(trouble);
+    write(this.lent, parts.join(" · "));
   }
 
   flowSince(before, now) {
@@ -157,8 +174,8 @@ class Place {
     const facts = [`${count(frame.turns)} turns, ${count(frame.failures)} failed attempts, ${usd(frame.usd)} spent`];
     if (this.site.budget_usd_per_month) facts.push(`budget ${usd(this.site.budget_usd_per_month)} a month`);
     write(this.facts, `${facts.join("; ")}.`);
-    const rows = frame.each.map(([name, health, draining, inFlight, running, waiting, kv, tokens, trouble]) => {
-      const words = trouble || (health === "up" && draining ? "no new turns" : HEALTH_WORDS[health]);
+    const rows = frame.each.map(([name, health, draining, inFlight, running, waiting, kv, tokens, trouble, lent]) => {
+      const words = trouble || (health === "up" && draining ? (lent ? "lent" : "no new turns") : HEALTH_WORDS[health]);
       return [name.slice(this.site.name.length + 1), words, inFlight, running, waiting, share(kv), rate(tokens)];
     });
     const shown = [...this.rows.rows];

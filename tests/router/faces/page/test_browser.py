@@ -100,6 +100,37 @@ def test_a_site_is_drained_and_undrained_by_keyboard(watch):
     assert watched.complaints == []
 
 
+def test_a_replica_is_lent_and_taken_back(watch):
+    """With how many, until when and why; what the router refuses is said in the dialog."""
+    watched = watch()
+    page = watched.page
+    page.click('[data-site="home"] summary')
+    page.click('[aria-label="Lend home"]')
+    page.fill("#loan-replicas", "9")
+    page.fill("#loan-reason", "fine-tune")
+    page.click("#confirm-yes")
+    page.wait_for_selector("#confirm-error:not(:empty)")
+    assert "it has 1 replica, and cannot lend 9" in page.inner_text("#confirm-error")
+    page.fill("#loan-until", "2020-01-01T06:00")
+    page.click("#confirm-yes")
+    watched.until("document.getElementById('confirm-error').textContent.includes('past')")
+    page.click("#confirm-no")
+    page.click('[aria-label="Lend home"]')  # it proposes a night again
+    page.fill("#loan-reason", "fine-tune")
+    page.click("#confirm-yes")
+    page.wait_for_selector('[data-site="home"] .lent:not([hidden])')
+    words = page.inner_text('[data-site="home"] .lent')
+    assert words.startswith("lends 1 of 1 until ")
+    assert words.endswith("· away · fine-tune")
+    assert page.locator('[data-site="home"] tbody td >> text=lent').count() == 1
+    page.click('[aria-label="Reclaim home"]')
+    page.click("#confirm-yes")
+    page.wait_for_selector('[data-site="home"] .lent', state="hidden")
+    assert not page.locator('[aria-label="Lend cloud"]').is_visible()  # only home lends
+    refused = "Failed to load resource"  # what a browser says of an answer that is no
+    assert [one for one in watched.complaints if refused not in one] == []
+
+
 def test_the_box_says_where_a_request_would_go(watch):
     """The verdict, its reason, and every candidate."""
     watched = watch()
@@ -127,6 +158,11 @@ def test_axe_finds_nothing(watch, looks):
     assert found(page) == []
     page.click('[aria-label="Drain cloud"]')
     page.wait_for_selector("#confirm[open]")
+    assert found(page) == []
+    page.keyboard.press("Escape")
+    page.click('[data-site="home"] summary')
+    page.click('[aria-label="Lend home"]')
+    page.wait_for_selector("#loan-until")
     assert found(page) == []
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import zlib
 from dataclasses import replace
 
@@ -147,6 +148,65 @@ async def test_a_site_is_drained_by_the_page(site):
     status, _ = await site.post("/page/act", {**body, "action": "undrain"}, X_Spillway_Token=token)
     assert status == 200
     assert not (await site.routed.state()).sites[0].draining
+
+
+def an_hour_from_now():
+    return time.time() + 3_600
+
+
+async def test_replicas_are_lent_and_taken_back_by_the_page(site):
+    """And frames say what is lent, until when and why."""
+    async with engine(itl_s=0) as second:
+        site.routed.router._roster.set_site(
+            "home", {one.address for one in site.routed.router._roster} | {address(second)}
+        )
+        await site.routed.until_up(2)
+        token, until = await site.token(), an_hour_from_now()
+        body = {"action": "lend", "site": "home", "replicas": 1, "until_unix_s": until}
+        lend = {**body, "reason": "training"}
+        status, said = await site.post("/page/act", lend, X_Spillway_Token=token)
+        assert (status, said["said"]) == (200, "home lends 1 of 2 replicas.")
+        home, cloud = (await site.events(1))[0][1]["frame"]["sites"]
+        assert home["lent"] == [1, 2, "away", int(until), 0, "training", ""]
+        assert cloud["lent"] is None
+        assert [one[-1] for one in home["each"]].count(1) == 1
+        back = {"action": "reclaim", "site": "home"}
+        status, said = await site.post("/page/act", back, X_Spillway_Token=token)
+        assert (status, said["said"]) == (200, "home lends nothing.")
+        assert (await site.events(1))[0][1]["frame"]["sites"][0]["lent"] is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"replicas": 0}, "at least one replica"),
+        ({"replicas": 7}, "it has 1 replica"),
+        ({"replicas": -1}, "replicas"),
+        ({"until_unix_s": 5}, "in the past"),
+        ({"until_unix_s": "tomorrow"}, "until_unix_s"),
+        ({"until_unix_s": 9e9}, "at most 14 days"),
+        ({"reason": "x" * 201}, "reason"),
+        ({"site": "cloud"}, "only home lends"),
+        ({"site": "moon"}, "there is no site"),
+    ],
+)
+async def test_what_cannot_be_lent_is_refused_to_the_page(bad, says):
+    """In the words that the command would get."""
+    async with (
+        engine(itl_s=0) as home,
+        engine(itl_s=0) as cloud,
+        route({"home": [address(home)], "cloud": [address(cloud)]}, WITH_PAGE) as routed,
+        aiohttp.ClientSession() as http,
+    ):
+        site = Site(routed, http)
+        await site.routed.until_up(2)
+        token = await site.token()
+        good = {"action": "lend", "site": "home", "replicas": 1}
+        body = {**good, "until_unix_s": an_hour_from_now(), **bad}
+        status, said = await site.post("/page/act", body, X_Spillway_Token=token)
+        assert status == 400
+        assert says in said["error"]
+        assert not (await site.routed.state()).sites[0].HasField("lent")
 
 
 @pytest.mark.parametrize(

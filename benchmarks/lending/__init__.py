@@ -1,0 +1,1 @@
+"""Jobs that borrow home's GPUs, and what lending them costs."""
