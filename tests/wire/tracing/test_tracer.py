@@ -1,10 +1,12 @@
 """Where spans go, and what happens where they cannot go anywhere."""
 
+import socket
 import time
 
 import pytest
 
 from tests.collector import collector
+from tests.waiting import until
 from wire.tracing import otel
 from wire.tracing.context import TraceContext
 from wire.tracing.settings import TracingSettings, endpoint_of, protocol_problem
@@ -116,6 +118,35 @@ def test_no_collector_holds_anybody_up(monkeypatch):
     begun = time.monotonic()
     tracer.close()
     assert time.monotonic() - begun < otel._TIMEOUT_S
+
+
+def test_a_collector_that_takes_spans_and_says_nothing_holds_nobody_up(monkeypatch):
+    """It listens and never answers: what it was sent is given up at the end."""
+    monkeypatch.setattr(otel, "CLOSE_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        endpoint = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        tracer = open_tracer(TracingSettings(endpoint), "s")
+        for _ in range(100):
+            tracer.begin("n", Kind.SERVER, None, {}).end()
+        begun = time.monotonic()
+        tracer.close()
+        assert time.monotonic() - begun < otel._TIMEOUT_S
+
+
+async def test_a_collector_that_comes_late_gets_what_comes_after(monkeypatch):
+    """Whoever makes spans does nothing for it."""
+    with collector() as there:
+        port = there.port
+    tracer = open_tracer(TracingSettings(f"http://127.0.0.1:{port}", queue_max=64), "s")
+    tracer.begin("before", Kind.SERVER, None, {}).end()
+    with collector(port) as there:
+
+        def seen():
+            tracer.begin("after", Kind.SERVER, None, {}).end()
+            return any(span.name == "after" for span in there.spans)
+
+        await until(seen)
+        tracer.close()
 
 
 def test_what_the_settings_ask_for_and_cannot_be_is_an_error(monkeypatch, caplog):
