@@ -42,8 +42,9 @@ _SEEN_CRASHES_MAX = 3
 """Of one prompt: two make it a suspect, and a third where it had company in both."""
 
 _CRASHES_MAX = 6
-_BLINDING = frozenset({Kind.FROZEN, Kind.LATE, Kind.TWICE, Kind.SUSPENDED})
-"""Under which a router may take an engine that was started again for the one that it knew."""
+_BLINDING = frozenset({Kind.FROZEN, Kind.LATE, Kind.TWICE, Kind.SUSPENDED, Kind.RELOADED})
+"""Under which a router may take an engine that was started again for the one that it knew, or never
+hear that one was, because its site is in the fleet file no longer."""
 
 _LIKE_POISON = frozenset({Kind.KILLED, Kind.SITE_KILLED, Kind.LEAVES})
 """What looks like a crash to a request that was in flight: others share the blame."""
