@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from router.audit.record import LINE_BYTES_MAX, Head, RecordError, opened
+from router.audit.record import LINE_BYTES_MAX, Head, RecordError, TornError, opened
 
 TORN_BYTES_MAX = 2 * LINE_BYTES_MAX
 """What may be cut off: a line, and lines that were to seal it."""
@@ -51,7 +51,7 @@ class Chain:
     def _next(self, line: bytes) -> dict[str, Any] | None:
         try:
             record = opened(line, self._secret)
-        except RecordError as error:
+        except TornError as error:
             if len(self.torn) + len(line) > TORN_BYTES_MAX:
                 raise
             self.torn += line

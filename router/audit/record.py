@@ -23,6 +23,13 @@ class RecordError(ValueError):
     """A line is no record, or not what was written; the message says why."""
 
 
+class TornError(RecordError):
+    """What a process leaves that is killed while it writes: the beginning of a line.
+
+    No such beginning is JSON, so that a record which somebody changed is none of these.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The last record of a chain: whoever has it knows of everything before it."""
@@ -53,14 +60,16 @@ def opened(line: bytes, secret: bytes | None) -> dict[str, Any]:
     """What a line says, its digest checked. RecordError for what nobody wrote like that.
 
     A record that is sealed with a secret cannot be checked without it, nor one that is not be
-    believed where there is one.
+    believed where there is one. TornError for the beginning of a line.
     """
-    if len(line) > LINE_BYTES_MAX or not line.endswith(b"\n"):
-        raise RecordError("is no whole line of an audit log")
+    if len(line) > LINE_BYTES_MAX:
+        raise RecordError("is longer than any record")
+    if not line.endswith(b"\n"):
+        raise TornError("is cut off")
     try:
         body = json.loads(line)
     except (ValueError, RecursionError):
-        raise RecordError("is no JSON") from None
+        raise TornError("is no JSON") from None
     if not isinstance(body, dict) or type(body.get("number")) is not int:
         raise RecordError("is no record")
     if not _is_digest(body.get("digest")) or not _is_digest(body.get("previous")):

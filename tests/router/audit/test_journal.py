@@ -145,6 +145,17 @@ def test_a_whole_new_chain_needs_the_secret(tmp_path):
     assert not verify(tmp_path / "other.jsonl", SECRET).is_whole
 
 
+def test_a_log_has_a_secret_from_its_first_record_or_never(tmp_path):
+    """What there is stays, and nothing of it is taken for a line that was cut off."""
+    for name, first, second in (("a", None, SECRET), ("b", SECRET, None), ("c", SECRET, b"t" * 32)):
+        path = tmp_path / name
+        kept(path, range(2), first)
+        whole = path.read_bytes()
+        with pytest.raises(AuditError, match="move it away"):
+            Journal(path, 1 << 20, second).append({"count": 9})
+        assert path.read_bytes() == whole
+
+
 def test_a_shorter_log_is_whole_unless_one_knows_its_head(tmp_path):
     """What a chain cannot say by itself."""
     path = tmp_path / "audit.jsonl"

@@ -47,7 +47,7 @@ def test_a_log_that_was_changed_is_told_of(capsys, tmp_path):
     assert "its end is cut off" in capsys.readouterr().err
     path.write_bytes(path.read_bytes().replace(b'"home"', b'"rome"', 1))
     assert cli.run(["audit", "verify", str(path)]) == 1
-    assert f"{path}:3" in capsys.readouterr().err
+    assert f"{path}:2" in capsys.readouterr().err
     assert cli.run(["audit", "list", str(path)]) == 1
     assert cli.run(["audit", "verify", str(tmp_path / "none")]) == 1
     assert "there is no audit log" in capsys.readouterr().err
