@@ -155,6 +155,16 @@ def test_every_node_of_ray_has_the_environment_that_engines_need(cluster):
         assert len(environment) == len(container["env"])
 
 
+def test_kuberays_services_find_its_pods(cluster):
+    """They select by labels of KubeRay's own, which a template could overwrite."""
+    own = {"app.kubernetes.io/name", "app.kubernetes.io/created-by"}
+    config = cluster["rayClusterConfig"]
+    for group in (config["headGroupSpec"], *config["workerGroupSpecs"]):
+        labels = group["template"]["metadata"]["labels"].keys()
+        assert not labels & own
+        assert not any(label.startswith("ray.io/") for label in labels)
+
+
 def test_the_ports_of_replicas_are_those_that_ray_gives(things):
     """The policies let the gateway to no others."""
     ranges = {

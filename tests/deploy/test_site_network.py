@@ -6,7 +6,7 @@ import pytest
 
 from tests.deploy.helm import overlay, render
 from tests.deploy.network import ELSEWHERE, Peer, comes_in, goes_out, of_pod
-from tests.deploy.pods import of_kind, pods
+from tests.deploy.pods import of_kind, pods, selected
 
 SITES = ["site-home", "site-rented", "site-cpu"]
 GATEWAY_PORT, METRICS_PORT, DASHBOARD_PORT = 7070, 7071, 8265
@@ -38,6 +38,18 @@ def gateway(things):
 def engines(things):
     """The pods of Ray."""
     return [pod for pod in pods(things) if pod.owner.startswith("RayService")]
+
+
+def test_every_pod_is_shut_before_a_door_is_opened(things, gateway, engines):
+    """By one policy that means them all and lets nobody through."""
+    [deny] = [
+        one["spec"]
+        for one in of_kind(things, "NetworkPolicy")
+        if not {"ingress", "egress"} & one["spec"].keys()
+    ]
+    assert set(deny["policyTypes"]) == {"Ingress", "Egress"}
+    for pod in (gateway, *engines):
+        assert selected(pod.labels, deny["podSelector"]["matchLabels"]), pod.owner
 
 
 def test_only_the_gateway_is_reached(things, gateway, engines):

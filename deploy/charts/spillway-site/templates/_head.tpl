@@ -7,8 +7,7 @@ rayStartParams:
   object-store-memory: {{ include "site.objectStoreBytes" . | quote }}
 template:
   metadata:
-    labels: {{- include "site.selector" (dict "root" . "part" "ray-head") | nindent 6 }}
-      spillway/ray: {{ include "site.name" . }}
+    labels: {{- include "site.rayLabels" (dict "root" . "part" "ray-head") | nindent 6 }}
   spec:
     {{- if .Values.ray.autoscaling }}
     serviceAccountName: {{ include "site.name" . }}-ray-head

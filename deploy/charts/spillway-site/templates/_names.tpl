@@ -15,6 +15,13 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{/* The labels of Ray's pods. The application's name is KubeRay's own: its Services select by it. */}}
+{{- define "site.rayLabels" -}}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+spillway/ray: {{ include "site.name" .root }}
+{{- end -}}
+
 {{/* All labels of a part's objects. */}}
 {{- define "site.labels" -}}
 {{ include "site.selector" . }}

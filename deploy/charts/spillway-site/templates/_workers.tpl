@@ -21,8 +21,7 @@ rayStartParams:
   resources: {{ printf "\"%s\"" (dict (include "site.place" .name) (int $pool.engines) | toJson | replace "\"" "\\\"") | squote }}
 template:
   metadata:
-    labels: {{- include "site.selector" (dict "root" $root "part" "ray-worker") | nindent 6 }}
-      spillway/ray: {{ include "site.name" $root }}
+    labels: {{- include "site.rayLabels" (dict "root" $root "part" "ray-worker") | nindent 6 }}
       spillway/pool: {{ .name }}
   spec:
     serviceAccountName: {{ include "site.name" $root }}-ray
