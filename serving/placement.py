@@ -3,7 +3,7 @@
 from typing import Any
 
 from serving.serve_environment import REPLICA_ENVIRONMENT
-from serving.settings import ReplicaSettings
+from serving.settings import AutoscaleSettings, ReplicaSettings
 
 WATCHERS_MAX = 256
 """Routers and probes that may listen to one replica, beside its requests."""
@@ -13,6 +13,8 @@ HEALTH_CHECK_PERIOD_S = 1.0
 
 HEALTH_CHECK_TIMEOUT_S = 10.0
 """An engine that loads a large batch may keep the event loop for a while."""
+
+AUTOSCALING_POLICY = "serving.autoscaling:RouterWants"
 
 GRACEFUL_SHUTDOWN_S = 60.0
 """How long a replica that is replaced may go on with its streams."""
@@ -41,11 +43,35 @@ def deployment_options(settings: ReplicaSettings, *, cluster_gpus: float) -> dic
             "runtime_env": {"env_vars": REPLICA_ENVIRONMENT | settings.env},
         },
     }
+    if settings.autoscale is not None:
+        del options["num_replicas"]
+        options["autoscaling_config"] = _autoscaling(settings.autoscale, settings.replicas)
     if devices > 1:
         bundle = {"CPU": settings.num_cpus, "GPU": gpus, **settings.resources}
         options["placement_group_bundles"] = [{k: v for k, v in bundle.items() if v}]
         options["placement_group_strategy"] = "STRICT_PACK"
     return options
+
+
+def _autoscaling(scale: AutoscaleSettings, replicas: int) -> dict[str, Any]:
+    """Serve's autoscaler with the policy that asks the routers. They wait, so it does not."""
+    return {
+        "min_replicas": scale.min_replicas,
+        "max_replicas": scale.max_replicas,
+        "initial_replicas": min(max(replicas, scale.min_replicas), scale.max_replicas),
+        "upscale_delay_s": 0.0,
+        "downscale_delay_s": 0.0,
+        "policy": {
+            "policy_function": AUTOSCALING_POLICY,
+            "policy_kwargs": {
+                "site": scale.site,
+                "routers": list(scale.routers),
+                "target_ongoing_requests": scale.target_ongoing_requests,
+                "key_file": str(scale.key_file) if scale.key_file else None,
+                "authority": str(scale.authority) if scale.authority else None,
+            },
+        },
+    }
 
 
 def gpus_per_device(settings: ReplicaSettings, cluster_gpus: float) -> float:

@@ -73,6 +73,31 @@ class TracingArguments(BaseModel):
     queue_max: int = Field(default=QUEUE_MAX, ge=1)
 
 
+class AutoscaleSettings(BaseModel):
+    """By which routers a site's replicas become more and fewer; see serving.autoscaling."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    site: str = Field(min_length=1)
+    """Its name in the fleet file."""
+    routers: tuple[str, ...] = Field(min_length=1, max_length=64)
+    """Where routers listen (host:port), as reached from the cluster's head."""
+    min_replicas: int = Field(ge=0)
+    max_replicas: int = Field(ge=1)
+    target_ongoing_requests: float = Field(default=16.0, gt=0)
+    """Of a replica, while no router says what it wants."""
+    key_file: Path | None = None
+    """A reader's API key, where routers ask for one."""
+    authority: Path | None = None
+    """Whose certificates routers show (PEM). None: they are reached in plaintext."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.max_replicas < self.min_replicas:
+            raise ValueError("max_replicas is below min_replicas")
+        return self
+
+
 class ReplicaSettings(BaseModel):
     """One replica: its engine, the resources it takes, and how many there are."""
 
@@ -86,6 +111,8 @@ class ReplicaSettings(BaseModel):
     vllm: VllmSettings = Field(default_factory=VllmSettings)
     fake: FakeSettings = Field(default_factory=FakeSettings)
     replicas: int = Field(default=1, ge=0)
+    autoscale: AutoscaleSettings | None = None
+    """How they become more and fewer by themselves; `replicas` is how many there are at first."""
     requests_max: int = Field(default=REQUESTS_MAX, ge=1)
     """Requests in flight at one replica; more are refused."""
     leases: Literal["open", "required"] = "open"

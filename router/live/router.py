@@ -19,6 +19,7 @@ from router.faces.page.server import FleetPage
 from router.live import background
 from router.live.accounts import Accounts
 from router.live.acting import Acting
+from router.live.autoscaler import Autoscaler
 from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.control import Control
@@ -127,15 +128,15 @@ class Router:
         self._acting = Acting(self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file))
         happened = self._acting.happened
         self._lender = Lender(self._core, self._roster, fleet.sites, happened=happened)
+        self._autoscaler = self._made_autoscaler(fleet)
         self._loans = LoanDesk(self._lender, lambda: self._core.snapshot().sites)
         self._site_leases = SiteLeases(self._core, fleet, settings.drain_timeout_s)
-        standing = FileStanding(digest, time.time_ns())
-        self._standing = standing
+        self._standing = standing = FileStanding(digest, time.time_ns())
         self.acts = OperatorDesk(self._core, self._loans, self._acting, standing, reloads)
         self._inference = self._made_inference(streams)
         if self._feed is not None:
-            parts = (self._core, self._roster, self._lender, self._inference)
-            self._feed.listener = Others(*parts, self._sinks.registry)
+            others = (self._core, self._roster, self._lender, self._inference)
+            self._feed.listener = Others(*others, self._sinks.registry)
         self.openai_port: int | None = None
         self._page = FleetPage(
             *(self.id, fleet, self._state, self._sinks.recent),
@@ -308,6 +309,11 @@ class Router:
         self._mover.patience_ns = ns(settings.drain_timeout_s)
         self._cookies.age_max_ns = fleet.limits.session_age_max_ns
         self._page.adopt(fleet)
+        self._autoscaler.adopt(fleet)
+
+    def _made_autoscaler(self, fleet: Fleet) -> Autoscaler:
+        away, drain_timeout_s = self._lender.away, self._settings.drain_timeout_s
+        return Autoscaler(self._core, fleet, self._sinks.metrics, away, drain_timeout_s)
 
     def _watch_site(self, site: str) -> None:
         asked = self._reach if self._feed is None else None
@@ -351,6 +357,7 @@ class Router:
             self._loans.lent,
         )
         self._standing.tell(state)
+        self._autoscaler.tell(state)
         head = self._acting.head
         state.audit_head = head.digest if head is not None else ""
         state.audit_problem = self._acting.problem
@@ -372,6 +379,7 @@ class Router:
             self._callers.look()
             self._roster.renew()
             self._lender.look()
+            self._autoscaler.look()
             self._site_leases.look()
             self._accounts.look(self._core, self._roster)
             self._acting.look()

@@ -27,6 +27,7 @@ from router.policy.lease import ClaimKind, LeaseClaim
 from router.policy.outcome import End, Ended
 from router.policy.request import Request
 from router.policy.resume import ResumePoint
+from router.policy.scaling.capacity import Sample
 from router.policy.session_list import SessionPage, Wanted
 from router.policy.snapshot import FleetSnapshot
 from router.policy.units import seconds
@@ -189,6 +190,10 @@ class TimedCore:
     def sessions(self, wanted: Wanted) -> SessionPage:
         """The sessions that are placed."""
         return self._core.placements.listed(wanted, now_ns())
+
+    def scaling_sample(self) -> Sample:
+        """What was asked of this router, and what its sites are doing."""
+        return self._core.scaling.sample()
 
     def snapshot(self) -> FleetSnapshot:
         """The state of the fleet now."""

@@ -141,6 +141,7 @@ class Metrics:
 
         self._links = gauge("links", "Links to endpoints that stand")
         self._link_sessions = gauge("link_sessions", "Streams that go over links")
+        self._wanted = gauge("wanted_replicas", "Replicas that this router wants a site to have")
         self._lent = gauge("lent_replicas", "Replicas given to other work")
         self._lent_until = gauge(
             "lent_until_timestamp_seconds", "When fewer are given away; 0 while none is"
@@ -152,6 +153,10 @@ class Metrics:
         """Shows how many links to a site's endpoints stand, and how many streams are on them."""
         self._links.labels(site).set_function(standing)
         self._link_sessions.labels(site).set_function(sessions)
+
+    def set_wanted(self, site: str, replicas: int) -> None:
+        """Shows how many replicas a site that scales should have."""
+        self._wanted.labels(site).set(replicas)
 
     def watch_lent(self, site: str, away: Callable[[], Away]) -> None:
         """Shows how many replicas a site lends, and when fewer are."""

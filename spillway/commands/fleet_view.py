@@ -34,6 +34,16 @@ def endpoint_rows(state: "FleetState") -> list[tuple[str, ...]]:
     return [_endpoint_row(one) for site in state.sites for one in site.endpoints]
 
 
+def scaling_lines(state: "FleetState") -> list[str]:
+    """Of each site that scales, how many replicas it should have and why."""
+    return [
+        f"{site.name}: {site.scaling.serving} replicas serve, {site.scaling.wanted} are wanted:"
+        f" it {site.scaling.reason}"
+        for site in state.sites
+        if site.HasField("scaling")
+    ]
+
+
 def tenant_rows(state: "FleetState") -> list[tuple[str, ...]]:
     """A row for each tenant, in the fleet file's order; none where there is only the default."""
     if len(state.tenants) == 1:
@@ -109,6 +119,8 @@ def _site_state(site: "SiteState", up: int) -> str:
         )
         if replicas
     ]
+    if site.HasField("scaling"):
+        notes.append(f"wants {site.scaling.wanted} of {site.scaling.replicas_max}")
     if site.warming_share:
         notes.append(f"new: {site.warming_share:.0%} of turns")
     if site.lease_until_unix_ns:

@@ -10,6 +10,7 @@ from spillway.commands.fleet_view import (
     TENANT_COLUMNS,
     budget_rows,
     endpoint_rows,
+    scaling_lines,
     shared_line,
     site_rows,
     standing_lines,
@@ -46,6 +47,8 @@ def status(
     if budgets := budget_rows(state):
         write("")
         write_table(BUDGET_COLUMNS, budgets)
+    for line in scaling_lines(state):
+        write(line)
     if shared := shared_line(state):
         write("")
         write(shared)

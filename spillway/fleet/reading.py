@@ -22,7 +22,7 @@ from spillway.fleet.contradictions import contradictions
 from spillway.fleet.lending import lending_of
 from spillway.fleet.problem import FleetError, Problem
 from spillway.fleet.refusal import problems
-from spillway.fleet.scaling import initial_replicas, scale_of
+from spillway.fleet.scaling import asks_of, initial_replicas, scale_of
 from spillway.fleet.schema import CapacitySection, FileSection, SiteSection
 from spillway.fleet.section import built
 from spillway.fleet.serving import serving_problems
@@ -157,4 +157,5 @@ def _deployment(name: str, site: SiteSection, model: str) -> Deployment:
         replicas=initial_replicas(site),
         arguments=site.serving,
         runtime_env=site.ray.runtime_env if site.ray else {},
+        asks=asks_of(site),
     )

@@ -12,6 +12,7 @@ from spillway.fleet.kinds import (
     DashboardUrl,
     Day,
     EndpointAddress,
+    FilePath,
     Host,
     ModelName,
     Name,
@@ -32,6 +33,7 @@ SITES_MAX = 1_000
 NAMES_MAX = 1_000  # models, classes, aliases
 ENDPOINTS_MAX = 1_000  # of one site; more are better discovered
 LENDS_MAX = 100  # windows of one site
+ROUTERS_MAX = 64  # that a site's autoscaler asks
 
 SloSection = section(SloClass, without=("name",))
 TenantSection = section(Tenant, without=("name",))
@@ -100,6 +102,9 @@ class ScaleSection(BaseModel):
     start: Span | None = None
     billing: Span | None = None
     spare: Span | None = None
+    routers: list[EndpointAddress] = Field(default_factory=list, max_length=ROUTERS_MAX)
+    key_file: FilePath | None = None
+    authority: FilePath | None = None
 
 
 class SiteSection(BaseModel):

@@ -30,6 +30,7 @@ class Deployment:
     replicas: int = 1
     arguments: Mapping[str, Any] = field(default_factory=dict)  # more for serving.app:build
     runtime_env: Mapping[str, Any] = field(default_factory=dict)  # of the Serve application
+    asks: Mapping[str, Any] = field(default_factory=dict)  # routers, by the keys of `scale`
 
 
 OfSite = TypeVar("OfSite", Deployment, SiteAccess)
@@ -59,8 +60,17 @@ class FleetFile:
             "model": model.source,
             "served_names": [model.name, *model.aliases],
             "replicas": deployment.replicas,
+            **self._autoscale(deployment),
             **deployment.arguments,
         }
+
+    def _autoscale(self, deployment: Deployment) -> dict[str, Any]:
+        """How its replicas follow what routers want; nothing where it asks none."""
+        scale = self.fleet.site(deployment.site).scale
+        if scale is None or not deployment.asks:
+            return {}
+        bounds = {"min_replicas": scale.replicas_min, "max_replicas": scale.replicas_max}
+        return {"autoscale": {"site": deployment.site, **bounds, **deployment.asks}}
 
     def deployment(self, site: str) -> Deployment:
         """What is deployed to a site; KeyError where nothing is."""

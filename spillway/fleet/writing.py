@@ -59,7 +59,7 @@ def _site(site: Site, access: SiteAccess, deployment: Deployment | None) -> dict
         if site.lease_until_unix_ns is None
         else utc_time(site.lease_until_unix_ns),
         profile=written(site.profile) if site.profile else None,
-        scale=scaling.written(site.scale),
+        scale=scaling.written(site.scale, deployment.asks if deployment else {}),
         model=deployment.model if deployment else None,
         serving=_plain(deployment.arguments) if deployment else None,
     )

@@ -69,23 +69,24 @@ def sample(asked: Asked, registry: Registry) -> Sample:
 class Capacities:
     """Learns what a replica of each site does."""
 
-    __slots__ = ("_per_s",)
+    __slots__ = ("_full", "_per_s")
 
     def __init__(self) -> None:
         self._per_s: dict[str, float] = {}
+        self._full: dict[str, int] = {}  # how often each was seen full
 
     def add(self, site: str, per_s: float, passed: float, fallback: float) -> None:
         """Observe a stretch of time in which each replica of a site did so much.
 
         `passed` is the share of all requests that went past it; `fallback` is what was believed.
         """
-        known = self._per_s.get(site)
+        known = self._per_s.get(site, fallback)
         if passed >= _PASSED:
-            start = fallback if known is None else known
-            self._per_s[site] = start + _GAIN * (per_s - start)
-        elif per_s > (fallback if known is None else known):
-            start = fallback if known is None else known
-            self._per_s[site] = start + _RISE * (per_s - start)
+            self._full[site] = self._full.get(site, 0) + 1
+            gain = max(_GAIN, 1.0 / self._full[site])  # what is believed before may be far off
+            self._per_s[site] = known + gain * (per_s - known)
+        elif per_s > known:
+            self._per_s[site] = known + _RISE * (per_s - known)
 
     def per_s(self, sites: tuple[SiteSample, ...]) -> Mapping[str, float]:
         """Tokens of work a second of one replica of each: as seen, or by how fast it prefills.

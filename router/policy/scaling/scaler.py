@@ -125,6 +125,8 @@ class Scaler:
         """
         first, elapsed_ns = self._stretch is None, unix_ns - self._looked_ns
         if not first and elapsed_ns < _LOOK_MIN_NS:
+            if elapsed_ns < 0:  # the wall clock was set back
+                self._looked_ns, self._last = unix_ns, sample
             return ()
         self._follow(sample, unix_ns)
         if first:

@@ -19,6 +19,6 @@ def sentence(
 ) -> str:
     """The reason with its figures."""
     return (
-        f"{reason}: {need:.1f} replicas for {forecast_per_s:.3g} requests/s until"
-        f" {span(ahead_ns)} ahead, {requests_per_s:.3g} now"
+        f"{reason}: {requests_per_s:.3g} requests/s now, at most {forecast_per_s:.3g} in the next"
+        f" {span(ahead_ns)}, which take {need:.1f} replicas here"
     )

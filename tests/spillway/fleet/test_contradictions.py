@@ -157,6 +157,24 @@ def test_a_scale_is_read_with_its_defaults_and_written_as_it_is_read():
     assert read(write(found)).fleet == found.fleet
 
 
+def test_a_site_that_scales_is_deployed_with_whom_it_asks():
+    """Its bounds and the routers' addresses go to Serve's autoscaler; without routers, nothing."""
+    scale = {"min": 0, "max": 4, "routers": ["10.0.0.1:7070"], "key_file": "/etc/reader"}
+    found = read(with_change("sites.ridge.scale", scale))
+    assert found.serving_arguments("ridge")["autoscale"] == {
+        "site": "ridge",
+        "min_replicas": 0,
+        "max_replicas": 4,
+        "routers": ["10.0.0.1:7070"],
+        "key_file": "/etc/reader",
+    }
+    assert read(write(found)) == found
+    alone = read(with_change("sites.ridge.scale", {"min": 0, "max": 4}))
+    assert "autoscale" not in alone.serving_arguments("ridge")
+    with pytest.raises(FleetError, match="names none"):
+        read(with_change("sites.ridge.scale", {"min": 0, "max": 4, "key_file": "k"}))
+
+
 def test_what_is_deployed_at_first_has_to_be_within_the_scale():
     """And nothing can be billed where nothing is metered."""
     fleet = json.loads(with_change("sites.ridge.scale", {"min": 2, "max": 4, "billing": "1h"}))

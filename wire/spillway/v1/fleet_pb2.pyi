@@ -243,7 +243,7 @@ class TenantState(_message.Message):
     def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., waiting: _Optional[int] = ..., admitted: _Optional[int] = ..., refused: _Optional[int] = ..., work_tokens: _Optional[float] = ...) -> None: ...
 
 class SiteState(_message.Message):
-    __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns", "trouble", "lent", "warming_share", "lease_until_unix_ns", "leaving")
+    __slots__ = ("name", "kind", "draining", "endpoints", "sessions", "open_streams", "turns", "tokens", "failures", "cost_usd", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50", "itl_s_p99", "overflow_turns", "trouble", "lent", "warming_share", "lease_until_unix_ns", "leaving", "scaling")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[SiteState.Kind]
@@ -284,6 +284,7 @@ class SiteState(_message.Message):
     WARMING_SHARE_FIELD_NUMBER: _ClassVar[int]
     LEASE_UNTIL_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     LEAVING_FIELD_NUMBER: _ClassVar[int]
+    SCALING_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: SiteState.Kind
     draining: bool
@@ -306,7 +307,26 @@ class SiteState(_message.Message):
     warming_share: float
     lease_until_unix_ns: int
     leaving: bool
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ..., trouble: _Optional[_Union[SiteState.Trouble, str]] = ..., lent: _Optional[_Union[Lent, _Mapping]] = ..., warming_share: _Optional[float] = ..., lease_until_unix_ns: _Optional[int] = ..., leaving: _Optional[bool] = ...) -> None: ...
+    scaling: Scaling
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[SiteState.Kind, str]] = ..., draining: _Optional[bool] = ..., endpoints: _Optional[_Iterable[_Union[EndpointState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., turns: _Optional[int] = ..., tokens: _Optional[int] = ..., failures: _Optional[int] = ..., cost_usd: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s_p50: _Optional[float] = ..., ttft_s_p99: _Optional[float] = ..., itl_s_p50: _Optional[float] = ..., itl_s_p99: _Optional[float] = ..., overflow_turns: _Optional[int] = ..., trouble: _Optional[_Union[SiteState.Trouble, str]] = ..., lent: _Optional[_Union[Lent, _Mapping]] = ..., warming_share: _Optional[float] = ..., lease_until_unix_ns: _Optional[int] = ..., leaving: _Optional[bool] = ..., scaling: _Optional[_Union[Scaling, _Mapping]] = ...) -> None: ...
+
+class Scaling(_message.Message):
+    __slots__ = ("wanted", "serving", "need", "replicas_min", "replicas_max", "reason", "paid_usd")
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    SERVING_FIELD_NUMBER: _ClassVar[int]
+    NEED_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_MIN_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_MAX_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    PAID_USD_FIELD_NUMBER: _ClassVar[int]
+    wanted: int
+    serving: int
+    need: float
+    replicas_min: int
+    replicas_max: int
+    reason: str
+    paid_usd: float
+    def __init__(self, wanted: _Optional[int] = ..., serving: _Optional[int] = ..., need: _Optional[float] = ..., replicas_min: _Optional[int] = ..., replicas_max: _Optional[int] = ..., reason: _Optional[str] = ..., paid_usd: _Optional[float] = ...) -> None: ...
 
 class EndpointState(_message.Message):
     __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s", "endpoints_up", "endpoints", "trouble", "linked", "lent")

@@ -1,0 +1,131 @@
+"""Serve's autoscaling policy that asks routers, with routers' messages and Ray's classes."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from serving import autoscaling
+from serving.autoscaling import FRESH_S, Heard, RouterWants
+from serving.placement import deployment_options
+from serving.settings import SettingsError, read_settings
+from tests.waiting import wait_until
+from wire.spillway.v1 import fleet_pb2 as pb
+from wire.spillway.v1 import fleet_pb2_grpc
+
+
+def state(wanted, need=0.0, site="home"):
+    scaling = pb.Scaling(wanted=wanted, need=need)
+    return pb.FleetState(
+        sites=[pb.SiteState(name="other"), pb.SiteState(name=site, scaling=scaling)]
+    )
+
+
+@dataclass
+class Seen:
+    """What Serve shows of a deployment."""
+
+    target_num_replicas: int
+    total_num_requests: float = 0.0
+
+
+class FakeRouter(fleet_pb2_grpc.FleetServicer):
+    """Says what it wants, again and again."""
+
+    def __init__(self):
+        self.wanted = 3
+        self.keys = []
+
+    def Watch(self, request, context):
+        self.keys.append(dict(context.invocation_metadata()).get("authorization"))
+        while context.is_active():
+            yield state(self.wanted)
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def router():
+    """A router that can be stopped, with its port."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    fake = FakeRouter()
+    fleet_pb2_grpc.add_FleetServicer_to_server(fake, server)
+    fake.port, fake.server = server.add_insecure_port("127.0.0.1:0"), server
+    server.start()
+    yield fake
+    server.stop(0)
+
+
+def test_a_site_follows_what_its_router_wants(router, tmp_path):
+    """With the key of a reader, where it is given one."""
+    key = tmp_path / "key"
+    key.write_text("secret\n")
+    policy = RouterWants("home", [f"127.0.0.1:{router.port}"], 8.0, str(key))
+    wait_until(lambda: policy(Seen(1))[0] == 3)
+    router.wanted = 2
+    wait_until(lambda: policy(Seen(3))[0] == 2)
+    assert router.keys == ["Bearer secret"]
+
+
+def test_a_site_with_requests_is_never_scaled_to_nothing(router):
+    """Whatever is wanted."""
+    router.wanted = 0
+    policy = RouterWants("home", [f"127.0.0.1:{router.port}"], 8.0)
+    wait_until(lambda: policy(Seen(2))[0] == 0)
+    assert policy(Seen(2, 1.0))[0] == 1
+
+
+def test_without_a_router_it_keeps_what_it_has_and_grows_by_its_own_load(monkeypatch):
+    """And shrinks by it only after a while."""
+    policy = RouterWants("home", [], 8.0)
+    assert policy(Seen(2))[0] == 2
+    assert policy(Seen(2, 30.0))[0] == 4
+    monkeypatch.setattr(autoscaling, "AWAY_S", -1.0)
+    assert policy(Seen(2, 3.0))[0] == 1
+    assert policy(Seen(2))[0] == 0
+
+
+def test_what_was_said_long_ago_is_wanted_no_more():
+    """A router that fell silent is away."""
+    heard = Heard("home")
+    heard.hear("a", state(3))
+    now_s = time.monotonic()
+    assert heard.wanted(now_s) == 3
+    assert heard.wanted(now_s + FRESH_S + 1) is None
+
+
+def test_routers_want_together_what_all_their_requests_need():
+    """Each sees a part of them; another site's wants are not its."""
+    heard = Heard("home")
+    heard.hear("a", state(2, 1.4))
+    heard.hear("b", state(2, 1.3))
+    heard.hear("c", state(9, 9.0, site="cloud"))
+    assert heard.wanted(time.monotonic()) == 3
+    heard.hear("b", state(1, 0.1))
+    assert heard.wanted(time.monotonic()) == 2
+
+
+def autoscaled(**more):
+    scale = {"site": "home", "routers": ["127.0.0.1:1"], "min_replicas": 0, "max_replicas": 3}
+    return read_settings({"engine": "fake", "model": "m", "autoscale": scale | more})
+
+
+def test_ray_serve_takes_the_policy():
+    """As Serve's controller makes it of a deployment's options, and asks it."""
+    ray_config = pytest.importorskip("ray.serve.config")
+    state_module = pytest.importorskip("ray.serve._private.autoscaling_state")
+    options = deployment_options(autoscaled(), cluster_gpus=0)
+    assert "num_replicas" not in options
+    config = ray_config.AutoscalingConfig(**options["autoscaling_config"])
+    assert (config.min_replicas, config.initial_replicas, config.max_replicas) == (0, 1, 3)
+    policy = state_module._resolve_policy_callable(config.policy)
+    assert policy(Seen(2)) == (2, {})
+
+
+def test_bounds_that_cannot_be_meant_are_refused():
+    """By the name of the setting."""
+    with pytest.raises(SettingsError, match=r"autoscale.*max_replicas is below min_replicas"):
+        autoscaled(min_replicas=4)
+    with pytest.raises(SettingsError, match=r"autoscale\.routers"):
+        autoscaled(routers=[])
