@@ -61,7 +61,7 @@ class LedgerWriter:
         self._pending: deque[Entry] = deque()
         self._changed = threading.Condition()
         self._closing_s: float | None = None  # by when, on the monotonic clock
-        self._counts: dict[str, EngineCount] = {}  # by endpoint, as of last
+        self._counts: tuple[EngineCount, ...] = ()
         self._own: dict[tuple[int, str, str], float] = {}  # committed, by month, site and tenant
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.spent = Spent(0)  # by others, or before this process, as of the last look
@@ -110,8 +110,8 @@ class LedgerWriter:
             self._changed.notify()
 
     def observe(self, counts: list[EngineCount]) -> None:
-        """What engines have counted; written down some time."""
-        self._counts = {one.endpoint: one for one in counts}
+        """What engines had counted at first, and have by now; written down some time."""
+        self._counts = tuple(counts)
 
     @property
     def lag_s(self) -> float:
@@ -178,9 +178,8 @@ class LedgerWriter:
                 self._pending.popleft()
 
     def _look(self, ledger: Ledger) -> None:
-        counts = list(self._counts.values())
-        if counts:
-            ledger.count(counts, time.time_ns())
+        if self._counts:
+            ledger.count(self._counts, time.time_ns())
         self._look_at_spending(ledger)
 
     def _look_at_spending(self, ledger: Ledger) -> None:

@@ -124,11 +124,10 @@ class Accounts:
         return SqliteDatabase(path, read_only=read_only)
 
 
-def _counted(endpoint: LiveEndpoint) -> tuple[EngineCount, ...]:
-    said = endpoint.follower.load.last
-    if said is None or not said.instance_id:
-        return ()
-    return (
+def _counted(endpoint: LiveEndpoint) -> list[EngineCount]:
+    """What its engine had counted when it was first heard, and what it has now."""
+    load = endpoint.follower.load
+    return [
         EngineCount(
             endpoint.site,
             endpoint.name,
@@ -136,8 +135,10 @@ def _counted(endpoint: LiveEndpoint) -> tuple[EngineCount, ...]:
             said.generated_tokens,
             said.prefix_query_tokens,
             said.prefix_hit_tokens,
-        ),
-    )
+        )
+        for said in (load.first, load.last)
+        if said is not None and said.instance_id
+    ]
 
 
 def _show(writer: LedgerWriter, registry: CollectorRegistry) -> None:

@@ -64,6 +64,7 @@ class LoadWatch:
         silence_max_s: float,
     ) -> None:
         """`router` is the id of the one that listens, `endpoint` the name that it has for it."""
+        self.first: pb.LoadReport | None = None  # of the instance that is there
         self.last: pb.LoadReport | None = None
         self.tokens_per_s = 0.0
         self._hearer = hearer
@@ -149,6 +150,8 @@ class LoadWatch:
         else:
             self.offers_link.clear()
         self._measure_rate(report)
+        if self.last is None or self.last.instance_id != report.instance_id:
+            self.first = report
         self.last = report
         if 0 < report.sampled_unix_ns < _UNIX_NS_MAX:
             self.clock_ahead_ns = report.sampled_unix_ns - now_ns()

@@ -128,10 +128,9 @@ async def test_a_hedged_request_is_one_request_of_two_attempts(kept):
 
 
 async def test_the_sites_own_counts_are_those_of_the_ledger(kept, monkeypatch):
-    """To the token, where nobody else uses the engines."""
-    monkeypatch.setattr("router.ledger.writer._LOOK_S", 0.05)
+    """To the token, where nobody else uses the engines, and from the first request on."""
+    monkeypatch.setattr("router.ledger.writer._LOOK_S", 0.5)
     async with engine(itl_s=0) as server, route({"home": [address(server)]}, kept) as routed:
-        await where(lambda site: site.site, account, routed)  # it has been heard of
         await asyncio.gather(*(routed.stream(ask(str(n) * 40, 17)) for n in range(8)))
         await at_rest(routed, server)
         site = await where(lambda site: site.told_output_tokens == 8 * 17, account, routed)
