@@ -43,6 +43,7 @@
 name: {{ .name }}
 route_prefix: /{{ .name }}
 import_path: serving.app:build
+external_scaler_enabled: true
 args:
   {{- mergeOverwrite $args $pool.serving | toYaml | nindent 2 }}
 {{- end -}}
