@@ -110,13 +110,14 @@ class LoanKeeper:
                 trouble = ""
             except DiscoveryError as error:
                 trouble = str(error)
-            if trouble and trouble != self._trouble:
-                _log.warning("lending of %s: %s", self._site, trouble)
-            self._trouble = trouble
             name = self._site
             before = self._lender.progress(name) or Progress()
-            lends = self._lender.away(name).replicas or before.returning
-            self._lender.set_progress(name, replace(before, trouble=trouble if lends else ""))
+            if not (self._lender.away(name).replicas or before.returning):
+                trouble = ""  # nothing is lent that it could be in the way of
+            if trouble and trouble != self._trouble:
+                _log.warning("lending of %s: %s", name, trouble)
+            self._trouble = trouble
+            self._lender.set_progress(name, replace(before, trouble=trouble))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._lender.wakes(name).wait(), _LOOK_S)
             self._lender.wakes(name).clear()

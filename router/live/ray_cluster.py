@@ -153,7 +153,7 @@ def _sight(
         for one in deployment["replicas"]
         if one["state"] != "STOPPING"
     )
-    configured = deployment["deployment_config"]["num_replicas"]
+    configured = deployment["deployment_config"].get("num_replicas")  # none where Serve autoscales
     if not isinstance(configured, int):
         raise DiscoveryError(
             "Serve scales its replicas by itself, and takes no other word on how many there are"

@@ -14,7 +14,7 @@ class FakeCluster:
 
     ports: list[int]
     target: int = 0
-    configured: int | str = 0
+    configured: int | str | None = 0  # None: Serve autoscales, and does not say
     jobs: dict[str, dict] = field(default_factory=dict)
     done: list[tuple] = field(default_factory=list)  # what was asked for, and has an effect
     refuses: tuple[int, str] | None = None
@@ -24,7 +24,7 @@ class FakeCluster:
     url: str = ""
 
     def __post_init__(self):
-        self.configured = self.configured or len(self.ports)
+        self.configured = len(self.ports) if self.configured == 0 else self.configured
         self.target = self.target or len(self.ports)
 
     def borrow(self, name, status="RUNNING"):
@@ -45,7 +45,9 @@ class FakeCluster:
         ]
         deployment = {
             "name": "replica",
-            "deployment_config": {"num_replicas": self.configured},
+            "deployment_config": {}
+            if self.configured is None
+            else {"num_replicas": self.configured},
             "target_num_replicas": self.target,
             "replicas": replicas,
         }

@@ -1,11 +1,13 @@
 """A cluster does what is lent there, and any router that asks it knows what that is."""
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 
 import aiohttp
 import pytest
 
+from router.live import background
 from router.live.dashboard_http import DiscoveryError
 from router.live.lender import Lender
 from router.live.loan_keeper import LoanKeeper
@@ -15,6 +17,7 @@ from router.policy.fleet import Site, SiteKind
 from router.policy.lending import NS_PER_MINUTE, Reclaim
 from tests.router.live.fake_cluster import APPLICATION, fake_cluster
 from tests.router.live.test_lending import Core, Listed
+from tests.waiting import until
 
 HOUR_NS = 60 * NS_PER_MINUTE
 OLD, NEW = "home/10.0.0.5:1", "home/10.0.0.5:2"
@@ -200,9 +203,26 @@ async def test_what_serve_refuses_is_said_in_its_words():
         lend(kept)
         with pytest.raises(DiscoveryError, match=r"412 .*external_scaler_enabled is false"):
             await kept.keeper.look()
-        cluster.refuses, cluster.configured = None, "auto"
-        with pytest.raises(DiscoveryError, match="takes no other word"):
-            await kept.keeper.look()
+        cluster.refuses = None
+        for configured in ("auto", None):
+            cluster.configured = configured
+            with pytest.raises(DiscoveryError, match="takes no other word"):
+                await kept.keeper.look()
+
+
+async def test_a_site_that_lends_nothing_is_in_nobodys_way(caplog):
+    """That Serve scales it by itself is worth a word only once something is lent."""
+    async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
+        cluster.configured = None
+        running = asyncio.create_task(kept.keeper.run())
+        try:
+            await until(lambda: kept.keeper._looks > 1)
+            assert not caplog.records
+            lend(kept)
+            await until(lambda: kept.lender.progress("home").trouble)
+            assert "takes no other word" in caplog.text
+        finally:
+            await background.end(running)
 
 
 async def test_an_application_that_is_alone_need_not_be_named():
