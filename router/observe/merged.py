@@ -29,6 +29,7 @@ SUMMED: Final = frozenset(
         "spillway_sessions",
         "spillway_store_held",
         "spillway_waiting",
+        "spillway_wanted_replicas",
     }
 )
 """The gauges of which each worker has its own share."""

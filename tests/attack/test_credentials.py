@@ -13,7 +13,7 @@ from tests.router.live.test_tokens import AUDIENCE, ISSUER, OTHER, PEM, forged, 
 from wire.status import reason_of
 
 CODES = grpc.StatusCode
-CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 3_600, "tenant": "acme"}
+CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 86_400, "tenant": "acme"}
 ACME = KEYS["acme"]
 
 
@@ -115,7 +115,7 @@ def test_what_is_no_token_opens_no_face(scene):
     ("claims", "code", "reason"),
     [
         ({"exp": time.time() - 600}, CODES.UNAUTHENTICATED, "CREDENTIALS_EXPIRED"),
-        ({"nbf": time.time() + 3_600}, CODES.UNAUTHENTICATED, "CREDENTIALS_NOT_YET_VALID"),
+        ({"nbf": time.time() + 86_400}, CODES.UNAUTHENTICATED, "CREDENTIALS_NOT_YET_VALID"),
         ({"tenant": "nobody"}, CODES.PERMISSION_DENIED, "CREDENTIALS_OF_NO_TENANT"),
         ({"tenant": ["acme"]}, CODES.PERMISSION_DENIED, "CREDENTIALS_OF_NO_TENANT"),
         ({"tenant": "acme\nops"}, CODES.PERMISSION_DENIED, "CREDENTIALS_OF_NO_TENANT"),

@@ -29,6 +29,7 @@ from tests.router.live.scripted import scripted
 from tests.router.live.test_callers import failed
 from wire.status import reason_of
 
+DAY_S = 86_400  # tokens of parameters are made before the first test, and used after the last
 ISSUER, AUDIENCE = "https://id.example.org", "spillway"
 OURS, OTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
 SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024)
@@ -55,7 +56,7 @@ def signed(key=OURS, kid="1", algorithm="RS256", headers=None, **claims):
     said = {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "exp": time.time() + 600,
+        "exp": time.time() + DAY_S,
         "tenant": "acme",
         **claims,
     }
@@ -94,7 +95,7 @@ def test_a_token_proves_the_tenant_that_it_names():
     assert found(signed(team="bolt"), reader(tenant_claim="team")) == Caller(Role.TENANT, "bolt")
 
 
-CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 600, "tenant": "acme"}
+CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + DAY_S, "tenant": "acme"}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 600, "tenant": "a
         (signed(exp=None), Fault.UNKNOWN),
         (signed(exp=1e400), Fault.UNKNOWN),
         (signed(exp=time.time() - 600), Fault.EXPIRED),
-        (signed(nbf=time.time() + 600), Fault.NOT_YET),
+        (signed(nbf=time.time() + DAY_S), Fault.NOT_YET),
         (signed(tenant="nobody"), Fault.NO_TENANT),
         (signed(tenant=None), Fault.NO_TENANT),
         (signed(tenant=["acme"]), Fault.NO_TENANT),
