@@ -137,7 +137,8 @@ def _application(
         "route_prefix": f"/{name}",  # replicas are reached by their own ports, and "/" may be taken
         "import_path": IMPORT_PATH,
         "args": arguments,
-        "external_scaler_enabled": True,  # a router that lends replicas has Serve run fewer
+        # A router that lends replicas has Serve run fewer, unless Serve itself says how many.
+        "external_scaler_enabled": "autoscale" not in arguments,
     }
     return {**found, "runtime_env": dict(runtime_env)} if runtime_env else found
 

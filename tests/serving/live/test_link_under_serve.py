@@ -45,9 +45,10 @@ def scaled():
         try:
             site.wait_until_up()
             config = serve_config(plan, site.ports)
-            config["applications"][0]["deployments"] = [
-                {"name": "replica", "autoscaling_config": AUTOSCALING}
-            ]
+            config["applications"][0] |= {
+                "deployments": [{"name": "replica", "autoscaling_config": AUTOSCALING}],
+                "external_scaler_enabled": False,
+            }
             site.serve.deploy(config)
             site.serve.wait_until_running(APPLICATION, APPLICATION_DEADLINE_S)
             yield site
