@@ -91,7 +91,7 @@ def test_an_empty_cluster_gets_serve_and_the_application(application, serve):
 
 def test_where_serve_says_how_many_replicas_there_are_nobody_else_does(application, serve):
     """Serve refuses an application that has both."""
-    autoscale = {"site": "home", "routers": ["10.0.0.1:7070"], "max_replicas": 2}
+    autoscale = {"site": "home", "routers": ["r:7070"], "min_replicas": 0, "max_replicas": 2}
     assert application.deploy({"model": "/m", "autoscale": autoscale})
     assert serve.asked[0]["applications"][0]["external_scaler_enabled"] is False
 
