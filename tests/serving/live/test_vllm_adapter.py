@@ -35,6 +35,7 @@ class FakeLlm:
         self.model_config = SimpleNamespace(
             get_diff_sampling_param=dict, try_get_generation_config=dict
         )
+        self.observability_config = SimpleNamespace(otlp_traces_endpoint=None)
         self.renderer = SimpleNamespace(
             default_cmpl_tok_params=None, tokenize_prompts_async=self._tokenize
         )
