@@ -393,5 +393,7 @@ class RouterCore:
     def _send_again(self, again: Again, now: int, rng: random.Random) -> Decision:
         if self._suspicion.standing(again.request, now) is not Standing.FREE:
             return self._count_refusal(self._suspicion.send(again, now, rng))
-        verdict = self._decider.decide(again.request, again.tried, now, rng, again.attempt)
+        verdict = self._decider.decide(
+            again.request, again.tried, now, rng, again.attempt, shun=again.shun
+        )
         return self._flights.commit(verdict, now, again)

@@ -112,8 +112,11 @@ class Decider:
         rng: random.Random,
         attempt: int = 1,
         waited_ns: int = 0,
+        shun: str = "",
     ) -> Verdict:
         """Where the request goes; `tried` are the endpoints that have failed it.
+
+        `shun` is a site where it goes only if there is no other.
 
         What it has waited in the router is gone from its objective.
         """
@@ -144,7 +147,7 @@ class Decider:
             refusal = no_endpoint(request, candidates, wait_ns, self._limits)
             # What fits nowhere waits for nothing.
             return Verdict(refusal, need, room=refusal.rule is Rule.TOO_LONG)
-        able = self._best_after_failure(request, tried, able)
+        able = self._best_after_failure(request, tried, able, shun)
         verdict = self._choose(need, able, candidates, attempt, now, rng)
         if not verdict.room and (new := self._new_with_a_slot(candidates)):
             other = self._choose(need, new, candidates, attempt, now, rng)
@@ -253,7 +256,7 @@ class Decider:
         )
 
     def _best_after_failure(
-        self, request: Request, tried: tuple[str, ...], able: list[Candidate]
+        self, request: Request, tried: tuple[str, ...], able: list[Candidate], shun: str
     ) -> list[Candidate]:
         """Those that are to be chosen from, given what has failed; all for a first attempt.
 
@@ -264,6 +267,8 @@ class Decider:
             by_name = self._registry.by_name
             failed = {by_name[name].site.name for name in tried if name in by_name}
             able = [one for one in able if one.site not in failed] or able
+        elif shun:
+            able = [one for one in able if one.site != shun] or able
         if request.resume is not None:
             able = self._best_to_resume(request.resume, able)
         return able

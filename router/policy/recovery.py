@@ -36,6 +36,7 @@ class Again:
     # Attempts since the last that delivered anything, which `tried` does not tell: those that
     # routers in it made beyond one each; and all where it is empty so that each may be tried anew.
     below: int = 0
+    shun: str = ""  # a site that may be dying: another one is better, if there is one
 
 
 class Recovery:
@@ -86,7 +87,9 @@ class Recovery:
         budget = self._resumes if moves else self._retries
         if not budget.take():
             return f"{failed}, and the {'resume' if moves else 'retry'} budget is spent"
-        return Again(flight.request, tried, flight.attempt + 1, flight.resumes, below)
+        # Its neighbours may go in the same moment, and what was at two engines' ends is a suspect.
+        shun = flight.site.name if lost else ""
+        return Again(flight.request, tried, flight.attempt + 1, flight.resumes, below, shun)
 
     def may_ask(self, again: Again) -> str:
         """Why a stream that nobody could go on with may not ask once more; empty if it may."""

@@ -83,6 +83,15 @@ def test_the_last_attempt_is_made_at_another_site():
     assert (second.site, third.site) == ("home", "rented")
 
 
+def test_what_an_endpoint_took_with_it_is_tried_at_another_site():
+    """Its neighbours may be dying with it, and two such ends would make the prompt a suspect."""
+    core = core_with([HERE] * 3)
+    core.on_endpoint_up(Endpoint("rented-0", "rented", MODEL, identity=HERE), 0)
+    first = core.on_request(Request("q", MODEL, max_new_tokens=200), 0, RNG)
+    second = breaks(core, first, End.UNREACHABLE, point=None, messages=0)
+    assert (first.site, second.site) == ("home", "rented")
+
+
 def test_a_stream_goes_on_so_many_times_and_no_more():
     """What breaks it everywhere is not the endpoints."""
     core = core_with([HERE] * 4, resumes_max=2, breaker_failures=100)
