@@ -123,7 +123,8 @@ class Scaler:
         `away` is how many of a site's replicas are lent; `speed` is how many seconds of the wall
         clock pass in one of the engines'.
         """
-        first, elapsed_ns = self._stretch is None, unix_ns - self._looked_ns
+        first = self._stretch is None
+        elapsed_ns = 0 if first else unix_ns - self._looked_ns
         if not first and elapsed_ns < _LOOK_MIN_NS:
             if elapsed_ns < 0:  # the wall clock was set back
                 self._looked_ns, self._last = unix_ns, sample

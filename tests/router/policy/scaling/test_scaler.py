@@ -205,6 +205,14 @@ def test_a_router_that_restarts_begins_with_what_is_there():
     assert day.minute(0, 1) == {"home": 3, "cloud": 2}
 
 
+def test_a_months_budget_takes_nothing_away_at_the_first_look():
+    """By a wall clock that began in 1970 it looks no further ahead than by any other."""
+    monthly = replace(CLOUD, price=Price(0, 40.0, budget_usd_per_month=20_000.0))
+    day = Day(HOME, monthly, home=3)
+    day.now, day.serving["cloud"] = 1_900_000_000 * NS_PER_S, 2
+    assert day.minute(0, 1) == {"home": 3, "cloud": 2}
+
+
 def test_requests_that_miss_their_objectives_lower_how_busy_replicas_may_be():
     """The same demand then needs more of them."""
     day = Day(home=3)
