@@ -72,16 +72,17 @@ class _Scaled:
     )
 
     def __init__(self, site: Site, scale: Scale, serving: int, now: int) -> None:
-        self.change(site, scale)
+        self.money = Money(site.price, scale.billing_ns)
+        self.change(site, scale, now)
         self.wanted = max(self.least, min(scale.replicas_max, serving))
         self.raised_ns = now
         self.spare_since: int | None = None
         self.spare_most = 0
-        self.money = Money(site.price, scale.billing_ns)
 
-    def change(self, site: Site, scale: Scale) -> None:
-        """The fleet file says this of it from now on; what is billed is as it was begun."""
+    def change(self, site: Site, scale: Scale, now: int) -> None:
+        """The fleet file says this of it from now on."""
         self.site, self.scale = site, scale
+        self.money.adopt(site.price, scale.billing_ns, now)
         # To give back what is committed at a rented site saves nothing.
         sunk = site.price.committed_replicas if site.kind is SiteKind.RENTED else 0
         self.least = min(scale.replicas_max, max(scale.replicas_min, sunk))
@@ -151,7 +152,7 @@ class Scaler:
             elif known is None:
                 self._scaled[name] = _Scaled(site, site.scale, serving[name], now)
             elif known.site != site:
-                known.change(site, site.scale)
+                known.change(site, site.scale, now)
 
     def _observe(self, sample: Sample, elapsed_s: float, now: int) -> None:
         """Learn from what was asked since the last look."""

@@ -69,3 +69,28 @@ def test_a_months_budget_is_never_exceeded():
     assert money.paid_usd(now) > 900.0
     later = 31 * 24 * NS_PER_HOUR
     assert money.metered_max(10 * MINUTE_NS, later) == pytest.approx(33, abs=1)
+
+
+def test_another_price_is_for_what_is_billed_from_now_on():
+    """What was billed stays so, and counts against the month's budget."""
+    money = Money(Price(0, 30.0), NS_PER_HOUR)
+    money.set(2, 0)
+    money.adopt(Price(0, 10.0, budget_usd_per_hour=35.0), NS_PER_HOUR, MINUTE_NS)
+    assert money.paid_usd(MINUTE_NS) == 2 * 30.0 + 2 * 10.0
+    assert money.metered_max(0, MINUTE_NS) == 3
+    money.adopt(Price(0, 10.0, budget_usd_per_hour=15.0), NS_PER_HOUR, 2 * MINUTE_NS)
+    assert money.paid_usd(2 * MINUTE_NS) == 80.0
+    assert money.metered_max(0, 2 * MINUTE_NS) == 1
+
+
+def test_a_price_that_begins_or_ends_is_heard():
+    """What is metered no longer has no bound, and costs no more."""
+    money = Money(Price(0, 30.0, budget_usd_per_hour=60.0), NS_PER_HOUR)
+    money.set(1, 0)
+    money.adopt(Price(1), NS_PER_HOUR, MINUTE_NS)
+    assert money.metered_max(0, MINUTE_NS) is None
+    assert money.paid_usd(5 * NS_PER_HOUR) == 30.0
+    money.adopt(Price(0, 5.0, budget_usd_per_hour=20.0), NS_PER_HOUR, 5 * NS_PER_HOUR)
+    money.set(2, 5 * NS_PER_HOUR)
+    assert money.metered_max(0, 5 * NS_PER_HOUR) == 4
+    assert money.paid_usd(5 * NS_PER_HOUR) == 40.0

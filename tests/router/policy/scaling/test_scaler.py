@@ -170,6 +170,16 @@ def test_budgets_bound_what_is_rented():
     assert day.minute(20_000, 120) == {"home": 3, "cloud": 2}
 
 
+def test_a_budget_that_is_lowered_by_a_reload_bounds_what_is_rented():
+    """From the next look on, as for what the router itself spends."""
+    day = Day(HOME, CLOUD)
+    day.minute(300, 10)
+    assert day.minute(20_000, 120)["cloud"] == 4
+    poor = replace(CLOUD, price=Price(0, 40.0, budget_usd_per_hour=90.0))
+    day.scaler.on_fleet(Fleet((HOME, poor), (SLO,), "chat"))
+    assert day.minute(20_000)["cloud"] == 2
+
+
 def test_what_is_committed_at_a_rented_site_stays():
     """It is paid for anyway, and comes before what is metered."""
     near = Site("near", SiteKind.RENTED, price=Price(2, 60.0), scale=Scale(0, 3, 5 * NS_PER_MINUTE))
