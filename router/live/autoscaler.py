@@ -18,6 +18,10 @@ from wire.spillway.v1 import fleet_pb2 as pb
 
 INTERVAL_NS: Final = 10 * NS_PER_S  # a tenth of the shortest time in which a replica starts
 
+FINDS_LOOKS: Final = 30
+"""In so many seconds a router that starts finds what there is: dashboards answer, endpoints are
+connected. What it wanted before would be too little, and sites follow at once."""
+
 
 class Autoscaler:
     """What one router wants of the sites that scale. Called once a second."""
@@ -37,6 +41,7 @@ class Autoscaler:
         self._unix_ns, self._interval_ns = unix_ns, interval_ns
         self._scaler = Scaler(fleet, ns(drain_timeout_s))
         self._looked_ns = 0
+        self._finds = FINDS_LOOKS
         self._wants: dict[str, SiteWant] = {}
 
     def adopt(self, fleet: Fleet) -> None:
@@ -47,6 +52,9 @@ class Autoscaler:
 
     def look(self) -> None:
         """Looks if it is time to."""
+        if self._finds:
+            self._finds -= 1
+            return
         now = self._unix_ns()
         scaled = [site.name for site in self._fleet.sites if site.scale is not None]
         if not scaled:

@@ -4,7 +4,7 @@ import random
 
 from prometheus_client import CollectorRegistry
 
-from router.live.autoscaler import Autoscaler
+from router.live.autoscaler import FINDS_LOOKS, Autoscaler
 from router.observe.metrics import Metrics
 from router.policy.core import RouterCore
 from router.policy.endpoint import Endpoint
@@ -41,11 +41,14 @@ class Clock:
         return self.now
 
 
-def autoscaler(*sites, away=0):
+def autoscaler(*sites, away=0, finds=True):
     fleet = Fleet(sites, (SLO,), "chat")
     core, clock, registry = Core(fleet), Clock(), CollectorRegistry()
     metrics = Metrics(registry, [site.name for site in sites])
     made = Autoscaler(core, fleet, metrics, lambda _: Away(away, 0), 60.0, clock)
+    for _ in range(FINDS_LOOKS if finds else 0):
+        made.look()
+        clock.now += NS_PER_S
     return made, core, clock, registry
 
 
@@ -65,6 +68,21 @@ def test_what_is_wanted_is_told_with_its_reason_and_bounds():
     assert "requests/s" in home.scaling.reason
     assert not plain.HasField("scaling")
     assert registry.get_sample_value("spillway_wanted_replicas", {"site": "home"}) == 1
+
+
+def test_a_router_that_starts_wants_nothing_before_it_has_found_its_replicas():
+    """What is listed late is not given back because nothing was seen of it at first."""
+    one, core, clock, _ = autoscaler(HOME, finds=False)
+    core.core.on_endpoint_gone("h", 0)
+    for second in range(FINDS_LOOKS):
+        one.look()
+        assert not told(one)[0].HasField("scaling")
+        clock.now += NS_PER_S
+        if second == FINDS_LOOKS // 2:
+            for name in ("h", "i", "j"):
+                core.core.on_endpoint_up(Endpoint(name, "home", "m"), 0)
+    one.look()
+    assert (told(one)[0].scaling.wanted, told(one)[0].scaling.serving) == (3, 3)
 
 
 def test_demand_that_nobody_can_serve_wants_all_there_may_be():
