@@ -56,7 +56,14 @@ class SiteState:
         self.overflow_turns = 0
 
     def adopt(self, site: Site, limits: Limits, now: int) -> None:
-        """The fleet file says something else of it; what was spent and counted stays."""
+        """The fleet file says something else of it; what was spent and counted stays.
+
+        Of one that had left, whoever looks at clocks and loans has forgotten what it told, and
+        tells it anew.
+        """
+        if self.leaving:
+            self.end_lease(False)
+            self.lent = frozenset()
         self.site = site
         self.is_home = site.kind is SiteKind.HOME
         self.leaving = False

@@ -126,6 +126,26 @@ def test_a_site_that_comes_back_has_spent_what_it_had():
     assert isinstance(bench.ask(), Refuse)  # of the ten dollars that a budget holds at once
 
 
+@pytest.mark.parametrize("streams", [0, 1])
+def test_a_site_that_comes_back_takes_turns_whatever_was_the_matter_before(streams):
+    """Its lease ended, its endpoint was lent: who told that of it has forgotten it meanwhile."""
+    bench = Bench()
+    bench.core.on_drain("home", True, 0)
+    open_there = [bench.ask() for _ in range(streams)]
+    bench.core.on_site_lease("cloud", True, bench.now)
+    bench.core.on_lend("cloud", ["cloud/0"], bench.now)
+    bench.reload(replace(FLEET, sites=(HOME,)))
+    bench.core.on_tick(bench.now)
+    bench.reload(FLEET)
+    bench.core.on_endpoint_up(Endpoint("cloud/0", "cloud", "m"), bench.now)
+    assert not bench.site("cloud").draining
+    for send in open_there:
+        bench.end(send)
+    send = bench.ask()
+    assert isinstance(send, Send)
+    assert send.endpoint == "cloud/0"
+
+
 def test_another_budget_holds_against_what_was_spent_already():
     """A lower one at once, a higher one by the difference; nothing is given twice."""
     bench = Bench()
