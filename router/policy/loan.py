@@ -104,13 +104,13 @@ def away_at(lending: Lending | None, loans: SiteLoans, unix_ns: int) -> Away:
 
 
 def current(loans: SiteLoans, unix_ns: int) -> SiteLoans:
-    """Without what is over."""
-    loan, recall = loans.loan, loans.recall
+    """Without what is over; who went first for a loan does not for the next one."""
+    loan, recall, first = loans.loan, loans.recall, loans.first
     if loan is not None and unix_ns >= loan.until_unix_ns:
-        loan = None
+        loan, first = None, ()
     if recall is not None and unix_ns >= recall.until_unix_ns:
         recall = None
-    return replace(loans, loan=loan, recall=recall)
+    return replace(loans, loan=loan, recall=recall, first=first)
 
 
 def lend(loans: SiteLoans, loan: Loan, first: Iterable[str]) -> SiteLoans:

@@ -59,6 +59,13 @@ def test_lending_the_same_again_changes_nothing():
     assert longer == SiteLoans(loan(2, until=at(1, 5)), None, ("b", "a", "c"), at(0, 13))
 
 
+def test_who_went_first_for_a_loan_that_is_over_does_not_for_the_next_one():
+    """Nor are the names kept of replicas that no longer are."""
+    over = current(lend(NOTHING, loan(), ("b", "a")), LATE)
+    assert over.is_empty
+    assert lend(over, loan(since=LATE, until=at(1, 9)), ("c",)).first == ("c",)
+
+
 def test_what_is_said_later_is_later_whatever_a_clock_says():
     """Routers on two machines keep the word that was said last, though their clocks differ."""
     ahead = lend(NOTHING, loan(since=at(0, 14)), ())
