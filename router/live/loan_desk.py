@@ -27,7 +27,8 @@ class LoanDesk:
         """Lends, and says what is lent. Raises CallError for what cannot be."""
         site = self._site(request.site)
         if not any(_takes_turns(one) for one in self._sites() if one.name != site.name):
-            keeps = self._lender.has(site.name) - request.replicas
+            scheduled = self._lender.away(site.name).scheduled
+            keeps = self._lender.has(site.name) - request.replicas - scheduled
             if keeps < 1:
                 alone = f"no other site takes turns: {site.name} has to keep a replica"
                 raise bad_field("replicas", alone, grpc.StatusCode.FAILED_PRECONDITION)

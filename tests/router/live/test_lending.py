@@ -238,6 +238,16 @@ async def test_the_last_replica_that_serves_is_not_lent():
             await routed.fleet.Lend(lend())
 
 
+async def test_the_last_replica_that_a_schedule_leaves_is_not_lent():
+    """What it lends already is not there to be kept."""
+    async with engine(itl_s=0) as one, engine(itl_s=0) as two:
+        fleet = fleet_of(_home(ALWAYS), CLOUD)
+        async with route({"home": [address(one), address(two)]}, fleet=fleet) as routed:
+            await routed.until_up(2)
+            with pytest.raises(grpc.aio.AioRpcError, match="home has to keep a replica"):
+                await routed.fleet.Lend(lend())
+
+
 async def test_lent_endpoints_are_seen_to_drain_and_get_nothing():
     """Until the window ends, and it does not end today."""
     async with engine(itl_s=0) as one, engine(itl_s=0) as two:
