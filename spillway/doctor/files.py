@@ -60,6 +60,8 @@ def secrets(file: FleetFile) -> Iterator[Finding]:
         "router.tls.key": router.tls.key,
         "router.lease_key_file": router.lease_key_file,
         "router.store.password_file": router.store.password_file,
+        "router.ledger.password_file": router.ledger.password_file,
+        "router.audit.secret_file": router.audit.secret_file,
     }
     for key, path in private.items():
         if path is not None:

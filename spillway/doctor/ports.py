@@ -18,6 +18,7 @@ def ports(settings: RouterSettings, found: Sequence[Listener] | None = None) -> 
         "router.listen": settings.listen,
         "router.metrics_listen": settings.metrics_listen,
         "router.openai_listen": settings.openai_listen,
+        "router.health_listen": settings.health_listen,
     }
     for key, address in wanted.items():
         port = int(address.rpartition(":")[2]) if address else 0

@@ -1,9 +1,11 @@
 """Certificates that expire and secrets that others may read."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from router.live.settings import AuditSettings, LedgerSettings
 from spillway.certs.authority import Authority
 from spillway.certs.issuing import issue
 from spillway.doctor import files
@@ -74,3 +76,19 @@ def test_a_key_that_others_may_read_is_a_problem(fleet, tmp_path, monkeypatch):
     (tmp_path / "own.key").unlink()
     (found,) = files.secrets(fleet)
     assert found.level is Level.PROBLEM
+
+
+def test_every_secret_that_a_fleet_file_names_is_looked_at(fleet, tmp_path):
+    """The ledger's password and the seal of the audit log, too."""
+    password, seal = tmp_path / "password", tmp_path / "seal"
+    router = dataclasses.replace(
+        fleet.router,
+        ledger=LedgerSettings(url="postgresql://ledger/spillway", password_file=password),
+        audit=AuditSettings(tmp_path / "audit.jsonl", secret_file=seal),
+    )
+    found = list(files.secrets(dataclasses.replace(fleet, router=router)))
+    absent = [one.what for one in found if one.level is Level.PROBLEM]
+    assert [what.split(":")[0] for what in absent] == [
+        "router.ledger.password_file",
+        "router.audit.secret_file",
+    ]

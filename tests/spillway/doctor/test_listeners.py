@@ -41,15 +41,19 @@ def test_nothing_is_found_where_there_is_no_proc(tmp_path):
 
 def test_a_port_is_free_or_held_by_somebody_with_a_name():
     """Held by a router of ours it is as it should be."""
-    settings = RouterSettings(listen="0.0.0.0:7070", metrics_listen="127.0.0.1:7071")
+    settings = RouterSettings(
+        listen="0.0.0.0:7070", metrics_listen="127.0.0.1:7071", health_listen="0.0.0.0:7072"
+    )
     held = [
         Listener("0.0.0.0", 7070, 12, "python -m spillway route fleet.yaml"),
         Listener("127.0.0.1", 7071, 13, "nginx: worker"),
+        Listener("0.0.0.0", 7072, 14, "python -m http.server"),
         Listener("0.0.0.0", 8265, None, ""),
     ]
     found = {one.what.split(" ")[0]: one for one in ports(settings, held)}
     assert found["7070"].level is Level.OK
     assert found["7071"].level is Level.PROBLEM
     assert "process 13 (nginx: worker)" in found["7071"].what
+    assert found["7072"].level is Level.PROBLEM
     assert found["8265"].level is Level.WARNING
     assert found["6379"].what == "6379 (Ray's GCS) is free"
