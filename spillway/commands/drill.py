@@ -76,7 +76,8 @@ def drill(
             else:
                 report = _on_fleet(chosen, fleet, site, address, tls_of(ca, cert, key), hold_s, yes)
         except KeyboardInterrupt:
-            raise Failure("interrupted: what was done is undone", Outcome.INTERRUPTED) from None
+            # Whether what was done could be undone is said already.
+            raise Failure("interrupted", Outcome.INTERRUPTED) from None
     _show(report, out, json=json)
 
 

@@ -39,3 +39,15 @@ def test_a_router_that_is_not_there_is_told(fleet, capsys):
     where = ["--fleet", fleet, "--site", "a", "--yes", "--address", "127.0.0.1:1"]
     assert cli.run(["drill", "link-lost", *where]) == Outcome.UNREACHABLE
     assert "nobody answers at 127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_an_interrupted_drill_promises_nothing(fleet, capsys, monkeypatch):
+    """What it did may still stand, where its router is not there to undo it."""
+
+    async def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spillway.drills.on_fleet.run_on_fleet", interrupted)
+    where = ["--fleet", fleet, "--site", "a", "--yes", "--address", "127.0.0.1:1"]
+    assert cli.run(["drill", "site-lost", *where]) == Outcome.INTERRUPTED
+    assert "undone" not in capsys.readouterr().err
