@@ -81,9 +81,9 @@ class Certificates:
         stem = self.folder / f"{name}-{self._made}"
         return issue(self._authority, [name], stem, 1, begins)
 
-    def replace(self, name: str, old: tuple[Path, Path]) -> None:
+    def replace(self, name: str, old: tuple[Path, Path], lasts_s: float = 86_400.0) -> None:
         """Put a new one in the place of an old one, as whoever renews certificates does."""
-        for new, before in zip(self.make(name), old, strict=True):
+        for new, before in zip(self.make(name, lasts_s), old, strict=True):
             new.replace(before)
 
 
@@ -155,7 +155,7 @@ async def _opened(stack: contextlib.AsyncExitStack, kind: Kind, folder: Path, fi
     certificates = Certificates(files / "tls") if kind.certificates else None
     lease_key = secrets.token_hex(32) if kind.leases else ""
     env = {KEYS_ENV: lease_key} if lease_key else {}
-    far_files = certificates.make(_identity(FAR), lasts_s=20.0) if certificates else None
+    far_files = certificates.make(_identity(FAR)) if certificates else None
     near_files = certificates.make(_identity(NEAR)) if certificates else None
     sites = []
     for site, own in ((NEAR, near_files), (FAR, far_files)):
