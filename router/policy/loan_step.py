@@ -121,7 +121,8 @@ def next_step(
     if sight.target < kept:
         return Scale(kept)
     if sight.target > kept:
-        return Wait() if streams else Scale(kept)
+        # More than is configured was somebody else's word, and is no loan to be carried out.
+        return Scale(kept) if lent and not streams else Wait()
     if sight.placed >= kept or taken_back_ns is None or now - taken_back_ns < grace_ns:
         return Wait()
     untold = [one for one in borrowers if one.job not in told_ns]

@@ -42,6 +42,12 @@ def test_serve_runs_fewer_once_no_stream_is_left():
     assert step(sight(), lent=5) == Scale(0)
 
 
+def test_replicas_that_somebody_else_added_are_not_stopped_where_nothing_is_lent():
+    """Streams run there of which no loan has been told to keep away."""
+    assert step(sight(target=4, placed=4)) == Wait()
+    assert step(sight(target=4, placed=4), lent=1) == Scale(1)
+
+
 def test_a_borrower_is_told_to_end_after_its_grace():
     """One at a time, the latest first, and only while a replica finds no place."""
     seen, both, now = sight(placed=1, waiting=1), [FIRST, LATEST], GRACE_NS
@@ -99,7 +105,7 @@ def test_whatever_is_seen_the_steps_lead_to_what_is_kept(
     seen = sight(target, placed, configured)
     kept = max(0, configured - lent)
     does = step(seen, lent, streams, borrowers, (), taken_back_ns, now)
-    if target < kept or (target > kept and not streams):
+    if target < kept or (target > kept and lent and not streams):
         assert does == Scale(kept)
     elif isinstance(does, EndJob):
         assert placed < kept == target
