@@ -10,6 +10,7 @@ from spillway.doctor.finding import Finding, ok, problem, warning
 from spillway.fleet import FleetFile
 
 LEFT_SHARE = 0.25  # of a certificate's life: renewers replace it at a third
+ROOT = 0
 DAYS_MAX = 14  # however long it lives, that is when somebody should look
 
 
@@ -78,10 +79,13 @@ def _mode(key: str, path: Path, forbidden: int, meaning: str) -> Finding:
     except OSError as error:
         said = f"{key}: {path}: {error.strerror or error}"
         return problem("secrets", said, "paths are relative to where the router is started")
+    of_root = found.st_uid == ROOT
+    if of_root:
+        forbidden &= ~stat.S_IRGRP  # so a service reads it that is not root (docs/hosts.md)
     if found.st_mode & forbidden and _others_come_to(path):
-        mode = stat.filemode(found.st_mode)
-        return problem("secrets", f"{key}: {path} is {mode}: {meaning}", f"chmod 600 {path}")
-    return ok("secrets", f"{key}: {path} is its owner's alone")
+        mode, right = stat.filemode(found.st_mode), "640" if of_root else "600"
+        return problem("secrets", f"{key}: {path} is {mode}: {meaning}", f"chmod {right} {path}")
+    return ok("secrets", f"{key}: {path} is kept from others")
 
 
 def _others_come_to(path: Path) -> bool:

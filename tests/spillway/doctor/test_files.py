@@ -1,6 +1,7 @@
 """Certificates that expire and secrets that others may read."""
 
 import dataclasses
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -70,12 +71,29 @@ def test_a_key_that_others_may_read_is_a_problem(fleet, tmp_path, monkeypatch):
     assert found.level is Level.OK
     # Above a test's folder pytest has one that is its owner's alone.
     monkeypatch.setattr(files, "_others_come_to", lambda _path: True)
+    monkeypatch.setattr(files, "ROOT", os.getuid() + 1)  # whoever runs the test is not root
     (found,) = files.secrets(fleet)
     assert found.level is Level.PROBLEM
     assert found.do == f"chmod 600 {tmp_path}/own.key"
     (tmp_path / "own.key").unlink()
     (found,) = files.secrets(fleet)
     assert found.level is Level.PROBLEM
+
+
+def test_what_belongs_to_root_a_service_may_read_by_its_group(fleet, tmp_path, monkeypatch):
+    """And nobody else may; of anybody else's a group has nothing to read."""
+    monkeypatch.setattr(files, "_others_come_to", lambda _path: True)
+    key = tmp_path / "own.key"
+    for root, mode, do in (
+        (os.getuid(), 0o640, ""),
+        (os.getuid(), 0o660, f"chmod 640 {key}"),
+        (os.getuid(), 0o644, f"chmod 640 {key}"),
+        (os.getuid() + 1, 0o640, f"chmod 600 {key}"),
+    ):
+        monkeypatch.setattr(files, "ROOT", root)
+        key.chmod(mode)
+        (found,) = files.secrets(fleet)
+        assert found.do == do
 
 
 def test_every_secret_that_a_fleet_file_names_is_looked_at(fleet, tmp_path):
