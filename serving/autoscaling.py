@@ -61,14 +61,15 @@ class Heard:
         """What all routers want together; None where none has spoken of late.
 
         Each wants what its own requests need. Together they need the sum of that, and no fewer than
-        the one that wants the most.
+        the one that wants the most; and they have no more than each of them lets the site have.
         """
         with self._lock:
             fresh = [want for at_s, want in self._wants.values() if now_s - at_s <= FRESH_S]
         if not fresh:
             return None
         together = ceil(sum(want.need for want in fresh) - 0.03) if len(fresh) > 1 else 0
-        return max(together, *(want.wanted for want in fresh), 0)
+        most = min(want.replicas_max for want in fresh)  # less what is lent, and within budgets
+        return min(most, max(together, *(want.wanted for want in fresh), 0))
 
 
 class RouterWants:

@@ -16,8 +16,8 @@ from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1 import fleet_pb2_grpc
 
 
-def state(wanted, need=0.0, site="home"):
-    scaling = pb.Scaling(wanted=wanted, need=need)
+def state(wanted, need=0.0, site="home", most=9):
+    scaling = pb.Scaling(wanted=wanted, need=need, replicas_max=most)
     return pb.FleetState(
         sites=[pb.SiteState(name="other"), pb.SiteState(name=site, scaling=scaling)]
     )
@@ -103,6 +103,14 @@ def test_routers_want_together_what_all_their_requests_need():
     heard.hear("c", state(9, 9.0, site="cloud"))
     assert heard.wanted(time.monotonic()) == 3
     heard.hear("b", state(1, 0.1))
+    assert heard.wanted(time.monotonic()) == 2
+
+
+def test_together_routers_want_no_more_than_a_loan_and_a_budget_leave():
+    """Each of them may have all that is left, and has it only once."""
+    heard = Heard("home")
+    heard.hear("a", state(2, 2.0, most=2))
+    heard.hear("b", state(2, 1.9, most=4))  # it has not heard of the loan yet
     assert heard.wanted(time.monotonic()) == 2
 
 
