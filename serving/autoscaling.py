@@ -25,6 +25,7 @@ from wire.spillway.v1 import fleet_pb2_grpc
 
 FRESH_S: Final = 15.0  # a router says so each second
 AWAY_S: Final = 300.0  # a router restarts, or is replaced, in less
+SPARE_S: Final = 600.0  # as long as a router waits by default, and its clients find another
 _WATCH_MS: Final = 1_000
 _RETRY_S: Final = 2.0
 _ROUTERS_MAX: Final = 64
@@ -49,6 +50,7 @@ class Heard:
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         self._wants: dict[str, tuple[float, pb.Scaling]] = {}
+        self._needed: list[tuple[float, int]] = []  # by several, of late; each less than before
 
     def hear(self, router: str, state: pb.FleetState) -> None:
         """A router told the state of its fleet."""
@@ -62,14 +64,22 @@ class Heard:
 
         Each wants what its own requests need. Together they need the sum of that, and no fewer than
         the one that wants the most; and they have no more than each of them lets the site have.
+        A router's own want has waited before it is less; a sum of needs has not, so it waits here.
         """
         with self._lock:
             fresh = [want for at_s, want in self._wants.values() if now_s - at_s <= FRESH_S]
         if not fresh:
             return None
-        together = ceil(sum(want.need for want in fresh) - 0.03) if len(fresh) > 1 else 0
+        together = self._together(fresh, now_s) if len(self._wants) > 1 else 0
         most = min(want.replicas_max for want in fresh)  # less what is lent, and within budgets
         return min(most, max(together, *(want.wanted for want in fresh), 0))
+
+    def _together(self, fresh: Sequence[pb.Scaling], now_s: float) -> int:
+        """The most replicas that all needed at any time within SPARE_S."""
+        needed = ceil(sum(want.need for want in fresh) - 0.03)
+        since = [one for one in self._needed if now_s - one[0] <= SPARE_S and one[1] > needed]
+        self._needed = [*since, (now_s, needed)]
+        return self._needed[0][1]
 
 
 class RouterWants:

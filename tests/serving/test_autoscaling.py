@@ -95,8 +95,9 @@ def test_what_was_said_long_ago_is_wanted_no_more():
     assert heard.wanted(now_s + FRESH_S + 1) is None
 
 
-def test_routers_want_together_what_all_their_requests_need():
+def test_routers_want_together_what_all_their_requests_need(monkeypatch):
     """Each sees a part of them; another site's wants are not its."""
+    monkeypatch.setattr(autoscaling, "SPARE_S", -1.0)
     heard = Heard("home")
     heard.hear("a", state(2, 1.4))
     heard.hear("b", state(2, 1.3))
@@ -104,6 +105,24 @@ def test_routers_want_together_what_all_their_requests_need():
     assert heard.wanted(time.monotonic()) == 3
     heard.hear("b", state(1, 0.1))
     assert heard.wanted(time.monotonic()) == 2
+
+
+def test_together_routers_give_back_only_what_was_spare_for_a_while(monkeypatch):
+    """Nor does a site shrink because one of them is away, whose clients come to the others."""
+    monkeypatch.setattr(autoscaling, "FRESH_S", 1e9)
+    heard = Heard("home")
+    heard.hear("a", state(2, 1.4))
+    heard.hear("b", state(3, 2.4))
+    now_s = time.monotonic()
+    assert heard.wanted(now_s) == 4
+    heard.hear("b", state(2, 0.3))
+    assert heard.wanted(now_s + 1.0) == 4
+    heard.hear("b", state(2, 1.1))
+    assert heard.wanted(now_s + 300.0) == 4
+    assert heard.wanted(now_s + autoscaling.SPARE_S + 1.0) == 3
+    heard.hear("b", state(1, 0.1))
+    assert heard.wanted(now_s + 2 * autoscaling.SPARE_S) == 3
+    assert heard.wanted(now_s + 3 * autoscaling.SPARE_S + 2.0) == 2
 
 
 def test_together_routers_want_no_more_than_a_loan_and_a_budget_leave():
