@@ -127,6 +127,13 @@ def test_a_router_drains_before_it_is_killed(things, router):
         assert policy["periodSeconds"] >= grace_s
 
 
+def test_streams_move_away_from_a_gateway_before_it_ends_them(things):
+    """A quarter of them at a time, which takes a few seconds."""
+    site = render("spillway-site", overlay("site-home"))
+    below = read(of_kind(site, "ConfigMap")[0]["data"]["fleet.yaml"])
+    assert fleet_of(things).router.drain_timeout_s + 10 <= below.router.drain_timeout_s
+
+
 def test_an_autoscaler_and_a_number_exclude_each_other(things):
     """Each rollout would set the number back."""
     [deployment] = of_kind(things, "Deployment")

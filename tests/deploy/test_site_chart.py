@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serving.placement import deployment_options
+from serving.placement import GRACEFUL_SHUTDOWN_S, deployment_options
 from serving.serve_environment import CLUSTER_ENVIRONMENT, GRPC_SERVICES
 from serving.settings import read_settings
 from spillway.fleet import read
@@ -255,6 +255,11 @@ def test_the_gateway_drains_before_it_is_killed(fleet, things):
     grace_s = pod.spec["terminationGracePeriodSeconds"]
     assert pause_s > 0
     assert grace_s >= pause_s + fleet.router.drain_timeout_s + 10
+
+
+def test_streams_move_away_from_an_engine_before_serve_ends_them(fleet):
+    """A quarter of them at a time, which takes a few seconds."""
+    assert fleet.router.drain_timeout_s + 10 <= GRACEFUL_SHUTDOWN_S
 
 
 def test_engines_load_what_the_pod_has(cluster, applications, name):

@@ -14,6 +14,7 @@ WRONG = [
     ("gateway.accept", ["not a name"], "/gateway/accept/0"),
     ("gateway.port", 70000, "/gateway/port"),
     ("gateway.drainTimeoutSeconds", "60s", "/gateway/drainTimeoutSeconds"),
+    ("gateway.drainTimeoutSeconds", 60, "/gateway/drainTimeoutSeconds"),
     ("gateway.service.type", "NodePort", "/gateway/service/type"),
     ("gateway.fleet.slo_classes", {}, "/gateway/fleet/slo_classes"),
     ("image.tag", "latest", "/image/tag"),
