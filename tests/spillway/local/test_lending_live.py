@@ -230,6 +230,6 @@ def test_a_loan_outlives_its_router_and_ends_on_time(home: Home):
     home.router.start()
     until(lambda: (lent := home.lent()) and lent.reason == "short")
     assert home.up() == 1
-    home.command("lend", HOME, "-n", "1", "-u", "+3s")
+    home.command("lend", HOME, "-n", "1", "-u", "+15s")  # a busy machine takes some to say it
     until(lambda: home.up() == 2)
     until(lambda: not home.lent())
