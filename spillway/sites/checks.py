@@ -94,10 +94,11 @@ def _alike(found: SiteFound, fellows: Sequence[SiteFound]) -> Iterator[Finding]:
             if other is one or not _same_name(one, other) or not other.engine.is_known:
                 continue
             yield from _compared(one, site, other, told)
-    if found.reached[0].engine.is_known and not told:
-        engine = found.reached[0].engine
+    first = found.reached[0]
+    if first.engine.is_known and not told:
+        engine = first.engine
         said = f"weights {digest(engine.weights)}, tokenizer {digest(engine.tokenizer)}"
-        beside = {site for site, other in others if site != found.site and _same_name(one, other)}
+        beside = {site for site, other in others if site != found.site and _same_name(first, other)}
         fellow = f", as at {', '.join(sorted(beside))}" if beside else ""
         yield ok("digest", f"{said}{fellow}")
 

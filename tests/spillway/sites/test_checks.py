@@ -97,6 +97,15 @@ def test_another_model_is_refused_where_one_was_named_and_compared_with_nobody()
     assert levels(site(small), model="tiny")["model"] is Level.PROBLEM
 
 
+def test_who_serves_the_same_is_named_whatever_else_the_site_serves():
+    """The digest that is shown is that of the first, and so are its fellows."""
+    small = dataclasses.replace(
+        endpoint("10.0.0.5:2", instance="i2", model="small"), engine=EngineIdentity("w9", "t9")
+    )
+    said = [one.what for one in check_site(site(endpoint(), small), WAY, [HOME])]
+    assert "weights w1, tokenizer t1, as at home" in said
+
+
 def test_a_shorter_context_and_another_version_are_warnings():
     """It serves, and not all that its fellows do."""
     found = levels(site(endpoint(context=1024, version="2.0")))
