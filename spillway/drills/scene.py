@@ -173,7 +173,7 @@ async def _opened(stack: contextlib.AsyncExitStack, kind: Kind, folder: Path, fi
         stack.push_async_callback(asyncio.to_thread, store.kill)
         await asyncio.to_thread(store.start)
     relay = await stack.enter_async_context(Relay(far.addresses()[0]))
-    settings = _settings(kind, certificates, store)
+    settings = _settings(certificates, store)
     ways = (
         _way(NEAR, near.addresses()[0], certificates),
         _way(FAR, relay.address, certificates),
@@ -221,15 +221,12 @@ def _way(site: str, address: str, certificates: Certificates | None) -> SiteAcce
     return SiteAccess(site, endpoints=(address,), tls=tls, link=False)
 
 
-def _settings(
-    kind: Kind, certificates: Certificates | None, store: StoreServer | None
-) -> RouterSettings:
+def _settings(certificates: Certificates | None, store: StoreServer | None) -> RouterSettings:
     tls = TlsSettings()
     if certificates is not None:
         certificate, key = certificates.make(ROUTER_NAME)
         tls = TlsSettings(certificate, key, certificates.authority)
     url = store.url if store is not None else None
-    _ = kind
     return RouterSettings(tls=tls, store=StoreSettings(url=url))
 
 
