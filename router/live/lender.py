@@ -183,7 +183,8 @@ class Lender:
     def _weigh(self, site: Site, unix_ns: int) -> None:
         """Takes back what costs more in overflow than it is worth where it is."""
         cost, worth = self._costs[site.name], site.reclaim.worth_usd_per_hour
-        lent = self.away(site.name).replicas
+        loans = self._loans.get(site.name, NOTHING)
+        lent = away_at(site.lending, loans, unix_ns).replicas
         if worth is None or not lent:
             cost.forget()
             return
@@ -199,7 +200,6 @@ class Lender:
         cost.forget()
         why = f"overflow costs {usd_per_hour:.2f} USD/h, and a lent replica is worth {worth:.2f}"
         _log.warning("%s takes %d of %d lent replicas back: %s", site.name, back, lent, why)
-        loans = self._loans.get(site.name, NOTHING)
         self._set(site.name, reclaim(site.lending, loans, back, unix_ns), why)
 
     def _set(self, site: str, loans: SiteLoans, why: str = "") -> None:

@@ -157,6 +157,30 @@ def test_replicas_return_that_overflow_would_pay_for(worth, left):
     assert any("a lent replica is worth 1.90" in why for why in whys) == (left == 1)
 
 
+def test_one_look_has_one_time():
+    """Else more is taken back than is lent yet, where a window opens in the middle of a look."""
+    core, readings = Core(THREE), [5 * HOURS]
+    site = Site(
+        "home",
+        SiteKind.HOME,
+        lending=Lending(3, (MORNING,)),
+        reclaim=Reclaim(worth_usd_per_hour=1.0),
+    )
+    lender = Lender(
+        core,
+        [Listed(name) for name in core.streams],
+        [site, CLOUD],
+        lambda: readings.pop(0) if len(readings) > 1 else readings[0],
+    )
+    lender.lend("home", 1, 9 * HOURS, "")
+    readings[:] = [6 * HOURS - 10**9]
+    lender.look()
+    core.spent_usd = 1e6
+    readings[:] = [6 * HOURS - 1, 6 * HOURS]
+    lender.look()
+    assert core.lent() == ()
+
+
 def test_only_home_lends():
     """A rented replica that is not needed costs less when it is given back."""
     lender, _ = lender_of(Core(THREE), Site("home", SiteKind.HOME), [5])
