@@ -157,8 +157,8 @@ class LoanKeeper:
             await self._cluster.scale(step.replicas)
         elif isinstance(step, EndJob):
             _log.info("%s takes its replicas back: the job %s is told to end", name, step.job)
-            self._told_ns[step.job] = now
             await self._cluster.end(step.job)
+            self._told_ns[step.job] = now  # what was not heard is said again
 
     def _follow(self, sight: ServeSight, lent: int) -> None:
         """Notes whether replicas are on their way out, or back, and since when they find no place.

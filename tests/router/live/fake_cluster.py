@@ -81,6 +81,8 @@ class FakeCluster:
         return web.json_response({"submission_id": name})
 
     async def stop(self, request):
+        if self.refuses is not None:
+            return web.json_response({}, status=self.refuses[0])
         name = request.match_info["job"]
         self.done.append(("stop", name))
         self.jobs[name]["status"] = "STOPPED"

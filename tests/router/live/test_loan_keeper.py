@@ -113,6 +113,22 @@ async def test_taken_back_replicas_return_and_who_is_in_their_place_ends():
         assert kept.lender.progress("home").returning == 0
 
 
+async def test_a_job_that_was_not_reached_is_told_again():
+    """Else nobody ever tells it, and the replica waits for as long as it runs."""
+    async with fake_cluster(1) as cluster, keeping(cluster) as kept:
+        cluster.configured = cluster.target = 2
+        cluster.waiting = 1
+        cluster.borrow("job")
+        await kept.keeper.look()
+        kept.now_ns, cluster.refuses = 10, (503, "")
+        with pytest.raises(DiscoveryError):
+            await looks(kept)
+        assert cluster.done == []
+        cluster.refuses = None
+        await looks(kept)
+        assert cluster.done == [("stop", "job")]
+
+
 async def test_a_router_that_is_started_anew_knows_the_loan():
     """So does another one; what either is told later holds for both."""
     async with fake_cluster(1, 2) as cluster:
