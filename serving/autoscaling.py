@@ -124,6 +124,7 @@ class RouterWants:
 
 def _watch(heard: Heard, address: str, key_file: str | None, authority: str | None) -> None:
     """Hear what a router wants until the policy is gone."""
+    said = None  # why it could not be heard, which is logged once
     while not heard.stopped.is_set():
         try:
             with _channel(address, authority) as channel:
@@ -132,12 +133,19 @@ def _watch(heard: Heard, address: str, key_file: str | None, authority: str | No
                 )
                 for state in call:
                     heard.hear(address, state)
+                    said = None
                     if heard.stopped.is_set():
                         call.cancel()
                         return
-        except (grpc.RpcError, OSError) as error:
-            code = error.code() if isinstance(error, grpc.Call) else error
-            _log.info("router %s does not say what it wants: %s", address, code)
+        except (grpc.RpcError, OSError, ValueError) as error:
+            why = str(error)
+            if isinstance(error, ValueError):
+                why = f"{key_file} holds no key"  # gRPC's words would have it
+            if isinstance(error, grpc.Call):
+                why = f"{error.code().name}: {' '.join((error.details() or '').split())[:200]}"
+            if why != said:
+                _log.warning("router %s does not say what it wants: %s", address, why)
+            said = why
         heard.stopped.wait(_RETRY_S)
 
 

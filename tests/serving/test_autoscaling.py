@@ -68,6 +68,21 @@ def test_a_site_follows_what_its_router_wants(router, tmp_path):
     assert router.keys == ["Bearer secret"]
 
 
+def test_why_a_router_cannot_be_heard_is_logged_once(router, tmp_path, caplog, monkeypatch):
+    """A key that is not there, a name that is not in its certificate: nobody else says it."""
+    monkeypatch.setattr(autoscaling, "_RETRY_S", 0.01)
+    key = tmp_path / "key"
+    policy = RouterWants("home", [f"127.0.0.1:{router.port}"], 8.0, str(key))
+    wait_until(lambda: len(caplog.records) == 1)
+    key.write_text("secret\nof two lines")
+    wait_until(lambda: len(caplog.records) == 2)
+    key.write_text("secret")
+    wait_until(lambda: policy(Seen(1))[0] == 3)
+    assert [one.levelname for one in caplog.records] == ["WARNING"] * 2
+    assert str(key) in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_a_site_with_requests_is_never_scaled_to_nothing(router):
     """Whatever is wanted."""
     router.wanted = 0
