@@ -32,6 +32,7 @@ class Price:
     egress_usd_per_gib: float = 0.0
     budget_usd_per_hour: float | None = None
     budget_usd_per_month: float | None = None
+    calendar_usd_per_month: float | None = None  # of all on one ledger; None: the budget above
     warn_usd_per_month: float | None = None  # above which operators are told, and nothing stops
     committed_usd_per_replica_hour: float = 0.0  # for the ledger alone: it weighs in no decision
 

@@ -120,7 +120,9 @@ class Spend:
             name: self._budget(f"usd/{site.name}/{name}", self._named.get(name), usd, period, now)
             for name, usd, period in named
         }
-        self.cap.most_usd, self.cap.warn_usd = price.budget_usd_per_month, price.warn_usd_per_month
+        calendar_usd = price.calendar_usd_per_month
+        self.cap.most_usd = price.budget_usd_per_month if calendar_usd is None else calendar_usd
+        self.cap.warn_usd = price.warn_usd_per_month
         self._budgets = tuple(self._named.values())
         self.allowances = tuple(one for one in self._budgets if isinstance(one, Allowance))
         self.is_budgeted = bool(self._budgets)

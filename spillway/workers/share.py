@@ -12,8 +12,8 @@ def share_of(file: FleetFile, workers: int, number: int) -> FleetFile:
 
     Connections, and so requests, spread over workers by chance. What may be spent in all is divided
     evenly, so that it is kept whatever the spread; where routers share it through a store, workers
-    do, too. The receiver shows the metrics and
-    the health.
+    do, too. The calendar month's is not divided: a worker hears from the ledger what the others
+    have spent of it. The receiver shows the metrics and the health.
     """
     fleet = file.fleet
     if file.router.store.url is None:
@@ -37,6 +37,7 @@ def _site(site: Site, workers: int) -> Site:
         site.price,
         budget_usd_per_hour=None if hourly is None else hourly / workers,
         budget_usd_per_month=None if monthly is None else monthly / workers,
+        calendar_usd_per_month=monthly,
     )
     return replace(site, price=price)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from router.live.settings import DecisionLog, RouterSettings, StoreSettings
 from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass, Tenant
+from router.policy.spend import Spend
 from router.policy.tenants import QUOTAS
 from spillway.fleet import FleetFile
 from spillway.workers.share import share_of
@@ -45,6 +46,16 @@ def test_no_quota_is_multiplied_by_workers(quota, most, workers):
     assert sum(getattr(part, quota) for part in parts) <= max(most, workers)
     others = set(QUOTAS) - {quota}
     assert {getattr(part, other) for part in parts for other in others} == {None}
+
+
+@given(st.integers(2, 64))
+def test_the_calendar_months_budget_is_one_for_all_workers(workers):
+    """Each hears from the ledger what all of them have spent."""
+    file = FleetFile(FLEET, (), RouterSettings())
+    cap = Spend(share_of(file, workers, 0).fleet.site("cloud")).cap
+    cap.hear(202611, 89.0)
+    assert cap.has_room(1.0)
+    assert not cap.has_room(1.1)
 
 
 def test_workers_that_share_a_store_divide_nothing():
