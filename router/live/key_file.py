@@ -74,13 +74,13 @@ class KeyFile:
         """Raises KeyFileError."""
         self._path = path
         self._tenants = tenants
-        self._seen = self._stamp()
+        self._seen: tuple[int, int, int] | None = self._stamp()
         self.ring = KeyRing(read_keys(path, tenants))
 
     def adopt(self, path: Path, ring: KeyRing) -> None:
-        """The keys are these, of this file."""
+        """The keys are these, of this file, which may have changed since they were read."""
         self._path = path
-        self._seen = self._stamp()
+        self._seen = None
         self.ring = ring
 
     def look(self) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from router.live.key_file import KeyFile, KeyFileError, line_of, read_keys, unix_s_of
-from router.policy.api_key import ApiKey, Fault, digest_of, id_of, key_text
+from router.policy.api_key import ApiKey, Fault, KeyRing, digest_of, id_of, key_text
 
 TEXT = key_text(b"123456", "a" * 43)
 KEY = ApiKey(id_of(TEXT), digest_of(TEXT), "acme")
@@ -57,6 +57,19 @@ def test_a_changed_file_is_read_again_and_a_bad_one_changes_nothing(tmp_path):
     path.unlink()
     keys.look()
     assert isinstance(keys.ring.find(other, 0.0), ApiKey)
+
+
+def test_a_key_that_is_taken_out_during_a_reload_stays_out(tmp_path):
+    """The reload has read the file before, and other processes were still to read theirs."""
+    path = tmp_path / "keys"
+    path.write_text(line_of(KEY))
+    keys = KeyFile(path, ["acme"])
+    read = KeyRing(read_keys(path, ["acme"]))
+    replaced(path, "# nobody")
+    keys.look()
+    keys.adopt(path, read)
+    keys.look()
+    assert keys.ring.find(TEXT, 0.0) is Fault.UNKNOWN
 
 
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path):
