@@ -6,6 +6,7 @@ from router.policy.fleet import SloClass
 from router.policy.identity import EngineIdentity
 from router.policy.meter import Share
 from router.policy.predictor import Ahead
+from router.policy.purse import Purse
 from router.policy.request import Request
 from router.policy.site_state import SiteState
 
@@ -34,6 +35,7 @@ class Flight:
     price_usd: float
     site: SiteState  # that is paid for it
     share: Share  # of its time
+    purse: Purse  # in which its price is held back, whatever becomes of the tenant meanwhile
     probe: bool  # sent to see whether an endpoint is back
     is_hedge: bool = False
     objective_ns: int = 0  # left for its first token when it was sent; 0: not known

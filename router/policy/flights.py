@@ -128,6 +128,7 @@ class Flights:
             price_usd=chosen.price_usd,
             site=tracked.site,
             share=Share(tracked.ttft.token_ns * chosen.uncached_tokens),
+            purse=self._registry.purses.of(need.request.tenant),
             is_hedge=hedge,
             # Nobody waits for a client to use its lease, to learn whether an endpoint is back.
             probe=not direct and tracked.breaker.on_send(),
@@ -167,7 +168,7 @@ class Flights:
         tracked.on_send(flight, request.id)
         more = tracked.work()
         tracked.site.spend.on_send(flight.price_usd, now, more=more)
-        self._registry.purses.of(request.tenant).on_send(flight.price_usd)
+        flight.purse.on_send(flight.price_usd)
         meter = flight.site.meter
         meter.begin(flight.endpoint, flight.share, now, streams=request.streams, more=more)
         tracked.site.warming.on_send()
@@ -253,8 +254,8 @@ class Flights:
         tenant = self._admission.tenant_of(flight.request)
         model = tracked.endpoint.model
         charge = charge_of(self._charges, flight, tenant, model, ended, now)
-        purse = self._registry.purses.of(flight.request.tenant)
-        purse.on_end(flight.price_usd, charge.spent_usd, now)
+        flight.purse.on_end(flight.price_usd)
+        self._registry.purses.of(flight.request.tenant).use(charge.spent_usd, now)
         self._charged(charge)
 
     def _remember_cache(self, flight: Flight, tokens: int) -> None:

@@ -70,9 +70,12 @@ class Purse:
         """A request of this price was sent."""
         self._reserved_usd += price_usd
 
-    def on_end(self, price_usd: float, spent_usd: float, now: int) -> None:
-        """It ended, and came to this."""
+    def on_end(self, price_usd: float) -> None:
+        """It ended: nothing is held back for it any more."""
         self._reserved_usd = max(0.0, self._reserved_usd - price_usd)
+
+    def use(self, spent_usd: float, now: int) -> None:
+        """A request came to this."""
         self.cap.use(spent_usd)
         if self.allowance is not None and spent_usd > 0.0:
             self.allowance.use(spent_usd, now)

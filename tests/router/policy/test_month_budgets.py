@@ -141,6 +141,24 @@ def test_a_budget_that_is_new_to_the_fleet_file_knows_the_month():
     assert budget.spent_usd == pytest.approx(7.0)
 
 
+def test_nothing_stays_held_back_for_a_tenant_that_comes_or_goes_meanwhile():
+    """Its request ends under other terms than it began with; whose it is then pays for it."""
+    with_acme, without = _fleet(tenants=[_acme()]), _fleet()
+    for first, then in ((with_acme, without), (without, with_acme)):
+        core = _core(first)
+        core.on_spent(Spent(NOVEMBER), NS_PER_S)
+        request = Request("r", toy.MODEL, tenant="acme", prompt_tokens=10_000)
+        sent = core.on_request(request, NS_PER_S, random.Random(1))
+        purses = core._registry.purses
+        assert purses.of("acme")._reserved_usd > 0.0
+        core.on_fleet(then, NS_PER_S)
+        ended = Ended(request.id, sent.endpoint, End.OK, output_tokens=5)
+        core.on_outcome(ended, NS_PER_S + NS_PER_HOUR, random.Random(1))
+        assert purses.of("acme").cap.spent_usd == pytest.approx(4.0)
+        core.on_fleet(with_acme, NS_PER_S + NS_PER_HOUR)
+        assert [purse._reserved_usd for purse in purses] == [0.0, 0.0]
+
+
 def test_routers_that_share_a_store_spend_what_it_gives_out():
     """Nothing, as long as it has given nothing; and what was wanted is asked for."""
     caller = _Caller(_core(_fleet(tenants=[_acme(100.0)], shares=True)))
