@@ -214,8 +214,9 @@ class Supervisor:
         """Has a worker reload the router, which writes down that it does, and logs what failed."""
         for one in self._kept[1:]:
             if one.is_serving:
-                one.say(Signalled())
-                return ""
+                with contextlib.suppress(OSError):  # it has just ended, and the next may serve
+                    one.say(Signalled())
+                    return ""
         return "The fleet file is not reloaded: no worker serves."
 
     def _here(self, file: FleetFile) -> FleetFile:
