@@ -172,10 +172,10 @@ class LedgerWriter:
         ledger.write(batch, time.time_ns())
         for key, usd in spent_of(batch).items():
             self._own[key] = self._own.get(key, 0.0) + usd
-        self.committed += len(batch)
         with self._changed:
             for _ in batch:
                 self._pending.popleft()
+        self.committed += len(batch)
 
     def _look(self, ledger: Ledger) -> None:
         if self._counts:
