@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from router.policy.charge import Charge
 
 _NS_PER_S = 1_000_000_000
+
+
+COUNT_MAX: Final = 1 << 50
+"""Of anything that is told: a thousand times what a site does in a year, and sums have room."""
 
 
 class Entry(NamedTuple):
@@ -52,3 +56,13 @@ def spent_of(entries: Sequence[Entry]) -> dict[tuple[int, str, str], float]:
         key = (month_of(ended_unix_ns), charge.site, charge.tenant)
         found[key] = found.get(key, 0.0) + charge.spent_usd
     return found
+
+
+def storable(said: str) -> str:
+    """Text as every database takes it: without NUL, and without halves of characters.
+
+    Models, endpoints and engines have the names that somebody at a site gave them.
+    """
+    if said.isprintable():
+        return said
+    return said.replace("\0", "?").encode(errors="replace").decode()

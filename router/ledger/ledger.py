@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from router.ledger.database import Database, LedgerError
-from router.ledger.entry import EngineCount, Entry, day_of, days_of
+from router.ledger.entry import COUNT_MAX, EngineCount, Entry, day_of, days_of, storable
 from router.ledger.schema import SUMS, prepare
 from router.policy.month_cap import Spent
 
@@ -84,7 +84,8 @@ class Ledger:
         """
         day = day_of(now_unix_ns)
         with self._database.transaction(alone=True):
-            for one in sorted(counts):  # all routers in one order, so that none waits in a circle
+            # All routers in one order, so that none waits in a circle.
+            for one in sorted(map(_storable, counts)):
                 known = self._database.execute(
                     "SELECT output_tokens, prompt_tokens, cached_tokens FROM engines"
                     " WHERE endpoint = ? AND instance = ?",
@@ -144,6 +145,14 @@ class Ledger:
         self._database.close()
 
 
+def _storable(one: EngineCount) -> EngineCount:
+    """What an engine says of itself, as there is room for it."""
+    site, endpoint, instance, *told = one
+    return EngineCount(
+        site, storable(endpoint), storable(instance), *(min(count, COUNT_MAX) for count in told)
+    )
+
+
 def _row(router: str, entry: Entry) -> tuple[object, ...]:
     charge, ended_unix_ns = entry
     return (
@@ -155,14 +164,14 @@ def _row(router: str, entry: Entry) -> tuple[object, ...]:
         charge.kind,
         charge.tenant,
         charge.site,
-        charge.endpoint,
-        charge.model,
+        storable(charge.endpoint),
+        storable(charge.model),
         charge.hardware,
         charge.end.value,
         charge.prompt_tokens,
         charge.uncached_tokens,
-        charge.output_tokens,
-        charge.egress_bytes,
+        min(charge.output_tokens, COUNT_MAX),
+        min(charge.egress_bytes, COUNT_MAX),
         charge.lasted_ns,
         charge.committed_gpu_s,
         charge.metered_gpu_s,
@@ -176,15 +185,16 @@ def _by_day(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
     """The sums of entries by what `days` tells apart, in one order for all routers."""
     found: dict[_DayKey, list[float]] = {}
     for charge, ended_unix_ns in entries:
-        key = (day_of(ended_unix_ns), charge.tenant, charge.site, charge.model, charge.hardware)
+        model = storable(charge.model)
+        key = (day_of(ended_unix_ns), charge.tenant, charge.site, model, charge.hardware)
         sums = found.setdefault(key, [0] * len(SUMS))
         added = (
             1,
             charge.kind in _FIRST,
             charge.prompt_tokens,
             charge.uncached_tokens,
-            charge.output_tokens,
-            charge.egress_bytes,
+            min(charge.output_tokens, COUNT_MAX),
+            min(charge.egress_bytes, COUNT_MAX),
             charge.committed_gpu_s,
             charge.metered_gpu_s,
             charge.committed_usd,

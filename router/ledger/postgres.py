@@ -36,7 +36,7 @@ class PostgresDatabase:
             raise LedgerError(
                 'a ledger in PostgreSQL needs psycopg: pip install "spillway[postgres]"'
             ) from error
-        self._error = psycopg.Error
+        self._errors = psycopg.Error, UnicodeError  # the latter of text that it cannot write
         try:
             more: dict[str, Any] = {}
             if password_file is not None:
@@ -51,7 +51,7 @@ class PostgresDatabase:
                 **more,
             )
             self._connection.read_only = read_only
-        except (OSError, psycopg.Error) as error:
+        except (OSError, *self._errors) as error:
             raise _failed(error) from error
 
     @contextlib.contextmanager
@@ -62,7 +62,7 @@ class PostgresDatabase:
                 if alone:
                     self.execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
                 yield
-        except self._error as error:
+        except self._errors as error:
             raise _failed(error) from error
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -70,7 +70,7 @@ class PostgresDatabase:
         try:
             cursor = self._connection.execute(_translated(statement), parameters)
             return list(cursor.fetchall()) if cursor.description else []
-        except self._error as error:
+        except self._errors as error:
             raise _failed(error) from error
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -78,12 +78,12 @@ class PostgresDatabase:
         try:
             with self._connection.cursor() as cursor:
                 cursor.executemany(_translated(statement), rows)
-        except self._error as error:
+        except self._errors as error:
             raise _failed(error) from error
 
     def close(self) -> None:
         """See Database."""
-        with contextlib.suppress(self._error):
+        with contextlib.suppress(*self._errors):
             self._connection.close()
 
 

@@ -20,6 +20,9 @@ _BUSY_S: Final = 2.0
 _WAL_BYTES_MAX: Final = 64 * 1024 * 1024
 """What the write-ahead log is cut back to once it is taken over into the file."""
 
+_FAILURES: Final = (sqlite3.Error, OverflowError, UnicodeError)
+"""The latter two for values that it has no room for, which is no error of its own."""
+
 
 class SqliteDatabase:
     """See Database."""
@@ -49,14 +52,14 @@ class SqliteDatabase:
         """See Database."""
         try:
             return self._connection.execute(statement, parameters).fetchall()
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise self._failed(error) from error
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """See Database."""
         try:
             self._connection.executemany(statement, rows)
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise self._failed(error) from error
 
     def close(self) -> None:

@@ -178,9 +178,9 @@ class LedgerWriter:
         self.committed += len(batch)
 
     def _look(self, ledger: Ledger) -> None:
+        self._look_at_spending(ledger)
         if self._counts:
             ledger.count(self._counts, time.time_ns())
-        self._look_at_spending(ledger)
 
     def _look_at_spending(self, ledger: Ledger) -> None:
         month = month_of(time.time_ns())

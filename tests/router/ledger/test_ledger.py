@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.ledger.database import LedgerError
-from router.ledger.entry import EngineCount, days_of
+from router.ledger.entry import COUNT_MAX, EngineCount, days_of
 from router.ledger.ledger import Ledger
 from router.ledger.postgres import PostgresDatabase
 from router.ledger.report import Question, reconcile, report
@@ -198,6 +198,35 @@ def test_engines_counts_add_up_over_restarts(ledger, place):
         210,
     )
     assert (site.output_tokens, site.prompt_tokens) == (57, 425)
+
+
+def test_whatever_a_site_calls_and_counts_the_ledger_takes_it(ledger, place):
+    """A name that a database has no way to write, and numbers that it has no room for."""
+    most = (1 << 64) - 1
+    told = [
+        EngineCount("rented", "rented/\ud800", "a\0b", count, count, count) for count in (0, most)
+    ]
+    for _ in range(2):
+        ledger.count(told, NOON_NS)
+    ledger.count([EngineCount("rented", "rented/1", "i", 0, most, 0)], NOON_NS)
+    odd = {"model": "m\0", "endpoint": "rented/\udfff", "output_tokens": most, "egress_bytes": most}
+    ledger.write(entries(1, 2, **odd), NOON_NS)
+    ledger.write(entries(3, **odd), NOON_NS)
+    found = asked(place, "model")
+    assert [(line.key, line.sums.attempts) for line in found.lines] == [(("m?",), 3)]
+    assert found.total.egress_bytes == 3 * COUNT_MAX
+    database = place(read_only=True)
+    assert reconcile(database, Question()).sites[0].told_output_tokens == COUNT_MAX
+    database.close()
+
+
+def test_what_it_has_no_room_for_is_the_databases_failure(ledger, place):
+    """So that whoever writes to it knows what to do."""
+    database = place()
+    for value in (1 << 64, "\ud800"):
+        with pytest.raises(LedgerError, match="the ledger"):
+            database.execute("INSERT INTO ledger VALUES (?)", (value,))
+    database.close()
 
 
 def test_old_attempts_go_and_their_sums_stay(ledger, place):
