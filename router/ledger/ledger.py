@@ -20,6 +20,12 @@ _ATTEMPT_COLUMNS: Final = 22
 _PRUNED_AT_ONCE: Final = 5_000
 """Rows of one deletion: the writer is back at its work within some tens of milliseconds."""
 
+_HEARD_EACH_NS: Final = 3_600 * 1_000_000_000
+"""So often at least is written down that an engine is there which has nothing to do."""
+
+_IDLE_NS: Final = 24 * _HEARD_EACH_NS
+"""Routers and engines that were not there for so long do not come back by the same name."""
+
 _DayKey = tuple[str, str, str, str, str]
 
 _INSERT_ATTEMPT: Final = f"INSERT INTO attempts VALUES ({', '.join('?' * _ATTEMPT_COLUMNS)})"
@@ -87,14 +93,14 @@ class Ledger:
             # All routers in one order, so that none waits in a circle.
             for one in sorted(map(_storable, counts)):
                 known = self._database.execute(
-                    "SELECT output_tokens, prompt_tokens, cached_tokens FROM engines"
+                    "SELECT output_tokens, prompt_tokens, cached_tokens, heard_unix_ns FROM engines"
                     " WHERE endpoint = ? AND instance = ?",
                     (one.endpoint, one.instance),
                 )
                 told = (one.output_tokens, one.prompt_tokens, one.cached_tokens)
-                before = known[0] if known else told
+                before = known[0][:3] if known else told
                 more = tuple(max(0, now - then) for now, then in zip(told, before, strict=True))
-                if known and not any(more):
+                if known and not any(more) and now_unix_ns - known[0][3] < _HEARD_EACH_NS:
                     continue
                 upto = tuple(max(now, then) for now, then in zip(told, before, strict=True))
                 engine = (one.endpoint, one.instance, *upto, now_unix_ns)
@@ -115,18 +121,23 @@ class Ledger:
             tenants[tenant] = tenants.get(tenant, 0.0) + usd
         return Spent(month, tuple(sorted(sites.items())), tuple(sorted(tenants.items())))
 
-    def prune(self, attempts_before_unix_ns: int, days_before: str, attempts_max: int) -> bool:
+    def prune(
+        self, attempts_before_unix_ns: int, days_before: str, attempts_max: int, now_unix_ns: int
+    ) -> bool:
         """Deletes some of what is kept no longer; whether there is more to delete.
 
-        Their sums by day stay until `days_before`. Of the attempts at most `attempts_max` stay.
+        Their sums by day stay until `days_before`. Of the attempts at most `attempts_max` stay. A
+        router that is there goes on with its numbers, and is remembered even if it has no work.
         """
         with self._database.transaction(alone=True):
             execute = self._database.execute
             execute("DELETE FROM days WHERE day < ?", (days_before,))
             execute("DELETE FROM counts WHERE day < ?", (days_before,))
-            old = (attempts_before_unix_ns,)
-            execute("DELETE FROM routers WHERE written_unix_ns < ?", old)
-            execute("DELETE FROM engines WHERE heard_unix_ns < ?", old)
+            seen = "UPDATE routers SET written_unix_ns = ? WHERE router = ?"
+            execute(seen, (now_unix_ns, self._router))
+            idle = (min(attempts_before_unix_ns, now_unix_ns - _IDLE_NS),)
+            execute("DELETE FROM routers WHERE written_unix_ns < ?", idle)
+            execute("DELETE FROM engines WHERE heard_unix_ns < ?", idle)
             oldest = execute(
                 "SELECT ended_unix_ns FROM attempts ORDER BY ended_unix_ns DESC LIMIT 1 OFFSET ?",
                 (attempts_max,),

@@ -196,7 +196,7 @@ class LedgerWriter:
         now_ns = time.time_ns()
         before_ns = now_ns - ns(self._keeping.attempts_kept_s)
         days_before = day_of(now_ns - ns(self._keeping.days_kept_s))
-        return ledger.prune(before_ns, days_before, self._keeping.attempts_max)
+        return ledger.prune(before_ns, days_before, self._keeping.attempts_max, now_ns)
 
     def _lose(self, error: LedgerError) -> None:
         if self.error is None:

@@ -233,18 +233,38 @@ def test_old_attempts_go_and_their_sums_stay(ledger, place):
     """Until the sums' own time comes."""
     ledger.write(entries(1, at_ns=NOON_NS), NOON_NS)
     ledger.write(entries(2, at_ns=NOON_NS + 40 * DAY_NS), NOON_NS + 40 * DAY_NS)
-    assert not ledger.prune(NOON_NS + DAY_NS, "2026-01-01", 1_000)
+    assert not ledger.prune(NOON_NS + DAY_NS, "2026-01-01", 1_000, NOON_NS + 40 * DAY_NS)
     assert _rows(place, "attempts") == 1
     assert asked(place).total.attempts == 2
-    ledger.prune(NOON_NS + DAY_NS, "2026-12-01", 1_000)
+    ledger.prune(NOON_NS + DAY_NS, "2026-12-01", 1_000, NOON_NS + 40 * DAY_NS)
     assert asked(place).total.attempts == 1
+
+
+def test_who_is_there_and_idle_is_not_forgotten_with_what_is_old(ledger, place):
+    """A router's numbers go on, and what an engine had counted is not counted again."""
+    engine = [EngineCount("rented", "rented/1", "a", count, 0, 0) for count in (0, 10)]
+    other = Ledger(place(), "router-2")
+    other.write(entries(1), NOON_NS)
+    other.count([EngineCount("rented", "rented/2", "b", 0, 0, 0)], NOON_NS)
+    other.close()
+    ledger.write(entries(1, 2, 3), NOON_NS)
+    for days in range(41):
+        now_ns = NOON_NS + days * DAY_NS
+        ledger.count(engine, now_ns)
+        ledger.prune(now_ns - 30 * DAY_NS, "2026-01-01", 1_000, now_ns)
+    assert (_rows(place, "routers"), _rows(place, "engines")) == (1, 1)
+    ledger.write(entries(4), now_ns)
+    database = place(read_only=True)
+    found = reconcile(database, Question())
+    database.close()
+    assert (found.lost_attempts, found.sites[0].told_output_tokens) == (0, 10)
 
 
 def test_no_more_attempts_are_kept_than_may_be(ledger, place):
     """The latest."""
     ledger.write(entries(*range(1, 11)), NOON_NS)
     ledger.write(entries(*range(11, 16), at_ns=NOON_NS + 1), NOON_NS)
-    ledger.prune(0, "2026-01-01", 5)
+    ledger.prune(0, "2026-01-01", 5, NOON_NS)
     assert _rows(place, "attempts") == 5
     assert asked(place).total.attempts == 15
 
