@@ -166,7 +166,11 @@ class Acting:
         self, stage: str, actor: Actor, action: str, target: str, more: dict[str, Any]
     ) -> None:
         if len(self._tasks) >= ACTIONS_MAX:
-            self._unrecorded += stage == "refused"
+            if stage == "refused":
+                self._unrecorded += 1
+            else:
+                said = f"{action} of {_short(target)} by {actor.name}"
+                _log.warning("the audit log lacks %s: too much waits for the disk", said)
             return
         if stage == "refused" and self._unrecorded:
             more, self._unrecorded = {**more, "unrecorded": self._unrecorded}, 0

@@ -123,6 +123,23 @@ async def test_a_flood_of_refusals_does_not_fill_the_disk(monkeypatch):
     assert written[-1]["unrecorded"] == 10_000 - acting.REFUSALS_BURST
 
 
+async def test_what_the_schedule_did_is_told_where_the_log_has_no_room_for_it(tmp_path, caplog):
+    """While as many actions wait for the disk as there may be."""
+    acts = Acting("router", Journal(tmp_path / "audit.jsonl", 1 << 20))
+    go_on = asyncio.Event()
+    act = Act("drain", "home", dict)
+    waiting = [
+        asyncio.ensure_future(acts.perform(Actor("key:1", "operator"), act, go_on.wait))
+        for _ in range(acting.ACTIONS_MAX)
+    ]
+    await until(lambda: len(acts._tasks) == acting.ACTIONS_MAX)
+    acts.happened("lend", "home", {}, {"replicas": 2})
+    assert "the audit log lacks lend of home by schedule" in caplog.text
+    go_on.set()
+    await asyncio.gather(*waiting)
+    await acts.close()
+
+
 async def test_a_reader_sees_all_and_changes_nothing():
     """By the same key: the state of all, quarantine, loans; no act of any kind."""
     async with audited() as routed:
