@@ -47,8 +47,8 @@ class Actor:
     peer: str = ""
 
 
-SCHEDULE: Final = Actor("schedule", "schedule")
-"""The fleet file's own times."""
+ITSELF: Final = Actor("router", "router")
+"""By the fleet file's times, by what was said elsewhere, or as endpoints come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ class Acting:
         self._later("refused", actor, action, target, {"reason": reason})
 
     def happened(self, action: str, target: str, before: Values, after: Values) -> None:
-        """What the fleet file's schedule did: nobody is there to be refused."""
-        self._later("done", SCHEDULE, action, target, {"before": before, "after": after})
+        """What the router did without being asked here: nobody is there to be refused."""
+        self._later("done", ITSELF, action, target, {"before": before, "after": after})
 
     def look(self) -> None:
         """Says how many refusals were not recorded. Call it about once a second."""

@@ -59,7 +59,7 @@ class Lender:
         unix_ns: Callable[[], int] = time.time_ns,
         happened: Happened | None = None,
     ) -> None:
-        """`happened` hears what the clock and the list of endpoints have changed."""
+        """`happened` hears what has changed without an operator's asking for it here."""
         self._happened = happened
         self._core = core
         self._roster = roster
@@ -84,6 +84,10 @@ class Lender:
 
     def look(self) -> None:
         """Tells the core what has changed, by the time or in the list of endpoints."""
+        self._look()
+
+    def _look(self, asked: str = "") -> None:
+        """The same. Of the site `asked` an operator has spoken here, which is written down."""
         for name, site in self._sites.items():
             loans = self._loans.get(name, NOTHING)
             if site.lending is None and loans.is_empty and not self._lent.get(name):
@@ -98,7 +102,7 @@ class Lender:
                 before = self._lent.get(name, ())
                 self._lent[name] = lent
                 self._core.tell(LendChanged(name, lent))
-                if self._happened is not None:
+                if self._happened is not None and name != asked:
                     words = "lend" if len(lent) > len(before) else "reclaim"
                     self._happened(words, name, {"lent": before}, {"lent": lent})
 
@@ -112,19 +116,23 @@ class Lender:
         now = self._unix_ns()
         loans = current(self._loans.get(site, NOTHING), now)
         loan = Loan(replicas, self.has(site), now, until_unix_ns, reason)
-        self.hear(LoansChanged(site, lend(loans, loan, self._idlest(site))))
+        self._hear(LoansChanged(site, lend(loans, loan, self._idlest(site))), asked=site)
 
     def reclaim(self, site: str, replicas: int | None) -> None:
         """An operator takes so many back, or all. Raises LoanError."""
         loans, lending = self._loans.get(site, NOTHING), self._lending(site)
-        self.hear(LoansChanged(site, reclaim(lending, loans, replicas, self._unix_ns())))
+        told = LoansChanged(site, reclaim(lending, loans, replicas, self._unix_ns()))
+        self._hear(told, asked=site)
 
     def hear(self, told: LoansChanged) -> None:
-        """An operator has told this router, or another one. What was said later holds."""
+        """An operator has told another process, or a job its cluster. What was said later holds."""
+        self._hear(told)
+
+    def _hear(self, told: LoansChanged, asked: str = "") -> None:
         known = self._loans.get(told.site, NOTHING)
         if told.site in self._sites and told.loans.said_unix_ns > known.said_unix_ns:
             self._set(told.site, told.loans, told.why)
-            self.look()
+            self._look(asked)
 
     def home(self, name: str) -> Site | None:
         """A home site of the fleet; None where it has no home of this name."""

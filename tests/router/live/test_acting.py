@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from router.live import acting
 from router.live.acting import Act, Acting, Actor
 from router.live.key_file import line_of
 from router.live.settings import AuditSettings
+from router.observe.event import LoansChanged
 from router.policy.api_key import ApiKey, digest_of, id_of, key_text
+from router.policy.loan import Loan, SiteLoans
+from router.policy.units import NS_PER_S
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route
 from tests.router.live.keyed import ACME, OPS, bearer, route_keyed
 from tests.waiting import until
@@ -123,6 +127,29 @@ async def test_a_flood_of_refusals_does_not_fill_the_disk(monkeypatch):
     assert written[-1]["unrecorded"] == 10_000 - acting.REFUSALS_BURST
 
 
+async def test_what_an_operator_lends_is_no_doing_of_the_routers_own():
+    """It is in the log once, as the operator's; what was said elsewhere is there, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "audit.jsonl"
+        settings = replace(SETTINGS, audit=AuditSettings(log))
+        async with engine(itl_s=0) as one, engine(itl_s=0) as two:
+            servers = {"home": [address(one), address(two)]}
+            async with route_keyed(servers, settings=settings) as routed:
+                lender, until_ns = routed.router._lender, time.time_ns() + 3_600 * NS_PER_S
+                asked = pb.LendRequest(site="home", replicas=1, until_unix_ns=until_ns)
+                await routed.fleet.Lend(asked)
+                await routed.fleet.Reclaim(pb.ReclaimRequest(site="home"))
+                loan, said_ns = Loan(1, 2, 0, until_ns), lender.loans("home").said_unix_ns + 1
+                loans = SiteLoans(loan, said_unix_ns=said_ns)
+                lender.hear(LoansChanged("home", loans))
+        told = [(one["who"]["role"], one["action"], one["stage"]) for one in said(log)]
+    assert told == [
+        *(("operator", "lend", "asked"), ("operator", "lend", "done")),
+        *(("operator", "reclaim", "asked"), ("operator", "reclaim", "done")),
+        ("router", "lend", "done"),
+    ]
+
+
 async def test_what_the_schedule_did_is_told_where_the_log_has_no_room_for_it(tmp_path, caplog):
     """While as many actions wait for the disk as there may be."""
     acts = Acting("router", Journal(tmp_path / "audit.jsonl", 1 << 20))
@@ -134,7 +161,7 @@ async def test_what_the_schedule_did_is_told_where_the_log_has_no_room_for_it(tm
     ]
     await until(lambda: len(acts._tasks) == acting.ACTIONS_MAX)
     acts.happened("lend", "home", {}, {"replicas": 2})
-    assert "the audit log lacks lend of home by schedule" in caplog.text
+    assert "the audit log lacks lend of home by router" in caplog.text
     go_on.set()
     await asyncio.gather(*waiting)
     await acts.close()
