@@ -47,11 +47,14 @@ def journal_at(path: Path | None, bytes_max: int, secret_file: Path | None) -> "
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files of a log, oldest first: the full ones, and the one that is written."""
+    """The files of a log, oldest first: the full ones, and the one that is written.
+
+    OSError where nobody may look.
+    """
     try:
         beside = [one for one in path.parent.iterdir() if one.name.startswith(path.name)]
-    except OSError:
-        beside = []
+    except FileNotFoundError:
+        return []
     full = sorted(one for one in beside if _NUMBERED.fullmatch(one.name[len(path.name) :]))
     return [*full, path] if path in beside else full
 

@@ -74,6 +74,7 @@ def verify_(logs: Logs, *, secret: Secret = None, head: Expected = "", json: Jso
 @app.command("list")
 def list_(logs: Logs, *, since: Since = None, secret: Secret = None, json: Json = False) -> None:
     """Show what was done, by whom, and how it stood before and after."""
+    from router.audit.journal import files_of
     from router.audit.record import RecordError
     from router.audit.verifying import records
 
@@ -81,6 +82,8 @@ def list_(logs: Logs, *, since: Since = None, secret: Secret = None, json: Json 
     asked: dict[tuple[Any, Any], dict[str, Any]] = {}
     shown: list[dict[str, Any]] = []
     try:
+        if missing := [path for path in logs if not files_of(path)]:
+            raise Failure(f"{missing[0]}: there is no audit log", Outcome.FAILED)
         for one in records(logs, _secret(secret)):
             if one.get("unix_ns", since_ns) >= since_ns:
                 _tell(one, asked, shown)

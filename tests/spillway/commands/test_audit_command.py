@@ -1,8 +1,11 @@
 """`spillway audit`: as somebody types it."""
 
 import json
+from pathlib import Path
 
-from router.audit.journal import Journal
+import pytest
+
+from router.audit.journal import AuditError, Journal
 from spillway import cli
 
 SECRET = "s" * 40
@@ -51,6 +54,24 @@ def test_a_log_that_was_changed_is_told_of(capsys, tmp_path):
     assert cli.run(["audit", "list", str(path)]) == 1
     assert cli.run(["audit", "verify", str(tmp_path / "none")]) == 1
     assert "there is no audit log" in capsys.readouterr().err
+    assert cli.run(["audit", "list", str(path.with_name("none"))]) == 1
+    assert "there is no audit log" in capsys.readouterr().err
+
+
+def test_a_folder_that_nobody_may_look_into_is_told_as_such(capsys, tmp_path, monkeypatch):
+    """A log that cannot be seen is not one that is not there, nor one to be begun anew."""
+
+    def refuses(path):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "audit.jsonl"
+    written(path)
+    monkeypatch.setattr(Path, "iterdir", refuses)
+    for word in ("verify", "list"):
+        assert cli.run(["audit", word, str(path)]) == 1
+        assert "Permission denied" in capsys.readouterr().err
+    with pytest.raises(AuditError, match="Permission denied"):
+        Journal(path, 1 << 20).append({"action": "started"})
 
 
 def test_a_sealed_log_wants_its_secret(capsys, tmp_path):
