@@ -107,8 +107,8 @@ class _Kept:
     async def ask(self, word: Prepare | Commit, within_s: float) -> Answer:
         """See Process. Its number is given here."""
         self.asked += 1
-        self.answer = asyncio.get_running_loop().create_future()
         self.say(replace(word, number=self.asked))
+        self.answer = asyncio.get_running_loop().create_future()
         return await asyncio.wait_for(self.answer, within_s)
 
     def start_with(self, file: FleetFile) -> None:
