@@ -14,7 +14,7 @@ class Charge:
     number: int  # of this router, from 1 and without gaps: what makes each be counted once
     request: str  # the id by which the router knows it: its attempts have it in common
     attempt: int  # 1 for the first
-    kind: str  # first, retry, resume, hedge or lease
+    kind: str  # first, retry, resume, hedge, lease, or unused: a lease of which nothing came
     tenant: str  # of the fleet file
     site: str
     endpoint: str
@@ -56,7 +56,7 @@ def charge_of(
         number=number,
         request=_base_of(request.id),
         attempt=flight.attempt,
-        kind=_kind_of(flight),
+        kind=_kind_of(flight, ended),
         tenant=tenant,
         site=flight.site.name,
         endpoint=flight.endpoint,
@@ -76,12 +76,14 @@ def charge_of(
     )
 
 
-def _kind_of(flight: Flight) -> str:
+def _kind_of(flight: Flight, ended: Ended) -> str:
+    """What the attempt was to its request, which is one however often it is asked for."""
     if flight.is_hedge:
         return "hedge"
     if flight.request.direct:
-        return "lease"
-    if flight.resumes:
+        came = ended.end is End.OK or ended.output_tokens or ended.messages
+        return "lease" if came else "unused"  # its client brings the request to a router
+    if flight.resumes or flight.request.resume is not None:
         return "resume"
     return "first" if flight.attempt == 1 else "retry"
 

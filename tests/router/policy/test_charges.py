@@ -105,6 +105,19 @@ def test_a_lease_is_charged_once_whoever_tells_of_it():
     assert (charge.kind, charge.output_tokens, charge.egress_bytes) == ("lease", 5, 9)
 
 
+def test_a_request_that_its_client_brings_back_is_one():
+    """From a lease that it did not use, and with the beginning of a stream that broke off."""
+    world = _World()
+    core, rng = world.core, toy.random.Random(1)
+    _send_to_rented(core, Request("r1", toy.MODEL, direct=True, prompt_tokens=10))
+    core.on_claim(LeaseClaim("r1", ClaimKind.NEVER_BEGAN), NS_PER_S)
+    point = ResumePoint(prompt_tokens=10, tokens=3, identity=_IDENTITY)
+    for name, resume in (("r2", None), ("r3", point)):
+        core.on_request(Request(name, toy.MODEL, prompt_tokens=10, resume=resume), NS_PER_S, rng)
+        core.on_outcome(Ended(name, "rented-0", End.OK, output_tokens=5), NS_PER_S, rng)
+    assert [charge.kind for charge in world.charges] == ["unused", "first", "resume"]
+
+
 class Accounts(test_counts.Fleet):
     """Requests, hedges, resumes, leases and churn in any order."""
 
