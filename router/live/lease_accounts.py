@@ -17,9 +17,11 @@ _STAGES: Final = {
     pb.LeaseAccount.ENDED: Stage.ENDED,
 }
 
-
 _TIME_MAX_NS: Final = 24 * NS_PER_HOUR
 """Of anything that an endpoint tells: longer than any deadline."""
+
+_EGRESS_BYTES_MAX: Final = 1 << 30
+"""Of one answer: they cost money, and no site's word may spend what a tenant has for a month."""
 
 
 def accounts_of(report: pb.LoadReport, router: str) -> tuple[LeaseAccount, ...]:
@@ -35,7 +37,7 @@ def accounts_of(report: pb.LoadReport, router: str) -> tuple[LeaseAccount, ...]:
             end=_end(one),
             output_tokens=one.output_tokens,
             messages=one.messages,
-            egress_bytes=one.egress_bytes,
+            egress_bytes=min(one.egress_bytes, _EGRESS_BYTES_MAX),
         )
         for one in report.accounts
         if one.issuer == router and one.stage in _STAGES

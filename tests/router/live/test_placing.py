@@ -273,7 +273,14 @@ def test_an_account_that_cannot_be_is_bounded_and_others_are_not_heard():
     most = (1 << 64) - 1
     told = load_pb2.LoadReport(
         accounts=[
-            account(lease_id="a", issuer="r", use=1, stage=3, age_ns=most, ttft_ns=most, status=77),
+            account(
+                lease_id="a",
+                issuer="r",
+                use=1,
+                stage=3,
+                status=77,
+                **dict.fromkeys(("age_ns", "ttft_ns", "egress_bytes"), most),
+            ),
             account(lease_id="b", issuer="other", stage=3),
             account(lease_id="c", issuer="r", stage=9),
         ]
@@ -281,6 +288,7 @@ def test_an_account_that_cannot_be_is_bounded_and_others_are_not_heard():
     (heard,) = accounts_of(told, "r")
     assert (heard.lease, heard.end) == ("a", End.FAILED)
     assert heard.age_ns == heard.ttft_ns < 1 << 50
+    assert heard.egress_bytes == 1 << 30
 
 
 @pytest.mark.parametrize("required", [True, False])
