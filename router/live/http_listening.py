@@ -1,6 +1,7 @@
 """How the HTTP servers of a router begin to listen."""
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -13,6 +14,9 @@ from router.live.bounded_socket import BoundedSocket
 from router.live.settings import ConnectionLimits
 
 _BACKLOG: Final = 128  # connections that wait for this process; what asyncio has
+
+_NOT_HERE: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+"""Of localhost's IPv6 address, where a machine or a container has none."""
 
 
 async def listen_at(
@@ -35,10 +39,19 @@ async def listen_at(
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
+        lacking: OSError | None = None
         for family, address in dict.fromkeys((one[0], one[4]) for one in found):
-            bound = _bound(family, (address[0], port, *address[2:]), limits.max, shares_port)
+            try:
+                bound = _bound(family, (address[0], port, *address[2:]), limits.max, shares_port)
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                lacking = error
+                continue
             port = bound.getsockname()[1]
             await _Site(runner, bound, context, limits.handshake_timeout_s).start()
+        if lacking is not None and not runner.sites:
+            raise lacking
     except OSError as error:
         # What asyncio says has Python's own words in it; a name's error is no number of the system.
         number = error.errno or 0
