@@ -106,11 +106,9 @@ async def test_a_site_comes_and_goes_and_no_stream_is_lost():
             await routed.fleet.Undrain(pb.UndrainRequest(site="home"))
             told = await reload(routed, text({"home": both["home"]}))
             assert keys(told)["sites.cloud"][1] == ""
-            state = await routed.state()
-            assert {site.name: site.leaving for site in state.sites} == {
-                "home": False,
-                "cloud": True,
-            }
+            leaving = {site.name: site.leaving for site in (await routed.state()).sites}
+            assert leaving.pop("home") is False
+            assert leaving in ({"cloud": True}, {})  # a busy machine looks when it is over
             counts = [1 + await rest(one) for one in streams]
             assert counts == [200] * 5
             state = await routed.state_where(lambda state: len(state.sites) == 1)
