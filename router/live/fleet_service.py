@@ -77,17 +77,18 @@ class FleetService(FleetServicer):
     async def Watch(  # noqa: N802 - the wire's name
         self, request: pb.WatchFleetRequest, context: Any
     ) -> AsyncIterator[pb.FleetState]:
-        """The state at once, then at the interval asked for, until the router closes."""
+        """The state at once, then at the interval asked for, until the router closes.
+
+        Whoever is let in no longer, by a key that was taken out for example, hears no more.
+        """
         asked_ms = request.interval_ms or _INTERVAL_DEFAULT_MS
         interval_s = min(_INTERVAL_MAX_MS, max(_INTERVAL_MIN_MS, asked_ms)) / 1_000
         try:
-            caller = self._callers.of(context.invocation_metadata() or ())
+            metadata = context.invocation_metadata() or ()
             with self._watches.one():
-                yield self._seen_by(caller)
+                yield self._seen_by(self._callers.of(metadata))
                 while not await self._closing.begins_within(interval_s):
-                    if not caller.sees_all and caller.tenant not in self._callers.tenants:
-                        return  # the fleet has this tenant no longer
-                    yield self._seen_by(caller)
+                    yield self._seen_by(self._callers.of(metadata))
         except CallError as error:
             error.set_on(context)
 

@@ -114,13 +114,21 @@ class FleetPage:
                 first = Encoded("hello", {**self._described, **self._feed.now(), "token": token})
                 await response.prepare(request)
                 await _write(response, GZIP_HEAD + first.deflated if zipped else first.plain)
-                while (frame := await viewer.next()) is not None:
+                while (frame := await viewer.next()) is not None and self._may_look(request):
                     await _write(response, frame.deflated if zipped else frame.plain)
         except TooManyViewersError:
             return _failed(503, "enough pages look at this router: close one")
         except (ConnectionError, TimeoutError):
             pass  # nobody is there to read it
         return response
+
+    def _may_look(self, request: web.Request) -> bool:
+        """Whether who began to look still may: a key may have been taken out."""
+        try:
+            self._permission.viewer(request)
+        except web.HTTPException:
+            return False
+        return True
 
     async def _explain(self, request: web.Request) -> web.Response:
         caller = self._permission.viewer(request)

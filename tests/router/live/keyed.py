@@ -1,5 +1,6 @@
 """Routers that want to know who asks, and keys for them."""
 
+import asyncio
 import contextlib
 import dataclasses
 import tempfile
@@ -12,6 +13,7 @@ from router.live.settings import Authentication
 from router.policy.api_key import ApiKey, digest_of, id_of, key_text
 from router.policy.fleet import Tenant
 from tests.router.live.conftest import CLOUD, HOME, SETTINGS, fleet_of, route
+from tests.waiting import DEADLINE_S
 
 ACME, BOLT, OPS, GONE = (
     key_text(name, "k" * 43) for name in (b"acme--", b"bolt--", b"ops---", b"gone--")
@@ -48,6 +50,13 @@ def keyed(settings=SETTINGS):
         path = Path(folder) / "keys"
         path.write_text("\n".join(lines()))
         yield dataclasses.replace(settings, authentication=Authentication(path))
+
+
+async def to_its_end(call):
+    """Reads what comes until nothing does; raises what a call ends with that is no success."""
+    async with asyncio.timeout(DEADLINE_S):
+        while await call.read() is not grpc.aio.EOF:
+            pass
 
 
 def shows(key):

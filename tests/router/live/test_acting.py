@@ -22,7 +22,7 @@ from router.policy.api_key import ApiKey, digest_of, id_of, key_text
 from router.policy.loan import Loan, SiteLoans
 from router.policy.units import NS_PER_S
 from tests.router.live.conftest import SETTINGS, address, ask, engine, route
-from tests.router.live.keyed import ACME, OPS, bearer, route_keyed
+from tests.router.live.keyed import ACME, OPS, bearer, route_keyed, to_its_end
 from tests.waiting import until
 from wire.spillway.v1 import fleet_pb2 as pb
 
@@ -190,6 +190,24 @@ async def test_a_reader_sees_all_and_changes_nothing():
         ):
             error = await failed(getattr(routed.fleet, method)(request, metadata=shown))
             assert error.code() is grpc.StatusCode.PERMISSION_DENIED, method
+
+
+async def test_whose_key_is_taken_out_hears_no_more_of_the_fleet():
+    """Also who has been watching it all the while."""
+    async with audited() as routed:
+        keys = routed.router._callers._keys
+        before = keys._path.read_text()
+        line = line_of(ApiKey(id_of(READER), digest_of(READER), "ops", reader=True))
+        keys._path.write_text(f"{before}\n{line}\n")
+        keys.look()
+        asked = pb.WatchFleetRequest(interval_ms=100)
+        watch = routed.fleet.Watch(asked, metadata=bearer(READER))
+        assert (await watch.read()).router_id == routed.router.id
+        keys._path.write_text(before)
+        keys.look()
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await to_its_end(watch)
+        assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_where_the_log_cannot_be_written_nothing_is_done_and_serving_goes_on(monkeypatch):

@@ -16,7 +16,7 @@ from router.live.settings import AuditSettings
 from spillway.fleet import load
 from spillway.reloading import FileReloads
 from tests.router.live.conftest import Routed, address, ask, at_rest, engine
-from tests.router.live.keyed import ACME, OPS, bearer, lines, shows
+from tests.router.live.keyed import ACME, OPS, bearer, lines, shows, to_its_end
 from wire.spillway.v1 import fleet_pb2 as pb
 
 HEAD = """
@@ -229,8 +229,9 @@ async def test_tenants_and_keys_change_together():
                     "\n".join(one for one in lines() if one.startswith("ops"))
                 )
                 await routed.fleet.Reload(pb.ReloadRequest(), metadata=operator)
-                while await watch.read() is not grpc.aio.EOF:
-                    pass  # it ends by itself
+                with pytest.raises(grpc.aio.AioRpcError) as error:
+                    await to_its_end(watch)
+                assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
                 with pytest.raises(grpc.aio.AioRpcError) as error:
                     await routed.inference.GenerateStream(ask("7", 3), metadata=bearer(ACME)).read()
                 assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED

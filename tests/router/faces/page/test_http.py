@@ -299,6 +299,24 @@ async def test_a_reader_looks_and_may_not_act(keyed_site):
     assert not (await keyed_site.routed.state()).sites[0].draining
 
 
+async def test_a_page_ends_with_the_key_that_it_was_opened_with(keyed_site):
+    """Taken out of the file, it shows nothing more."""
+    keys = keyed_site.routed.router._callers._keys
+    before = keys._path.read_text()
+    line = line_of(ApiKey(id_of(READER), digest_of(READER), "ops", reader=True))
+    keys._path.write_text(f"{before}\n{line}\n")
+    keys.look()
+    shown = {"Authorization": password(READER)}
+    async with keyed_site.get("/page/stream", headers=shown) as response:
+        await read_event(response)
+        await read_event(response)
+        keys._path.write_text(before)
+        keys.look()
+        async with asyncio.timeout(DEADLINE_S):
+            while await response.content.readline():
+                pass
+
+
 async def test_a_page_that_is_open_begins_anew_where_the_fleet_is_another(site):
     """Its frames name sites by their place."""
     async with site.get("/page/stream") as response:
