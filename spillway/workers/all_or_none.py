@@ -55,7 +55,7 @@ class AllOrNone:
         self._lock = asyncio.Lock()
 
     async def reload(self, shares: Sequence[Share], *, dry_run: bool) -> Reloaded:
-        """Reads the file, and has all go by it in this order. Raises ReloadError: none does."""
+        """Reads the file, and has all go by it, the last of them last. ReloadError: none does."""
         async with self._lock:
             file, found = await asyncio.to_thread(read_again, self._path, self.file)
             await self._prepare(shares, file)
@@ -63,8 +63,9 @@ class AllOrNone:
                 self.file = file
                 for share in shares:
                     share.process.start_with(share.of(file))
-                for share in shares:
-                    await self._commit(share)
+                # Together: one that hangs keeps no other from the file, nor who asks waiting.
+                await asyncio.gather(*(self._commit(share) for share in shares[:-1]))
+                await self._commit(shares[-1])
             return Reloaded(found, file.digest, applied=not dry_run)
 
     async def _prepare(self, shares: Sequence[Share], file: FleetFile) -> None:

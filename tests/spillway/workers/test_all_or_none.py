@@ -1,11 +1,14 @@
 """A reload of several processes: each prepares, and once all have, each goes by the file."""
 
+import asyncio
+
 import pytest
 
 from router.live.reloading import ReloadError
 from spillway.fleet import load
 from spillway.workers.all_or_none import AllOrNone, Share
 from spillway.workers.words import Answer, Commit, Prepare
+from tests.waiting import until
 
 FILE = """
 sites:
@@ -19,7 +22,8 @@ OTHER = FILE.replace("60ms", "70ms")
 class Fake:
     """A process that does as it is told, but for one word."""
 
-    def __init__(self, name, fails=None, how="no"):
+    def __init__(self, name, fails=None, how="no", hangs=None):
+        self.hangs = hangs  # with a commit, until this is set
         self.name = name
         self.is_serving = True
         self.fails, self.how = fails, how
@@ -27,6 +31,8 @@ class Fake:
 
     async def ask(self, word, within_s):
         self.said.append(type(word))
+        if self.hangs is not None and isinstance(word, Commit):
+            await self.hangs.wait()
         if isinstance(word, self.fails or ()):
             if isinstance(self.how, Exception):
                 raise self.how
@@ -97,6 +103,19 @@ async def test_who_does_not_go_by_it_is_started_again_with_it(path, how):
     digest = (await told).digest
     assert processes[0].said == [Prepare, digest, Commit, "killed"]
     assert processes[1].said == [Prepare, digest, Commit]
+
+
+async def test_who_hangs_keeps_no_other_from_the_file(path):
+    """But for the last one, which knows of what the others have to know first."""
+    go_on = asyncio.Event()
+    slow, other, last = Fake("slow", hangs=go_on), Fake("other"), Fake("last")
+    _, told = reloads(path, slow, other, last)
+    told = asyncio.ensure_future(told)
+    await until(lambda: Commit in other.said)
+    assert Commit not in last.said
+    go_on.set()
+    await told
+    assert Commit in last.said
 
 
 async def test_a_dry_run_has_all_prepare_and_no_more(path):
