@@ -5,6 +5,7 @@ Each of these is an action: `router.live.acting` writes it down before and after
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -40,7 +41,6 @@ class OperatorDesk:
         """`reloads` reads the fleet file again; None where there is none."""
         self._standing = standing
         self._reloads = reloads
-        self._changes: tuple[Change, ...] = ()  # of the last reload
         self._core = core
         self._loans = loans
         self._acting = acting
@@ -77,10 +77,15 @@ class OperatorDesk:
             raise failure(grpc.StatusCode.FAILED_PRECONDITION, none)
         if dry_run:
             return await self._reloaded(self._reloads, dry_run=True)
-        self._changes = ()
-        act = Act("reload", "fleet file", self._file)
-        reloads = self._reloads
-        return await self._acting.perform(actor, act, lambda: self._reloaded(reloads))
+        reloads, changes = self._reloads, list[Change]()
+
+        async def act() -> Reloaded:
+            told = await self._reloaded(reloads)
+            changes.extend(told.changes)
+            return told
+
+        what = Act("reload", "fleet file", lambda: self._file(changes))
+        return await self._acting.perform(actor, what, act)
 
     async def reload_on_signal(self) -> str:
         """The same by a signal to the process; how it went, in a sentence."""
@@ -104,17 +109,16 @@ class OperatorDesk:
             raise failure(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from error
         if not dry_run:
             self._tried("")
-            self._changes = told.changes
         return told
 
     def _tried(self, problem: str) -> None:
         self._standing.tried_unix_ns = time.time_ns()
         self._standing.problem = problem
 
-    def _file(self) -> dict[str, Any]:
+    def _file(self, changes: Sequence[Change]) -> dict[str, Any]:
         """The fleet file gone by and, behind a reload, what that has changed."""
-        changes = {"changes": [asdict(one) for one in self._changes]} if self._changes else {}
-        return {"digest": self._standing.digest, **changes}
+        told = {"changes": [asdict(one) for one in changes]} if changes else {}
+        return {"digest": self._standing.digest, **told}
 
     async def release(self, actor: Actor, fingerprint: str) -> None:
         """Lets a prompt in again that is in quarantine."""

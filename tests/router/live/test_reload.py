@@ -318,6 +318,22 @@ async def test_a_reload_is_in_the_audit_log_with_what_it_changed():
         assert told[4]["who"]["name"] == "signal:SIGHUP"
 
 
+async def test_reloads_at_once_are_each_in_the_audit_log_with_what_was_theirs():
+    """The one that changes nothing does not have the other's changes, before or after."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "audit.jsonl"
+        async with engine(itl_s=0) as home:
+            good = text({"home": [address(home)]})
+            async with running(good, audit=AuditSettings(log)) as routed:
+                routed.path.write_text(good + "tenants: {acme: {}}\n")
+                asked = [routed.fleet.Reload(pb.ReloadRequest()) for _ in range(3)]
+                await asyncio.gather(*asked)
+        told = [one for one in records([log], None) if one["action"] == "reload"]
+    before, after = ([one.get(key, {}) for one in told] for key in ("before", "after"))
+    assert not [one for one in before if "changes" in one]
+    assert ["changes" in one for one in after if one] == [True, False, False]
+
+
 async def test_a_router_that_has_no_file_cannot_be_reloaded(one):
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await one.fleet.Reload(pb.ReloadRequest())
