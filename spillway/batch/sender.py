@@ -53,11 +53,16 @@ class Sender:
         """Raises BatchError for what would fail every request alike."""
         try:
             return await self._send(line)
-        except (aiohttp.ClientError, OSError) as error:
-            return Later(f"{self._root} is not reached: {error}", 1.0, is_refusal=False)
-        except TimeoutError:
+        except aiohttp.ClientError as error:  # time ran out to connect: among them
+            return self._unreached(error)
+        except TimeoutError:  # an OSError as well
             total_s = self._timeout.total or 0.0
             return Answered(_error("timeout", f"no answer in {total_s:g} s"), is_final=False)
+        except OSError as error:
+            return self._unreached(error)
+
+    def _unreached(self, error: Exception) -> Later:
+        return Later(f"{self._root} is not reached: {error}", 1.0, is_refusal=False)
 
     async def _send(self, line: BatchLine) -> Answered | Later:
         body = json.dumps(line.body).encode()

@@ -12,7 +12,7 @@ from router.policy.units import NS_PER_MS, NS_PER_S
 from spillway import cli
 from spillway.batch.errors import UnreachableError
 from spillway.batch.results import Results
-from spillway.batch.run import Batch, Terms
+from spillway.batch.run import ATTEMPTS_MAX, Batch, Terms
 from spillway.batch.sender import Sender
 from spillway.batch.source import Source
 from spillway.commands.failure import Outcome
@@ -156,6 +156,31 @@ async def test_a_server_of_something_else_is_told_apart(tmp_path):
             await batch(tmp_path, url)
     finally:
         await runner.cleanup()
+
+
+async def test_what_nobody_answers_in_time_has_its_line_after_some_attempts(tmp_path):
+    """So that the batch ends, and another run would not ask it again."""
+    asked = 0
+
+    async def stays_silent(_request):
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+
+    app = aiohttp.web.Application()
+    app.router.add_post("/v1/completions", stays_silent)
+    runner = aiohttp.web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        write_requests(tmp_path / "in", [request("a")])
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        found = await batch(tmp_path, url, terms=dataclasses.replace(TERMS, deadline_s=0.5))
+    finally:
+        await runner.cleanup()
+    assert asked <= ATTEMPTS_MAX
+    assert found["a"]["error"]["code"] == "timeout"
+    assert found["a"]["response"] is None
 
 
 async def test_an_interrupted_batch_goes_on_where_it_was(running, tmp_path):
