@@ -16,6 +16,7 @@ ATTEMPTS_MAX: Final = 3
 """Of a request that may itself be what fails."""
 
 _UNREACHED_WAIT_MAX_S: Final = 15.0
+_ROUNDS_MAX: Final = 16.0  # after which the wait is longer than that in any case
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ class Batch:
 
     async def _until_one_ends(self) -> None:
         done, self._open = await asyncio.wait(self._open, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        failed = [error for task in done if (error := task.exception()) is not None]
+        if failed:  # with several the first stands for all: none is left for asyncio to complain of
+            raise failed[0]
 
     async def _see_to(self, request: BatchLine) -> None:
         attempts = 0
@@ -97,7 +99,7 @@ class Batch:
         wait_s = later.retry_after_s
         if not later.is_refusal:
             self._silences += 1
-            rounds = self._silences / self._pace.limit
+            rounds = min(_ROUNDS_MAX, self._silences / self._pace.limit)
             wait_s = min(_UNREACHED_WAIT_MAX_S, wait_s * 1.5**rounds)
         self._why = later.why
         self._pace.on_refusal(sent_s, time.monotonic(), wait_s)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import json
 
 import aiohttp
@@ -10,10 +11,11 @@ import pytest
 from router.policy.fleet import Fleet, Limits, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
 from spillway import cli
-from spillway.batch.errors import UnreachableError
+from spillway.batch.errors import BatchError, UnreachableError
+from spillway.batch.line import BatchLine
 from spillway.batch.results import Results
 from spillway.batch.run import ATTEMPTS_MAX, Batch, Terms
-from spillway.batch.sender import Sender
+from spillway.batch.sender import Later, Sender
 from spillway.batch.source import Source
 from spillway.commands.failure import Outcome
 from tests.router.faces.openai.conftest import faced
@@ -131,6 +133,31 @@ async def test_it_gives_up_on_a_router_that_stays_away(tmp_path):
         await batch(tmp_path, "http://127.0.0.1:1/v1", terms=patient)
     arguments = (tmp_path / "in", tmp_path / "out", "--base-url", "http://127.0.0.1:1/v1")
     assert await command(*arguments, "--patience", "0") == Outcome.UNREACHABLE
+
+
+def test_a_router_that_is_away_for_days_is_waited_for():
+    """The pauses grow to a bound, however many there have been."""
+    batch = Batch(None, None, TERMS)
+    batch._silences = 1_000_000
+    batch._put_off(Later("nobody is there", 1.0, is_refusal=False), 0.0)
+    assert batch._pace.resume_s < float("inf")
+
+
+async def test_what_ends_several_at_once_is_told_once():
+    """By the batch alone: nothing is left for the event loop to complain of."""
+
+    class Refuses:
+        async def send(self, _request):
+            raise BatchError("no")
+
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+    lines = (BatchLine(str(number), "/v1/completions", {}) for number in range(10))
+    with pytest.raises(BatchError, match="no"):
+        await Batch(Refuses(), None, TERMS).run(lines)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_what_every_request_would_be_told_ends_it(running, tmp_path, capsys):
