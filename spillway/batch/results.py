@@ -27,6 +27,7 @@ class Results:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
+        self._failed = ""  # why nothing more is written: a line may have stopped in its middle
         self.done: set[bytes] = set()
         self.failed = 0  # of those
 
@@ -55,6 +56,8 @@ class Results:
 
     def add(self, custom_id: str, result: dict[str, Any]) -> None:
         """Writes the answer of a request. Raises BatchError where it cannot be written whole."""
+        if self._failed:
+            raise BatchError(self._failed)
         one = mark(custom_id)
         if one in self.done:
             raise ValueError(f"{custom_id!r} has an answer")
@@ -64,7 +67,8 @@ class Results:
         try:
             _write(self._open(), line + b"\n")
         except OSError as error:
-            raise BatchError(f"{self._path} cannot be written: {error.strerror}") from error
+            self._failed = f"{self._path} cannot be written: {error.strerror}"
+            raise BatchError(self._failed) from error
         self.done.add(one)
         self.failed += _has_failed(result)
 

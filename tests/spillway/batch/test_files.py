@@ -1,5 +1,6 @@
 """The two files of a batch: what is wrong with one, and what is already in the other."""
 
+import errno
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from spillway.batch import results as results_module
 from spillway.batch.errors import BadRequestsError, BatchError
 from spillway.batch.line import mark
 from spillway.batch.results import Results
@@ -123,6 +125,27 @@ def test_what_a_crash_left_of_a_line_is_cut_off(tmp_path):
     with Results(tmp_path / "out") as results:
         assert results.done == {mark("a")}
         assert (tmp_path / "out").stat().st_size == whole
+
+
+def test_nothing_is_written_behind_half_a_line(tmp_path, monkeypatch):
+    """What else is answered in that moment is asked again, and the file can be gone on with."""
+
+    def writes_half(file, line):
+        file.write(line[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Results(tmp_path / "out") as results:
+        results.add("a", RESULT)
+        with monkeypatch.context() as full:
+            full.setattr(results_module, "_write", writes_half)
+            with pytest.raises(BatchError, match="No space left"):
+                results.add("b", RESULT)
+        with pytest.raises(BatchError, match="No space left"):  # though there is room again
+            results.add("c", RESULT)
+        assert results.done == {mark("a")}
+    with Results(tmp_path / "out") as results:
+        results.add("c", RESULT)
+    assert set(answers(tmp_path / "out")) == {"a", "c"}
 
 
 @pytest.mark.parametrize("path", ["/dev/full", "/dev/zero"])
