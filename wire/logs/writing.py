@@ -37,14 +37,18 @@ class Writing(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler: from any thread, and at once."""
-        record.msg, record.args = record.getMessage(), None  # what it is of may change
+        try:
+            record.msg, record.args = record.getMessage(), None  # what it is of may change
+        except Exception:  # noqa: BLE001 - a library's mistake, and no reason for its caller to fail
+            self.handleError(record)
+            return
         try:
             self._pending.put_nowait(record)
         except queue.Full:
             self.dropped += 1
 
     def close(self) -> None:
-        """Writes what waits, for at most CLOSE_S."""
+        """Writes what waits: for CLOSE_S until the queue takes its end, and so long again."""
         with contextlib.suppress(queue.Full):
             self._pending.put(None, timeout=CLOSE_S)
         self._thread.join(CLOSE_S)
@@ -59,9 +63,14 @@ class Writing(logging.Handler):
             self._write(record)
 
     def _write(self, record: logging.LogRecord) -> None:
+        try:
+            line = self._lines.format(record)
+        except Exception:  # noqa: BLE001 - such as fields of another make: the lines after it come
+            self.handleError(record)
+            return
         # Standard error may be closed, and there is nowhere else to say that.
         with contextlib.suppress(OSError, ValueError):
-            self._to.write(self._lines.format(record) + "\n")
+            self._to.write(line + "\n")
             if self._pending.empty():
                 self._to.flush()
 

@@ -5,7 +5,10 @@ import json
 import logging
 import threading
 
+import pytest
+
 from tests.waiting import wait_until
+from wire.logs.lines import FIELDS
 from wire.logs.writing import Writing, log_lines, requests_log
 
 
@@ -62,6 +65,20 @@ def test_a_reader_that_has_gone_is_no_matter():
     writing = Writing("text", to)
     writing.emit(said(1))
     writing.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("msg", "%d"), (FIELDS, ["of", "another", "make"])])
+def test_a_record_that_is_none_of_ours_harms_nobody(name, value, monkeypatch):
+    """Neither who logs it, nor the lines after it."""
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    wrong = said("x")
+    setattr(wrong, name, value)
+    to = io.StringIO()
+    writing = Writing("json", to)
+    writing.handle(wrong)
+    writing.emit(said("next"))
+    writing.close()
+    assert [line["message"] for line in lines(to)] == ["next"]
 
 
 def test_a_process_says_all_in_one_form_and_then_no_longer(capsys):
