@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import grpc
 from google.protobuf.message import DecodeError
 
-from wire.logs.lines import FIELDS, Value
+from wire.logs.lines import FIELDS, VALUE_CHARS_MAX, Value
 from wire.logs.writing import requests_log
 from wire.vllm.inference_pb2 import GenerateRequest
 
@@ -34,11 +34,15 @@ class RequestLine:
 
 
 def prompt_of(raw: bytes) -> str:
-    """What a request asks, as a person reads it."""
+    """What a request asks, as a person reads it: as much as a line has room for.
+
+    A stream may last for long, and many lines may wait.
+    """
     try:
         message = GenerateRequest.FromString(raw)
     except DecodeError:
         return ""
+    most = VALUE_CHARS_MAX + 1  # by which the line says that there is more
     if message.WhichOneof("prompt") == "token_ids":
-        return " ".join(map(str, message.token_ids.ids))
-    return message.text
+        return " ".join(map(str, message.token_ids.ids[:most]))[:most]
+    return message.text[:most]

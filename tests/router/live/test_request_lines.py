@@ -7,14 +7,16 @@ from dataclasses import replace
 import grpc
 import pytest
 
+from router.live.request_line import prompt_of
 from router.live.settings import LogSettings
 from tests.collector import collector
 from tests.router.live.conftest import CLOUD, HOME, SETTINGS, address, ask, engine, fleet_of, route
 from tests.router.live.scripted import drained, says, scripted
 from tests.waiting import until
-from wire.logs.lines import FIELDS
+from wire.logs.lines import FIELDS, VALUE_CHARS_MAX
 from wire.logs.writing import requests_log
 from wire.tracing.settings import TracingSettings
+from wire.vllm.inference_pb2 import GenerateRequest, TokenIds
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -122,6 +124,17 @@ async def test_a_prompt_is_there_where_it_is_asked_for(lines):
         await routed.stream(asked)
         await until(lambda: len(lines("request")) == 2)
         assert [line["prompt"] for line in lines("request")] == ["17 secret", "49 55"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"text": "x" * 100_000}, {"token_ids": TokenIds(ids=[7] * 100_000)}],
+    ids=["text", "token ids"],
+)
+def test_no_more_of_a_prompt_is_kept_than_its_line_has_room_for(asked):
+    """For as long as the stream lasts and the line waits; that there is more is seen."""
+    kept = prompt_of(GenerateRequest(**asked).SerializeToString())
+    assert len(kept) == VALUE_CHARS_MAX + 1
 
 
 async def test_a_trace_that_begins_here_is_named_in_the_line(lines, monkeypatch):
