@@ -103,7 +103,7 @@ class Turn:
         self._trailers: Metadata = ()
         self._messages = 0  # that reached the client in attempts that are over
         self._resumed = 0
-        self._delivered = 0  # tokens that the client had at the last break
+        self._delivered = 0  # tokens that the client had at the last break, or came with
         self._attempts = 0
         self._further = 0  # attempts that routers below made beyond one for each of these,
         self._below = 0  # and those of them since anything was delivered
@@ -131,6 +131,8 @@ class Turn:
     async def begin(self) -> None:
         """Asks the core for the first attempt, and waits for it where the core says so."""
         request = self.incoming.request if self.incoming.start is None else self._rest()
+        if request.resume is not None:
+            self._delivered = request.resume.tokens
         self.incoming = self.incoming.without_prompt()
         self._follow(self._core.tell(RequestArrived(request)))
         await self._wait()

@@ -8,16 +8,20 @@ import pytest
 
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
-from serving.fake_engine import FakeEngine, FakeSettings
+from serving.fake_engine import TOKENIZER, FakeEngine, FakeSettings
+from serving.identity import tokenizer_digest
 from serving.lease_door import LeaseTerms
 from serving.standalone import serve_standalone
 from tests.collector import collector
 from tests.router.live.conftest import CLOUD, HOME, SETTINGS, address, ask, engine, fleet_of, route
+from tests.router.live.counting import counted_on
 from tests.router.live.scripted import drained, fails, says, scripted, stays_silent
 from tests.waiting import until
 from wire.lease_keys import KEYS_ENV
 from wire.spillway.v1 import fleet_pb2
+from wire.spillway.v1.resume import IDENTITY_KEY, RESUME_KEY, RESUME_TEXT_KEY
 from wire.tracing.settings import TracingSettings
+from wire.vllm.inference_pb2 import GenerateRequest, StoppingCriteria, TokenIds
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
@@ -116,6 +120,26 @@ async def test_a_stream_that_goes_on_elsewhere_is_one_trace_of_two_attempts(ther
             assert request.attributes["spillway.resumed"] == 1
             assert not request.failed
             assert len(there.traces()) == 1
+
+
+async def test_what_a_client_came_with_counts_as_delivered(there):
+    """Its answer began at another router; the attempt gives the rest of it."""
+    begun = counted_on("7", 10)
+    asked = GenerateRequest(
+        token_ids=TokenIds(ids=b"7" + begun.encode()), stopping=StoppingCriteria(max_new_tokens=20)
+    )
+    origin = f"fake-x,{tokenizer_digest(TOKENIZER)},exact,"
+    metadata = ((RESUME_KEY, "10"), (RESUME_TEXT_KEY, "10"), (IDENTITY_KEY, origin))
+    async with (
+        engine(itl_s=0, weights="x") as server,
+        route({"home": [address(server)]}, to(there)) as routed,
+    ):
+        await routed.stream(asked, metadata=metadata)
+        request, (attempt,) = by_kind(await there.until_spans(2))
+        assert attempt.attributes["spillway.attempt.mode"] == "continue"
+        assert attempt.attributes["spillway.resume.delivered_tokens"] == 10
+        assert attempt.attributes["gen_ai.usage.output_tokens"] == 20
+        assert request.attributes["gen_ai.usage.output_tokens"] == 30
 
 
 async def test_a_trace_goes_through_two_routers(there):
