@@ -108,8 +108,8 @@ class Inference:
         trace = begin_answer(self._tracer, request, metadata, self._engine.info)
         try:
             generation = self._admitted(request, metadata, trace.context)
-        except CallError as error:
-            trace.fail(error.code)
+        except Exception as error:
+            trace.fail(_code_of(error))
             trace.end(0)
             raise
         request_id = generation.request_id
@@ -136,8 +136,8 @@ class Inference:
         except EngineOverloadedError as error:
             trace.fail(grpc.StatusCode.RESOURCE_EXHAUSTED)
             raise overloaded(str(error), RETRY_AFTER_NS) from error
-        except CallError as error:
-            trace.fail(error.code)
+        except Exception as error:
+            trace.fail(_code_of(error))
             raise
         finally:
             self._in_flight.discard(request_id)
@@ -165,3 +165,8 @@ class Inference:
                 "request has ended",
                 grpc.StatusCode.ALREADY_EXISTS,
             )
+
+
+def _code_of(error: Exception) -> grpc.StatusCode:
+    """What whoever asked is told, who hears UNKNOWN of a defect."""
+    return error.code if isinstance(error, CallError) else grpc.StatusCode.UNKNOWN

@@ -25,14 +25,14 @@ class Hearing(FakeEngine):
     """Remembers what it was asked."""
 
     asked = ()
-    fails = False
+    fails = None
 
     async def generate(self, generation):
         self.asked = (*self.asked, generation)
         async for output in super().generate(generation):
             yield output
-            if self.fails:
-                raise EngineDeadError
+            if self.fails is not None:
+                raise self.fails
 
 
 @pytest.fixture
@@ -104,10 +104,14 @@ async def test_refusals_and_failures_say_so(served):
     gone = await there.until_spans(2, spillway_attempt_end="cancelled")
     assert not any(span.failed for span in gone)
     await until(lambda: len(there.spans) == 4)
-    engine.fails = True
+    engine.fails = EngineDeadError()
     with pytest.raises(grpc.aio.AioRpcError):
         await stub.Generate(ask())
     assert await there.until_spans(1, error_type="UNAVAILABLE")
+    engine.fails = ZeroDivisionError()  # a defect is no client that has gone
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.Generate(ask())
+    assert await there.until_spans(1, error_type="UNKNOWN")
 
 
 async def test_a_parent_that_is_none_is_none(served):
