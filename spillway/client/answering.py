@@ -9,7 +9,7 @@ from typing import Any
 from spillway.client.attempts import Attempts, Started
 from spillway.client.connections import Connections
 from spillway.client.direct import Direct
-from spillway.client.errors import DeadlineError
+from spillway.client.errors import DeadlineError, SpillwayError
 from spillway.client.options import Call
 
 
@@ -64,7 +64,11 @@ class Answering:
         if direct is None or not attempts.resumption.is_able:
             return attempts.through_router(loop.time())
         call = replace(self._call, metadata=(*self._call.metadata, *attempts.span.metadata))
-        placed = await direct.place(call, attempts.remaining_s(loop.time()))
+        try:
+            placed = await direct.place(call, attempts.remaining_s(loop.time()))
+        except SpillwayError as error:
+            attempts.span.fail(error.code)
+            raise
         if placed is None:
             return attempts.through_router(loop.time())
         request, metadata = attempts.resumption.begin()

@@ -9,7 +9,7 @@ from typing import Any
 
 from spillway.client.attempts import Attempts, Started
 from spillway.client.connections import Connections
-from spillway.client.errors import DeadlineError
+from spillway.client.errors import DeadlineError, SpillwayError
 from spillway.client.options import Call
 from spillway.client.sync_direct import SyncDirect
 
@@ -58,7 +58,11 @@ class SyncAnswering:
         if direct is None or not attempts.resumption.is_able:
             return attempts.through_router(time.monotonic())
         call = replace(self._call, metadata=(*self._call.metadata, *attempts.span.metadata))
-        placed = direct.place(call, attempts.remaining_s(time.monotonic()))
+        try:
+            placed = direct.place(call, attempts.remaining_s(time.monotonic()))
+        except SpillwayError as error:
+            attempts.span.fail(error.code)
+            raise
         if placed is None:
             return attempts.through_router(time.monotonic())
         request, metadata = attempts.resumption.begin()
