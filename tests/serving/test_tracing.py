@@ -114,6 +114,15 @@ async def test_refusals_and_failures_say_so(served):
     assert await there.until_spans(1, error_type="UNKNOWN")
 
 
+async def test_whoever_asks_makes_no_span_larger_than_others(served):
+    """A batch that a collector does not take is lost for everybody in it."""
+    _, stub, there = served
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.Generate(ask(model="x" * 1_000_000))
+    (span,) = await there.until_spans(1)
+    assert len(span.text) < 10_000
+
+
 async def test_a_parent_that_is_none_is_none(served):
     """The answer is the same, and its trace its own."""
     _, stub, there = served

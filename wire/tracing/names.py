@@ -58,6 +58,9 @@ TEXT_COMPLETION: Final = "text_completion"
 CHAT: Final = "chat"
 
 
+_MODEL_CHARS_MAX: Final = 256
+"""A router takes no longer names; a replica refuses what it does not serve, and tells of it."""
+
 _OPERATIONS: Final = frozenset({TEXT_COMPLETION, CHAT})
 
 
@@ -68,5 +71,5 @@ def operation_of(named: Mapping[str, str | bytes]) -> str:
 
 
 def span_name(operation: str, model: str) -> str:
-    """What a span of a request is called."""
-    return f"{operation} {model}" if model else operation
+    """What a span of a request is called; a name has no bound of the SDK's, as values have."""
+    return f"{operation} {model[:_MODEL_CHARS_MAX]}" if model else operation
