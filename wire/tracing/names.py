@@ -47,7 +47,6 @@ RULE: Final = "spillway.decision.rule"
 REASON: Final = "spillway.decision.reason"
 CANDIDATES: Final = "spillway.decision.candidates"
 OBJECTIVE_S: Final = "spillway.objective.ttft"
-WAITED_S: Final = "spillway.queue.wait"
 
 DECIDED: Final = "spillway.decision"
 FIRST_TOKEN: Final = "spillway.first_token"  # noqa: S105 - of an answer
