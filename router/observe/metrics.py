@@ -22,6 +22,7 @@ from router.observe.event import (
     RequestWithdrawn,
 )
 from router.policy.decision import Mode, Rule, Send, Wait
+from router.policy.hedge import hedge_id
 from router.policy.loan import Away
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.units import seconds
@@ -33,6 +34,8 @@ _ITL_BUCKETS_S: Final = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.5, 1.0,
 )  # fmt: skip
 
+_HEDGE: Final = hedge_id("")
+"""What a second attempt's id ends with."""
 
 SITES_MAX: Final = 1_000
 """Sites with series of their own: of more, those that a reload took out longest ago are dropped."""
@@ -237,7 +240,7 @@ class Metrics:
 
     def _exemplar(self, request: str) -> dict[str, str] | None:
         """What leads from a bucket to a request in it: each bucket keeps one, the latest."""
-        trace = self._traces.get(request)
+        trace = self._traces.get(request.removesuffix(_HEDGE))
         return None if trace is None else {"trace_id": trace}
 
     def on_call(self, method: str, code: str) -> None:

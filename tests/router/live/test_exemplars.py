@@ -7,7 +7,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from tests.router.live.conftest import SETTINGS, address, ask, engine, route
+from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
+from router.policy.units import NS_PER_S
+from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, route
+from tests.router.live.scripted import says, scripted, stays_silent
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 SETTINGS = replace(SETTINGS, metrics_listen="127.0.0.1:0")
@@ -44,6 +47,19 @@ async def test_a_bucket_names_a_trace_of_a_request_in_it(routed):
         traces = {parent.split("-")[1] for parent in PARENTS}
         assert {exemplar.labels["trace_id"] for exemplar in found} <= traces
     assert routed.router._sinks.traces == {}
+
+
+async def test_a_hedge_that_wins_names_its_request():
+    """Whoever looks for what was slow looks for those."""
+    slo = SloClass("chat", NS_PER_S, 5 * NS_PER_S, hedge_share=1.0)
+    free = Site("cloud", SiteKind.RENTED, price=Price(committed_replicas=1))
+    async with scripted(stays_silent) as home, scripted(says("x", "y")) as cloud:
+        servers = {"home": [home.address], "cloud": [cloud.address]}
+        async with route(servers, SETTINGS, Fleet((HOME, free), (slo,), "chat")) as routed:
+            await routed.stream(ask(session_id="s"), metadata=(("traceparent", PARENTS[0]),))
+            text = await scrape(routed, **OPENMETRICS)
+    (found,) = exemplars(text, "spillway_ttft_seconds")
+    assert found.labels["trace_id"] == PARENTS[0].split("-")[1]
 
 
 async def test_a_request_that_nobody_traces_is_named_by_none(routed):
