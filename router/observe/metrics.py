@@ -192,7 +192,7 @@ class Metrics:
             del self._sites[oldest]
             self._families.forget(oldest)
             gauges = (self._discovery, self._links, self._link_sessions)
-            for gauge in (*gauges, self._lent, self._lent_until):
+            for gauge in (*gauges, self._wanted, self._lent, self._lent_until):
                 with contextlib.suppress(KeyError):  # not every process has each
                     gauge.remove(oldest)
 
@@ -226,12 +226,16 @@ class Metrics:
     def on_first_token(self, site: str, first: FirstToken, now_ns: int) -> None:
         """See AttemptListener."""
         _ = now_ns
-        self._sites[site].ttft.observe(seconds(first.ttft_ns), self._exemplar(first.request))
+        at = self._sites.get(site)
+        if at is not None:
+            at.ttft.observe(seconds(first.ttft_ns), self._exemplar(first.request))
 
     def on_ended(self, site: str, ended: Ended, itl_ns: int | None, now_ns: int) -> None:
         """See AttemptListener."""
         _ = now_ns
-        at = self._sites[site]
+        at = self._sites.get(site)
+        if at is None:  # its series are dropped, and streams that it had end still
+            return
         at.attempts[ended.end].inc()
         at.tokens.inc(ended.output_tokens)
         at.egress.inc(ended.egress_bytes)

@@ -50,17 +50,20 @@ class SiteLatency:
 
     def on_first_token(self, site: str, first: FirstToken, now_ns: int) -> None:
         """See AttemptListener."""
-        self._sites[site].ttft.add(first.ttft_ns, now_ns)
+        if site in self._sites:  # and not dropped, while a stream of it was open
+            self._sites[site].ttft.add(first.ttft_ns, now_ns)
 
     def on_ended(self, site: str, ended: Ended, itl_ns: int | None, now_ns: int) -> None:
         """See AttemptListener."""
         _ = ended
-        if itl_ns is not None:
+        if itl_ns is not None and site in self._sites:
             self._sites[site].itl.add(itl_ns, now_ns)
 
     def percentiles(self, site: str, now_ns: int) -> Percentiles:
-        """Of the last one to two minutes. KeyError for an unknown site."""
-        seen = self._sites[site]
+        """Of the last one to two minutes."""
+        seen = self._sites.get(site)
+        if seen is None:
+            return Percentiles(0, 0, 0, 0)
         return Percentiles(
             seen.ttft.quantile_ns(0.5, now_ns),
             seen.ttft.quantile_ns(0.99, now_ns),

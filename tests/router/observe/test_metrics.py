@@ -6,13 +6,16 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry, generate_latest
 
 from router.observe import metrics as metrics_module
+from router.observe import site_latency as latency_module
 from router.observe.attempts import Attempts
 from router.observe.event import Event, FleetChanged
 from router.observe.fleet_collector import FleetCollector
 from router.observe.metrics import Metrics
+from router.observe.site_latency import SiteLatency
 from router.observe.tell import tell
 from router.policy.core import RouterCore
 from router.policy.fleet import Site, SiteKind
+from router.policy.outcome import End, Ended, FirstToken
 from tests.router.observe.events import FLEET, history
 
 
@@ -69,6 +72,7 @@ def test_sites_that_come_and_go_leave_no_more_series_than_there_may_be(monkeypat
         sites = (Site("home", SiteKind.HOME), Site(f"s{number}", SiteKind.RENTED))
         metrics.on_event(Event(number, 0, FleetChanged(replace(FLEET, sites=sites))))
         metrics.watch_links(f"s{number}", int, int)
+        metrics.set_wanted(f"s{number}", 1)
     shown = {
         sample.labels["site"]
         for family in registry.collect()
@@ -76,3 +80,16 @@ def test_sites_that_come_and_go_leave_no_more_series_than_there_may_be(monkeypat
         if sample.labels.get("site")
     }
     assert shown == {"home", "s16", "s17", "s18", "s19"}
+
+
+def test_a_stream_may_end_at_a_site_that_nothing_is_kept_of_any_more(monkeypatch):
+    """A reload replaced more sites than are remembered: its client has the rest all the same."""
+    monkeypatch.setattr(metrics_module, "SITES_MAX", 1)
+    monkeypatch.setattr(latency_module, "SITES_MAX", 1)
+    metrics, latency = Metrics(CollectorRegistry(), ("home",)), SiteLatency(("home",))
+    changed = Event(1, 0, FleetChanged(replace(FLEET, sites=(Site("new", SiteKind.HOME),))))
+    for sink in (metrics, latency):
+        sink.on_event(changed)
+        sink.on_first_token("home", FirstToken("r", "home/a", 1), 0)
+        sink.on_ended("home", Ended("r", "home/a", End.OK, 2, 2, 10, 10), 5, 0)
+    assert not any(latency.percentiles("home", 0))
