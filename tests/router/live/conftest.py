@@ -118,6 +118,7 @@ def left_of(routed, *servers):
         "bytes of requests": inference._requests_bytes,
         "bytes kept to resume": inference._memory.used,
         "attempts": len(router._sinks.attempts),
+        "traces": len(router._sinks.traces),
         "open streams": snapshot.open_streams,
         "leases": snapshot.leases.open,
         "in flight": sum(at.in_flight for site in snapshot.sites for at in site.endpoints),
