@@ -46,7 +46,7 @@ def test_a_stream_whose_engine_is_killed_is_one_trace(tmp_path):
         at = stack.enter_context(router(tmp_path, sites, tracing={"endpoint": there.endpoint}))
         with SyncClient(at) as asking:
             until_up(asking, *engines)
-        messages = stream(at, "7", 100, CAME)
+        messages = stream(at, "7", 300, CAME)
         next(messages)
         doomed = next(address for address in engines if _runs(address))
         engines[doomed].close()
@@ -63,7 +63,7 @@ def test_a_stream_whose_engine_is_killed_is_one_trace(tmp_path):
         (answer,) = (s for s in spans.values() if s.service == "spillway-replica")
         assert answer.parent == attempts[1].id
         assert (answer.kind, answer.state) == ("SERVER", "v=1")
-        assert request.attributes["gen_ai.usage.output_tokens"] == 100
+        assert request.attributes["gen_ai.usage.output_tokens"] == 300
 
 
 def _runs(address):

@@ -87,14 +87,14 @@ async def test_a_stream_that_went_on_elsewhere_is_one_line(lines):
     async with engine(itl_s=0.02) as home, engine(itl_s=0) as cloud:
         servers = {"home": [address(home)], "cloud": [address(cloud)]}
         async with route(servers, fleet=fleet_of(HOME, CLOUD)) as routed:
-            call = routed.inference.GenerateStream(ask("7", 50))
+            call = routed.inference.GenerateStream(ask("7", 500))
             await call.read()
             await home.stop()
             assert [message async for message in drained(call)]
             await until(lambda: lines("request"))
             (line,) = lines("request")
             assert (line["site"], line["attempts"], line["resumed"]) == ("cloud", 2, 1)
-            assert line["output_tokens"] == 50
+            assert line["output_tokens"] == 500
 
 
 async def test_what_is_refused_says_why(lines):

@@ -77,7 +77,7 @@ async def test_a_request_is_a_span_and_so_is_its_attempt(there):
         assert said["gen_ai.response.finish_reasons"] == ["length"]
         assert said["gen_ai.usage.output_tokens"] == 5
         assert said["gen_ai.usage.input_tokens"] == len("17 secret")  # by the fake tokenizer
-        assert 0 < said["gen_ai.response.time_to_first_chunk"] < 60
+        assert said["gen_ai.response.time_to_first_chunk"] > 0
         assert said["rpc.response.status_code"] == "OK"
         assert (said["spillway.tenant"], said["spillway.slo"]) == ("acme", "batch")
         assert (said["spillway.attempts"], said["spillway.site"]) == (1, "home")
@@ -104,7 +104,7 @@ async def test_a_stream_that_goes_on_elsewhere_is_one_trace_of_two_attempts(ther
     async with engine(itl_s=0.02) as home, engine(itl_s=0) as cloud:
         servers = {"home": [address(home)], "cloud": [address(cloud)]}
         async with route(servers, to(there), fleet_of(HOME, CLOUD)) as routed:
-            call = routed.inference.GenerateStream(ask("7", 50))
+            call = routed.inference.GenerateStream(ask("7", 500))
             await call.read()
             await home.stop()
             assert [message async for message in drained(call)]
@@ -114,9 +114,9 @@ async def test_a_stream_that_goes_on_elsewhere_is_one_trace_of_two_attempts(ther
             assert first.attributes["error.type"] == "unreachable"
             assert second.attributes["spillway.attempt.mode"] == "continue"
             delivered = second.attributes["spillway.resume.delivered_tokens"]
-            assert 0 < delivered < 50
-            assert second.attributes["gen_ai.usage.output_tokens"] == 50 - delivered
-            assert request.attributes["gen_ai.usage.output_tokens"] == 50
+            assert 0 < delivered < 500
+            assert second.attributes["gen_ai.usage.output_tokens"] == 500 - delivered
+            assert request.attributes["gen_ai.usage.output_tokens"] == 500
             assert request.attributes["spillway.resumed"] == 1
             assert not request.failed
             assert len(there.traces()) == 1
