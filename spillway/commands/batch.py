@@ -83,14 +83,18 @@ def _headers(base_url: str, slo: str) -> dict[str, str]:
     from wire.metadata import SLO_KEY
     from wire.tls.plaintext import is_loopback
 
-    url = urlsplit(base_url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    try:
+        url = urlsplit(base_url)
+        host, port = url.hostname or "", url.port
+    except ValueError:  # such as a port above all ports
+        host, port = "", None
+    if not host or port == 0 or url.scheme not in {"http", "https"}:
         raise typer.BadParameter(f"--base-url {base_url!r} is no http:// or https:// URL")
     headers = {SLO_KEY: slo} if slo else {}
     key = next((value for name in _KEYS if (value := os.environ.get(name))), "")
     if not key:
         return headers
-    if url.scheme == "http" and not is_loopback(url.hostname):
+    if url.scheme == "http" and not is_loopback(host):
         raise typer.BadParameter(
             f"--base-url {base_url!r} would carry the key of {' or '.join(_KEYS)} in plaintext to"
             " another machine: use https://"

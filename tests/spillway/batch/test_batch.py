@@ -223,7 +223,9 @@ async def test_an_interrupted_batch_goes_on_where_it_was(running, tmp_path):
     assert before < 300
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "127.0.0.1:7080", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "127.0.0.1:7080", "http://", "http://x:70000", "http://[x"]
+)
 async def test_an_address_that_is_none_is_refused(tmp_path, url, capsys):
     """Before anything is read."""
     code = await command(tmp_path / "in", tmp_path / "out", "--base-url", url)
