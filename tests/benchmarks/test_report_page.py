@@ -89,7 +89,9 @@ def test_a_run_and_a_comparison_are_pages_for_a_browser(tmp_path, browser):  # n
             subprocess.run(command, check=True, timeout=4 * DEADLINE_S, capture_output=True)
     command = [sys.executable, "-m", "spillway", "bench", "compare"]
     command += [f"{tmp_path}/a.json", f"{tmp_path}/b.json", "--html", f"{tmp_path}/c.html"]
-    said = subprocess.run(command, check=True, timeout=DEADLINE_S, capture_output=True, text=True)
+    said = subprocess.run(
+        command, check=True, timeout=4 * DEADLINE_S, capture_output=True, text=True
+    )
     assert "TTFT p50, s" in said.stdout
     looks = ({"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}})
     for name, heading in (("a", "Serving at"), ("c", "b.json over a.json")):

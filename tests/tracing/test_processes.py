@@ -142,7 +142,7 @@ def test_a_program_with_a_tracer_sees_its_answers_in_its_own_trace(tmp_path, mon
             with SyncClient(silent) as asking:
                 until_up(asking, engine)
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", there.endpoint)
-            subprocess.run([sys.executable, "-c", ASKS, silent], check=True, timeout=DEADLINE_S)
+            subprocess.run([sys.executable, "-c", ASKS, silent], check=True, timeout=4 * DEADLINE_S)
         by_name = {}
         for span in there.spans:
             by_name.setdefault(span.name, []).append(span)
@@ -168,7 +168,7 @@ def test_the_command_reports_what_it_asks_for(tmp_path, monkeypatch):
             with SyncClient(at) as asking:
                 until_up(asking, engine)
             command = [sys.executable, "-m", "spillway", "generate", "7", "--address", at]
-            subprocess.run(command, check=True, timeout=DEADLINE_S, capture_output=True)
+            subprocess.run(command, check=True, timeout=4 * DEADLINE_S, capture_output=True)
             wait_until(lambda: len(there.spans) == 4)
         spans = {span.id: span for span in there.spans}
         assert len(there.traces()) == 1

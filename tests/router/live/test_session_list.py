@@ -40,7 +40,7 @@ async def test_a_session_that_went_elsewhere_has_moved():
     async with engine(itl_s=0.02) as home, engine(itl_s=0) as cloud:
         servers = {"home": [address(home)], "cloud": [address(cloud)]}
         async with route(servers, fleet=fleet_of(HOME, CLOUD)) as routed:
-            call = routed.inference.GenerateStream(ask("7", 50, session_id="s"))
+            call = routed.inference.GenerateStream(ask("7", 500, session_id="s"))
             await call.read()
             (before,) = (await listed(routed)).sessions
             await home.stop()

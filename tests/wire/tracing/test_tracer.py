@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.collector import collector
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 from wire.tracing import otel
 from wire.tracing.context import TraceContext
 from wire.tracing.settings import TracingSettings, endpoint_of, protocol_problem
@@ -18,7 +18,11 @@ NOT_SAMPLED = TraceContext(0xABC, 0xDEF, 0)
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch):
-    """Nothing but what a test says is in the environment, and spans do not wait for company."""
+    """Nothing but what a test says is in the environment, and spans do not wait for company.
+
+    A collector that is there gets all of them, however busy the machine is.
+    """
+    monkeypatch.setattr(otel, "CLOSE_S", DEADLINE_S)
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_SERVICE_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
