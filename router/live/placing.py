@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import grpc
 
-from router.live.callers import Callers
+from router.live.callers import Callers, Pairs
 from router.live.cookies import Cookies, cookie_in
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
@@ -31,6 +31,7 @@ from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.lease_pb2 import Lease
 from wire.spillway.v1.rewriting import tokens_max
 from wire.status import CallError, bad_field, overloaded, unavailable
+from wire.tracing.context import read_trace_context
 
 CLAIMS_MAX: Final = 1_000
 """Of one report: what a client with a thousand streams has to say at once."""
@@ -107,11 +108,11 @@ class Placing:
     async def place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:
         """See Fleet.Place. Raises CallError where nobody would serve the request."""
         size = request.request.ByteSize()
-        self._admit(size)
+        incoming, raw = self._let_in(request, size, context)
         self._placing += 1
         self._requests_bytes += size
         try:
-            return await self._place(request, context)
+            return await self._place(request, incoming, raw, context)
         finally:
             self._placing -= 1
             self._requests_bytes -= size
@@ -134,6 +135,17 @@ class Placing:
             said = LeaseClaim(lease.id, kind, claim.messages, claim.output_tokens)
             self._core.tell(LeaseClaimed(said))
 
+    def _let_in(self, request: pb.PlaceRequest, size: int, context: Any) -> tuple[Incoming, bytes]:
+        """What a request asks that may come in, and its bytes. Raises CallError for any other."""
+        metadata = context.invocation_metadata() or ()
+        try:
+            self._admit(size)
+            raw = request.request.SerializeToString()
+            return self._read(request.deadline_s, raw, metadata), raw
+        except CallError as error:
+            self._traces.refused("Place", read_trace_context(metadata), error)
+            raise
+
     def _admit(self, size: int) -> None:
         if self._is_draining():
             raise unavailable("this router is draining")
@@ -146,16 +158,13 @@ class Placing:
                 _RETRY_AFTER_NS,
             )
 
-    async def _place(self, request: pb.PlaceRequest, context: Any) -> pb.Placement:
-        message = request.request
-        deadline_s = request.deadline_s or self._default_deadline_s
+    def _read(self, deadline_s: float, raw: bytes, metadata: Pairs) -> Incoming:
+        deadline_s = deadline_s or self._default_deadline_s
         if not 0.0 < deadline_s < _DEADLINE_MAX_S:
             raise bad_field(
                 "deadline_s",
                 f"is {deadline_s:g}; expected seconds above 0 and below {_DEADLINE_MAX_S:g}",
             )
-        metadata = context.invocation_metadata() or ()
-        raw = message.SerializeToString()
         incoming = read_incoming(
             raw,
             metadata,
@@ -166,7 +175,11 @@ class Placing:
             caller=self._callers.of(metadata),
             tenants=self._callers.tenants,
         )
-        incoming = self._cookies.join(incoming, metadata)
+        return self._cookies.join(incoming, metadata)
+
+    async def _place(
+        self, request: pb.PlaceRequest, incoming: Incoming, raw: bytes, context: Any
+    ) -> pb.Placement:
         why_not = self._why_not(incoming)
         if why_not:
             return pb.Placement(through_router=why_not)

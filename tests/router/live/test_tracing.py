@@ -312,6 +312,11 @@ async def test_a_placement_is_a_span_with_its_reason(there, monkeypatch):
             assert span.attributes["spillway.request.id"] == placed.request_id
             assert span.event("spillway.decision")["spillway.decision.reason"]
             assert failed.attributes["error.type"] == "NOT_FOUND"
+            late = fleet_pb2.PlaceRequest(request=ask(), deadline_s=-1.0)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await routed.fleet.Place(late)
+            (not_let_in,) = await there.until_spans(1, error_type="INVALID_ARGUMENT")
+            assert not_let_in.attributes["rpc.method"] == "spillway.v1.Fleet/Place"
             assert routed.router._sinks.traces == {}
     finally:
         await server.stop()
