@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report import Table
-from benchmarks.report_page import Picture, add_option, picture, write_page
+from benchmarks.report_page import Picture, add_option, write_page
 from benchmarks.routing import aims, margins, stored, table
 from benchmarks.routing.bound import BOUND
 from benchmarks.routing.compare import Result, run_all
@@ -96,11 +96,9 @@ def _write(
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{setup.name}.md").write_text(table.page(setup, results, bound), encoding="utf-8")
     stored.write(out / f"{setup.name}.json", setup, options, results)
-    draw(setup, results, out / f"{setup.name}.png")
-    drawn = picture(
-        f"{setup.name}: {setup.title}", lambda path: draw(setup, results, path), dark=False
-    )
-    return shown, drawn
+    drawn = out / f"{setup.name}.png"
+    draw(setup, results, drawn)
+    return shown, Picture(f"{setup.name}: {setup.title}", drawn.read_bytes())
 
 
 def _tell(result: Result, done: int, of: int) -> None:
