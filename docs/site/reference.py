@@ -14,6 +14,7 @@ from router.observe.metrics import Metrics
 from router.policy.core import RouterCore
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass, Tenant
+from router.policy.loan import Away
 from router.policy.units import NS_PER_S
 from spillway import cli
 
@@ -44,6 +45,8 @@ def _metrics() -> str:
     metrics.on_call("GenerateStream", "OK")
     metrics.watch_links("home", int, int)
     metrics.watch_discovery("home", bool)
+    metrics.watch_lent("home", Away)
+    metrics.set_wanted("home", 0)
     core = RouterCore(_FLEET)
     core.on_endpoint_up(Endpoint("home/engine", "home", "model"), 0)
     registry.register(FileStanding("", 0))
@@ -55,7 +58,10 @@ def _metrics() -> str:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         said = family.documentation.replace("|", "\\|")
         rows.append(f"| `{name}` | {family.type} | {', '.join(sorted(labels))} | {said} |")
-    head = "# Every metric\n\n[Metrics](../metrics.md) says what they are for.\n\n"
+    head = (
+        "# Every metric\n\n[Metrics](../metrics.md) says what they are for, and has those besides"
+        " of what not every router has: a store, a ledger, a decision log, workers.\n\n"
+    )
     return head + "| metric | type | labels | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 

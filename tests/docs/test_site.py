@@ -55,3 +55,6 @@ def test_the_reference_has_every_command_and_every_metric(site):
     metrics = (site / "reference" / "metrics.html").read_text()
     for name in ("spillway_ttft_seconds", "spillway_calls_total", "spillway_endpoint_kv_usage"):
         assert f"<code>{name}</code>" in metrics
+    rows = re.findall(r"<tr>\s*<td><code>spillway_(?:lent|wanted)_.*?</tr>", metrics, re.DOTALL)
+    assert len(rows) == 3
+    assert all("<td>site</td>" in row for row in rows)
