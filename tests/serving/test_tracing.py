@@ -93,7 +93,7 @@ async def test_refusals_and_failures_say_so(served):
         await stub.Generate(ask(model="other"))
     (span,) = await there.until_spans(1, error_type="NOT_FOUND")
     assert span.failed
-    calls = [stub.GenerateStream(ask(max_new_tokens=500)) for _ in range(2)]
+    calls = [stub.GenerateStream(ask(max_new_tokens=5_000)) for _ in range(2)]
     for call in calls:
         await call.read()
     with pytest.raises(grpc.aio.AioRpcError):
