@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from importlib.util import find_spec
@@ -19,6 +20,14 @@ import pytest
 _START_DEADLINE_S = 30.0
 _NOBODY = 65_534
 
+# Popen's own `user` forks in the middle of gRPC's threads, whose handlers the child may not survive.
+_AS_NOBODY = (
+    sys.executable,
+    "-c",
+    "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+    " os.execv(sys.argv[1], sys.argv[1:])",
+)
+
 
 class PostgresServer:
     """In a folder of its own, at a Unix socket there: nobody else reaches it."""
@@ -28,7 +37,7 @@ class PostgresServer:
         assert spec is not None
         assert spec.origin is not None
         self._programs = Path(spec.origin).parent / "pginstall" / "bin"
-        self._as_other = {"user": _NOBODY, "group": _NOBODY} if os.geteuid() == 0 else {}
+        self._as_other = _AS_NOBODY if os.geteuid() == 0 else ()
         self.folder = Path(tempfile.mkdtemp(prefix="spillway-pg-"))  # a short path, for the socket
         if self._as_other:
             os.chown(self.folder, _NOBODY, _NOBODY)
@@ -43,13 +52,13 @@ class PostgresServer:
         """Start it and wait until it takes connections."""
         self._process = subprocess.Popen(
             [
+                *self._as_other,
                 *(self._programs / "postgres", "-D", self.folder / "data"),
                 *("-k", self.folder, "-c", "listen_addresses="),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **self._as_other,
         )
         import psycopg  # noqa: PLC0415 - whoever imports this file may not need it
 
@@ -74,5 +83,8 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [self._programs / program, "-D", self.folder / "data", *arguments]
-        subprocess.run(command, check=True, capture_output=True, timeout=60.0, **self._as_other)
+        command = [
+            *self._as_other,
+            *(self._programs / program, "-D", self.folder / "data", *arguments),
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=60.0)

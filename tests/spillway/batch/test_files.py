@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -22,11 +21,13 @@ FAILED = {"id": "r", "response": None, "error": {"code": "timeout", "message": "
 ROOT = Path(__file__).resolve().parents[3]
 
 WRITER = """
+import resource
 import sys
 from pathlib import Path
 from spillway.batch.results import Results
 from spillway.batch.source import Source
 
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 source = Source(Path(sys.argv[1]))
 with Results(Path(sys.argv[2])) as results:
     left = list(source.without(results.done))
@@ -155,15 +156,14 @@ def test_what_is_no_file_to_come_back_to_is_refused(path):
         pass
 
 
-def write(source, out, **how):
+def write(source, out, bytes_max=1 << 40):
     """A process that answers everything that has no answer yet."""
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, source, out],
+        [sys.executable, "-c", WRITER, source, out, str(bytes_max)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        **how,
     )
 
 
@@ -171,12 +171,7 @@ def test_a_full_disk_ends_it_and_when_there_is_room_it_goes_on(tmp_path):
     """Half a line may be written: it is no answer."""
     ids = [str(number) for number in range(20)]
     source = write_requests(tmp_path / "in", [request(one) for one in ids])
-    limit = (30_000, resource.RLIM_INFINITY)
-    full = write(
-        source,
-        tmp_path / "out",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
-    )
+    full = write(source, tmp_path / "out", bytes_max=30_000)
     assert "cannot be written: File too large" in full.communicate()[1]
     assert write(source, tmp_path / "out").communicate()[1] == ""
     assert set(answers(tmp_path / "out")) == set(ids)
