@@ -20,12 +20,14 @@ import pytest
 _START_DEADLINE_S = 30.0
 _NOBODY = 65_534
 
-# Popen's own `user` forks in the middle of gRPC's threads, whose handlers the child may not survive.
+# Popen's own `user` forks amid gRPC's threads, whose handlers the child may not survive.
 _AS_NOBODY = (
     sys.executable,
     "-c",
-    "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
-    " os.execv(sys.argv[1], sys.argv[1:])",
+    (
+        "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+        " os.execv(sys.argv[1], sys.argv[1:])"
+    ),
 )
 
 
