@@ -45,6 +45,9 @@ _DEADLINE_SLACK_NS: Final = 5 * NS_PER_MS
 _PASSING: Final = frozenset({Rule.NO_ENDPOINT, Rule.OVERLOAD})
 """Refusals that may be another thing in a moment: an endpoint comes back, or has room again."""
 
+_FINAL: Final = frozenset({Rule.NO_RETRY, Rule.QUARANTINED})
+"""What a stream that waits for an endpoint waits for no longer."""
+
 _ASK_AGAIN_S: Final = 0.2
 
 
@@ -234,6 +237,9 @@ class Turn:
                 self._unplaced = None
                 self._follow(decision)
             elif isinstance(decision, Refuse):
+                # What no wait will mend has waited for as long as it may.
+                if decision.rule in _FINAL:
+                    since_ns = now_ns() - self._wait_ns
                 self._unplaced = (failed, decision, since_ns)
         return self.attempt
 

@@ -108,6 +108,26 @@ async def test_only_what_went_on_with_the_answer_counts_as_a_resume():
         assert trailers["x-spillway-resumed"] == "1"
 
 
+async def test_a_stream_that_waits_makes_no_more_attempts_than_another():
+    """Its only endpoint takes it each time and gives nothing; it does not wait for that to end."""
+    tries = 0
+
+    async def script(raw, context):
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await counts(breaks_after=10)(raw, context)
+        else:
+            breaks(context)
+
+    settings = dataclasses.replace(SETTINGS, resume_wait_s=3_600.0)
+    async with scripted(script) as server, route({"home": [server.address]}, settings) as routed:
+        error, _ = await error_of(routed.inference.GenerateStream(ask("7", 30)))
+        assert error.code() is grpc.StatusCode.ABORTED
+        trailers = dict(error.trailing_metadata())
+        assert trailers["x-spillway-attempts"] == str(tries) == "4"
+
+
 async def test_nothing_follows_what_is_no_message():
     """The client has it already, and nobody can tell what it was."""
 
