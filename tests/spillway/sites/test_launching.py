@@ -31,6 +31,11 @@ def test_the_example_is_one_that_ray_takes():
     assert shown(found.command) == f"ray up --yes --no-restart {EXAMPLE}"
 
 
+def test_the_example_ends_nothing_that_runs_on_a_host():
+    """It may be another cluster's."""
+    assert "ray stop" not in EXAMPLE.read_text()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
