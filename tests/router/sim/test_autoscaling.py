@@ -3,29 +3,12 @@
 import random
 
 from router.policy.core import RouterCore
-from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
 from router.sim.autoscaling import Autoscale
 from router.sim.plan import Link, Scenario, SimSession, SimTurn
-from router.sim.profile import PS_PER_MS, Profile
 from router.sim.world import World
+from tests.router.sim.toy import FLEET, PROFILE
 
-PROFILE = Profile(
-    name="test",
-    prefill_base_ps=20 * PS_PER_MS,
-    prefill_token_ps=PS_PER_MS // 10,
-    prefill_pair_ps=0,
-    decode_base_ps=20 * PS_PER_MS,
-    decode_seq_ps=PS_PER_MS,
-    decode_context_ps=0,
-    kv_blocks=2000,
-    seqs_max=16,
-)
-FLEET = Fleet(
-    sites=(Site("home", SiteKind.HOME), Site("far", SiteKind.RENTED)),
-    slo_classes=(SloClass("default", ttft_ns=NS_PER_S, itl_ns=100 * NS_PER_MS),),
-    default_slo="default",
-)
 SCENARIO = Scenario({"home": Link(NS_PER_MS), "far": Link(30 * NS_PER_MS)}, 16)
 REPLICAS = [(f"{site}/{index}", site, PROFILE) for site in ("home", "far") for index in range(2)]
 START_NS = 5 * NS_PER_S

@@ -6,31 +6,14 @@ import statistics
 import pytest
 
 from router.policy.core import RouterCore
-from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 from router.policy.units import NS_PER_MS, NS_PER_S
 from router.sim.clock import Clock
 from router.sim.network import Network
 from router.sim.plan import Lend, Link, Partition, ReplicaFault, Scenario, SimSession, SimTurn
-from router.sim.profile import PS_PER_MS, Profile
 from router.sim.rivals.simple import RoundRobin
 from router.sim.world import World
+from tests.router.sim.toy import FLEET, PROFILE
 
-PROFILE = Profile(
-    name="test",
-    prefill_base_ps=20 * PS_PER_MS,
-    prefill_token_ps=PS_PER_MS // 10,
-    prefill_pair_ps=0,
-    decode_base_ps=20 * PS_PER_MS,
-    decode_seq_ps=PS_PER_MS,
-    decode_context_ps=0,
-    kv_blocks=2000,
-    seqs_max=16,
-)
-FLEET = Fleet(
-    sites=(Site("home", SiteKind.HOME), Site("far", SiteKind.RENTED)),
-    slo_classes=(SloClass("default", ttft_ns=NS_PER_S, itl_ns=100 * NS_PER_MS),),
-    default_slo="default",
-)
 LINKS = {"home": Link(NS_PER_MS), "far": Link(30 * NS_PER_MS, tail_ns=5 * NS_PER_MS)}
 REPLICAS = [("home/0", "home", PROFILE), ("home/1", "home", PROFILE), ("far/0", "far", PROFILE)]
 
