@@ -34,6 +34,12 @@ class Program:
                 env=os.environ | {"PYTHONPATH": str(Path.cwd())} | environment,
             )
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
     @property
     def said(self):
         """All that it has said so far."""

@@ -89,12 +89,17 @@ class Http2:
         return self.send(frame(RST_STREAM, 0, stream, struct.pack(">I", 8)))
 
     def read_until(self, condition, within_s=DEADLINE_S):
-        """Takes what the peer sends until a condition holds, or the connection ends."""
+        """Takes what the peer sends until a condition holds, or the connection ends.
+
+        One of both has to come: a peer that does neither in time has failed the test.
+        """
         give_up_s = time.monotonic() + within_s
         while not (condition(self) or self.is_closed):
             self.sock.settimeout(max(0.001, give_up_s - time.monotonic()))
             try:
                 got = self.sock.recv(65_536)
+            except TimeoutError:
+                raise AssertionError(f"neither that nor an end within {within_s:g} s") from None
             except OSError:
                 got = b""
             if not got:

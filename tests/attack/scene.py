@@ -165,9 +165,7 @@ def under_attack(folder):
     with contextlib.ExitStack() as opened:
 
         def started(name, *arguments):
-            program = Program(folder, name, *arguments)
-            opened.callback(program.end)
-            return program
+            return opened.enter_context(Program(folder, name, *arguments))
 
         shown = pki.issue(RIDGE)
         home = started(

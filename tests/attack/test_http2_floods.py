@@ -51,7 +51,8 @@ def test_headers_without_end_are_cut_off(scene, wire):
     for _ in range(1_000):
         if not wire.send(more):
             break
-    wire.read_until(lambda one: one.is_closed or 1 in one.resets or 1 in one.statuses, 1.0)
+    wire.read_until(lambda one: 1 in one.statuses or 1 in one.resets)
+    assert wire.statuses.get(1) != 0
     empty = Http2(scene.tls(scene.address, alpn=("h2",)))
     empty.send(frame(HEADERS, 0, 1, block(GENERATE.encode())))
     empty.send(frame(CONTINUATION, 0, 1, b"") * 20_000)
@@ -161,27 +162,43 @@ def test_a_compressed_message_is_not_unfolded(scene):
     assert caught.value.code() is CODES.UNIMPLEMENTED
 
 
-def test_frames_that_are_none_close_the_connection(scene):
-    """Of unknown kinds, of wrong sizes, on streams that are not there, or noise."""
-    for sent in (
-        frame(HEADERS, END_HEADERS, 2, block(GENERATE.encode())),  # a stream of the server's
-        frame(HEADERS, END_HEADERS, 0, block(GENERATE.encode())),
-        frame(0, 0, 7, b"data of nothing"),
+@pytest.mark.parametrize(
+    "sent",
+    [
         frame(8, 0, 0, struct.pack(">I", 0)),
-        frame(8, 0, 0, struct.pack(">I", 2**31 - 1)) * 2,
         frame(SETTINGS, 0, 0, b"x" * 5),
         frame(PING, 0, 0, b"short"),
         frame(CONTINUATION, END_HEADERS, 1, b""),
         b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"z" * 20_000,
-        frame(HEADERS, END_HEADERS, 1, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+        frame(HEADERS, END_HEADERS, 1, b"\xff" * 10),
         frame(HEADERS, END_HEADERS, 1, b"\x3f\xff\xff\xff\xff\x7f"),  # a table of gigabytes
         bytes(range(256)) * 40,
-    ):
-        wire = Http2(scene.tls(scene.address, alpn=("h2",)))
-        wire.send(sent)
-        wire.send(frame(0xFA, 0xFF, 0, b"unknown"))
-        wire.take_ready()
-        wire.close()
+    ],
+)
+def test_frames_that_are_none_end_the_connection_or_their_call(wire, sent):
+    """Of wrong sizes, in the middle of nothing, headers that are none, or noise."""
+    wire.send(sent)
+    wire.read_until(lambda one: one.statuses or one.resets)
+    assert 0 not in wire.statuses.values()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        frame(HEADERS, END_HEADERS, 2, block(GENERATE.encode())),  # a stream of the server's
+        frame(HEADERS, END_HEADERS, 0, block(GENERATE.encode())),
+        frame(0, 0, 7, b"data of nothing"),
+        frame(8, 0, 0, struct.pack(">I", 2**31 - 1)) * 2,
+        frame(0xFA, 0xFF, 0, b"unknown"),
+    ],
+)
+def test_frames_that_nobody_waits_for_keep_nobody_from_an_answer(wire, sent):
+    """The connection ends, or serves the next call as any."""
+    wire.send(sent)
+    wire.begin(9, GENERATE.encode(), who())
+    wire.message(9, ask(tokens=1))
+    wire.read_until(lambda one: 9 in one.statuses)
+    assert wire.is_closed or wire.statuses == {9: 0}
 
 
 def test_connections_beyond_the_most_are_closed_and_the_rest_goes_on(scene):

@@ -53,17 +53,25 @@ def test_no_name_writes_a_line_of_the_log_or_draws_on_a_terminal(scene, field):
 
 
 @pytest.mark.parametrize(
-    "key", [b"x-spillway-slo", b"x-spillway-cookie", b"traceparent", b"x-request-id", b"session_id"]
+    ("key", "code"),
+    [
+        (b"x-spillway-slo", CODES.INVALID_ARGUMENT),
+        (b"x-request-id", CODES.INVALID_ARGUMENT),
+        (b"session_id", CODES.INVALID_ARGUMENT),
+        (b"x-spillway-cookie", CODES.OK),  # a hint: what is none is none
+        (b"traceparent", CODES.OK),
+    ],
 )
-def test_no_header_carries_another(scene, key):
+def test_no_header_carries_another(scene, key, code):
     """Line ends, zeros and escapes within a value: refused, or passed on to nobody."""
     for value in (b"a\r\nx-spillway-tenant: ops", b"a\nb", b"a\0b", b"\x1b[2J", b"\xff\xfe"):
         wire = Http2(scene.tls(scene.address, alpn=("h2",)))
         auth = (b"authorization", f"Bearer {KEYS['acme']}".encode())
         wire.begin(1, GENERATE.encode(), auth, (key, value))
         wire.message(1, ask(tokens=1))
-        wire.read_until(lambda one: 1 in one.statuses or 1 in one.resets)
+        wire.read_until(lambda one: 1 in one.statuses)
         wire.close()
+        assert wire.statuses == {1: code.value[0]}
 
 
 def test_no_http_header_is_made_of_what_a_client_said(scene):

@@ -27,9 +27,7 @@ def address(tmp_path_factory):
     with contextlib.ExitStack() as opened:
 
         def started(name, *arguments):
-            program = Program(folder, name, *arguments)
-            opened.callback(program.end)
-            return program
+            return opened.enter_context(Program(folder, name, *arguments))
 
         engine = started(
             "engine", "serving.standalone", "engine=fake", "model=f", "fake.itl_s=0.05"
