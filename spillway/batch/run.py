@@ -25,7 +25,7 @@ class Terms:
 
     parallel_max: int  # requests at a time
     deadline_s: float  # for an answer
-    patience_s: float  # it gives up when nothing has been answered for so long
+    patience_s: float  # it gives up when nothing has been answered for so long, nor is under way
 
 
 class Batch:
@@ -122,7 +122,8 @@ class Batch:
                 return
 
     def _check_patience(self) -> None:
-        if time.monotonic() - self._heard_s > self._patience_s:
+        """As long as an answer is under way, it is not known that none will come."""
+        if not self._sending and time.monotonic() - self._heard_s > self._patience_s:
             raise UnreachableError(
                 f"nothing was answered for {self._patience_s:g} s; the last word: {self._why}"
             )

@@ -1,6 +1,7 @@
 """Batches through a real router over engines that count."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import json
@@ -54,6 +55,21 @@ async def batch(folder, url, headers=None, terms=TERMS):
 async def command(*arguments):
     """The exit code of the command, run beside this event loop."""
     return await asyncio.to_thread(cli.run, ["batch", *map(str, arguments)])
+
+
+@contextlib.asynccontextmanager
+async def served(complete=None):
+    """The URL of a server of completions, or of nothing."""
+    app = aiohttp.web.Application()
+    if complete is not None:
+        app.router.add_post("/v1/completions", complete)
+    runner = aiohttp.web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    try:
+        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 async def test_each_request_has_its_answer_or_its_error(running, tmp_path, capsys):
@@ -160,6 +176,27 @@ async def test_what_ends_several_at_once_is_told_once():
     assert complaints == []
 
 
+async def test_a_long_answer_under_way_is_waited_for_however_many_are_refused(tmp_path):
+    """The service lives: it is only busy with what it has begun."""
+    refused = asyncio.Semaphore(0)
+
+    async def complete(asked):
+        if (await asked.json())["prompt"] == "long":
+            for _ in range(2):
+                await refused.acquire()
+        elif len(turned_away) < 2:
+            turned_away.append(429)
+            refused.release()
+            return aiohttp.web.json_response({}, status=429, headers={"Retry-After-Ms": "50"})
+        return aiohttp.web.json_response({"choices": []})
+
+    turned_away = []
+    write_requests(tmp_path / "in", [request("a", prompt="long"), request("b", prompt="short")])
+    async with served(complete) as url:
+        found = await batch(tmp_path, url, terms=dataclasses.replace(TERMS, patience_s=0.0))
+    assert {one["response"]["status_code"] for one in found.values()} == {200}
+
+
 async def test_what_every_request_would_be_told_ends_it(running, tmp_path, capsys):
     """A class that is not there is nobody's answer."""
     write_requests(tmp_path / "in", [request("a")])
@@ -171,18 +208,10 @@ async def test_what_every_request_would_be_told_ends_it(running, tmp_path, capsy
 
 async def test_a_server_of_something_else_is_told_apart(tmp_path):
     """A page is no answer."""
-    app = aiohttp.web.Application()
-    runner = aiohttp.web.AppRunner(app)
-    await runner.setup()
-    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        write_requests(tmp_path / "in", [request("a")])
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        with pytest.raises(Exception, match="is it OpenAI's API"):
+    write_requests(tmp_path / "in", [request("a")])
+    async with served() as url:
+        with pytest.raises(BatchError, match="is it OpenAI's API"):
             await batch(tmp_path, url)
-    finally:
-        await runner.cleanup()
 
 
 async def test_what_nobody_answers_in_time_has_its_line_after_some_attempts(tmp_path):
@@ -194,17 +223,9 @@ async def test_what_nobody_answers_in_time_has_its_line_after_some_attempts(tmp_
         asked += 1
         await asyncio.Event().wait()
 
-    app = aiohttp.web.Application()
-    app.router.add_post("/v1/completions", stays_silent)
-    runner = aiohttp.web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        write_requests(tmp_path / "in", [request("a")])
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    write_requests(tmp_path / "in", [request("a")])
+    async with served(stays_silent) as url:
         found = await batch(tmp_path, url, terms=dataclasses.replace(TERMS, deadline_s=0.5))
-    finally:
-        await runner.cleanup()
     assert asked <= ATTEMPTS_MAX
     assert found["a"]["error"]["code"] == "timeout"
     assert found["a"]["response"] is None
