@@ -110,6 +110,11 @@ class LoanKeeper:
                 trouble = ""
             except DiscoveryError as error:
                 trouble = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to look again
+                # A defect; what is lent would never come back if nobody looked again.
+                trouble = f"this router failed: {error!r}"
+                if trouble != self._trouble:
+                    _log.exception("lending of %s", self._site)
             name = self._site
             before = self._lender.progress(name) or Progress()
             if not (self._lender.away(name).replicas or before.returning):

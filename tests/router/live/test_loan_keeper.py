@@ -226,6 +226,27 @@ async def test_what_serve_refuses_is_said_in_its_words():
                 await kept.keeper.look()
 
 
+async def test_a_look_that_fails_of_a_defect_is_not_the_last(monkeypatch, caplog):
+    """What is lent would never come back."""
+    async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
+        sight, looks_left = RayCluster.sight, [1, 2, 3]
+
+        async def fails_at_first(cluster):
+            if looks_left.pop() > 1:
+                raise ZeroDivisionError
+            monkeypatch.setattr(RayCluster, "sight", sight)
+            return await sight(cluster)
+
+        monkeypatch.setattr(RayCluster, "sight", fails_at_first)
+        lend(kept)
+        running = asyncio.create_task(kept.keeper.run())
+        try:
+            await until(lambda: cluster.target == 1)
+        finally:
+            await background.end(running)
+        assert caplog.text.count("Traceback") == 1
+
+
 async def test_a_site_that_lends_nothing_is_in_nobodys_way(caplog):
     """That Serve scales it by itself is worth a word only once something is lent."""
     async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
