@@ -1,7 +1,6 @@
 """Where spans go, and what happens where they cannot go anywhere."""
 
 import socket
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from wire.tracing.settings import TracingSettings, endpoint_of, protocol_problem
 from wire.tracing.tracer import NOTHING, UNTRACED, Kind, TracingError, open_tracer
 
 ABOVE = TraceContext(0xABC, 0xDEF, 1, "a=1")
+FOR_EVER_S = 100 * DEADLINE_S  # longer than a test may take: an end that waits for it never comes
 NOT_SAMPLED = TraceContext(0xABC, 0xDEF, 0)
 
 
@@ -114,27 +114,25 @@ async def test_who_is_above_decides_whether_it_is_seen():
 def test_no_collector_holds_anybody_up(monkeypatch):
     """Neither whoever makes spans, of which no more wait than may, nor the end of a process."""
     monkeypatch.setattr(otel, "CLOSE_S", 0.2)
+    monkeypatch.setattr(otel, "_TIMEOUT_S", FOR_EVER_S)
     tracer = open_tracer(TracingSettings("http://127.0.0.1:1", queue_max=8), "s")
     for _ in range(1_000):
         tracer.begin("n", Kind.SERVER, None, {}).end()
     processor = tracer._provider._active_span_processor._span_processors[0]
     assert len(processor._batch_processor._queue) <= 8
-    begun = time.monotonic()
     tracer.close()
-    assert time.monotonic() - begun < otel._TIMEOUT_S
 
 
 def test_a_collector_that_takes_spans_and_says_nothing_holds_nobody_up(monkeypatch):
     """It listens and never answers: what it was sent is given up at the end."""
     monkeypatch.setattr(otel, "CLOSE_S", 0.2)
+    monkeypatch.setattr(otel, "_TIMEOUT_S", FOR_EVER_S)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         endpoint = f"http://127.0.0.1:{mute.getsockname()[1]}"
         tracer = open_tracer(TracingSettings(endpoint), "s")
         for _ in range(100):
             tracer.begin("n", Kind.SERVER, None, {}).end()
-        begun = time.monotonic()
         tracer.close()
-        assert time.monotonic() - begun < otel._TIMEOUT_S
 
 
 async def test_a_collector_that_comes_late_gets_what_comes_after(monkeypatch):
