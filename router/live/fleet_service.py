@@ -151,8 +151,8 @@ class FleetService(FleetServicer):
         self, request: pb.ListSessionsRequest, context: Any
     ) -> pb.ListSessionsResponse:
         """The sessions that are placed, as far as they are the caller's to see."""
-        caller = self._callers.of(context.invocation_metadata() or ())
         try:
+            caller = self._callers.of(context.invocation_metadata() or ())
             return list_sessions(self._core, caller, request)
         except CallError as error:
             error.set_on(context)
