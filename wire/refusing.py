@@ -1,7 +1,9 @@
-"""Stands before a server while services are added to it, so that they refuse what is no message.
+"""Stands before a server while services are added to it, so that they refuse in so many words.
 
 Generated code leaves bytes that cannot be read to gRPC, which answers UNKNOWN with the name of a
 Python class. The sender made the mistake, and is told which: INVALID_ARGUMENT, naming the field.
+A `CallError` that leaves a method is its answer, too, wherever it was raised: credentials may end
+between the call's admission and the method that asks whose they are.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -38,17 +40,26 @@ def _refusing(method: Any) -> grpc.RpcMethodHandler:
 
     async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         await _refuse_malformed(request, context)
-        return await method.unary_unary(request, context)
+        try:
+            return await method.unary_unary(request, context)
+        except CallError as error:
+            await _abort(error, context)
 
     async def stream(
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         await _refuse_malformed(request, context)
-        async for response in method.unary_stream(request, context):
-            yield response
+        try:
+            async for response in method.unary_stream(request, context):
+                yield response
+        except CallError as error:
+            await _abort(error, context)
 
     async def converse(requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await method.stream_stream(_until_malformed(requests, context), context)
+        try:
+            await method.stream_stream(_until_malformed(requests, context), context)
+        except CallError as error:
+            await _abort(error, context)
 
     build = grpc.unary_stream_rpc_method_handler
     behaviour: Any = stream
@@ -72,8 +83,12 @@ async def _until_malformed(
 
 async def _refuse_malformed(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
     if isinstance(request, Malformed):
-        error = _refusal(request)
-        await context.abort(error.code, error.message, error.trailers)
+        await _abort(_refusal(request), context)
+
+
+async def _abort(error: CallError, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    """Ends a call, and with it whatever is being done for it: it raises."""
+    await context.abort(error.code, error.message, error.trailers)
 
 
 def _refusal(request: Malformed) -> CallError:

@@ -65,7 +65,7 @@ from router.live.tokenizer_service import TokenizerService
 from router.live.vigil import Vigil
 from router.observe.decision_log import log_at
 from router.observe.event import Ticked
-from router.observe.sinks import Fork, Sinks
+from router.observe.sinks import Sinks
 from router.policy.fleet import Fleet
 from router.policy.units import ns, seconds
 from wire.spillway.v1 import fleet_pb2
@@ -117,7 +117,7 @@ class Router:
         if worker is not None:
             self._feed = HostFeed(worker.receiver, worker.number, self._roster, self._reach)
         self._accounts = Accounts(self.id, settings.ledger, self._sinks.registry)
-        sinks = Fork((self._sinks, self._accounts.sink, self._feed))
+        sinks = self._sinks.with_others(self._accounts.sink, self._feed)
         self._core = TimedCore(fleet, self.id, sinks)
         age_max_ns = fleet.limits.session_age_max_ns
         self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)

@@ -27,6 +27,7 @@ SUMMED: Final = frozenset(
         "spillway_links",
         "spillway_open_streams",
         "spillway_sessions",
+        "spillway_sink_failed_events",
         "spillway_store_held",
         "spillway_waiting",
         "spillway_wanted_replicas",

@@ -1,13 +1,14 @@
 """The sinks of a router, wired together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from router.observe.attempts import Attempts
 from router.observe.decision_log import DecisionLog
-from router.observe.event import Event, Sink
+from router.observe.event import Sink
 from router.observe.fleet_collector import FleetCollector
+from router.observe.fork import Fork
 from router.observe.metrics import Metrics
 from router.observe.recent_decisions import RecentDecisions
 from router.observe.site_latency import SiteLatency
@@ -42,29 +43,17 @@ class Sinks:
             self._log.start()
         self.registry.register(FleetCollector(snapshot))
 
-    def on_event(self, event: Event) -> None:
-        """See Sink."""
-        self.attempts.on_event(event)
-        self.metrics.on_event(event)
-        self.latency.on_event(event)
-        self.recent.on_event(event)
-        if self._log is not None:
-            self._log.on_event(event)
+    def with_others(self, *others: Sink | None) -> Fork:
+        """All of them and these as one, whose failures are among the metrics."""
+        fork = Fork((*others, self.attempts, self.metrics, self.latency, self.recent, self._log))
+        Gauge(
+            "spillway_sink_failed_events",
+            "Events that one of those who hear of them failed of since the start",
+            registry=self.registry,
+        ).set_function(lambda: fork.failed)
+        return fork
 
     def close(self) -> None:
         """Writes what is pending; may take seconds."""
         if self._log is not None:
             self._log.close()
-
-
-class Fork:
-    """One sink that tells several."""
-
-    def __init__(self, sinks: Sequence[Sink | None]) -> None:
-        """None stands for one that there is not."""
-        self._sinks = tuple(sink for sink in sinks if sink is not None)
-
-    def on_event(self, event: Event) -> None:
-        """See Sink."""
-        for sink in self._sinks:
-            sink.on_event(event)

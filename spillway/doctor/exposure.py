@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from router.live.address import split_address
 from spillway.doctor.finding import Finding, ok, warning
 from spillway.doctor.listeners import Listener, listeners
+from spillway.doctor.programs import Program, program_of
 from spillway.fleet import FleetFile
 from wire.tls.plaintext import is_loopback
 
@@ -18,45 +19,46 @@ HANDSHAKE_S = 1.0
 PRIVATE = (
     "keep it on a private network: a firewall, a NetworkPolicy, or --node-ip-address=127.0.0.1"
 )
-PARTS = (
-    ("gcs_server", "Ray's GCS", "whoever reaches it runs programs on the cluster"),
-    ("dashboard", "Ray's dashboard", "whoever reaches it runs programs on the cluster"),
-    ("raylet", "a Ray node", "whoever reaches it runs programs on the cluster"),
-    ("ray::", "a Ray worker or Serve replica", "its gRPC has no TLS and asks nobody's name"),
-    ("ray.util.client", "Ray's client server", "whoever reaches it runs programs on the cluster"),
-    ("log_monitor", "a Ray process", "it has no TLS"),
-    ("redis-server", "a store", "who reaches it reads and changes shared budgets"),
-    ("valkey-server", "a store", "who reaches it reads and changes shared budgets"),
-    ("serving.standalone", "an engine", "it has no TLS: whoever reaches it uses it"),
-    ("spillway", "a router", "it has no TLS: whoever is on the way reads prompts and answers"),
-    ("haproxy", "a door", "it passes on what comes"),
-)
-"""What a command line has in it, what that is, and what its being open means."""
+RUNS = "whoever reaches it runs programs on the cluster"
+MEANS = {
+    Program.GCS: RUNS,
+    Program.DASHBOARD: RUNS,
+    Program.NODE: RUNS,
+    Program.WORKER: "its gRPC has no TLS and asks nobody's name",
+    Program.CLIENT_SERVER: RUNS,
+    Program.RAY_OTHER: "it has no TLS",
+    Program.STORE: "who reaches it reads and changes shared budgets",
+    Program.ENGINE: "it has no TLS: whoever reaches it uses it",
+    Program.ROUTER: "it has no TLS: whoever is on the way reads prompts and answers",
+    Program.DOOR: "it passes on what comes",
+}
+"""What it means that others reach a program."""
 
 GUARD = "spillway up --local"
 """It keeps ports from others by listening, and answers nobody; its parts are processes, too."""
 
-SPEAK_TLS = frozenset({"serving.standalone", "spillway"})
+SPEAK_TLS = frozenset({Program.ENGINE, Program.ROUTER})
 SHOWN_MAX = 6  # ports of one process in a line; a Ray worker has a few, a head dozens
 
 
 def host(found: Sequence[Listener] | None = None) -> Iterator[Finding]:
     """What listens here beyond the loopback interface and is ours or Ray's."""
     found = listeners() if found is None else found
-    open_to_others: dict[tuple[str, str], list[Listener]] = {}
+    open_to_others: dict[Program, list[Listener]] = {}
     for one in found:
-        part = next((part for part in PARTS if part[0] in one.command), None)
-        if part is None or one.is_loopback or GUARD in one.command:
+        program = program_of(one.command)
+        if program is None or one.is_loopback or GUARD in one.command:
             continue
-        if part[0] in SPEAK_TLS and _speaks_tls(one):
-            yield ok("exposed", f"{part[1]} listens at {one.address} with TLS")
+        if program in SPEAK_TLS and _speaks_tls(one):
+            yield ok("exposed", f"{program.value} listens at {one.address} with TLS")
             continue
-        open_to_others.setdefault((part[1], part[2]), []).append(one)
-    for (name, meaning), ones in open_to_others.items():
+        open_to_others.setdefault(program, []).append(one)
+    for program, ones in open_to_others.items():
         places = [one.address for one in ones]
         more = f" and {len(places) - SHOWN_MAX} more" if len(places) > SHOWN_MAX else ""
-        said = f"{name} listens beyond this machine at {', '.join(places[:SHOWN_MAX])}{more}"
-        yield warning("exposed", f"{said}: {meaning}", PRIVATE)
+        at = f"{', '.join(places[:SHOWN_MAX])}{more}"
+        said = f"{program.value} listens beyond this machine at {at}: {MEANS[program]}"
+        yield warning("exposed", said, PRIVATE)
     if not open_to_others:
         yield ok("exposed", "nothing of Ray or Spillway listens beyond this machine without TLS")
 

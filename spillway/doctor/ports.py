@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from router.live.settings import RouterSettings
 from spillway.doctor.finding import Finding, ok, problem, warning
 from spillway.doctor.listeners import Listener, listeners
+from spillway.doctor.programs import Program, program_of
 
 RAY_PORTS = {6379: "Ray's GCS", 8265: "Ray's dashboard"}
-RAY_WORDS = ("ray", "gcs_server", "raylet")
-OURS = "spillway"
 
 
 def ports(settings: RouterSettings, found: Sequence[Listener] | None = None) -> Iterator[Finding]:
@@ -28,7 +27,7 @@ def ports(settings: RouterSettings, found: Sequence[Listener] | None = None) -> 
         holders = _holders(found, port)
         if not holders:
             yield ok("ports", f"{port} ({use}) is free")
-        elif any(word in one.command for one in holders for word in RAY_WORDS):
+        elif any(program.is_ray for program in _programs(holders)):
             yield ok("ports", f"{port} ({use}) is held by {holders[0].holder}")
         else:
             said = f"{port} ({use}) is held by {holders[0].holder}"
@@ -39,9 +38,14 @@ def _wanted(key: str, port: int, holders: Sequence[Listener]) -> Finding:
     if not holders:
         return ok("ports", f"{port} ({key}) is free")
     said = f"{port} ({key}) is held by {holders[0].holder}"
-    if any(OURS in one.command for one in holders):
+    if Program.ROUTER in _programs(holders):
         return ok("ports", said)
     return problem("ports", said, f"end it, or give {key} another port")
+
+
+def _programs(holders: Sequence[Listener]) -> list[Program]:
+    found = (program_of(one.command) for one in holders)
+    return [program for program in found if program is not None]
 
 
 def _holders(found: Sequence[Listener], port: int) -> list[Listener]:

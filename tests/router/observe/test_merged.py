@@ -84,6 +84,7 @@ def test_of_every_gauge_it_is_said_whether_it_adds_up():
     """A new gauge of a router belongs into one of the two lists."""
     fleet = Fleet((Site("home", SiteKind.HOME),), (SloClass("chat", 1, 1),), "chat")
     sinks = Sinks(fleet, None)
+    sinks.with_others()
     sinks.start(lambda: RouterCore(fleet).snapshot(0))
     gauges = {family.name for family in sinks.registry.collect() if family.type == "gauge"}
     assert gauges <= SUMMED | SAME_FOR_ALL
