@@ -45,7 +45,7 @@ class Listener(Protocol):
         ...
 
     def metrics(self) -> bytes:
-        """The metrics of this worker, in Prometheus' text format."""
+        """The metrics of this worker, in OpenMetrics' text format, which has exemplars."""
         ...
 
 

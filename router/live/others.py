@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from router.live.control import abort
 from router.live.inference import Inference
@@ -51,7 +51,8 @@ class Others:
 
     def metrics(self) -> bytes:
         """See Listener."""
-        return generate_latest(self._registry)
+        told: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]
+        return told
 
     def _has(self, name: str) -> bool:
         return any(site.name == name for site in self._core.snapshot().sites)

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar, Sample
 
 SUMMED: Final = frozenset(
     {
@@ -47,41 +48,50 @@ class Merged(Collector):
     """What was scraped, as one registry."""
 
     def __init__(self, texts: Sequence[bytes], failing: Mapping[str, bool] | None = None) -> None:
-        """`texts` are in Prometheus' text format; `failing` says whose dashboard is not heard."""
+        """`texts` are in OpenMetrics' text format; `failing` says whose dashboard is not heard."""
         workers = Metric("spillway_workers", "Workers that gave their metrics", "gauge")
         workers.add_sample("spillway_workers", {}, len(texts))
         self._families: dict[str, Metric] = {workers.name: workers}
-        self._values: dict[str, dict[_Key, float]] = {
-            workers.name: {(workers.name, ()): len(texts)}
-        }
+        self._samples: dict[str, dict[_Key, Sample]] = {workers.name: _keyed(workers)}
         for text in texts:
-            for family in text_string_to_metric_families(text.decode()):
+            families: Iterator[Metric] = text_string_to_metric_families(text.decode())  # type: ignore[no-untyped-call]
+            for family in families:
                 self._add(family)
+        discovery = self._samples.setdefault(_DISCOVERY, {})
         for site, fails in (failing or {}).items():
-            discovery = self._values.setdefault(_DISCOVERY, {})
-            discovery[_DISCOVERY, (("site", site),)] = float(fails)
+            labels = {"site": site}
+            discovery[_DISCOVERY, tuple(labels.items())] = Sample(_DISCOVERY, labels, float(fails))
 
     def collect(self) -> Iterator[Metric]:
         """Every family."""
         for name, family in self._families.items():
             merged = Metric(name, family.documentation, family.type)
-            for (sample, labels), value in self._values[name].items():
-                merged.add_sample(sample, dict(labels), value)
+            merged.samples = [*self._samples[name].values()]
             yield merged
 
     def _add(self, family: Metric) -> None:
         self._families.setdefault(family.name, family)
-        values = self._values.setdefault(family.name, {})
-        for sample in family.samples:
-            key = (sample.name, tuple(sorted(sample.labels.items())))
-            known = values.get(key)
-            value = sample.value
-            values[key] = value if known is None else _together(family, known, value)
+        samples = self._samples.setdefault(family.name, {})
+        for key, sample in _keyed(family).items():
+            known = samples.get(key)
+            samples[key] = sample if known is None else _together(family, known, sample)
 
 
-def _together(family: Metric, one: float, other: float) -> float:
-    if family.name.endswith(_EARLIEST):
-        return min(one, other)
-    if family.type == "gauge" and family.name not in SUMMED:
-        return max(one, other)
-    return one + other
+def _keyed(family: Metric) -> dict[_Key, Sample]:
+    return {(one.name, tuple(sorted(one.labels.items()))): one for one in family.samples}
+
+
+def _together(family: Metric, one: Sample, other: Sample) -> Sample:
+    if one.name.endswith(_EARLIEST):
+        value = min(one.value, other.value)
+    elif family.type == "gauge" and family.name not in SUMMED:
+        value = max(one.value, other.value)
+    else:
+        value = one.value + other.value
+    return one._replace(value=value, exemplar=_latest(one.exemplar, other.exemplar))
+
+
+def _latest(one: Exemplar | None, other: Exemplar | None) -> Exemplar | None:
+    """A bucket has one exemplar, of the latest request in it at any worker."""
+    told = [exemplar for exemplar in (one, other) if exemplar is not None]
+    return max(told, key=lambda exemplar: float(exemplar.timestamp or 0), default=None)

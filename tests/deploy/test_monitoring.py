@@ -1,20 +1,14 @@
 """The dashboard and the alerts ask for nothing that a router does not tell."""
 
-import dataclasses
-import json
 import re
 from pathlib import Path
 
 import grpc
 import pytest
-import yaml
 
-from router.live.settings import DecisionLog, LedgerSettings, StoreSettings
-from router.policy.fleet import Price, Site, SiteKind
-from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, fleet_of, route
+from tests.deploy.monitoring import board, everything_on, queries, rules
 
 ROOT = Path(__file__).parents[2]
-MONITORING = ROOT / "deploy" / "monitoring"
 
 SELECTOR = re.compile(r"(\bspillway_\w+|\bup\b)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
@@ -24,24 +18,6 @@ SCRAPED = {"instance", "job"}
 """Labels that Prometheus adds."""
 
 CODES = {code.name for code in grpc.StatusCode}
-
-
-def board():
-    return json.loads((MONITORING / "grafana-dashboard.json").read_text())
-
-
-def queries():
-    """What the dashboard asks, with what it shows of each answer."""
-    return [
-        (target["expr"], target["legendFormat"])
-        for panel in board()["panels"]
-        for target in panel.get("targets", ())
-    ]
-
-
-def rules():
-    [group] = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
-    return group["rules"]
 
 
 def told(registry):
@@ -57,25 +33,8 @@ def told(registry):
 
 @pytest.fixture
 async def registry(tmp_path):
-    """Of a router with everything that has metrics turned on, and a request behind it."""
-    settings = dataclasses.replace(
-        SETTINGS,
-        store=StoreSettings(url="redis://127.0.0.1:1", timeout_s=0.1),
-        decision_log=DecisionLog(tmp_path / "decisions.jsonl"),
-        ledger=LedgerSettings(tmp_path / "ledger.sqlite"),
-    )
-    price = Price(
-        metered_usd_per_replica_hour=3.0,
-        budget_usd_per_hour=3.0,
-        budget_usd_per_month=30.0,
-        warn_usd_per_month=20.0,
-    )
-    fleet = fleet_of(HOME, Site("cloud", SiteKind.RENTED, price=price))
-    async with (
-        engine(itl_s=0) as server,
-        route({"home": [address(server)]}, settings, fleet) as routed,
-    ):
-        await routed.stream(ask(), metadata=(("x-spillway-tenant", "team"),))
+    """Of a router with everything that has metrics turned on."""
+    async with everything_on(tmp_path) as routed:
         yield routed.router._sinks.registry
 
 

@@ -5,7 +5,9 @@ import contextlib
 import time
 from dataclasses import replace
 
+import aiohttp
 import grpc
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from router.live.host_receiver import Receiver
 from router.live.router import Router
@@ -276,6 +278,29 @@ async def test_metrics_are_those_of_all_workers(tmp_path):
         await other.router.stop(0.0)
         await until(lambda: len(hub._workers) == 1)
         assert len(await hub.metrics()) == 1
+
+
+async def test_a_bucket_names_a_trace_of_a_request_at_any_worker(tmp_path):
+    """To a scraper that asks for OpenMetrics, as of a router that is alone."""
+    settings = replace(SETTINGS, metrics_listen="127.0.0.1:0")
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    traces = [f"{number:032x}" for number in (1, 2)]
+    async with (
+        engine(itl_s=0) as server,
+        received(tmp_path, [address(server)], settings) as (receiver, where),
+        workers(where) as both,
+    ):
+        for worker, trace in zip(both, traces, strict=True):
+            parent = f"00-{trace}-00f067aa0ba902b7-01"
+            await worker.stream(ask(), metadata=(("traceparent", parent),))
+            url = f"http://127.0.0.1:{receiver.metrics_port}/metrics"
+            async with aiohttp.ClientSession() as http, http.get(url, headers=accept) as answer:
+                families = [*text_string_to_metric_families(await answer.text())]
+            samples = [
+                s for one in families if one.name == "spillway_itl_seconds" for s in one.samples
+            ]
+            named = {s.exemplar.labels["trace_id"] for s in samples if s.exemplar}
+            assert trace in named <= set(traces)
 
 
 async def test_who_is_too_slow_is_cut_off_and_told_anew(tmp_path, monkeypatch):

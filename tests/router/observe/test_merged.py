@@ -1,8 +1,8 @@
 """The metrics of several workers read as those of one router."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from router.observe.merged import SUMMED, Merged
 from router.observe.sinks import Sinks
@@ -67,8 +67,36 @@ def test_counts_add_up_and_what_all_see_alike_does_not():
 
 def test_what_only_one_worker_has_is_kept():
     """A series of an endpoint that the others do not know."""
-    merged = values(Merged([scraped(1, [], 0.0, 0), b""]))
+    merged = values(Merged([scraped(1, [], 0.0, 0), generate_latest(CollectorRegistry())]))
     assert merged["spillway_turns_total", "home"] == 1
+
+
+def test_a_bucket_keeps_the_latest_exemplar_of_any_worker():
+    """And another bucket its own, whichever worker has it."""
+    scrapes = []
+    for worker, ttfts_s in (("a", [0.05, 0.5]), ("b", [0.06])):
+        registry = CollectorRegistry()
+        histogram = Histogram("spillway_ttft_seconds", "t", buckets=(0.1, 1.0), registry=registry)
+        for ttft_s in ttfts_s:
+            histogram.observe(ttft_s, {"trace_id": f"{worker}-{ttft_s}"})
+        scrapes.append(generate_latest(registry))
+    for texts in (scrapes, scrapes[::-1]):
+        text = generate_latest(Merged(texts)).decode()
+        samples = (sample for f in text_string_to_metric_families(text) for sample in f.samples)
+        named = {s.labels["le"]: s.exemplar.labels["trace_id"] for s in samples if s.exemplar}
+        assert named == {"0.1": "b-0.06", "1.0": "a-0.5"}
+
+
+def test_when_a_counter_began_is_the_earliest():
+    """Not the sum of two times since 1970."""
+    texts = [scraped(1, [], 0.0, 0), scraped(2, [], 0.0, 0)]
+    alone, both = (generate_latest(Merged(one)).decode() for one in (texts[:1], texts))
+
+    def began(text):
+        samples = (sample for f in text_string_to_metric_families(text) for sample in f.samples)
+        return {s.name: s.value for s in samples if s.name.endswith("_created")}
+
+    assert began(alone) == began(both) != {}
 
 
 def test_the_receiver_says_whose_dashboard_is_not_heard():
