@@ -16,6 +16,7 @@ SERVICES = (
     "spillway.v1.Load",
     "spillway.v1.Link",
     "spillway.v1.Tokenizer",
+    "vllm.grpc.engine.VllmEngine",
 )
 """The services that may be asked for by name; the empty name means all of them."""
 

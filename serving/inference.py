@@ -63,7 +63,7 @@ class Inference:
                 raise bad_field(
                     "sampling.num_sequences", "must be 1: use GenerateStream for several answers"
                 )
-            async with aclosing(self._chunks(request, grpc_context)) as responses:
+            async with aclosing(self.chunks(request, grpc_context)) as responses:
                 chunks = [response async for response in responses]
         except CallError as error:
             error.set_on(grpc_context)
@@ -75,15 +75,16 @@ class Inference:
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
         """The answer chunk by chunk."""
         try:
-            async with aclosing(self._chunks(request, grpc_context)) as responses:
+            async with aclosing(self.chunks(request, grpc_context)) as responses:
                 async for response in responses:
                     yield response
         except CallError as error:
             error.set_on(grpc_context)
 
-    def _chunks(
+    def chunks(
         self, request: pb.GenerateRequest | Malformed, context: CallContext
     ) -> AsyncGenerator[pb.GenerateResponse, None]:
+        """The answer to a request that came with this context, chunk by chunk. Raises CallError."""
         if isinstance(request, Malformed):
             raise bad_field(request.field or "request", request.reason)
         metadata = tuple(context.invocation_metadata() or ())

@@ -138,34 +138,13 @@ class LoadBoard:
 
     def _report(self, watcher: "Watcher") -> pb.LoadReport:
         self._sequence += 1
-        info, load = self._engine.info, watcher.seen
-        report = pb.LoadReport(
-            instance_id=self._instance_id,
-            sequence=self._sequence,
-            sampled_unix_ns=time.time_ns(),
-            running_requests=load.running_requests,
-            waiting_requests=load.waiting_requests,
-            queued_prefill_tokens=load.queued_prefill_tokens,
-            kv_usage=load.kv_usage,
-            prefix_hit_tokens=load.prefix_hit_tokens,
-            prefix_query_tokens=load.prefix_query_tokens,
-            ttft_s=load.ttft_s,
-            itl_s=load.itl_s,
-            itl_s_p95=self._engine.itl_s_p95(),
-            draining=self._draining,
-            max_running_requests=info.max_running_requests,
-            kv_tokens_max=info.total_kv_blocks * info.kv_block_size,
-            generated_tokens=load.generated_tokens,
-            model=info.served_names[0],
-            attention_backend=info.attention_backend,
-            takes_leases=self._takes_leases,
-            requires_leases=self._requires_leases,
-            accounts=watcher.accounts(),
-            link=not self._draining,
-        )
+        report = self.sample(watcher.seen)
+        report.sequence = self._sequence
+        report.itl_s_p95 = self._engine.itl_s_p95()
+        report.accounts.extend(watcher.accounts())
         if not watcher.introduced:
             watcher.introduced = True
-            report.identity.CopyFrom(_identity(info.identity))
+            report.identity.CopyFrom(_identity(self._engine.info.identity))
         if watcher.backlog is not None:
             change = watcher.backlog.take()
             if change is not None:
@@ -175,6 +154,31 @@ class LoadBoard:
             if watcher.backlog:
                 watcher.changed.set()
         return report
+
+    def sample(self, load: EngineLoad) -> pb.LoadReport:
+        """A report of this load that is for nobody in particular, and has no number."""
+        info = self._engine.info
+        return pb.LoadReport(
+            instance_id=self._instance_id,
+            sampled_unix_ns=time.time_ns(),
+            running_requests=load.running_requests,
+            waiting_requests=load.waiting_requests,
+            queued_prefill_tokens=load.queued_prefill_tokens,
+            kv_usage=load.kv_usage,
+            prefix_hit_tokens=load.prefix_hit_tokens,
+            prefix_query_tokens=load.prefix_query_tokens,
+            ttft_s=load.ttft_s,
+            itl_s=load.itl_s,
+            draining=self._draining,
+            max_running_requests=info.max_running_requests,
+            kv_tokens_max=info.total_kv_blocks * info.kv_block_size,
+            generated_tokens=load.generated_tokens,
+            model=info.served_names[0],
+            attention_backend=info.attention_backend,
+            takes_leases=self._takes_leases,
+            requires_leases=self._requires_leases,
+            link=not self._draining,
+        )
 
 
 class Watcher:

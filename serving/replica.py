@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 
 from serving.control import Control
 from serving.engine import Engine, EngineDeadError
+from serving.engine_face import EngineFace, EngineFacts
 from serving.health import Health
 from serving.inference import Inference
 from serving.lease_door import LeaseDoor, LeaseTerms
@@ -21,6 +22,7 @@ from serving.lease_ledger import LeaseLedger
 from serving.link import LinkService
 from serving.load import LoadBoard
 from serving.tokenizer import TokenizerFiles
+from wire.engine.service import EngineHandlers
 from wire.malformed import Malformed, read
 from wire.spillway.v1 import link_pb2, load_pb2, tokenizer_pb2
 from wire.status import CallContext, CallError, failure
@@ -32,7 +34,7 @@ REQUESTS_MAX = 1024
 costs more than going elsewhere."""
 
 
-class Replica(Inference, Control, LinkService):
+class Replica(Inference, Control, LinkService, EngineFace):
     """The methods of all services of one engine."""
 
     def __init__(
@@ -55,6 +57,7 @@ class Replica(Inference, Control, LinkService):
         )
         self._health = Health(engine, self.board)
         self._tokenizer = TokenizerFiles(engine)
+        self.facts = EngineFacts(self._tokenizer)
         Inference.__init__(self, engine, requests_max, door, ledger, tracer)
         Control.__init__(self, engine, self.board.instance_id)
 
@@ -157,6 +160,7 @@ def add_replica_to_server(replica: Replica, server: grpc.aio.Server) -> None:
             "Watch": many(replica.Watch, health_pb2.HealthCheckRequest.FromString, _to_bytes),
         },
     }
+    server.add_generic_rpc_handlers((EngineHandlers(replica),))
     for service, methods in services.items():
         # Both, as generated code does: the first is what servers that wrap handlers override.
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))

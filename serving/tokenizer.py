@@ -1,12 +1,14 @@
 """The service spillway.v1.Tokenizer: the files that make token ids of messages and text."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 import grpc
 
 from serving.engine import Engine
+from wire.engine.bundle import archive_of
 from wire.spillway.v1 import tokenizer_pb2 as pb
 from wire.spillway.v1.tokenizer_files import (
     FILES_BYTES_MAX,
@@ -22,6 +24,8 @@ class TokenizerFiles:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._archive = b""  # what it takes to make one is spent once
+        self._archiving = asyncio.Lock()
 
     async def read(
         self, request: pb.ReadTokenizerRequest, context: CallContext
@@ -34,6 +38,13 @@ class TokenizerFiles:
         except CallError as error:
             error.set_on(context)
 
+    async def archive(self) -> bytes:
+        """All files in one ZIP archive. Raises CallError."""
+        async with self._archiving:
+            if not self._archive:
+                self._archive = await asyncio.to_thread(_archived, self._folder(""))
+            return self._archive
+
     def _folder(self, model: str) -> Path:
         info = self._engine.info
         if model and model not in info.served_names:
@@ -43,6 +54,15 @@ class TokenizerFiles:
         if info.tokenizer_folder is None or not info.tokenizer_folder.is_dir():
             raise failure(grpc.StatusCode.UNIMPLEMENTED, "this engine has no tokenizer's files")
         return info.tokenizer_folder
+
+
+def _archived(folder: Path) -> bytes:
+    files: defaultdict[str, bytes] = defaultdict(bytes)
+    for piece in _pieces(folder, ()):
+        files[piece.file] += piece.content
+    if not files:
+        raise failure(grpc.StatusCode.UNIMPLEMENTED, "this engine has no tokenizer's files")
+    return archive_of(files)
 
 
 def _pieces(folder: Path, names: Collection[str]) -> Iterator[pb.TokenizerPiece]:

@@ -93,6 +93,12 @@ def reason_of(trailers: Iterable[tuple[str, str | bytes]]) -> str:
     return next((info.reason for info in details_of(trailers, ErrorInfo)), "")
 
 
+def violation_of(error: CallError) -> BadRequest.FieldViolation | None:
+    """The first field that a failed call's details name; None where they name none."""
+    found = (one for bad in details_of(error.trailers, BadRequest) for one in bad.field_violations)
+    return next(found, None)
+
+
 def bad_field(
     field: str, description: str, code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
 ) -> CallError:

@@ -18,7 +18,7 @@ from router.policy.loan import Away
 from router.policy.units import NS_PER_S
 from spillway import cli
 
-_SERVICES: Final = ("wire/spillway/v1", "wire/vllm", "wire/kserve")
+_SERVICES: Final = ("wire/spillway/v1", "wire/vllm", "wire/kserve", "wire/engine")
 _FLEET: Final = Fleet(
     (Site("home", SiteKind.HOME),),
     (SloClass("chat", NS_PER_S, NS_PER_S),),

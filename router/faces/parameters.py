@@ -2,11 +2,9 @@
 
 from typing import Final
 
-from google.rpc.error_details_pb2 import BadRequest
 from pydantic import ValidationError
 
 from wire.metadata import SLO_KEY, TENANT_KEY
-from wire.status import CallError, details_of
 
 _PARAMETER_OF: Final = {
     "num_sequences": "n",
@@ -37,12 +35,6 @@ def parameter_of(field: str, *, prompt: str, session: str, shape: str) -> str | 
     if stem in _SHAPE:
         return shape
     return session if stem == "session_id" else _PARAMETER_OF.get(stem, name)
-
-
-def violation_of(error: CallError) -> BadRequest.FieldViolation | None:
-    """The first field that a failed call's details name; None where they name none."""
-    found = (one for bad in details_of(error.trailers, BadRequest) for one in bad.field_violations)
-    return next(found, None)
 
 
 def problem_of(error: ValidationError) -> tuple[str, str]:

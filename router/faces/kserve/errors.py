@@ -1,8 +1,8 @@
 """What is wrong with a request, in this API's names."""
 
 from router.faces.kserve.tensors import PROMPT
-from router.faces.parameters import parameter_of, violation_of
-from wire.status import CallError, bad_field
+from router.faces.parameters import parameter_of
+from wire.status import CallError, bad_field, violation_of
 
 
 def renamed(error: CallError) -> CallError:

@@ -10,8 +10,8 @@ import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from pydantic import ValidationError
 
-from router.faces.parameters import parameter_of, problem_of, violation_of
-from wire.status import CallError, details_of
+from router.faces.parameters import parameter_of, problem_of
+from wire.status import CallError, details_of, violation_of
 
 _INVALID: Final = "invalid_request_error"
 _SERVER: Final = "server_error"
