@@ -52,9 +52,9 @@ class LoadService(LoadServicer):
         """One router above, which is told when it asks."""
         asked_ms = request.max_silence_ms or _SILENCE_DEFAULT_MS
         silence_s = min(_SILENCE_MAX_MS, max(_SILENCE_MIN_MS, asked_ms)) / 1_000
-        return Watcher(self._report, self._site.identity, self._core, silence_s)
+        return Watcher(self.report, self._site.identity, self._core, silence_s)
 
-    def _report(self) -> pb.LoadReport:
+    def report(self) -> pb.LoadReport:
         """The latest report, made anew when it is old: all watchers share it."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._made_s >= _LOOK_S:

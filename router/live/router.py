@@ -337,6 +337,7 @@ class Router:
             LoadService(core, roster, draining, closing),
             TokenizerService(self.id, callers, roster),
             KServe(self._inference, callers, roster, self._serves, self._settings),
+            (callers, roster, self._settings.default_deadline_s),
             serves=self._serves,
             is_draining=draining,
             closing=closing,

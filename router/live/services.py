@@ -7,8 +7,10 @@ import grpc
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
+from router.faces.engine.service import EngineFace
 from router.faces.kserve.service import SERVICE as KSERVE
 from router.faces.kserve.service import KServe
+from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.control import Control
 from router.live.cost_service import CostService
@@ -17,7 +19,10 @@ from router.live.health import Health
 from router.live.inference import Inference
 from router.live.link_service import LinkService
 from router.live.load_service import LoadService
+from router.live.roster import Roster
 from router.live.tokenizer_service import TokenizerService
+from wire.engine.service import SERVICE as ENGINE
+from wire.engine.service import EngineHandlers
 from wire.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from wire.refusing import RefusingServer
 from wire.spillway.v1.cost_pb2_grpc import add_CostServicer_to_server
@@ -35,6 +40,7 @@ SERVICES: Final = (
     "spillway.v1.Load",
     "spillway.v1.Tokenizer",
     KSERVE,
+    ENGINE,
 )
 
 
@@ -47,16 +53,25 @@ def add_services(
     load: LoadService,
     tokenizer: TokenizerService,
     kserve: KServe,
+    engine: tuple[Callers, Roster, float],
     *,
     serves: Callable[[], bool],
     is_draining: Callable[[], bool],
     closing: Closing,
     watches_max: int,
 ) -> None:
-    """Adds all of them, and those that tell of them: health and reflection."""
+    """Adds all of them, and those that tell of them: health and reflection.
+
+    `engine` is what vLLM's engine API needs beside the others: who may call, who answers, and how
+    many seconds an answer may take that has no deadline of its own.
+    """
+    callers, roster, deadline_s = engine
+    face = EngineFace(
+        inference, control, tokenizer, callers, roster, serves, load.report, deadline_s
+    )
     server.add_generic_rpc_handlers((inference.handlers(),))
     links = LinkService(inference, load, is_draining)
-    server.add_generic_rpc_handlers((links.handlers(),))
+    server.add_generic_rpc_handlers((links.handlers(), EngineHandlers(face)))
     refusing = RefusingServer(server)
     add_ControlServicer_to_server(control, refusing)
     add_FleetServicer_to_server(fleet, refusing)
