@@ -74,7 +74,10 @@ class EngineFacts:
 
 
 class EngineFace:
-    """The methods, for a replica to inherit; wire.engine.service says why they are called so."""
+    """The methods, for a replica to inherit; wire.engine.service says why they are called so.
+
+    A plain server gives each a context, and Serve those that name it `grpc_context`.
+    """
 
     async def EngineGenerate(  # noqa: N802 - the wire's name, as for all that follows
         self: Replica, request: pb.GenerateRequest | Malformed, grpc_context: CallContext
@@ -92,7 +95,9 @@ class EngineFace:
             renamed(error).set_on(grpc_context)
 
     async def EngineHealthCheck(  # noqa: N802
-        self: Replica, _request: pb.HealthCheckRequest | Malformed, _grpc_context: CallContext
+        self: Replica,
+        _request: pb.HealthCheckRequest | Malformed,
+        _grpc_context: CallContext | None = None,
     ) -> pb.HealthCheckResponse:
         """Healthy while the engine lives and the replica is not on its way out."""
         try:
@@ -116,7 +121,9 @@ class EngineFace:
         return pb.AbortResponse()
 
     async def EngineGetModelInfo(  # noqa: N802
-        self: Replica, _request: pb.GetModelInfoRequest | Malformed, _grpc_context: CallContext
+        self: Replica,
+        _request: pb.GetModelInfoRequest | Malformed,
+        _grpc_context: CallContext | None = None,
     ) -> pb.GetModelInfoResponse:
         """The model; where its files lie is this machine's matter, so they are fetched."""
         info = self.engine.info
@@ -131,7 +138,9 @@ class EngineFace:
         )
 
     async def EngineGetServerInfo(  # noqa: N802
-        self: Replica, _request: pb.GetServerInfoRequest | Malformed, _grpc_context: CallContext
+        self: Replica,
+        _request: pb.GetServerInfoRequest | Malformed,
+        _grpc_context: CallContext | None = None,
     ) -> pb.GetServerInfoResponse:
         """The engine's sizes, and how long it has served."""
         info = self.engine.info

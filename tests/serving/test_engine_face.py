@@ -1,17 +1,21 @@
 """vLLM's engine API of a replica over real gRPC, before a fake engine."""
 
 import hashlib
+import inspect
 import io
 import zipfile
 from dataclasses import replace
+from unittest.mock import Mock
 
 import grpc
 import pytest
 
 from serving.fake_engine import TOKENIZER
+from serving.replica import Replica
 from tests.serving.conftest import ask, rest, serve_fake, up_to
 from tests.waiting import until
 from wire.engine import common_pb2, engine_pb2, engine_pb2_grpc
+from wire.engine.service import EngineHandlers
 from wire.vllm import inference_pb2
 
 OTHER_ENGINES = (
@@ -112,6 +116,16 @@ async def test_both_apis_have_methods_of_one_name(served, engine):
     assert (await engine.GetModelInfo(engine_pb2.GetModelInfoRequest())).vocab_size == 257
     one = await served.inference.Generate(ask("count 7", stopping=up_to(5)))
     assert one.outputs.text == " 8 9 "
+
+
+@pytest.mark.parametrize("path", sorted(EngineHandlers(Mock())._method_handlers))
+def test_serve_can_call_every_method(path):
+    """By its last name, and with a context where the method names it `grpc_context` alone."""
+    method = getattr(Replica, path.rpartition("/")[2])
+    takes = inspect.signature(method)
+    named = {"grpc_context": None} if "grpc_context" in takes.parameters else {}
+    takes.bind(object(), object(), **named)
+    takes.bind(object(), object(), object())
 
 
 async def test_an_abort_ends_an_answer(slow):
