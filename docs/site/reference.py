@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+import fleet_keys
 import typer
 from prometheus_client import CollectorRegistry
 from typer.cli import get_docs_for_click
@@ -30,7 +31,13 @@ _FLEET: Final = Fleet(
 
 def pages(root: Path) -> dict[str, str]:
     """The text of each page by its name; `root` is the repository's folder."""
-    return {"command.md": _command(), "metrics.md": _metrics(), "api.md": _api(root)}
+    fleet = (root / "docs" / "fleet.md").read_text()
+    return {
+        "command.md": _command(),
+        "fleet.md": fleet_keys.page(fleet),
+        "metrics.md": _metrics(),
+        "api.md": _api(root),
+    }
 
 
 def _command() -> str:

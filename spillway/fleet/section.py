@@ -23,6 +23,7 @@ NS_PER_S = 1_000_000_000
 _UNIONS = (types.UnionType, typing.Union)
 LIST_LENGTH_MAX = 1_000
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
+_VALUES: dict[type[BaseModel], type[Any]] = {}
 
 
 def section(values: type[Any], *, without: tuple[str, ...] = ()) -> type[BaseModel]:
@@ -36,7 +37,13 @@ def section(values: type[Any], *, without: tuple[str, ...] = ()) -> type[BaseMod
         keys[key_of(one.name)] = (_annotation(one, kind), ... if required else None)
     name = f"{values.__name__}Section"
     made: type[BaseModel] = create_model(name, __config__=STRICT, __doc__=values.__doc__, **keys)
+    _VALUES[made] = values
     return made
+
+
+def values_of(model: type[BaseModel]) -> type[Any] | None:
+    """The dataclass whose fields a section sets; None for a section that was written by hand."""
+    return _VALUES.get(model)
 
 
 def built(values: type[T], read: BaseModel | None, **further: Any) -> T:
@@ -62,7 +69,7 @@ def written(value: Any, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
             if inner:
                 found[key_of(one.name)] = inner
         elif content != one.default:
-            found[key_of(one.name)] = _plain(one.name, content)
+            found[key_of(one.name)] = plain(one.name, content)
     return found
 
 
@@ -123,7 +130,8 @@ def _duration(*, whole: bool, zero: bool) -> Callable[[object], float]:
     return read
 
 
-def _plain(name: str, content: Any) -> Any:
+def plain(name: str, content: Any) -> Any:
+    """The value of a field as a file has it, with the unit that the field's name has."""
     parts = name.split("_")
     if content is None or isinstance(content, bool):
         return content
@@ -145,20 +153,20 @@ def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> Mapping[s
     kind: Any = model
     for part in path:
         kind = _inner(kind, part)
-    model_fields: Mapping[str, Any] = getattr(_bare(kind), "model_fields", {})
+    model_fields: Mapping[str, Any] = getattr(bare(kind), "model_fields", {})
     return model_fields
 
 
 def _inner(kind: Any, part: str | int) -> Any:
-    bare = _bare(kind)
-    if isinstance(bare, type) and issubclass(bare, BaseModel):
-        found = bare.model_fields.get(str(part))
+    held = bare(kind)
+    if isinstance(held, type) and issubclass(held, BaseModel):
+        found = held.model_fields.get(str(part))
         return found.annotation if found else None
-    arguments = typing.get_args(bare)
+    arguments = typing.get_args(held)
     return arguments[-1] if arguments else None
 
 
-def _bare(kind: Any) -> Any:
+def bare(kind: Any) -> Any:
     """A type without `Annotated` and without `| None`."""
     while True:
         if typing.get_origin(kind) is Annotated:
