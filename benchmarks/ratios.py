@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.serving.summary import quantile
+from spillway.progress import Progress
 
 DRAWS: Final = 200
 """Of each result: the ends of the spread are then some percent uncertain themselves."""
@@ -74,10 +75,9 @@ def _turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ratio]:
     durations = [float(result["summary"]["duration_s"]) for result in (before, after)]
     rng = random.Random(0)
     drawn: list[list[dict[str, float]]] = [[], []]
-    for _ in range(DRAWS):
-        for found, groups, duration_s in zip(drawn, sessions, durations, strict=True):
-            turns = [turn for group in rng.choices(groups, k=len(groups)) for turn in group]
-            found.append(_measures(turns, duration_s))
+    with Progress("drawn anew", DRAWS) as progress:
+        for _ in progress.each(range(DRAWS)):
+            _draw(drawn, sessions, durations, rng)
     whole = [_measures(run, duration_s) for run, duration_s in zip(runs, durations, strict=True)]
     return [
         Ratio(
@@ -88,6 +88,18 @@ def _turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ratio]:
         )
         for name in whole[0]
     ]
+
+
+def _draw(
+    drawn: Sequence[list[dict[str, float]]],
+    sessions: Sequence[Sequence[Sequence[Turn]]],
+    durations: Sequence[float],
+    rng: random.Random,
+) -> None:
+    """Draws both runs anew, session by session, and adds what they come to."""
+    for found, groups, duration_s in zip(drawn, sessions, durations, strict=True):
+        turns = [turn for group in rng.choices(groups, k=len(groups)) for turn in group]
+        found.append(_measures(turns, duration_s))
 
 
 def _by_session(turns: Sequence[Turn]) -> list[list[Turn]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.report import Table, environment, write_whole
+from benchmarks.report import Table, environment, write_json, write_whole
 
 _DARK: Final = "#15191f"
 _STYLE: Final = """
@@ -76,6 +76,27 @@ def picture(title: str, draw: Callable[[Path], None], *, dark: bool = True) -> P
 def add_option(parser: argparse.ArgumentParser) -> None:
     """The option that asks for the page."""
     parser.add_argument("--html", type=Path, help="write the report as one HTML file here")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command whose result is one file of figures: see `publish`."""
+    parser.add_argument("--out", type=Path, help="write the figures as JSON here")
+    add_option(parser)
+
+
+def publish(
+    asked: argparse.Namespace,
+    title: str,
+    figures: Mapping[str, Any],
+    tables: Sequence[Table],
+    notes: Sequence[str] = (),
+    pictures: Sequence[Picture] = (),
+) -> None:
+    """Writes the figures where `--out` says, and the report where `--html` does."""
+    if asked.out is not None:
+        write_json(asked.out, figures)
+    if asked.html is not None:
+        write_page(asked.html, title, tables, vars(asked), pictures, notes)
 
 
 def write_page(

@@ -20,7 +20,7 @@ from benchmarks.chaos.mode import Mode
 from benchmarks.chaos.opening import engine_scene, ray_scene
 from benchmarks.chaos.rivals.contest import contest, show
 from benchmarks.chaos.scene import Scene
-from benchmarks.report import write_json
+from benchmarks.report_page import add_option, publish
 from spillway.local.descendants import descendants
 from spillway.local.errors import LocalError
 from spillway.local.foreground import sigterm_as_interrupt
@@ -48,7 +48,7 @@ def main() -> int:
         table.show(results)
         _say("Interrupted: everything that was started has ended.")
         return 130
-    table.show(results)
+    shown = [table.show(results)]
     missed += table.misses(results)
     if processes := descendants(os.getpid()):
         missed.append(f"{len(processes)} processes that were started have not ended")
@@ -61,10 +61,10 @@ def main() -> int:
     found: dict[str, Any] = {"faults": [asdict(one) for one in results], "missed": missed}
     if _meets_rivals(options):
         rows, missing = asyncio.run(contest(options.rivals))
-        show(rows, missing)
+        shown.append(show(rows, missing))
         found |= {"rivals": [asdict(row) for row in rows], "missing": missing}
+    publish(options, "The failure matrix", found, shown, [*missed, *table.notes(results)])
     if options.out is not None:
-        write_json(options.out, found)
         options.out.with_suffix(".md").write_text(table.markdown(results))
     return 1 if missed else 0
 
@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, help="write the result as JSON here, and the table beside it as .md"
     )
+    add_option(parser)
     return parser
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmarks.chaos.measure import Result
-from benchmarks.report import print_table
+from benchmarks.report import Table, print_table
 
 COLUMNS = (
     *("fault", "streams", "probes", "resumed", "lost", "repeated", "wrong", "errors"),
@@ -22,14 +22,22 @@ SHORT_COLUMNS = (
 )
 
 
-def show(results: Sequence[Result]) -> None:
+def show(results: Sequence[Result]) -> Table:
     """Print a row for each fault, and what there is to say beside it."""
-    print_table("What clients saw of each fault", COLUMNS, [_row(one) for one in results])
+    rows = [_row(one) for one in results]
+    shown = print_table("What clients saw of each fault", COLUMNS, rows)
+    for note in notes(results):
+        print(note)
+    return shown
+
+
+def notes(results: Iterable[Result]) -> Iterator[str]:
+    """What there is to say beside a row, a line each."""
     for one in results:
         for note in [*one.notes, *one.left]:
-            print(f"{one.fault}: {note}")
+            yield f"{one.fault}: {note}"
         if one.errors:
-            print(f"{one.fault}: {one.error_detail}")
+            yield f"{one.fault}: {one.error_detail}"
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -48,8 +56,8 @@ def markdown(results: Sequence[Result]) -> str:
             *(str(one.failed_attempts_max), str(len(one.left))),
         )
         lines.append("| " + " | ".join(cells) + " |")
-    notes = [f"- {one.fault}: {note}" for one in results for note in one.notes]
-    return "\n".join([*lines, "", *notes, ""])
+    said = [f"- {one.fault}: {note}" for one in results for note in one.notes]
+    return "\n".join([*lines, "", *said, ""])
 
 
 def sentence(one: Result) -> str:

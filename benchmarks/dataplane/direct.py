@@ -14,7 +14,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -23,7 +22,8 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from benchmarks.dataplane.engine import MODEL
 from benchmarks.dataplane.process import Running, cpu_s, running
-from benchmarks.report import write_json
+from benchmarks.report import Table
+from benchmarks.report_page import add_options, publish
 from benchmarks.serving.summary import quantile
 from spillway.client import Client
 from wire.lease_keys import KEYS_ENV
@@ -179,12 +179,14 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS, help="placements that are timed")
     parser.add_argument("--streams", type=int, default=STREAMS, help="open at a time")
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--out", type=Path, help="write the result as JSON here")
+    add_options(parser)
     options = parser.parse_args()
     costs = asyncio.run(measure(options.calls, options.streams, options.seconds))
     print(*sentences(costs), sep="\n")
-    if options.out is not None:
-        write_json(options.out, asdict(costs))
+    figures = asdict(costs)
+    rows = [[name.replace("_", " "), f"{value:,.4g}"] for name, value in figures.items()]
+    shown = Table("Every figure", ("what", "figure"), rows)
+    publish(options, "Streaming from the endpoint itself", figures, [shown], sentences(costs))
 
 
 if __name__ == "__main__":

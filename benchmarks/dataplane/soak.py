@@ -17,7 +17,9 @@ from typing import Any, Final
 
 from benchmarks.dataplane.churn import Churn, Churned
 from benchmarks.dataplane.process import Running, resident_bytes, running
-from benchmarks.report import print_table, write_json
+from benchmarks.report import Table, print_table
+from benchmarks.report_page import add_options, publish
+from spillway.progress import Progress
 
 STREAMS: Final = 200_000
 _AT_ONCE: Final = 64
@@ -89,12 +91,15 @@ async def soak(streams: int, seed: int) -> dict[str, Any]:
 def _churn(look: "_Look", streams: int, seed: int) -> tuple[list[Sample], list[Sample], Churned]:
     samples: list[Sample] = []
 
-    def sample(ended: int) -> None:
-        samples.append(look.now(ended))
-
     before = look.when_idle(0, None)
     churn = Churn(look.router.address, _AT_ONCE, _CONNECTIONS, seed)
-    churn.run(streams, sample, max(1, streams // _SAMPLES))
+    with Progress("streams", streams) as progress:
+
+        def sample(ended: int) -> None:
+            samples.append(look.now(ended))
+            progress.at(ended, f"{samples[-1].resident_mib:.1f} MiB")
+
+        churn.run(streams, sample, max(1, streams // _SAMPLES))
     churn.close()
     return samples, [before, look.when_idle(streams, before)], churn.ended
 
@@ -130,7 +135,7 @@ class _Look:
                 return one
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: dict[str, Any]) -> Table:
     columns = ("streams", "seconds", "MiB", "files", "tasks", "open calls")
     rows = [
         (
@@ -141,9 +146,13 @@ def _show(result: dict[str, Any]) -> None:
     ]
     ended = result["streams"]
     note = f"{ended['finished']} finished, {ended['cancelled']} cancelled, {ended['lost']} lost"
-    print_table("The router while clients come and go", columns, rows, note=note)
-    for one in result["wrong"] or ["Memory, files and tasks are flat."]:
-        print(one)
+    shown = print_table("The router while clients come and go", columns, rows, note=note)
+    print(*_verdict(result), sep="\n")
+    return shown
+
+
+def _verdict(result: dict[str, Any]) -> list[str]:
+    return list(result["wrong"] or ["Memory, files and tasks are flat."])
 
 
 def main() -> int:
@@ -151,12 +160,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dataplane.soak")
     parser.add_argument("--streams", type=int, default=STREAMS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="write the result as JSON here")
+    add_options(parser)
     options = parser.parse_args()
     result = asyncio.run(soak(options.streams, options.seed))
-    _show(result)
-    if options.out is not None:
-        write_json(options.out, result)
+    publish(options, "A soak", result, [_show(result)], _verdict(result))
     return 1 if result["wrong"] else 0
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from benchmarks.dataplane.certified import Certified
 from benchmarks.dataplane.process import cpu_s, running
-from benchmarks.report import Table, print_table, write_json
-from benchmarks.report_page import add_option, write_page
+from benchmarks.report import Table, print_table
+from benchmarks.report_page import add_options, publish
 from spillway.client import Client, ClientTls
+from spillway.progress import Progress
 
 INTERVAL_MS, TOKENS, STREAMS = 20, 200, 32
 CONNECTIONS = 100
@@ -95,12 +96,9 @@ async def _run(repeats: int, seconds: float) -> list[Costs]:
     with tempfile.TemporaryDirectory() as folder:
         certified = Path(folder) / "certificates"
         Certified.make(certified)
-        return [
-            await measure(way, tls, seconds)
-            for _ in range(repeats)
-            for way in ("link", "calls")
-            for tls in (None, certified)
-        ]
+        asked = [(way, tls) for way in ("link", "calls") for tls in (None, certified)] * repeats
+        with Progress("runs", len(asked)) as progress:
+            return [await measure(way, tls, seconds) for way, tls in progress.each(asked)]
 
 
 def show(measured: list[Costs]) -> Table:
@@ -144,15 +142,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dataplane.tls")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
-    parser.add_argument("--out", type=Path, help="write the result as JSON here")
-    add_option(parser)
+    add_options(parser)
     options = parser.parse_args()
     measured = asyncio.run(_run(options.repeats, options.seconds))
     shown = show(measured)
-    if options.out is not None:
-        write_json(options.out, {"measured": [asdict(one) for one in measured]})
-    if options.html is not None:
-        write_page(options.html, "What mutual TLS costs", [shown], vars(options))
+    figures = {"measured": [asdict(one) for one in measured]}
+    publish(options, "What mutual TLS costs", figures, [shown])
 
 
 if __name__ == "__main__":

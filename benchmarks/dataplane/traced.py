@@ -12,15 +12,15 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import grpc
 
 from benchmarks.dataplane.load import LOADS, Load
 from benchmarks.dataplane.measure import Measured, measure
-from benchmarks.report import print_table, write_json
-from benchmarks.report_page import add_option, write_page
+from benchmarks.report import print_table
+from benchmarks.report_page import add_options, publish
+from spillway.progress import Progress
 
 _VARIABLE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -60,12 +60,14 @@ def collecting() -> Iterator[tuple[Collector, str]]:
 async def in_turn(load: Load, repeats: int, seconds: float, to: str) -> dict[str, list[Measured]]:
     """Each repeat of one load, off and on."""
     runs: dict[str, list[Measured]] = {"off": [], "on": []}
-    for repeat in range(repeats):
-        for name, found in runs.items():
-            os.environ.pop(_VARIABLE, None)
-            if name == "on":
-                os.environ[_VARIABLE] = to
-            found.append(await measure(load, "spillway", repeat, seconds, None))
+    with Progress(load.name, repeats * len(runs)) as progress:
+        for repeat in range(repeats):
+            for name, found in runs.items():
+                os.environ.pop(_VARIABLE, None)
+                if name == "on":
+                    os.environ[_VARIABLE] = to
+                found.append(await measure(load, "spillway", repeat, seconds, None))
+                progress.advance()
     os.environ.pop(_VARIABLE, None)
     return runs
 
@@ -82,8 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--loads", nargs="*", default=["saturated", "64 x 20 ms", "32 short"])
-    parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
-    add_option(parser)
+    add_options(parser)
     options = parser.parse_args(arguments)
     rows, figures = [], {}
     with collecting() as (collector, to):
@@ -100,10 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         seen = collector.batches
     columns = ("load", "messages a stream", "off us/message", "on us/message", "ratio", "spread")
     shown = print_table("What spans cost a router: CPU for a message", columns, rows)
-    if options.out is not None:
-        write_json(options.out, figures)
-    if options.html is not None:
-        write_page(options.html, "What spans cost a router", [shown], vars(options))
+    publish(options, "What spans cost a router", figures, [shown])
     if not seen:
         print("no span has arrived: is the extra `tracing` installed?", file=sys.stderr)
     return 0 if seen else 1

@@ -5,13 +5,13 @@ import asyncio
 import statistics
 import sys
 import time
-from pathlib import Path
 
 from benchmarks.dataplane.process import cpu_s, running
 from benchmarks.faces.load import FACES
-from benchmarks.report import print_table, write_json
-from benchmarks.report_page import add_option, write_page
+from benchmarks.report import print_table
+from benchmarks.report_page import add_options, publish
 from benchmarks.serving.summary import quantile
+from spillway.progress import Progress
 
 RATIO_MAX = 1.3
 """OpenAI's face against the native one: text is larger than protocol buffers, and that is all."""
@@ -38,10 +38,12 @@ async def measure(face: str, streams: int, seconds: float, itl_s: float) -> dict
 async def measure_all(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """The medians of each face's repeats, which take turns."""
     runs: dict[str, list[dict[str, float]]] = {face: [] for face in FACES}
-    for _ in range(options.repeats):
-        for face, measured in runs.items():
-            one = await measure(face, options.streams, options.seconds, options.itl_ms / 1_000)
-            measured.append(one)
+    with Progress("runs", options.repeats * len(runs)) as progress:
+        for _ in range(options.repeats):
+            for face, measured in runs.items():
+                one = await measure(face, options.streams, options.seconds, options.itl_ms / 1_000)
+                measured.append(one)
+                progress.advance(said=face)
     return {
         face: {key: statistics.median(one[key] for one in measured) for key in measured[0]}
         for face, measured in runs.items()
@@ -55,8 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--itl-ms", type=float, default=20.0, help="between an engine's tokens")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="write the medians there, as JSON")
-    add_option(parser)
+    add_options(parser)
     options = parser.parse_args(arguments)
     medians = asyncio.run(measure_all(options))
     ratio = medians["openai"]["cpu_us_per_token"] / medians["native"]["cpu_us_per_token"]
@@ -75,11 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         ],
         note=f"OpenAI's face costs {ratio:.2f} times the native one's CPU for a token",
     )
-    if options.out is not None:
-        load = {"streams": options.streams, "itl_ms": options.itl_ms, "repeats": options.repeats}
-        write_json(options.out, {**load, "faces": medians})
-    if options.html is not None:
-        write_page(options.html, "What a token costs by its face", [shown], vars(options))
+    load = {"streams": options.streams, "itl_ms": options.itl_ms, "repeats": options.repeats}
+    figures = {**load, "faces": medians}
+    publish(options, "What a token costs by its face", figures, [shown])
     return 0 if ratio <= RATIO_MAX else 1
 
 

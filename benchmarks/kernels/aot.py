@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.kernels.compiled import Compiled
 from benchmarks.kernels.expectations import comparison, faults
 from benchmarks.report import print_table, write_json
+from benchmarks.report_page import add_option, write_page
 
 CAPABILITIES = (80, 90)
 COLUMNS = (
@@ -44,6 +45,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--only", nargs="*", default=[""], help="parts of operation/variant")
     parser.add_argument("--json", type=Path, help="where to write the figures")
+    add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a table for each Triton and architecture; 1 if an expectation is missed."""
     kernels: list[Compiled] = []
     errors: list[str] = []
+    shown, notes = [], []
     for folder in (None, *args.triton):
         for capability in args.capability:
             compiled, failed = compile_all(folder, capability, args.only)
@@ -58,14 +61,21 @@ def run(args: argparse.Namespace) -> int:
             errors += failed
             if compiled:
                 title = f"sm_{capability}, Triton {compiled[0].triton}"
-                print_table(title, COLUMNS, [_row(kernel) for kernel in compiled], note=NOTE)
+                rows = [_row(kernel) for kernel in compiled]
+                shown.append(print_table(title, COLUMNS, rows, note=NOTE))
                 for ours, rival, ratio in comparison(compiled):
-                    print(f"{rival} takes {ratio} times the instructions of {ours} for a pair.")
+                    notes.append(
+                        f"{rival} takes {ratio} times the instructions of {ours} for a pair."
+                    )
+                    print(notes[-1])
     found = [*errors, *faults(kernels)]
     for fault in found:
         print(f"FAULT {fault}")
     if args.json:
         write_json(args.json, {"kernels": [_plain(kernel) for kernel in kernels], "faults": found})
+    if args.html:
+        asked = {key: value for key, value in vars(args).items() if key != "run"}
+        write_page(args.html, "What the kernels compile to", shown, asked, notes=[*found, *notes])
     return 1 if found else 0
 
 

@@ -18,8 +18,8 @@ import aiohttp
 
 from benchmarks.dataplane.process import cpu_s, running
 from benchmarks.page.browser import browser, drawn, seen
-from benchmarks.report import print_table, write_json
-from benchmarks.report_page import Picture, add_option, write_page
+from benchmarks.report import print_table
+from benchmarks.report_page import Picture, add_options, publish
 
 ENGINES = 2
 """Of each site."""
@@ -117,8 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--itl-ms", type=float, default=60.0, help="between an engine's tokens")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--picture", type=Path, help="take a screenshot there")
-    parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
-    add_option(parser)
+    add_options(parser)
     options = parser.parse_args(arguments)
     if options.sites < 2:
         parser.error("--sites: a home and at least one rented site")
@@ -129,13 +128,11 @@ def main(arguments: list[str] | None = None) -> int:
         [[name.replace("_", " "), f"{value:,.3g}"] for name, value in figures.items()],
         note="bytes are of one viewer, compressed; CPU is the router's, of one core",
     )
-    if options.out is not None:
-        write_json(options.out, {"sites": options.sites, "page": figures})
-    if options.html is not None:
-        seen = []
-        if options.picture is not None:
-            seen.append(Picture("The page as it was measured", options.picture.read_bytes()))
-        write_page(options.html, "The fleet page", [shown], vars(options), seen)
+    pictures = []
+    if options.html is not None and options.picture is not None:
+        pictures.append(Picture("The page as it was measured", options.picture.read_bytes()))
+    found = {"sites": options.sites, "page": figures}
+    publish(options, "The fleet page", found, [shown], pictures=pictures)
     return 0
 
 

@@ -24,6 +24,7 @@ from benchmarks.routing.scenarios import SCENARIOS
 from benchmarks.routing.setup import Options, Setup
 from benchmarks.workloads.traces import TraceError
 from router.sim.rivals.registry import POLICIES
+from spillway.progress import Progress
 
 EXIT_USAGE = 2
 RUNNABLE = (BOUND, *POLICIES)
@@ -38,17 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ready: dict[str, list[Result]] = defaultdict(list)
     shown: list[tuple[Table, Picture]] = []
     try:
-        for result in run_all(scenarios, policies, options, asked.processes):
-            done = ready[result.scenario]
-            done.append(result)
-            _tell(result, sum(map(len, ready.values())), len(scenarios) * len(policies))
-            if len(done) == len(policies):
-                setup = SCENARIOS[result.scenario](options)
-                if asked.keep:
-                    kept = stored.read(asked.out / f"{setup.name}.json", setup, options)
-                    done += [one for one in kept if one.policy not in policies]
-                done.sort(key=lambda one: list(RUNNABLE).index(one.policy))
-                shown.append(_write(setup, options, done, asked.out))
+        with Progress("runs", len(scenarios) * len(policies)) as progress:
+            for result in run_all(scenarios, policies, options, asked.processes):
+                done = ready[result.scenario]
+                done.append(result)
+                progress.advance(said=f"{result.scenario} {result.policy}: {result.cpu_s:.1f} s")
+                if len(done) == len(policies):
+                    setup = SCENARIOS[result.scenario](options)
+                    if asked.keep:
+                        kept = stored.read(asked.out / f"{setup.name}.json", setup, options)
+                        done += [one for one in kept if one.policy not in policies]
+                    done.sort(key=lambda one: list(RUNNABLE).index(one.policy))
+                    shown.append(_write(setup, options, done, asked.out))
     except (TraceError, OSError) as error:
         print(f"benchmarks.routing: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -99,15 +101,6 @@ def _write(
     drawn = out / f"{setup.name}.png"
     draw(setup, results, drawn)
     return shown, Picture(f"{setup.name}: {setup.title}", drawn.read_bytes())
-
-
-def _tell(result: Result, done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"[{done}/{of}] {result.scenario} {result.policy}: {result.summary.turns} turns "
-            f"in {result.cpu_s:.1f} s of processor time",
-            file=sys.stderr,
-        )
 
 
 if __name__ == "__main__":

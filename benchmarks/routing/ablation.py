@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.report import print_table, write_json
+from benchmarks.report_page import add_option, write_page
 from benchmarks.routing.hampered import Misled, NoGaps, NoHashes, NoLengths, NoSessions
 from benchmarks.routing.measures import Measures, Summary
 from benchmarks.routing.scenarios import SCENARIOS
@@ -24,6 +25,7 @@ from router.policy.fleet import Fleet
 from router.policy.units import NS_PER_S
 from router.sim.policy import Policy
 from router.sim.world import World
+from spillway.progress import Progress
 
 Change = Callable[[Setup], Setup]
 Make = Callable[[Fleet], Policy]
@@ -142,13 +144,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), help="absent: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sessions", type=int, help="the first so many alone; absent: all")
+    add_option(parser)
     asked = parser.parse_args(arguments)
     setup = SCENARIOS[asked.scenario](Options(asked.traces, asked.seed))
     found = {}
-    for name in asked.only or VARIANTS:
-        found[name] = run(setup, VARIANTS[name], asked.sessions)
-        print(f"{name}: {found[name].attainment:.2%} kept", file=sys.stderr)
-    print_table(
+    names = asked.only or list(VARIANTS)
+    with Progress("variants", len(names)) as progress:
+        for name in names:
+            found[name] = run(setup, VARIANTS[name], asked.sessions)
+            progress.advance(said=f"{name}: {found[name].attainment:.2%} kept")
+    shown = print_table(
         f"{asked.scenario}: ours, changed one thing at a time",
         COLUMNS,
         [_row(name, summary) for name, summary in found.items()],
@@ -156,6 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     results = {name: asdict(summary) for name, summary in found.items()}
     write_json(asked.out / f"ablation-{asked.scenario}.json", results)
+    if asked.html is not None:
+        write_page(asked.html, "What each part of routing is worth", [shown], vars(asked))
     return 0
 
 

@@ -17,9 +17,9 @@ import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from router.policy.core import RouterCore
 from router.policy.decision import Send
 from router.policy.endpoint import Endpoint
@@ -28,6 +28,7 @@ from router.policy.load import LoadReport
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
 from router.policy.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from spillway.progress import Progress
 
 _ENDPOINTS = (8, 64, 256)
 _SITES, _REPLICAS = 16, 256
@@ -203,12 +204,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table and write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--decisions", type=int, default=20_000, help="for each fleet size")
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     options = parser.parse_args(arguments)
-    timings = [timing for count in _ENDPOINTS for timing in _time(count, options.decisions)]
+    with Progress("sizes of a fleet", len(_ENDPOINTS)) as progress:
+        timings = []
+        for count in _ENDPOINTS:
+            timings += _time(count, options.decisions)
+            progress.advance()
     timings.append(_time_two_levels(options.decisions))
     held = _bytes_of_idle_sessions()
-    report.print_table(
+    shown = report.print_table(
         "What the core costs, in microseconds",
         ("call", "endpoints", "least", "p50", "p99"),
         [
@@ -218,21 +223,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         note=f"{_SESSIONS} idle sessions and their prefixes hold {held / 1e6:.2f} MB; aims: "
         + ", ".join(f"{aim} us at {count:,}" for count, aim in AIMS_US.items()),
     )
-    if options.out:
-        figures = {
-            "decision_us": [
-                {
-                    "call": t.what,
-                    "endpoints": t.endpoints,
-                    "least": t.least_us,
-                    "p50": t.p50_us,
-                    "p99": t.p99_us,
-                }
-                for t in timings
-            ],
-            "idle_sessions": {"count": _SESSIONS, "bytes": held},
-        }
-        report.write_json(options.out, figures)
+    figures = {
+        "decision_us": [
+            {
+                "call": t.what,
+                "endpoints": t.endpoints,
+                "least": t.least_us,
+                "p50": t.p50_us,
+                "p99": t.p99_us,
+            }
+            for t in timings
+        ],
+        "idle_sessions": {"count": _SESSIONS, "bytes": held},
+    }
+    publish(options, "What the core costs", figures, [shown])
 
 
 if __name__ == "__main__":

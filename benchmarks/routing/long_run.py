@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.sites import HOME, fleet_of
 from router.policy.units import NS_PER_MS, NS_PER_S, seconds
 from router.sim.hardware import H100_TP8
@@ -25,6 +26,7 @@ from router.sim.plan import Link, Scenario, SimSession, SimTurn
 from router.sim.record import TurnRecord
 from router.sim.rivals.registry import OURS, POLICIES
 from router.sim.world import World
+from spillway.progress import Progress
 
 REQUESTS = 10_000_000
 REPLICAS = 16
@@ -96,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", choices=list(POLICIES), default=OURS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--records", type=Path, default=Path("/dev/null"), help="a line for each")
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     options = parser.parse_args(arguments)
     if options.requests < LOOKS:
         parser.error(f"--requests: at least {LOOKS}")
@@ -108,26 +110,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     replicas = [(f"home/{index}", "home", H100_TP8) for index in range(REPLICAS)]
     policy = POLICIES[options.policy](FLEET)
     began_s = time.process_time()
-    with options.records.open("w", encoding="utf-8") as out:
+    asked = sessions(options.requests, options.seed)
+    with (
+        options.records.open("w", encoding="utf-8") as out,
+        Progress("sessions begun") as progress,
+    ):
         sieve = Sieve(out, options.requests)
-        World(scenario, replicas, [policy], sieve.add).run(sessions(options.requests, options.seed))
+        World(scenario, replicas, [policy], sieve.add).run(progress.each(asked))
     cpu_s = time.process_time() - began_s
-    _show(options.policy, sieve, cpu_s)
-    if options.out:
-        figures = {
-            "policy": options.policy,
-            "turns": sieve.turns,
-            "failed": sieve.failed,
-            "cpu_s": cpu_s,
-            "memory_mib": sieve.memory_mib,
-        }
-        report.write_json(options.out, {"long_run": figures})
+    shown = _show(options.policy, sieve, cpu_s)
+    figures = {
+        "policy": options.policy,
+        "turns": sieve.turns,
+        "failed": sieve.failed,
+        "cpu_s": cpu_s,
+        "memory_mib": sieve.memory_mib,
+    }
+    publish(options, "A long run of the simulator", {"long_run": figures}, [shown])
     return EXIT_GREW if (sieve.growth or 0.0) > GROWTH_MAX else 0
 
 
-def _show(policy: str, sieve: Sieve, cpu_s: float) -> None:
+def _show(policy: str, sieve: Sieve, cpu_s: float) -> report.Table:
     growth = sieve.growth
-    report.print_table(
+    return report.print_table(
         f"{sieve.turns:,} requests, streamed in and out",
         ("policy", "CPU s", "requests/s", "failed", "memory at each tenth, MiB", "growth"),
         [

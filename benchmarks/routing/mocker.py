@@ -28,12 +28,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.followed import DynamoError, Followed, follow, record
 from benchmarks.routing.mocked import Figures, figures_of, replay
 from benchmarks.routing.mooncake import CONVERSATION, SYNTHETIC, replayed
 from benchmarks.workloads.traces import TraceError
 from router.sim.rivals.dynamo_kv import DynamoKv
 from router.sim.rivals.simple import RoundRobin
+from spillway.progress import Progress
 
 WORKERS, BLOCK_TOKENS = 8, 64
 TOLERANCE = 0.005
@@ -133,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dynamo", type=Path, help="the Python that has ai_dynamo_runtime")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of the KV router, at least 2")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     options = parser.parse_args(arguments)
     asked = [
         (published, seed)
@@ -144,7 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
             runs, seeds = zip(*asked, strict=True)
-            figures = list(pool.map(run, runs, itertools.repeat(options.traces), seeds))
+            with Progress("replays", len(runs)) as progress:
+                replays = pool.map(run, runs, itertools.repeat(options.traces), seeds)
+                figures = list(progress.each(replays))
             beside = [of for of in runs if of.router == KV] if options.dynamo else []
             follows = pool.map(
                 run_beside,
@@ -164,23 +168,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for published in PUBLISHED
     }
-    _show(done)
-    if followed:
-        _show_followed(followed)
-    if options.out:
-        found = [
-            {"replay": asdict(published), "rows": [asdict(row) for row in its]}
-            for published, its in done.items()
-        ]
-        runs_of = [{"replay": asdict(of), "followed": asdict(its)} for of, its in followed]
-        report.write_json(options.out, {"mocker": found, "followed": runs_of})
+    shown = [_show(done), *([_show_followed(followed)] if followed else [])]
+    found = [
+        {"replay": asdict(published), "rows": [asdict(row) for row in its]}
+        for published, its in done.items()
+    ]
+    runs_of = [{"replay": asdict(of), "followed": asdict(its)} for of, its in followed]
+    publish(options, "Dynamo's mocker", {"mocker": found, "followed": runs_of}, shown)
     agree = [row.agrees for its in done.values() for row in its]
     agree += [its.agrees for _, its in followed]
     return 0 if all(agree) else EXIT_MISSED
 
 
-def _show(done: dict[Published, list[Row]]) -> None:
-    report.print_table(
+def _show(done: dict[Published, list[Row]]) -> report.Table:
+    return report.print_table(
         f"The mocker's rules, {WORKERS} workers",
         ("replay", "figure", "published", "ours", "agrees"),
         [
@@ -197,8 +198,8 @@ def _show(done: dict[Published, list[Row]]) -> None:
     )
 
 
-def _show_followed(followed: Sequence[tuple[Published, Followed]]) -> None:
-    report.print_table(
+def _show_followed(followed: Sequence[tuple[Published, Followed]]) -> report.Table:
+    return report.print_table(
         "Runs of Dynamo here, and ours with the same choices",
         ("replay", "TTFT mean, ms", "p95, ms", "hits", "requests", "own choice", "time", "hits"),
         [

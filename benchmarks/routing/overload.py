@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.hampered import NoGaps
 from benchmarks.routing.measures import keeps
 from benchmarks.routing.sites import HOME, fleet_of, replicas_of
@@ -31,6 +31,7 @@ from router.sim.hardware import H100_TP8
 from router.sim.plan import Link, Scenario, SimSession, SimTurn
 from router.sim.record import TurnRecord
 from router.sim.world import World
+from spillway.progress import Progress
 
 FACTORS = (0.5, 1.0, 1.2, 1.5, 2.0, 5.0, 10.0)
 
@@ -177,21 +178,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="mixed", help="of the requests")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, help="write the result as JSON here")
+    add_options(parser)
     asked = parser.parse_args()
     jobs = [(queue, factor) for queue in (True, False) for factor in asked.factors]
     shape = SHAPES[asked.shape]
     duration_s = shape.warm_up_s + asked.seconds
     work = partial(run, duration_s=duration_s, seed=asked.seed, shape=shape)
-    with ProcessPoolExecutor(asked.processes) as pool:
-        outcomes = list(pool.map(work, jobs))
-    for queue, title in ((True, "With the router's queue"), (False, "Without it")):
+    with ProcessPoolExecutor(asked.processes) as pool, Progress("runs", len(jobs)) as progress:
+        outcomes = list(progress.each(pool.map(work, jobs)))
+    shown = [
         _show(title, [one for one in outcomes if one.queue is queue])
+        for queue, title in ((True, "With the router's queue"), (False, "Without it"))
+    ]
     share = _share_of_peak([one for one in outcomes if one.queue])
-    print(f"At {max(asked.factors):g} times the capacity goodput is {share:.0%} of its peak.")
-    if asked.out is not None:
-        body = {"outcomes": [asdict(one) for one in outcomes], "share_of_peak": share}
-        report.write_json(asked.out, body)
+    verdict = f"At {max(asked.factors):g} times the capacity goodput is {share:.0%} of its peak."
+    print(verdict)
+    figures = {"outcomes": [asdict(one) for one in outcomes], "share_of_peak": share}
+    publish(asked, "Goodput under overload", figures, shown, [verdict])
     return 0 if share >= GOODPUT_SHARE_MIN else 1
 
 
@@ -201,9 +204,9 @@ def _share_of_peak(outcomes: list[Outcome]) -> float:
     return greatest.goodput_per_s / max(one.goodput_per_s for one in outcomes)
 
 
-def _show(title: str, outcomes: list[Outcome]) -> None:
+def _show(title: str, outcomes: list[Outcome]) -> report.Table:
     peak = max(one.goodput_per_s for one in outcomes)
-    report.print_table(
+    return report.print_table(
         title,
         ("load", "asked/s", "answered/s", "in time/s", "of peak", "quiet in time", "refused",
          "ttft p50", "ttft p99", "waiting max", "open max"),

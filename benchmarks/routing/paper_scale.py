@@ -16,9 +16,9 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.measures import keeps
 from benchmarks.routing.sites import H100_USD, HOME, fleet_of, prices_of, rented, replicas_of
 from router.policy.core import RouterCore
@@ -27,6 +27,7 @@ from router.sim.hardware import H100_TP8
 from router.sim.plan import Link, Scenario, SimSession, SimTurn
 from router.sim.record import TurnRecord
 from router.sim.world import World
+from spillway.progress import Progress
 
 SESSIONS_PER_S = 3 * 1.9e9 / (9 * 30.4 * 86_400)
 TURNS = 5
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=3600.0, help="of arrivals")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     options = parser.parse_args(arguments)
     tally = Tally()
     scenario = Scenario(
@@ -88,9 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         *replicas_of("super", RENTED_REPLICAS, H100_TP8),
     )
     began_s = time.process_time()
-    World(scenario, replicas, [RouterCore(FLEET)], tally.add).run(
-        sessions(options.seconds, options.seed)
-    )
+    asked = sessions(options.seconds, options.seed)
+    with Progress("sessions begun", round(SESSIONS_PER_S * options.seconds)) as progress:
+        World(scenario, replicas, [RouterCore(FLEET)], tally.add).run(progress.each(asked))
     cpu_s = time.process_time() - began_s
     figures = {
         "seconds": options.seconds,
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "overflowed": tally.away / tally.turns,
         "memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
-    report.print_table(
+    shown = report.print_table(
         f"{options.seconds:g} s at Bing's scale on {HOME_REPLICAS + RENTED_REPLICAS:,} replicas",
         ("turns", "CPU s", "turns/s", "an hour takes", "in time", "away", "memory"),
         [
@@ -118,8 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
         note=f"aim: an hour within {AIM_S:g} s of one core",
     )
-    if options.out:
-        report.write_json(options.out, {"paper_scale": figures})
+    publish(options, "An hour at the paper's scale", {"paper_scale": figures}, [shown])
     return 0
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.setup import simulated
 from benchmarks.routing.sites import A100_USD, H100_USD, HOME, fleet_of, rented
 from benchmarks.workloads.azure_week import read_services
@@ -29,6 +30,7 @@ from spillway.planning import outcome
 from spillway.planning.demand import sample
 from spillway.planning.offer import Offer
 from spillway.planning.search import Planner
+from spillway.progress import Progress
 
 SHARE = 1 / 50
 ATTAINMENT = 0.99
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
     parser.add_argument("--share", type=float, default=SHARE, help="of the real week's turns")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     options = parser.parse_args(arguments)
     offers = (
         Offer(SITES[0], "h100", 6, 0.5, 0.6 * H100_USD),
@@ -72,12 +74,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchmarks.routing.plan_week: {error}", file=sys.stderr)
         return EXIT_USAGE
     read_s = time.monotonic() - began_s
-    planner = Planner(fleet_of(*SITES), offers, demand, lambda _: None, processes=options.processes)
-    plan = planner.plan(ATTAINMENT)
+    with Progress("plans tried") as progress:
+
+        def tried(what: str) -> None:
+            progress.advance(said=what)
+
+        planner = Planner(fleet_of(*SITES), offers, demand, tried, processes=options.processes)
+        plan = planner.plan(ATTAINMENT)
     took_s = time.monotonic() - began_s
     memory_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     turns = sum(spell.turns for spell in demand.spells)
-    report.print_table(
+    shown = report.print_table(
         f"A week of {demand.sessions:,} turns: {outcome.sentence(plan, offers)}",
         outcome.COLUMNS,
         outcome.rows(plan),
@@ -85,16 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"went into reading; {options.processes} processes, {memory_gib:.1f} GiB; "
         f"aim: {AIM_S:g} s",
     )
-    if options.out:
-        figures = {
-            "turns": demand.sessions,
-            "simulated_turns": turns,
-            "took_s": took_s,
-            "read_s": read_s,
-            "memory_gib": memory_gib,
-            "plan": outcome.as_json(plan),
-        }
-        report.write_json(options.out, {"plan_week": figures})
+    figures = {
+        "turns": demand.sessions,
+        "simulated_turns": turns,
+        "took_s": took_s,
+        "read_s": read_s,
+        "memory_gib": memory_gib,
+        "plan": outcome.as_json(plan),
+    }
+    publish(options, "The planner on a week", {"plan_week": figures}, [shown])
     return EXIT_LATE if took_s > AIM_S else 0
 
 

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.compare import QUICK_SESSIONS
 from benchmarks.routing.scenarios import SCENARIOS
 from benchmarks.routing.setup import Options, Setup
@@ -33,6 +34,7 @@ from router.policy.outcome import FirstToken, Outcome
 from router.policy.request import Request
 from router.sim.record import TurnRecord
 from router.sim.world import World
+from spillway.progress import Progress
 
 CONFIDENCE = 0.9
 AIM = (0.85, 0.95)
@@ -132,18 +134,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a few hundred sessions of each")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     asked = parser.parse_args(arguments)
     options = Options(asked.traces, asked.seed, asked.quick)
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(asked.processes, mp_context=context) as pool:
             names = asked.scenario or list(SCENARIOS)
-            found = list(pool.map(promises_of, names, itertools.repeat(options)))
+            with Progress("scenarios", len(names)) as progress:
+                found = list(progress.each(pool.map(promises_of, names, itertools.repeat(options))))
     except (TraceError, OSError) as error:
         print(f"benchmarks.routing.promises: {error}", file=sys.stderr)
         return EXIT_USAGE
-    report.print_table(
+    shown = report.print_table(
         "First tokens promised at 90 %",
         ("scenario", "promises", "kept", "sent at once", "after waiting", "within 85 to 95 %"),
         [
@@ -158,8 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for one in found
         ],
     )
-    if asked.out:
-        report.write_json(asked.out, {"promises": [asdict(one) for one in found]})
+    publish(asked, "Promises kept", {"promises": [asdict(one) for one in found]}, [shown])
     return 0 if all(one.is_within for one in found) else EXIT_MISSED
 
 

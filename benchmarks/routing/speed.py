@@ -23,8 +23,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.mooncake import CONVERSATION
 from router.sim.rivals.registry import OURS
+from spillway.progress import Progress
 
 WORKERS, BLOCK_TOKENS = 16, 512
 SPEEDS = (9.834, 1.0)  # published with 8 workers at 4.917
@@ -75,9 +77,11 @@ def measure(dynamo: Path | None, trace: Path, repeats: int) -> list[Row]:
     rows = []
     for speed in SPEEDS:
         runs: dict[Contender, list[dict[str, float]]] = {one: [] for one in contenders(dynamo)}
-        for _ in range(repeats):
-            for one, done in runs.items():
-                done.append(_replay(one, trace, speed))
+        with Progress(f"replays, {speed:g} times as fast", repeats * len(runs)) as progress:
+            for _ in range(repeats):
+                for one, done in runs.items():
+                    done.append(_replay(one, trace, speed))
+                    progress.advance(said=f"{one.name} {one.policy}")
         rows += [_row(one, speed, done) for one, done in runs.items()]
     return rows
 
@@ -110,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
     parser.add_argument("--dynamo", type=Path, help="the Python that has ai_dynamo_runtime")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     options = parser.parse_args(arguments)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as plain:
         try:  # Dynamo reads no compressed trace
@@ -120,14 +124,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (OSError, RuntimeError) as error:
             print(f"benchmarks.routing.speed: {error}", file=sys.stderr)
             return EXIT_FAILED
-    _print(rows, published=options.dynamo is None)
-    if options.out:
-        figures = {"rows": [asdict(row) for row in rows], "aims": AIMS, "published": PUBLISHED}
-        report.write_json(options.out, {"simulator_speed": figures})
+    shown = _print(rows, published=options.dynamo is None)
+    figures = {"rows": [asdict(row) for row in rows], "aims": AIMS, "published": PUBLISHED}
+    publish(options, "The simulator's speed", {"simulator_speed": figures}, [shown])
     return 0
 
 
-def _print(rows: Sequence[Row], *, published: bool) -> None:
+def _print(rows: Sequence[Row], *, published: bool) -> report.Table:
     lines = [
         (
             row.name,
@@ -146,7 +149,7 @@ def _print(rows: Sequence[Row], *, published: bool) -> None:
             for router, count in PUBLISHED.items()
         ]
     aims = ", ".join(f"{count:,} with {policy}" for policy, count in AIMS.items())
-    report.print_table(
+    return report.print_table(
         f"Simulated requests per second: {WORKERS} workers, blocks of {BLOCK_TOKENS}",
         ("simulator", "policy", "trace faster by", "requests/s", "TTFT mean ms", "p95 ms", "hits"),
         lines,

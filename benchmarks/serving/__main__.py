@@ -2,14 +2,8 @@
 
 import argparse
 import asyncio
-import contextlib
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
-
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from benchmarks.report import write_json
 from benchmarks.report_page import picture, write_page
@@ -23,6 +17,7 @@ from benchmarks.serving.target import connected
 from benchmarks.workloads.prompts import CheckedPrompter, FillerPrompter, Prompter
 from benchmarks.workloads.traces import TraceError
 from spillway.client.options import OptionError
+from spillway.progress import Progress
 from wire.tls.files import TlsError
 
 EXIT_FAILED = 1  # the run was done, and turns failed or were answered wrongly
@@ -89,11 +84,12 @@ async def _run(options: argparse.Namespace) -> list[Record]:
     ) as target:
         warm_up = Driver(target, prompter, on_record=lambda _record: None)
         await warm_up.closed_loop(warmup_plan(options), concurrency=2)
-        with _progress() as progress:
+        with Progress("turns") as progress:
 
             def on_record(record: Record) -> None:
                 records.append(record)
-                progress(records)
+                if progress.is_due:
+                    progress.at(len(records), _said(records))
 
             driver = Driver(target, prompter, on_record)
             if options.mode == "open":
@@ -103,29 +99,10 @@ async def _run(options: argparse.Namespace) -> list[Record]:
     return records
 
 
-class _Progress:
-    """A line that says how far the run is; silent where nobody watches."""
-
-    def __init__(self, live: Live | None) -> None:
-        self._live = live
-
-    def __call__(self, records: list[Record]) -> None:
-        if self._live is not None:
-            failed = sum(record.status != "OK" for record in records[-1000:])
-            tokens = sum(record.output_tokens for record in records[-1000:])
-            self._live.update(
-                Text(f"{len(records)} turns; of the last 1000: {tokens} tokens, {failed} failed")
-            )
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[_Progress]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Progress(None)
-        return
-    with Live(console=console, transient=True, refresh_per_second=4) as live:
-        yield _Progress(live)
+def _said(records: list[Record]) -> str:
+    failed = sum(record.status != "OK" for record in records[-1000:])
+    tokens = sum(record.output_tokens for record in records[-1000:])
+    return f"of the last 1000: {tokens} tokens, {failed} failed"
 
 
 def _plain(value: object) -> object:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -13,11 +12,10 @@ from spillway.commands.client_tls import Ca, Cert, Key, http_context_of
 from spillway.commands.failure import Failure, Outcome
 from spillway.commands.parameters import DEADLINE_S, DeadlineS, Json
 from spillway.commands.terminal import say, write, write_json
+from spillway.progress import Progress
 
 if TYPE_CHECKING:
     import ssl
-
-    from rich.console import Console
 
     from spillway.batch.line import BatchLine
     from spillway.batch.results import Results
@@ -63,7 +61,7 @@ def batch(
     context = http_context_of(ca, cert, key)
     terms = Terms(parallel, deadline_s, patience_s)
     try:
-        with _console().status(f"looking through {requests}"):
+        with Progress(f"looking through {requests}"):
             source = Source(requests)
     except BadRequestsError as error:
         for problem in error.problems:
@@ -73,7 +71,9 @@ def batch(
         before = len(results.done)
         left = source.without(results.done)
         try:
-            with _progress(len(source), before) as advance:
+            with Progress("answered", len(source)) as progress:
+                progress.at(before)
+                advance = progress.advance
                 asyncio.run(_run(left, results, base_url, headers, context, terms, advance))
         finally:
             _tell(len(source), results, before, json=json)
@@ -125,30 +125,6 @@ async def _run(
     async with aiohttp.ClientSession(connector=connector) as http:
         sender = Sender(http, base_url, headers, terms.deadline_s)
         await Batch(sender, results, terms, advance).run(left)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-@contextmanager
-def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; elsewhere nothing."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = _console()
-    columns = (TextColumn("answered"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, completed=done)
-        yield lambda: bar.advance(task)
 
 
 def _tell(total: int, results: "Results", before: int, *, json: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 from spillway.commands.failure import Failure, Outcome
 from spillway.commands.parameters import FleetPath, Json
 from spillway.commands.terminal import say, write, write_json, write_table
+from spillway.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,8 @@ def plan(
         elif rates is not None:
             lengths = lengths_of(prompt_tokens), lengths_of(output_tokens)
             sessions = Drawn(rates, *lengths, speed)
-        demand = sample(sessions, minute_of(begins), lendings)
+        with Progress("reading the demand"):
+            demand = sample(sessions, minute_of(begins), lendings)
     except ValueError as error:
         raise Failure(str(error), Outcome.USAGE) from error
     found = _search(file, offers, demand, attainment)
@@ -125,17 +127,12 @@ def plan(
 def _search(
     file: "FleetFile", offers: "Sequence[Offer]", demand: "Demand", attainment: float
 ) -> "Plan":
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from spillway.planning.search import Planner
 
-    from spillway.planning.search import TRIALS_MAX, Planner
-
-    columns = (TextColumn("{task.completed} plans"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=TRIALS_MAX)
+    with Progress("plans tried") as bar:
 
         def progress(what: str) -> None:
-            bar.update(task, advance=1, description=what)
+            bar.advance(said=what)
 
         planner = Planner(
             file.fleet,

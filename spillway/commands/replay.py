@@ -8,6 +8,7 @@ import typer
 from spillway.commands.failure import Failure, Outcome
 from spillway.commands.parameters import Json
 from spillway.commands.terminal import write, write_json
+from spillway.progress import Progress
 
 SHOWN_MAX = 10
 
@@ -29,18 +30,20 @@ def replay(log: Log, *, json: Json = False) -> None:
     events = decisions = differing = 0
     first: list[str] = []
     try:
-        history = list(read_log(log))
+        with Progress("events read") as progress:
+            history = list(progress.each(read_log(log)))
         for event in history:
             events += 1
             decisions += (event.decision is not None) + len(event.released)
-        for divergence in replayed(history):
-            differing += 1
-            if len(first) < SHOWN_MAX:
-                event = divergence.event
-                first.append(
-                    f"event {event.sequence}: {event.decision or event.released} was"
-                    f" {divergence.decided or divergence.released} again"
-                )
+        with Progress("events replayed", events) as progress:
+            for divergence in replayed(progress.each(history)):
+                differing += 1
+                if len(first) < SHOWN_MAX:
+                    event = divergence.event
+                    first.append(
+                        f"event {event.sequence}: {event.decision or event.released} was"
+                        f" {divergence.decided or divergence.released} again"
+                    )
     except (ReplayError, LineError, OSError) as error:
         raise Failure(f"{log} cannot be replayed: {error}", Outcome.FAILED) from error
     if json:

@@ -1,18 +1,22 @@
 """The report is one file that a browser shows without asking anybody for anything."""
 
+import argparse
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from matplotlib import pyplot as plt
 
 from benchmarks.report import Table
-from benchmarks.report_page import Picture, picture, write_page
+from benchmarks.report_page import Picture, add_options, picture, publish, write_page
 from tests.router.faces.page.conftest import browser  # noqa: F401 - a fixture
 from tests.trust.processes import replica
 from tests.waiting import DEADLINE_S
 
+ROOT = Path(__file__).resolve().parents[2]
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63"
     "606060f80f0001040100b5c4d2ef0000000049454e44ae426082"
@@ -109,3 +113,28 @@ def test_a_run_and_a_comparison_are_pages_for_a_browser(tmp_path, browser):  # n
             context.close()
             assert all(url.startswith((f"file://{tmp_path}", "data:")) for url in asked)
             assert complaints == []
+
+
+def test_every_command_that_writes_figures_writes_a_report(tmp_path):
+    """With the same option; a command that is added has it, too."""
+    lacking = [
+        path.name
+        for path in (ROOT / "benchmarks").rglob("*.py")
+        if re.search(r"add_argument\(\s*\"--(out|json)\"", path.read_text())
+        and not re.search(r"add_option\(|\"--html\"", path.read_text())
+    ]
+    assert lacking == []
+
+
+def test_figures_and_report_go_where_they_are_asked_for(tmp_path):
+    """And nowhere else."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    out, html = tmp_path / "figures.json", tmp_path / "report.html"
+    table = Table("A table", ("what",), [["1"]])
+    publish(parser.parse_args([]), "A title", {"a": 1}, [table])
+    assert list(tmp_path.iterdir()) == []
+    asked = parser.parse_args(["--out", str(out), "--html", str(html)])
+    publish(asked, "A title", {"a": 1}, [table], ["It is so."])
+    assert json.loads(out.read_text())["a"] == 1
+    assert "<p>It is so.</p>" in html.read_text()

@@ -17,7 +17,7 @@ from benchmarks.chaos.rivals.contestants import RIVALS, Rival, installed, servin
 from benchmarks.chaos.rivals.ours import our_router
 from benchmarks.chaos.scene import signal_all
 from benchmarks.dataplane.process import running
-from benchmarks.report import print_table
+from benchmarks.report import Table, print_table
 from benchmarks.rival_program import MissingError
 
 STREAMS, TOKENS = 20, 200  # four seconds each
@@ -44,9 +44,9 @@ class Row:
     avoided_after_s: float
 
 
-def show(rows: Sequence[Row], missing: Sequence[str]) -> None:
+def show(rows: Sequence[Row], missing: Sequence[str]) -> Table:
     """Print a row for each router and fault, and who was not there."""
-    print_table(
+    shown = print_table(
         "One of two backends dies, or hangs",
         (
             *("router", "fault", "streams", "cut", "hung", "longest silence s"),
@@ -64,6 +64,7 @@ def show(rows: Sequence[Row], missing: Sequence[str]) -> None:
     )
     for sentence in missing:
         print(f"missing: {sentence}")
+    return shown
 
 
 async def contest(programs: Path | None) -> tuple[list[Row], list[str]]:

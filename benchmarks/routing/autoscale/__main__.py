@@ -23,12 +23,14 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_option, picture, write_page
 from benchmarks.routing import table
 from benchmarks.routing.autoscale.picture import draw
 from benchmarks.routing.autoscale.run import FIXED, OURS, Outcome, Try, run_one
 from benchmarks.routing.autoscale.search import GRID, equal, rivals
 from benchmarks.routing.setup import Options
 from benchmarks.workloads.traces import TraceError
+from spillway.progress import Progress
 
 CLOCK = 30.0
 AIM = 0.25
@@ -47,11 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Fresh interpreters: a fork would share what a run before it has left in memory.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(asked.processes, mp_context=context) as pool:
+        with (
+            ProcessPoolExecutor(asked.processes, mp_context=context) as pool,
+            Progress("weeks simulated") as progress,
+        ):
 
             def run_all(tries: Sequence[Try]) -> Iterator[Outcome]:
                 for outcome in pool.map(work, tries):
-                    _tell(outcome)
+                    progress.advance(said=f"{outcome.name}: {outcome.cpu_s:.0f} s")
                     yield outcome
 
             ours, fixed = run_all([Try(OURS), Try(FIXED)])
@@ -64,24 +69,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     saved = (
         None if best is None or not best.metered_usd else 1 - ours.metered_usd / best.metered_usd
     )
-    _write(asked.out, asked.clock, outcomes, ours, best, saved)
+    _write(asked, outcomes, ours, best, saved)
     return 0 if saved is not None and saved >= AIM else EXIT_MISSED
 
 
 def _write(
-    out: Path,
-    clock: float,
+    asked: argparse.Namespace,
     outcomes: list[Outcome],
     ours: Outcome,
     best: Outcome | None,
     saved: float | None,
 ) -> None:
+    out, clock = asked.out, asked.clock
     rows = [_row(one) for one in outcomes]
     verdict = "no target of the reactive one keeps as much"
     if best is not None and saved is not None:
         verdict = f"ours costs {saved:.0%} less than {best.name} at equal attainment"
     title = f"Azure's week of 2024 at {clock:g} times its speed, {ours.summary.turns:,} turns"
-    report.print_table(title, COLUMNS, rows, note=f"{verdict}; the aim is {AIM:.0%}")
+    shown = report.print_table(title, COLUMNS, rows, note=f"{verdict}; the aim is {AIM:.0%}")
     out.mkdir(parents=True, exist_ok=True)
     page = f"{title}: {verdict}.\n\n{table.markdown(COLUMNS, rows)}"
     (out / "autoscale.md").write_text(page, encoding="utf-8")
@@ -94,7 +99,11 @@ def _write(
             "outcomes": {one.name: asdict(one) for one in outcomes},
         },
     )
-    draw(outcomes, [ours, *([best] if best else [])], out / "autoscale.png")
+    drawn = [ours, *([best] if best else [])]
+    draw(outcomes, drawn, out / "autoscale.png")
+    if asked.html is not None:
+        pictures = [picture("Cost and replicas", lambda path: draw(outcomes, drawn, path))]
+        write_page(asked.html, "Autoscaling", [shown], vars(asked), pictures, [f"{verdict}."])
 
 
 def _row(one: Outcome) -> list[str]:
@@ -111,10 +120,6 @@ def _row(one: Outcome) -> list[str]:
     ]
 
 
-def _tell(one: Outcome) -> None:
-    print(f"{one.name}: {one.cpu_s:.0f} s of processor time", file=sys.stderr)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.routing.autoscale",
@@ -122,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--traces", type=Path, required=True, help="the folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="where table and picture go")
+    add_option(parser)
     parser.add_argument("--clock", type=float, default=CLOCK, help="how fast the week passes")
     parser.add_argument("--targets", type=float, nargs="+", default=list(GRID))
     parser.add_argument("--seed", type=int, default=1)

@@ -19,9 +19,9 @@ import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from benchmarks import report
+from benchmarks.report_page import add_options, publish
 from benchmarks.routing.sim_vs_live.compare import (
     Row,
     Verdict,
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--rehearsal", type=float, default=REHEARSAL_S, help="seconds of arrivals, twice"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    add_options(parser)
     options = parser.parse_args(arguments)
     plan = two_sites(fake_engine() if options.engine == "fake" else built_in_model())
     prompter = CheckedPrompter(_counted if options.engine == "fake" else built_in_answer)
@@ -92,10 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     rows = compare(both.live, both.virtual)
-    _show(rows, both)
-    if options.out:
-        figures = {"engine": options.engine, **figures_of(both, rows)}
-        report.write_json(options.out, {"sim_vs_live": figures})
+    shown = _show(rows, both)
+    figures = {"engine": options.engine, **figures_of(both, rows)}
+    publish(options, "Live and simulated", {"sim_vs_live": figures}, [shown])
     verdicts = {row.verdict for row in rows}
     if Verdict.OFF in verdicts:
         return EXIT_OFF
@@ -155,8 +154,8 @@ def _counted(prompt: str, tokens: int) -> str:
     return bytes(itertools.islice(count_on(prompt.encode()), tokens)).decode()
 
 
-def _show(rows: Sequence[Row], both: Both) -> None:
-    report.print_table(
+def _show(rows: Sequence[Row], both: Both) -> report.Table:
+    return report.print_table(
         "The same sessions, live and simulated",
         ("", *(f"live {run + 1}" for run in range(LIVE_RUNS)), "simulated", "off by", "agrees"),
         [
