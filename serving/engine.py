@@ -4,7 +4,7 @@ An engine takes checked values (serving.generation) and yields outputs; it knows
 Ray or protocol buffers. Two exist: serving.vllm_engine runs models, serving.fake_engine counts.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -59,6 +59,7 @@ class EngineInfo:
     has_tokenizer: bool = True
     honours_priority: bool = True
     lora_names: Sequence[str] = ()
+    """Adapters that requests may name, loaded or not."""
     max_loras: int = 0
     parallelism: Parallelism = field(default_factory=Parallelism)
     reasoning_parser: str = ""
@@ -84,6 +85,22 @@ class EngineLoad:
     """Recent mean time to first token; 0 while nothing is known."""
     itl_s: float = 0.0
     """Recent mean inter-token latency; 0 while nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterUse:
+    """The LoRA adapters that an engine has loaded and computes with."""
+
+    loaded: Sequence[str] = ()
+    """The last used last."""
+    loaded_max: int = 0
+    """More make the least recently used go."""
+    running: Mapping[str, int] = field(default_factory=dict)
+    """Requests in the engine by their adapter."""
+    running_max: int = 0
+    """Adapters that are computed together; requests for one more wait."""
+    load_s: float = 0.0
+    """Recent mean of what loading one took; 0 while none was timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +191,10 @@ class Engine(Protocol):
 
     def load(self) -> EngineLoad:
         """The load as of the engine's latest step. Cheap: it is asked for at every step."""
+        ...
+
+    def adapters(self) -> AdapterUse:
+        """The adapters as of now."""
         ...
 
     def itl_s_p95(self) -> float:

@@ -39,6 +39,12 @@ SCHEDULER = "serving.vllm_scheduler.make_scheduler"
 WORKER_EXTENSION = "serving.vllm_worker.ResumingWorker"
 """What vLLM adds to its worker in each worker's process."""
 
+ADAPTERS_TOGETHER = 8
+"""Where a site does not say: each takes memory of a device for the largest rank, used or not."""
+
+ADAPTERS_KEPT = 32
+"""Where a site does not say: kept in the machine's memory, a few hundred MB each at most."""
+
 DEFAULTS: dict[str, Any] = {
     # Load reports are fed by our own logger; vLLM's would add Prometheus counters to every step.
     "disable_log_stats": True,
@@ -88,9 +94,11 @@ def engine_arguments(
     arguments = dict(DEFAULTS)
     if on_cpu:
         arguments |= CPU_DEFAULTS
-        if vllm.world_size > 1:
-            # Several workers need several processes.
-            arguments["distributed_executor_backend"] = "mp"
+    if vllm.world_size > 1:
+        # Several workers need several processes: children of the replica, whose placement group has
+        # their devices in one bundle. vLLM sees the group and would make actors of Ray's of them,
+        # each of which wants a bundle of its own.
+        arguments["distributed_executor_backend"] = "mp"
     arguments |= {"model": settings.source, "served_model_name": list(settings.names)}
     own = {
         "dtype": vllm.dtype,
@@ -107,11 +115,20 @@ def engine_arguments(
     elif vllm.attention_backend is not None:
         arguments["attention_backend"] = vllm.attention_backend
     if vllm.loras:
-        arguments |= {"enable_lora": True, "max_loras": len(vllm.loras)}
+        arguments |= {"enable_lora": True, **_adapter_places(settings)}
     collector = endpoint_of(settings.traced, environment)
     if collector is not None:
         arguments["otlp_traces_endpoint"] = collector
     return arguments | vllm.arguments
+
+
+def _adapter_places(settings: ReplicaSettings) -> dict[str, int]:
+    """How many adapters are computed together, and how many are kept loaded."""
+    vllm = settings.vllm
+    count = len(vllm.loras)
+    together = vllm.max_loras or min(count, vllm.max_cpu_loras or count, ADAPTERS_TOGETHER)
+    kept = vllm.max_cpu_loras or max(together, min(count, ADAPTERS_KEPT))
+    return {"max_loras": together, "max_cpu_loras": kept}
 
 
 def prepare_cpu_environment(

@@ -7,13 +7,15 @@ engine with these speeds, one token for each byte.
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.adapter_shelf import AdapterShelf
 from serving.counting import EOS_TOKEN_ID, Answer
 from serving.engine import (
+    AdapterUse,
     EngineDeadError,
     EngineInfo,
     EngineLoad,
@@ -53,6 +55,10 @@ class FakeSettings(BaseModel):
     """A prompt that contains this kills the engine."""
     weights: str = "count"
     """Engines of another name here are other models to a router that resumes streams."""
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters that requests may name; they change nothing of what is counted."""
+    adapters_loaded_max: int = Field(default=4, ge=1)
+    adapter_load_s: float = Field(default=0.5, ge=0)
 
 
 class _Run:
@@ -102,13 +108,21 @@ class FakeEngine:
             max_batched_tokens=settings.max_model_len,
             max_logprobs=0,
             honours_priority=False,
+            lora_names=settings.adapters,
+            max_loras=settings.adapters_loaded_max if settings.adapters else 0,
             tokenizer_folder=TOKENIZER,
             identity=Identity(
                 weights_digest=f"fake-{settings.weights}",
                 tokenizer_digest=tokenizer_digest(TOKENIZER),
                 numerics_digest="exact",
                 restores=RESTORES,
+                adapters={name: f"fake-{name}" for name in settings.adapters},
             ),
+        )
+        self._adapters = AdapterShelf(
+            self._load,
+            loaded_max=settings.adapters_loaded_max,
+            running_max=settings.adapters_loaded_max,
         )
         self._dead = False
         self._running: dict[str, _Run] = {}
@@ -150,10 +164,12 @@ class FakeEngine:
             while not run.admitted and not run.aborted:
                 await run.pause(None)
                 self.check()
-            await self._prefill(run, generation, token_ids)
-            self._ttft.add(loop.time() - arrived_s, 1, loop.time())
-            async for output in self._decode(run, generation, token_ids, answer):
-                yield output
+            async with self._adapters.taken(generation.lora_name):
+                await self._prefill(run, generation, token_ids)
+                self._ttft.add(loop.time() - arrived_s, 1, loop.time())
+                self._adapters.used(generation.lora_name)
+                async for output in self._decode(run, generation, token_ids, answer):
+                    yield output
         finally:
             self._leave(run)
 
@@ -180,6 +196,10 @@ class FakeEngine:
             ttft_s=self._ttft.value,
             itl_s=self._settings.itl_s if self._generated_tokens else 0.0,
         )
+
+    def adapters(self) -> AdapterUse:
+        """Those of its shelf."""
+        return self._adapters.use
 
     def itl_s_p95(self) -> float:
         """Its pace has no tail that would be worth telling."""
@@ -209,6 +229,11 @@ class FakeEngine:
     async def shutdown(self) -> None:
         """A shutdown is a death that was asked for."""
         self.die()
+
+    async def _load(self, name: str) -> Collection[str]:
+        """Nothing is read: it takes its time."""
+        await asyncio.sleep(self._settings.adapter_load_s)
+        return [*self._adapters.use.loaded, name]
 
     async def _prefill(self, run: _Run, generation: Generation, token_ids: Sequence[int]) -> None:
         if self._settings.poison and self._settings.poison.encode() in bytes(

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 
-from serving.engine import Engine, EngineDeadError, EngineLoad, PrefixBlocks
+from serving.engine import AdapterUse, Engine, EngineDeadError, EngineLoad, PrefixBlocks
 from serving.identity import Identity
 from serving.lease_ledger import KEPT_MAX, Key, LeaseLedger, LeaseUse
 from serving.prefix_backlog import PrefixBacklog, PrefixSet
@@ -21,6 +21,9 @@ INTERVAL_MIN_S = 0.02
 
 KV_USAGE_STEP = 0.02
 """A change of the cache's use that is worth a report by itself."""
+
+LOADED_MAX = 256
+"""Adapters that a report calls loaded: engines hold a few dozen."""
 
 ACCOUNTS_MAX = 1_024
 """In one report: some 80 KB."""
@@ -142,6 +145,8 @@ class LoadBoard:
         report.sequence = self._sequence
         report.itl_s_p95 = self._engine.itl_s_p95()
         report.accounts.extend(watcher.accounts())
+        if self._engine.info.lora_names:
+            report.adapters.CopyFrom(_adapters(self._engine.adapters()))
         if not watcher.introduced:
             watcher.introduced = True
             report.identity.CopyFrom(_identity(self._engine.info.identity))
@@ -250,6 +255,16 @@ def clamp_silence_ms(max_silence_ms: int) -> int:
     """The silence a watcher gets for the one it asked for; 0 means the default."""
     asked = max_silence_ms or SILENCE_DEFAULT_MS
     return min(max(asked, SILENCE_MIN_MS), SILENCE_MAX_MS)
+
+
+def _adapters(use: AdapterUse) -> pb.Adapters:
+    return pb.Adapters(
+        loaded=use.loaded[-LOADED_MAX:],
+        loaded_max=use.loaded_max,
+        running=use.running,
+        running_max=use.running_max,
+        load_s=use.load_s,
+    )
 
 
 def _identity(identity: Identity) -> pb.Identity:

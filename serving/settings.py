@@ -6,7 +6,7 @@ file, are the same in each, and an unknown or contradictory one is refused by it
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,6 +20,10 @@ from wire.tracing.settings import QUEUE_MAX, TracingSettings
 
 class SettingsError(ValueError):
     """Settings that cannot be served, in one sentence."""
+
+
+AdapterName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
+"""What requests call an adapter."""
 
 
 class VllmSettings(BaseModel):
@@ -38,8 +42,14 @@ class VllmSettings(BaseModel):
     """A name in vLLM's registry, or "spillway" for the kernels of this project."""
     shared_prefix: bool = False
     """Whether decode rows that share leading pages read them once; needs "spillway" above."""
-    loras: dict[str, str] = Field(default_factory=dict)
+    loras: dict[AdapterName, str] = Field(default_factory=dict)
     """Adapters by the name that requests use: where each lies."""
+    adapter_folder: str | None = Field(default=None, min_length=1)
+    """Where further adapters lie, each in a folder that has its name."""
+    max_loras: int | None = Field(default=None, ge=1)
+    """Adapters that are computed together, each with its place in a device's memory."""
+    max_cpu_loras: int | None = Field(default=None, ge=1)
+    """Adapters that are kept loaded; beyond it the least recently used is forgotten."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Any other argument of vLLM's AsyncEngineArgs; it goes before a default of ours."""
 
@@ -50,8 +60,14 @@ class VllmSettings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _loaded_are_computed(self) -> Self:
+        if self.max_loras and self.max_cpu_loras and self.max_cpu_loras < self.max_loras:
+            raise ValueError("max_cpu_loras is below max_loras")
+        return self
+
+    @model_validator(mode="after")
     def _no_argument_twice(self) -> Self:
-        own = set(type(self).model_fields) - {"arguments", "loras"}
+        own = set(type(self).model_fields) - {"arguments", "loras", "adapter_folder"}
         taken = sorted(own & set(self.arguments))
         if taken:
             raise ValueError(f"set {taken[0]} beside arguments, not in it")

@@ -12,14 +12,13 @@ from collections.abc import (
     AsyncGenerator,
     Callable,
     Collection,
-    Coroutine,
     Iterator,
     Mapping,
     Sequence,
 )
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import grpc
 from vllm.exceptions import (
@@ -28,13 +27,15 @@ from vllm.exceptions import (
     QueueOverflowError,
     VLLMClientError,
 )
-from vllm.lora.request import LoRARequest
+from vllm.outputs import RequestOutput
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmEngineDeadError
 from vllm.v1.engine.exceptions import EngineGenerateError
 
+from serving.adapter_folder import with_adapters
 from serving.engine import (
+    AdapterUse,
     EngineDeadError,
     EngineInfo,
     EngineLoad,
@@ -56,6 +57,8 @@ from serving.kv_event_stream import KvEventStream
 from serving.load_tally import LoadTally
 from serving.request import fit_to_context, read_request, truncated
 from serving.settings import ReplicaSettings
+from serving.vllm_adapters import VllmAdapters
+from serving.vllm_alive import while_alive
 from serving.vllm_outputs import OutputReader
 from serving.vllm_sampling import (
     as_output,
@@ -68,8 +71,6 @@ from serving.vllm_start import load, read_info
 from serving.vllm_text import SeamText
 from wire.status import CallError, bad_field, failure
 from wire.vllm import inference_pb2 as pb
-
-T = TypeVar("T")
 
 SHUTDOWN_S = 5.0
 """How long the engine's process may take to end before it is killed."""
@@ -112,10 +113,7 @@ class VllmEngine:
         self._aborted: set[str] = set()
         """Requests in flight whose end was asked for."""
         self._defaults = default_sampling(llm.model_config)
-        self._loras = {
-            name: LoRARequest(name, number, path)
-            for number, (name, path) in enumerate(settings.vllm.loras.items(), start=1)
-        }
+        self._adapters = VllmAdapters(llm, llm.vllm_config.lora_config, settings.vllm.loras)
 
     @classmethod
     async def start(cls, settings: ReplicaSettings) -> Self:
@@ -123,6 +121,7 @@ class VllmEngine:
 
         Raises SettingsError, and EngineDeadError where the engine's process dies meanwhile.
         """
+        settings = await asyncio.to_thread(with_adapters, settings)
         folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         tally, events, guard = LoadTally(), KvEventStream(folder), Guard()
         guard.remove(folder)
@@ -184,6 +183,10 @@ class VllmEngine:
         """What the scheduler reported at its latest step, and what has come and gone since."""
         return self._tally.load()
 
+    def adapters(self) -> AdapterUse:
+        """As vLLM said when it had loaded the last one, and as they were used since."""
+        return self._adapters.shelf.use
+
     def itl_s_p95(self) -> float:
         """By the tokens of its steps."""
         return self._tally.itl_s_p95()
@@ -229,26 +232,37 @@ class VllmEngine:
         reader = OutputReader(generation, self._info.eos_token_id)
         self._tally.arrived(request_id, tokens, generation.sampling.num_sequences)
         try:
-            outputs = self._llm.generate(
-                _engine_prompt(prompt, generation),
-                params,
-                request_id,
-                lora_request=self._loras.get(generation.lora_name),
-                priority=generation.priority,
-                session_id=generation.session_id or None,
-                trace_headers=self._trace_headers(generation),
-            )
-            with _translated_errors(generation):
-                async with aclosing(outputs):
-                    async for output in outputs:
-                        for part in reader.read(output):
-                            whole = text.read(part) if text else part
-                            self._count(request_id, whole)
-                            yield whole
-                            if text and whole.finish:
-                                return  # at a stop string, of which the engine does not know
+            async with self._adapters.shelf.taken(generation.lora_name):
+                if request_id in self._aborted:
+                    yield EngineOutput(0, "", (), finish=ABORTED)
+                    return
+                outputs = self._submit(generation, prompt, params)
+                with _translated_errors(generation):
+                    async with aclosing(outputs):
+                        async for output in outputs:
+                            for part in reader.read(output):
+                                whole = text.read(part) if text else part
+                                self._count(generation, whole)
+                                yield whole
+                                if text and whole.finish:
+                                    return  # at a stop string that the engine does not know
         finally:
             self._tally.ended(request_id)
+
+    def _submit(
+        self, generation: Generation, prompt: list[int], params: SamplingParams
+    ) -> AsyncGenerator[RequestOutput, None]:
+        """Gives vLLM a request whose adapter is loaded."""
+        outputs: AsyncGenerator[RequestOutput, None] = self._llm.generate(
+            _engine_prompt(prompt, generation),
+            params,
+            generation.request_id,
+            lora_request=self._adapters.request(generation.lora_name),
+            priority=generation.priority,
+            session_id=generation.session_id or None,
+            trace_headers=self._trace_headers(generation),
+        )
+        return outputs
 
     async def _warm_up(self) -> None:
         """The first request of an engine takes seconds: no client should be the one to wait."""
@@ -286,11 +300,12 @@ class VllmEngine:
         context = generation.trace if self._traces else None
         return None if context is None else {key: str(said) for key, said in context.metadata}
 
-    def _count(self, request_id: str, part: EngineOutput) -> None:
+    def _count(self, generation: Generation, part: EngineOutput) -> None:
         if part.prompt is not None:
-            self._tally.prefilled(request_id)
+            self._tally.prefilled(generation.request_id)
+            self._adapters.shelf.used(generation.lora_name)
         if part.finish is not None:
-            self._tally.sequence_ended(request_id)
+            self._tally.sequence_ended(generation.request_id)
 
 
 def _end_tracing() -> None:
@@ -306,22 +321,6 @@ def _engine_prompt(token_ids: list[int], generation: Generation) -> dict[str, An
     if generation.cache_salt:
         prompt["cache_salt"] = generation.cache_salt
     return prompt
-
-
-async def while_alive(llm: AsyncLLM, asking: Coroutine[Any, Any, T]) -> T:
-    """What comes of something that is asked of vLLM's process. Raises EngineDeadError.
-
-    VLLM does not answer what it was asked before it died, and whoever asked would wait for ever.
-    """
-    answer = asyncio.create_task(asking)
-    try:
-        while not answer.done():
-            await asyncio.wait({answer}, timeout=GUARD_PERIOD_S)
-            if llm.errored and not answer.done():
-                raise EngineDeadError
-        return await answer
-    finally:
-        answer.cancel()
 
 
 async def _restored_by(llm: AsyncLLM) -> set[str]:

@@ -40,8 +40,16 @@ def read_identity(
                 "shared_prefix": settings.vllm.shared_prefix,
             }
         ),
-        adapters={name: adapter_digest(Path(place)) for name, place in settings.vllm.loras.items()},
+        adapters={name: _digest_of(Path(place)) for name, place in settings.vllm.loras.items()},
     )
+
+
+def _digest_of(adapter: Path) -> str:
+    """Its digest; empty where it cannot be read, which is found out when it is loaded."""
+    try:
+        return adapter_digest(adapter)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _numerics(config: Any, engine_version: str, device: str) -> dict[str, object]:

@@ -208,6 +208,7 @@ def _candidate(candidate: Candidate) -> pb.Candidate:
         network_s=seconds(candidate.network_ns),
         queue_s=seconds(candidate.queue_ns),
         prefill_s=seconds(candidate.prefill_ns),
+        adapter_s=seconds(candidate.adapter_ns),
         uncached_tokens=candidate.uncached_tokens,
         cached_tokens=candidate.cached_tokens,
         price_usd=candidate.price_usd,

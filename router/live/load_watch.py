@@ -10,9 +10,11 @@ from router.live.backoff import Backoff
 from router.live.lease_accounts import accounts_of
 from router.live.timed_core import now_ns
 from router.observe.event import Happening, LoadHeard
+from router.policy.adapters import AdapterLoad
 from router.policy.gateway import FORECASTS_MAX, Forecast, Gateway
 from router.policy.identity import EngineIdentity
 from router.policy.load import LoadReport
+from router.policy.pool import ADAPTERS_MAX
 from router.policy.units import NS_PER_S, ns
 from wire.spillway.v1 import load_pb2 as pb
 from wire.spillway.v1.load_pb2_grpc import LoadStub
@@ -27,6 +29,9 @@ _RATE_WINDOW_NS: Final = NS_PER_S
 
 _UNIX_NS_MAX: Final = 1 << 62
 """The year 2116: no clock says more."""
+
+_LOADED_MAX: Final = 256
+"""Adapters that a report may call loaded: engines hold a few dozen."""
 
 _LATENCY_MAX_S: Final = 3_600.0
 """Of a latency that is reported: a request that waits an hour has been refused long before."""
@@ -191,6 +196,17 @@ def to_core(endpoint: str, report: pb.LoadReport, router: str) -> LoadReport:
         prefix_removed=tuple(report.prefix.removed),
         accounts=accounts_of(report, router) if report.accounts else (),
         gateway=_gateway(report.gateway, router) if report.HasField("gateway") else None,
+        adapters=_adapters(report.adapters) if report.HasField("adapters") else None,
+    )
+
+
+def _adapters(said: pb.Adapters) -> AdapterLoad:
+    return AdapterLoad(
+        loaded=tuple(said.loaded[-_LOADED_MAX:]),
+        loaded_max=said.loaded_max,
+        running=tuple(sorted(said.running.items())[:_LOADED_MAX]),
+        running_max=said.running_max,
+        load_ns=ns(_between(said.load_s, _LATENCY_MAX_S)),
     )
 
 
@@ -213,7 +229,7 @@ def identity_of(said: pb.Identity) -> EngineIdentity:
         tokenizer=said.tokenizer_digest,
         numerics=said.numerics_digest,
         restores=tuple(said.restores),
-        adapters=tuple(sorted(said.adapters.items())),
+        adapters=tuple(sorted(said.adapters.items())[:ADAPTERS_MAX]),
     )
 
 

@@ -17,6 +17,9 @@ from router.policy.snapshot import EndpointSnapshot, Health
 from router.policy.units import seconds
 from wire.spillway.v1 import load_pb2 as pb
 
+_LOADED_MAX: Final = 256
+"""Adapters that a report calls loaded."""
+
 _FORECASTS_EVERY: Final = 4
 """Reports: forecasts cost the most of one, and change as slowly as queues do."""
 
@@ -90,6 +93,7 @@ class SiteReport:
             report.prefix_query_tokens += heard.prefix_query_tokens
             report.model = report.model or heard.model
             report.attention_backend = report.attention_backend or heard.attention_backend
+            _add_adapters(report.adapters, heard)
             used += heard.kv_usage * heard.kv_tokens_max
             lent += heard.lent_share * heard.max_running_requests
         report.kv_usage = used / report.kv_tokens_max if report.kv_tokens_max else 0.0
@@ -125,8 +129,31 @@ def _common(one: EngineIdentity, other: EngineIdentity) -> EngineIdentity:
         tokenizer=one.tokenizer,
         numerics=one.numerics if one.rounds_like(other) else "",
         restores=tuple(name for name in one.restores if name in other.restores),
-        adapters=tuple(adapter for adapter in one.adapters if adapter in other.adapters),
+        adapters=_adapters_of(one, other),
     )
+
+
+def _adapters_of(one: EngineIdentity, other: EngineIdentity) -> tuple[tuple[str, str], ...]:
+    """Those of either: a request goes where its adapter is.
+
+    One that is another at each has no digest, as no stream may go on by it.
+    """
+    found = dict(one.adapters)
+    for name, digest in other.adapters:
+        found[name] = digest if found.get(name, digest) == digest else ""
+    return tuple(sorted(found.items()))
+
+
+def _add_adapters(adapters: pb.Adapters, heard: pb.LoadReport) -> None:
+    """What an endpoint has loaded is loaded here; how much room there is differs by endpoint."""
+    if not heard.HasField("adapters"):
+        return
+    adapters.SetInParent()  # there are some, whether or not any is loaded
+    said = heard.adapters
+    there = {*adapters.loaded}
+    new = [name for name in said.loaded if name not in there]
+    adapters.loaded.extend(new[: max(0, _LOADED_MAX - len(there))])
+    adapters.load_s = max(adapters.load_s, said.load_s)
 
 
 def _mean_s(values_ns: list[int]) -> float:

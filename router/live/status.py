@@ -11,6 +11,7 @@ from wire.status import CallError, bad_field, failure, retry_info
 
 _CODE_OF: Final = {
     Rule.UNKNOWN_MODEL: grpc.StatusCode.NOT_FOUND,
+    Rule.UNKNOWN_ADAPTER: grpc.StatusCode.NOT_FOUND,
     Rule.UNKNOWN_SLO: grpc.StatusCode.INVALID_ARGUMENT,
     Rule.TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
     Rule.OVERLOAD: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -23,6 +24,7 @@ _CODE_OF: Final = {
 
 _FIELD_OF: Final = {
     Rule.UNKNOWN_MODEL: "model",
+    Rule.UNKNOWN_ADAPTER: "lora_name",
     Rule.UNKNOWN_SLO: SLO_KEY,
     Rule.TOO_LONG: "prompt",
 }

@@ -209,7 +209,7 @@ class Admission:
         slo, tenant = flight.slo_class, self._tenants.of(flight.request.tenant)
         more = output_tokens - flight.expected_tokens
         tenant.work_tokens += work_of(0, more)
-        lane = self._lanes.get(LaneKey(model, slo.home_only))
+        lane = self._lanes.get(LaneKey(model, slo.home_only, flight.lane_adapter))
         if lane is not None:
             lane.correct(slo.priority, tenant.name, work_of(0, more))
         tenant.settle(more, now)
@@ -356,5 +356,6 @@ def _due(need: Need, soon: Sequence[Candidate], now: int, patience: float) -> in
 def _served_ns(candidate: Candidate) -> int:
     """From sending a request to its first token, in the middle, where nothing waits before it."""
     promised_ns = candidate.queue_ns + candidate.prefill_ns
-    middle = (candidate.expected_ns - candidate.network_ns) / max(1, promised_ns)
-    return candidate.network_ns + int(middle * candidate.prefill_ns)
+    before_ns = candidate.network_ns + candidate.adapter_ns
+    middle = (candidate.expected_ns - before_ns) / max(1, promised_ns)
+    return before_ns + int(middle * candidate.prefill_ns)

@@ -13,7 +13,7 @@ class Candidate(NamedTuple):
     endpoint: str
     site: str
     home: bool
-    ttft_ns: int  # network + queue + prefill, at the class's confidence
+    ttft_ns: int  # network + queue + adapter + prefill, at the class's confidence
     network_ns: int
     queue_ns: int
     prefill_ns: int  # of the uncached part
@@ -30,3 +30,5 @@ class Candidate(NamedTuple):
     flows: bool = True  # the gaps between tokens are within the objective
     burden_ns: int = 0  # by how much its prefill holds up the streams that are there, in all
     sunk: bool = False  # its time is paid for, used or not
+    adapter_ns: int = 0  # until the engine can use the request's adapter: part of ttft_ns
+    load_ns: int = 0  # of that, to load it

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from router.policy.adapters import ADAPTER_UNHEARD, NO_ADAPTER
 from router.policy.candidate import Candidate
 from router.policy.decision import Decision, Refuse, Send
 from router.policy.explanation import span
@@ -18,7 +19,7 @@ from router.policy.pool import Pool
 from router.policy.prefix import marks_of
 from router.policy.prefix_owners import PrefixOwners
 from router.policy.recovery import attempts_left
-from router.policy.refusal import no_endpoint, overload, refuse
+from router.policy.refusal import no_endpoint, overload, refuse, unknown_adapter
 from router.policy.registry import Registry
 from router.policy.request import Request
 from router.policy.residence import Residence
@@ -139,10 +140,14 @@ class Decider:
         need.objective_ns -= waited_ns + above_ns
         judged = pool.members
         if pool.is_large:
-            judged = pool.shortlist((need.placed, self._owner(need)), rng)
+            judged = pool.shortlist((need.placed, self._owner(need)), rng, request.adapter)
         candidates = judge(judged, need, now)
         able = _able(candidates, begun=request.resume is not None)
         if not able:
+            if not pool.knows(request.adapter) and all(
+                c.excluded == NO_ADAPTER for c in candidates
+            ):
+                return Verdict(unknown_adapter(request, candidates), need, candidates)
             wait_ns = min(tracked.breaker.closes_in_ns(now) for tracked in judged)
             refusal = no_endpoint(request, candidates, wait_ns, self._limits)
             # What fits nowhere waits for nothing.
@@ -246,12 +251,17 @@ class Decider:
             self._sessions.turns_ahead(),
             tried,
             bool(tried)
+            or bool(request.adapter)
             or request.resume is not None
             or slo.home_only
             or purse.is_bounded
             or 0 < pool.context_min < request.prompt_tokens,
             expected_tokens * _EGRESS_BYTES_PER_TOKEN,
-            LaneKey(pool.members[0].endpoint.model, slo.home_only),
+            LaneKey(
+                pool.members[0].endpoint.model,
+                slo.home_only,
+                "" if pool.all_have(request.adapter) else request.adapter,
+            ),
             purse,
         )
 
@@ -309,6 +319,8 @@ def _able(candidates: Sequence[Candidate], *, begun: bool) -> list[Candidate]:
         wanted = ""
     elif WARMING in reasons:
         wanted = WARMING
+    elif ADAPTER_UNHEARD in reasons:
+        wanted = ADAPTER_UNHEARD
     elif BEING_PROBED in reasons:
         wanted = BEING_PROBED
     elif FULL not in reasons and not begun:

@@ -21,10 +21,11 @@ def parts(candidate: Candidate) -> str:
     if candidate.cached_tokens:
         prompt = candidate.cached_tokens + candidate.uncached_tokens
         cached = f", {candidate.cached_tokens} of {prompt} tokens cached"
+    adapter = f" adapter {span(candidate.adapter_ns)}," if candidate.adapter_ns else ""
     price = f", costs ${candidate.price_usd:.2g}" if candidate.price_usd else ""
     return (
         f"first token at {candidate.endpoint} within {span(candidate.ttft_ns)}"
-        f" (network {span(candidate.network_ns)}, queue {span(candidate.queue_ns)},"
+        f" (network {span(candidate.network_ns)}, queue {span(candidate.queue_ns)},{adapter}"
         f" prefill {span(candidate.prefill_ns)}){cached}{price}"
     )
 

@@ -39,6 +39,8 @@ class Flight:
     probe: bool  # sent to see whether an endpoint is back
     is_hedge: bool = False
     objective_ns: int = 0  # left for its first token when it was sent; 0: not known
+    load_ns: int = 0  # that it was to wait for its adapter to be loaded
+    lane_adapter: str = ""  # of the lane that it belongs to
     below: int = 0  # attempts that routers among `tried` made beyond one each
     partner: str = ""  # the other attempt of a request that is hedged, while both are open
     first_ns: int = 0  # when its first token came, or is taken to have come; 0: not yet

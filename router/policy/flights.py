@@ -133,6 +133,8 @@ class Flights:
             # Nobody waits for a client to use its lease, to learn whether an endpoint is back.
             probe=not direct and tracked.breaker.on_send(),
             objective_ns=decision.objective_ns,
+            load_ns=chosen.load_ns,
+            lane_adapter=need.lane.adapter,
             below=again.below if again else 0,
         )
         self._begin(flight, now)

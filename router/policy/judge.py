@@ -6,6 +6,7 @@ nothing that it need not: at eight endpoints it is two thirds of what a decision
 
 from collections.abc import Iterable
 
+from router.policy.adapters import NO_ADAPTER
 from router.policy.candidate import Candidate
 from router.policy.need import Need
 from router.policy.predictor import Ahead
@@ -17,12 +18,13 @@ OVER_BUDGET = "over budget"
 OVER_TENANT_BUDGET = "over its tenant's budget"
 WARMING = "new, and given a trickle until it has answered well"
 
+_NO_WAITS = 0, 0, 0
 _new_candidate = tuple.__new__  # the named tuple's own constructor is a Python function
 
 
 def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate, ...]:
     """The candidates that these endpoints are for this request."""
-    prompt_tokens = need.request.prompt_tokens
+    prompt_tokens, adapter = need.request.prompt_tokens, need.request.adapter
     marks, block_tokens, hot_tokens = need.marks, need.block_tokens, need.hot_tokens
     expected_tokens, confidence = need.expected_tokens, need.confidence
     objective_ns, itl_objective_ns = need.objective_ns, need.slo.itl_ns
@@ -53,15 +55,16 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
             ahead_ns += tracked.overdue_ns(now)
         own_ns = silence * base_ns + token_ns * uncached
         network_ns = tracked.round_trip.expected_ns
-        expected_ns = network_ns + int(ahead_ns + own_ns)
+        load_ns, adapter_ns, again_ns = _waits(tracked, need, now) if adapter else _NO_WAITS
+        expected_ns = network_ns + adapter_ns + int(ahead_ns + own_ns)
         # Placements are compared by the middle, not the promise: the noise of the margins learned
         # for each would choose. Work delays what comes after it as well: it counts twice. What
         # nearly every request shares counts nowhere: every endpoint has it or is about to.
-        score_ns = expected_ns + int(token_ns * uncached)
+        score_ns = expected_ns + int(token_ns * uncached) + again_ns
         if hot_tokens > cached:
             score_ns -= int(2.0 * token_ns * (hot_tokens - cached))
         queue_ns, prefill_ns = int(margin * ahead_ns), int(margin * own_ns)
-        ttft_ns = network_ns + queue_ns + prefill_ns
+        ttft_ns = network_ns + adapter_ns + queue_ns + prefill_ns
         itl_ns = int(decode.base_ns + decode.stream_ns * beside)
         flows = tracked.gap_limits.flows(
             itl_objective_ns, beside, itl_ns, decode.base_ns, uncached * per_token
@@ -82,10 +85,20 @@ def judge(endpoints: Iterable[Tracked], need: Need, now: int) -> tuple[Candidate
             tracked.name, site.name, site.is_home, ttft_ns, network_ns, queue_ns, prefill_ns,
             itl_ns, cached, uncached, price_usd, meets, score_ns, doubt_ns,
             None if seen.report is None else age_ns, excluded, expected_ns, flows,
-            int(token_ns * uncached * beside / engines), sunk,
+            int(token_ns * uncached * beside / engines), sunk, adapter_ns, load_ns,
         )))
         # fmt: on
     return tuple(candidates)
+
+
+def _waits(tracked: Tracked, need: Need, now: int) -> tuple[int, int, int]:
+    """Until the request's adapter is loaded, and can be computed, and what others wait for it."""
+    adapters, name = tracked.adapters, need.request.adapter
+    load_ns = wait_ns = adapters.load_ns(name, now)
+    before = adapters.streams_before(name)
+    if before:
+        wait_ns += int(tracked.hold_ns(need.expected_tokens) * before / (before + 1))
+    return load_ns, wait_ns, load_ns if adapters.is_full else 0
 
 
 def _price(tracked: Tracked, egress_bytes: float, busy_ns: float) -> tuple[float, bool]:
@@ -97,6 +110,9 @@ def _price(tracked: Tracked, egress_bytes: float, busy_ns: float) -> tuple[float
 
 
 def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
+    without = _without(tracked, need)
+    if without == NO_ADAPTER:  # first: where that is so of all, it is what the client is told
+        return without
     if away := _away(tracked):
         return away
     if need.tried and tracked.name in need.tried:
@@ -115,11 +131,22 @@ def _excluded(tracked: Tracked, need: Need, price_usd: float, now: int) -> str:
         return OVER_TENANT_BUDGET
     # Last, because where all are being probed, or new, one is sent more: one that nothing else
     # excludes.
+    return _held_back(tracked, now) or without
+
+
+def _held_back(tracked: Tracked, now: int) -> str:
+    """Why it is given little or nothing for now."""
     if not tracked.breaker.allows(now):
         if not tracked.breaker.is_open(now):
             return BEING_PROBED
         return FULL if tracked.breaker.is_full else RESTING
     return "" if tracked.site.warming.allows else WARMING
+
+
+def _without(tracked: Tracked, need: Need) -> str:
+    """Why the request's adapter is not there; empty where it is, or where it has none."""
+    adapter = need.request.adapter
+    return tracked.adapters.why_not(adapter) if adapter else ""
 
 
 def _away(tracked: Tracked) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from router.policy.adapters import AdapterLoad
 from router.policy.gateway import Gateway
 from router.policy.lease import LeaseAccount
 
@@ -27,4 +28,5 @@ class LoadReport:
     prefix_added: tuple[int, ...] = ()
     prefix_removed: tuple[int, ...] = ()
     gateway: Gateway | None = None  # of an endpoint that is a router
+    adapters: AdapterLoad | None = None  # None: it says nothing of any
     accounts: tuple[LeaseAccount, ...] = ()  # of leases that this router gave

@@ -15,6 +15,7 @@ class LaneKey(NamedTuple):
 
     model: str
     home_only: bool
+    adapter: str = ""  # where only some of the model's endpoints have it
 
 
 @dataclass(slots=True)

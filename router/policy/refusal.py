@@ -91,6 +91,12 @@ def quarantined(request: Request) -> Refuse:
     return refuse(request, Rule.QUARANTINED, reason)
 
 
+def unknown_adapter(request: Request, candidates: Sequence[Candidate]) -> Refuse:
+    """Endpoints serve the model, and none of them has the adapter."""
+    reason = f"no endpoint of model {request.model!r} has the adapter {request.adapter!r}"
+    return refuse(request, Rule.UNKNOWN_ADAPTER, reason, candidates)
+
+
 def not_entitled(request: Request, reason: str) -> Refuse:
     """The request is for what its tenant may not ask for."""
     return refuse(request, Rule.NOT_ENTITLED, reason)

@@ -8,10 +8,11 @@ from router.policy.fleet import Fleet, LatencyProfile
 from router.policy.month_cap import Spent
 from router.policy.pool import Pool
 from router.policy.predictor import Costs, mean_costs
+from router.policy.prior import Prior
 from router.policy.purse import Purses
 from router.policy.renewal import renew
 from router.policy.site_state import SiteState
-from router.policy.tracked import Prior, Tracked
+from router.policy.tracked import Tracked
 from router.policy.warming import TurnCount
 
 _LEARNED_AFTER = 5  # first tokens before an endpoint is an example to new ones
@@ -112,6 +113,7 @@ class Registry:
         was_site, was_model = tracked.site, tracked.endpoint.model
         self._at[site.name][endpoint.name] = tracked
         tracked.endpoint = endpoint
+        tracked.adapters.learn(endpoint.identity)
         tracked.site = site
         self._forget_found(was_site, was_model)
         tracked.gone = False

@@ -20,6 +20,7 @@ class Rule(Enum):
     SUSPECT = "suspect"  # engines crashed under this prompt: it waits to be tried alone
     QUARANTINED = "quarantined"  # engines crashed under this prompt, and it was to blame
     UNKNOWN_MODEL = "unknown_model"  # no endpoint, up or down, serves this model
+    UNKNOWN_ADAPTER = "unknown_adapter"  # no endpoint of the model has this adapter
     TOO_LONG = "too_long"  # the prompt exceeds the context of every endpoint
     UNKNOWN_SLO = "unknown_slo"  # the request names a class the fleet does not have
     DEADLINE = "deadline"  # the request's deadline has passed, or passes before any first token

@@ -1,7 +1,6 @@
 """Everything the core knows of one endpoint: its state is here, its estimates are in parts."""
 
-from typing import NamedTuple
-
+from router.policy.adapters import AdapterShelf
 from router.policy.breaker import Breaker
 from router.policy.decode_speed import DecodeSpeed
 from router.policy.echo import Echo
@@ -15,8 +14,9 @@ from router.policy.load import LoadReport
 from router.policy.occupancy import Occupancy
 from router.policy.outcome import FAILURES, End, Ended
 from router.policy.peaks import Peaks
-from router.policy.predictor import COSTS_UNKNOWN, Ahead, Costs, TtftPredictor
+from router.policy.predictor import Ahead, TtftPredictor
 from router.policy.prefix import PrefixIndex
+from router.policy.prior import Prior
 from router.policy.round_trip import RoundTrip
 from router.policy.site_state import SiteState
 from router.policy.slots import LIKELY_TAKEN, slot_wait_ns
@@ -37,15 +37,6 @@ _TYPICAL_OUTPUT = 100
 _MAYBE_LATE = frozenset({End.CANCELLED, End.TIMED_OUT})
 
 
-class Prior(NamedTuple):
-    """What is believed of an endpoint before it has served anything."""
-
-    costs: Costs = COSTS_UNKNOWN
-    itl_base_ns: float = 20.0 * NS_PER_MS
-    itl_stream_ns: float = 0.5 * NS_PER_MS
-    rtt_ns: int = 0
-
-
 class Tracked:
     """One endpoint, its own requests in flight, and what was learned of it."""
 
@@ -53,6 +44,7 @@ class Tracked:
         "_tail_due_ns",
         "_usual_tokens",
         "_was_connected",
+        "adapters",
         "breaker",
         "busyness",
         "connected",
@@ -113,6 +105,7 @@ class Tracked:
         found = site.gap_limits.setdefault(endpoint.model, {})
         self.gap_limits = GapLimits(limits.endpoint_itl_share, found)
         self.prefix = PrefixIndex(limits.prefix_blocks_max, limits.session_age_max_ns)
+        self.adapters = AdapterShelf(endpoint.identity)
         self.liveness = Liveness()
         self.echo = Echo()
         self.gateway: Gateway | None = None  # what it last said, if it is a router
@@ -241,6 +234,7 @@ class Tracked:
             self.prefix.clear()
         self.prefix.add(report.prefix_added, now)
         self.prefix.remove(report.prefix_removed)
+        self.adapters.hear(report.adapters, now, restarted=restarted)
         self.gateway = report.gateway
         self.heard_tokens = own_tokens + self.occupancy.others_tokens
         self.busyness = float(self.in_flight + self.occupancy.others)
@@ -274,6 +268,8 @@ class Tracked:
         self.busyness += 1
         self.echo.on_send(flight.uncached_tokens)
         _ = self.gap_limits[flight.slo_class.itl_ns]  # from here on reports teach it
+        if flight.request.adapter:
+            self.adapters.on_send(flight.request.adapter, flight.load_ns, flight.sent_ns)
         self.expected_tokens += flight.expected_tokens
         self._usual_tokens += _USUAL_GAIN * (flight.uncached_tokens - self._usual_tokens)
         if flight.request.streams:
@@ -322,8 +318,9 @@ class Tracked:
         if not self.breaker.is_closed:
             self.breaker.on_first_token(now)
             self.settle()
-        ttft_ns = max(0, flight.ttft_ns - flight.network_ns)
-        self.ttft.add(flight.ahead, flight.uncached_tokens, ttft_ns, now)
+        if not flight.load_ns:  # what loading takes says nothing of queues and prefills
+            ttft_ns = max(0, flight.ttft_ns - flight.network_ns)
+            self.ttft.add(flight.ahead, flight.uncached_tokens, ttft_ns, now)
 
     def on_end(self, flight: Flight, ended: Ended, now: int) -> None:
         """An attempt is over."""
@@ -331,7 +328,7 @@ class Tracked:
         self.busyness -= 1
         if self.pending.pop(ended.request, None) is not None:
             self.tokens_ahead -= flight.uncached_tokens
-            if ended.end in _MAYBE_LATE:
+            if ended.end in _MAYBE_LATE and not flight.load_ns:
                 waited_ns = max(0, now - flight.sent_ns - flight.network_ns)
                 self.ttft.add_late(flight.ahead, flight.uncached_tokens, waited_ns, now)
         elif self.reserved.pop(ended.request, None) is not None:

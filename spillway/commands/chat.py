@@ -14,6 +14,7 @@ from spillway.commands.failure import Outcome, failure_of
 from spillway.commands.generate import summary
 from spillway.commands.parameters import (
     ADDRESS,
+    Adapter,
     Address,
     MaxNewTokens,
     Model,
@@ -37,6 +38,7 @@ def chat(
     cert: Cert = None,
     key: Key = None,
     model: Model = "",
+    adapter: Adapter = "",
     session: Session = "",
     slo: Slo = "",
     system: Annotated[str, typer.Option("--system", help="What the model is told first.")] = "",
@@ -53,7 +55,8 @@ def chat(
     from spillway.client import ChatTemplate, SpillwayError, SyncClient
     from spillway.commands.traced import traced
 
-    options = options_of(model, session or uuid.uuid4().hex, slo, max_new_tokens, temperature, seed)
+    session = session or uuid.uuid4().hex
+    options = options_of(model, session, slo, max_new_tokens, temperature, seed, adapter)
     messages = [{"role": "system", "content": system}] if system else []
     known = ChatTemplate.load(template) if template else None
     tls = tls_of(ca, cert, key)

@@ -6,6 +6,7 @@ from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.message import as_json
 from spillway.commands.parameters import (
     ADDRESS,
+    Adapter,
     Address,
     Json,
     MaxNewTokens,
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from wire.spillway.v1.fleet_pb2 import Candidate
 
 COLUMNS = (
-    "site", "endpoint", "meets", "ttft", "network", "queue", "prefill", "uncached", "cached",
-    "price", "report age", "excluded",
+    "site", "endpoint", "meets", "ttft", "network", "queue", "adapter", "prefill", "uncached",
+    "cached", "price", "report age", "excluded",
 )  # fmt: skip
 
 
@@ -35,6 +36,7 @@ def explain(
     cert: Cert = None,
     key: Key = None,
     model: Model = "",
+    adapter: Adapter = "",
     session: Session = "",
     slo: Slo = "",
     max_new_tokens: MaxNewTokens = 256,
@@ -43,7 +45,7 @@ def explain(
     """Ask the router where it would send a request, without sending it."""
     from spillway.client import SyncClient
 
-    options = options_of(model, session, slo, max_new_tokens)
+    options = options_of(model, session, slo, max_new_tokens, adapter=adapter)
     with SyncClient(address, tls=tls_of(ca, cert, key)) as client:
         decision = client.explain(read_prompt(prompt), **options)
     if json:
@@ -68,6 +70,7 @@ def _row(candidate: "Candidate") -> tuple[str, ...]:
         seconds(candidate.ttft_s),
         seconds(candidate.network_s),
         seconds(candidate.queue_s),
+        seconds(candidate.adapter_s),
         seconds(candidate.prefill_s),
         str(candidate.uncached_tokens),
         str(candidate.cached_tokens),

@@ -7,6 +7,7 @@ from spillway.commands.client_tls import Ca, Cert, Key, tls_of
 from spillway.commands.parameters import (
     ADDRESS,
     DEADLINE_S,
+    Adapter,
     Address,
     DeadlineS,
     Direct,
@@ -34,6 +35,7 @@ def generate(
     cert: Cert = None,
     key: Key = None,
     model: Model = "",
+    adapter: Adapter = "",
     session: Session = "",
     slo: Slo = "",
     max_new_tokens: MaxNewTokens = 256,
@@ -48,7 +50,7 @@ def generate(
     from spillway.client.chunk import answer_of
     from spillway.commands.traced import traced
 
-    options = options_of(model, session, slo, max_new_tokens, temperature, seed)
+    options = options_of(model, session, slo, max_new_tokens, temperature, seed, adapter)
     options["deadline_s"] = deadline_s
     text = read_prompt(prompt)
     started = time.monotonic()

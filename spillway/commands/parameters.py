@@ -59,6 +59,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[
     str, typer.Option("--model", "-m", help="The model to ask; by default the only one there is.")
 ]
+Adapter = Annotated[str, typer.Option("--adapter", help="The LoRA adapter of the model to use.")]
 Slo = Annotated[str, typer.Option("--slo", help="The service class to ask for.")]
 Session = Annotated[
     str, typer.Option("--session", "-s", help="The session that the request belongs to.")
@@ -96,11 +97,14 @@ def options_of(
     max_new_tokens: int,
     temperature: float | None = None,
     seed: int | None = None,
+    adapter: str = "",
 ) -> "Options":
     """The client's options for what the command line gave."""
     options: Options = {"max_new_tokens": max_new_tokens}
     if model:
         options["model"] = model
+    if adapter:
+        options["lora_name"] = adapter
     if session:
         options["session"] = session
     if slo:

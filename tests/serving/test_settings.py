@@ -120,6 +120,45 @@ def test_adapters_turn_on_what_they_need():
     settings = read_settings({"model": "m", "vllm.loras": {"a": "/a", "b": "/b"}})
     arguments = engine_arguments(settings, KNOWN, on_cpu=True)
     assert (arguments["enable_lora"], arguments["max_loras"]) == (True, 2)
+    assert arguments["max_cpu_loras"] == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "said", "together", "kept"),
+    [
+        (3, {}, 3, 3),
+        (20, {}, 8, 20),
+        (100, {}, 8, 32),
+        (100, {"max_loras": 40}, 40, 40),
+        (100, {"max_cpu_loras": 4}, 4, 4),
+        (100, {"max_loras": 2, "max_cpu_loras": 64}, 2, 64),
+    ],
+)
+def test_adapters_have_a_bounded_place(count, said, together, kept):
+    """However many a site has: each that is computed takes memory of a device."""
+    loras = {f"a{number}": f"/{number}" for number in range(count)}
+    settings = read_settings({"model": "m", "vllm": {"loras": loras} | said})
+    arguments = engine_arguments(settings, KNOWN, on_cpu=False)
+    assert (arguments["max_loras"], arguments["max_cpu_loras"]) == (together, kept)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a" * 257, "a\n", "\ud800"])
+def test_what_is_no_name_of_an_adapter_is_refused(name):
+    with pytest.raises(SettingsError, match=r"vllm\.loras"):
+        read_settings({"model": "m", "vllm": {"loras": {name: "/a"}}})
+
+
+def test_more_cannot_be_computed_than_are_loaded():
+    with pytest.raises(SettingsError, match="max_cpu_loras is below max_loras"):
+        read_settings({"model": "m", "vllm.max_loras": 3, "vllm.max_cpu_loras": 2})
+
+
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_several_devices_are_processes_of_the_replica(on_cpu):
+    """In a placement group vLLM would else make actors, and find no bundle for each."""
+    settings = read_settings({"model": "m", "vllm.tensor_parallel_size": 2})
+    arguments = engine_arguments(settings, KNOWN, on_cpu=on_cpu)
+    assert arguments["distributed_executor_backend"] == "mp"
 
 
 def test_the_environment_is_completed_not_overwritten(tmp_path):

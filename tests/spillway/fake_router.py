@@ -105,7 +105,11 @@ class FakeRouter(
             reason="home is predicted to meet the objective",
             candidates=[
                 fleet_pb2.Candidate(
-                    site="cellar", endpoint="cellar/1", ttft_s=0.2, meets_objective=True
+                    site="cellar",
+                    endpoint="cellar/1",
+                    ttft_s=0.4,
+                    adapter_s=0.25,
+                    meets_objective=True,
                 ),
                 fleet_pb2.Candidate(site="ridge", endpoint="ridge/1", excluded="draining"),
             ],

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from router.live.load_watch import to_core
+from router.live.load_watch import identity_of, to_core
+from router.policy.adapters import AdapterLoad
 from router.policy.units import NS_PER_S
 from wire.spillway.v1 import load_pb2 as pb
 
@@ -26,3 +27,23 @@ def test_shares_end_at_all_and_latencies_keep_their_size():
     heard = to_core("home-0", report, "router")
     assert (heard.kv_usage, heard.lent_share) == (1.0, 1.0)
     assert (heard.ttft_ns, heard.itl_ns_p95) == (2.5 * NS_PER_S, 0.25 * NS_PER_S)
+
+
+def test_adapters_are_told_or_nothing_is():
+    """An endpoint without any says nothing of them, which is not to have loaded none."""
+    assert to_core("home-0", pb.LoadReport(), "router").adapters is None
+    said = pb.Adapters(loaded=["a", "b"], loaded_max=4, running={"b": 2}, running_max=1, load_s=0.5)
+    heard = to_core("home-0", pb.LoadReport(adapters=said), "router").adapters
+    assert heard == AdapterLoad(("a", "b"), 4, (("b", 2),), 1, NS_PER_S // 2)
+    none = to_core("home-0", pb.LoadReport(adapters=pb.Adapters(load_s=math.nan)), "router")
+    assert none.adapters == AdapterLoad()
+
+
+def test_however_many_adapters_are_told_few_are_kept():
+    """The latest of those that are loaded; and a list of thousands that there are."""
+    many = [f"a{number:05}" for number in range(5_000)]
+    said = pb.Adapters(loaded=many, running=dict.fromkeys(many, 1))
+    heard = to_core("home-0", pb.LoadReport(adapters=said), "router").adapters
+    assert heard.loaded == tuple(many[-256:])
+    assert len(heard.running) == 256
+    assert len(identity_of(pb.Identity(adapters=dict.fromkeys(many, "d"))).adapters) == 4_096

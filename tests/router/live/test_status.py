@@ -19,6 +19,7 @@ def status_of(error):
     ("rule", "code", "detail"),
     [
         (Rule.UNKNOWN_MODEL, grpc.StatusCode.NOT_FOUND, BadRequest),
+        (Rule.UNKNOWN_ADAPTER, grpc.StatusCode.NOT_FOUND, BadRequest),
         (Rule.TOO_LONG, grpc.StatusCode.INVALID_ARGUMENT, BadRequest),
         (Rule.UNKNOWN_SLO, grpc.StatusCode.INVALID_ARGUMENT, BadRequest),
         (Rule.NO_ENDPOINT, grpc.StatusCode.UNAVAILABLE, RetryInfo),

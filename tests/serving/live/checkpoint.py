@@ -83,8 +83,9 @@ def make_checkpoint(folder):
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def make_adapter(folder):
-    """Writes a LoRA adapter strong enough to change what the model says."""
+def make_adapter(folder, seed=1, *, tears=False):
+    """Writes a LoRA adapter strong enough to change what the model says; torn, of no use."""
+    folder.mkdir(exist_ok=True)
     write(
         folder / "adapter_config.json",
         {
@@ -96,13 +97,16 @@ def make_adapter(folder):
             "task_type": "CAUSAL_LM",
         },
     )
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     tensors = {}
     for layer in range(LAYERS):
         name = f"base_model.model.model.layers.{layer}.self_attn.o_proj"
         tensors[f"{name}.lora_A.weight"] = rng.normal(0, 1, (LORA_RANK, HIDDEN)).astype(np.float32)
         tensors[f"{name}.lora_B.weight"] = rng.normal(0, 1, (HIDDEN, LORA_RANK)).astype(np.float32)
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    weights = folder / "adapter_model.safetensors"
+    save_file(tensors, weights, metadata={"format": "pt"})
+    if tears:
+        weights.write_bytes(weights.read_bytes()[:100])
 
 
 def write(path, value):

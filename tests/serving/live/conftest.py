@@ -16,7 +16,7 @@ from router.policy.fleet import SiteKind
 from spillway.local.kept import Kept
 from spillway.local.plan import SitePlan
 from spillway.local.site import LocalSite
-from tests.serving.live.checkpoint import LORA_RANK, make_adapter, make_checkpoint
+from tests.serving.live.checkpoint import make_adapter, make_checkpoint
 from wire.spillway.v1 import load_pb2, load_pb2_grpc
 from wire.vllm import control_pb2_grpc, inference_pb2, inference_pb2_grpc
 
@@ -79,13 +79,19 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def engine_address(checkpoint, tmp_path_factory):
-    """The address of a replica with that model and an adapter."""
-    adapter = tmp_path_factory.mktemp("adapter")
+    """The address of a replica with that model and adapters, one by name and more in a folder.
+
+    It computes one at a time and keeps two.
+    """
+    adapter, folder = tmp_path_factory.mktemp("adapter"), tmp_path_factory.mktemp("adapters")
     make_adapter(adapter)
+    for seed, name in enumerate(("judge", "clerk"), start=2):
+        make_adapter(folder / name, seed)
+    make_adapter(folder / "torn", seed=4, tears=True)
     command = [
         *(sys.executable, "-m", "serving.standalone"),
         *(f"model={checkpoint}", "served_names=[tiny]", f"vllm.loras.poet={adapter}"),
-        f"vllm.arguments.max_lora_rank={LORA_RANK}",
+        *(f"vllm.adapter_folder={folder}", "vllm.max_loras=1", "vllm.max_cpu_loras=2"),
         f"vllm.arguments.max_num_batched_tokens={STEP_TOKENS}",
         f"vllm.arguments.max_num_seqs={RUNNING_MAX}",
     ]

@@ -195,6 +195,14 @@ def test_explain_shows_the_decision_and_its_candidates(spillway, router):
     assert router.requests[0].session_id == "s"
 
 
+def test_an_adapter_is_asked_for_and_what_it_costs_is_shown(spillway, router):
+    """A column of what passes until it is loaded."""
+    code, out, _ = spillway("explain", "hello", "--adapter", "poet")
+    assert (code, router.requests[0].lora_name) == (0, "poet")
+    header, first, _ = (line.split("\t") for line in out.splitlines()[-3:])
+    assert first[header.index("adapter")] == "250.0 ms"
+
+
 def test_explain_gives_json(spillway):
     """All of the router's message: a script finds what is false or 0, too."""
     found = json.loads(spillway("explain", "hello", "--json")[1])

@@ -49,7 +49,7 @@ class Decision(_message.Message):
     def __init__(self, action: _Optional[_Union[Decision.Action, str]] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., retry_after_s: _Optional[float] = ..., session: _Optional[str] = ..., slo: _Optional[str] = ..., wait_s: _Optional[float] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("site", "endpoint", "ttft_s", "network_s", "queue_s", "prefill_s", "uncached_tokens", "cached_tokens", "price_usd", "meets_objective", "excluded", "report_age_s")
+    __slots__ = ("site", "endpoint", "ttft_s", "network_s", "queue_s", "prefill_s", "uncached_tokens", "cached_tokens", "price_usd", "meets_objective", "excluded", "report_age_s", "adapter_s")
     SITE_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     TTFT_S_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class Candidate(_message.Message):
     MEETS_OBJECTIVE_FIELD_NUMBER: _ClassVar[int]
     EXCLUDED_FIELD_NUMBER: _ClassVar[int]
     REPORT_AGE_S_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_S_FIELD_NUMBER: _ClassVar[int]
     site: str
     endpoint: str
     ttft_s: float
@@ -74,7 +75,8 @@ class Candidate(_message.Message):
     meets_objective: bool
     excluded: str
     report_age_s: float
-    def __init__(self, site: _Optional[str] = ..., endpoint: _Optional[str] = ..., ttft_s: _Optional[float] = ..., network_s: _Optional[float] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., uncached_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., price_usd: _Optional[float] = ..., meets_objective: _Optional[bool] = ..., excluded: _Optional[str] = ..., report_age_s: _Optional[float] = ...) -> None: ...
+    adapter_s: float
+    def __init__(self, site: _Optional[str] = ..., endpoint: _Optional[str] = ..., ttft_s: _Optional[float] = ..., network_s: _Optional[float] = ..., queue_s: _Optional[float] = ..., prefill_s: _Optional[float] = ..., uncached_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., price_usd: _Optional[float] = ..., meets_objective: _Optional[bool] = ..., excluded: _Optional[str] = ..., report_age_s: _Optional[float] = ..., adapter_s: _Optional[float] = ...) -> None: ...
 
 class PlaceRequest(_message.Message):
     __slots__ = ("request", "deadline_s")

@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/spillway/v1/load.proto\x12\x0bspillway.v1\"<\n\x10WatchLoadRequest\x12\x16\n\x0emax_silence_ms\x18\x01 \x01(\r\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x01(\x08\"\x9f\x05\n\nLoadReport\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x17\n\x0fsampled_unix_ns\x18\x03 \x01(\x06\x12\x18\n\x10running_requests\x18\x04 \x01(\r\x12\x18\n\x10waiting_requests\x18\x05 \x01(\r\x12\x1d\n\x15queued_prefill_tokens\x18\x06 \x01(\x04\x12\x10\n\x08kv_usage\x18\x07 \x01(\x02\x12\x19\n\x11prefix_hit_tokens\x18\x08 \x01(\x04\x12\x1b\n\x13prefix_query_tokens\x18\t \x01(\x04\x12\x0e\n\x06ttft_s\x18\n \x01(\x02\x12\r\n\x05itl_s\x18\x0b \x01(\x02\x12\x10\n\x08\x64raining\x18\x0c \x01(\x08\x12\x12\n\nlent_share\x18\r \x01(\x02\x12)\n\x06prefix\x18\x0e \x01(\x0b\x32\x19.spillway.v1.PrefixChange\x12\x1c\n\x14max_running_requests\x18\x0f \x01(\r\x12\x15\n\rkv_tokens_max\x18\x10 \x01(\x04\x12\x18\n\x10generated_tokens\x18\x11 \x01(\x04\x12\r\n\x05model\x18\x12 \x01(\t\x12\x19\n\x11\x61ttention_backend\x18\x13 \x01(\t\x12\'\n\x08identity\x18\x14 \x01(\x0b\x32\x15.spillway.v1.Identity\x12%\n\x07gateway\x18\x15 \x01(\x0b\x32\x14.spillway.v1.Gateway\x12+\n\x08\x61\x63\x63ounts\x18\x16 \x03(\x0b\x32\x19.spillway.v1.LeaseAccount\x12\x14\n\x0ctakes_leases\x18\x17 \x01(\x08\x12\x0c\n\x04link\x18\x18 \x01(\x08\x12\x11\n\titl_s_p95\x18\x19 \x01(\x02\x12\x17\n\x0frequires_leases\x18\x1a \x01(\x08\"\xe0\x02\n\x0cLeaseAccount\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\r\x12.\n\x05stage\x18\x04 \x01(\x0e\x32\x1f.spillway.v1.LeaseAccount.Stage\x12\x0f\n\x07ttft_ns\x18\x05 \x01(\x04\x12\x13\n\x0b\x64uration_ns\x18\x06 \x01(\x04\x12\x0e\n\x06\x61ge_ns\x18\x07 \x01(\x04\x12\x11\n\tdecode_ns\x18\x08 \x01(\x04\x12\x15\n\routput_tokens\x18\t \x01(\r\x12\x10\n\x08messages\x18\n \x01(\r\x12\x14\n\x0c\x65gress_bytes\x18\x0b \x01(\x04\x12\x0e\n\x06status\x18\x0c \x01(\r\x12\x10\n\x08\x66inished\x18\r \x01(\x08\"G\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0b\n\x07STARTED\x10\x01\x12\x0f\n\x0b\x46IRST_TOKEN\x10\x02\x12\t\n\x05\x45NDED\x10\x03\"\xc0\x01\n\x07Gateway\x12\x32\n\x07routers\x18\x01 \x03(\x0b\x32!.spillway.v1.Gateway.RoutersEntry\x12\x14\n\x0c\x65ndpoints_up\x18\x02 \x01(\r\x12\x11\n\tendpoints\x18\x03 \x01(\r\x12(\n\tforecasts\x18\x04 \x03(\x0b\x32\x15.spillway.v1.Forecast\x1a.\n\x0cRoutersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"3\n\x08\x46orecast\x12\x17\n\x0funcached_tokens\x18\x01 \x01(\r\x12\x0e\n\x06ttft_s\x18\x02 \x01(\x02\"\xcf\x01\n\x08Identity\x12\x16\n\x0eweights_digest\x18\x01 \x01(\t\x12\x18\n\x10tokenizer_digest\x18\x02 \x01(\t\x12\x17\n\x0fnumerics_digest\x18\x03 \x01(\t\x12\x10\n\x08restores\x18\x04 \x03(\t\x12\x35\n\x08\x61\x64\x61pters\x18\x05 \x03(\x0b\x32#.spillway.v1.Identity.AdaptersEntry\x1a/\n\rAdaptersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x0cPrefixChange\x12\r\n\x05reset\x18\x01 \x01(\x08\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x03(\x06\x12\x0f\n\x07removed\x18\x03 \x03(\x06\x32I\n\x04Load\x12\x41\n\x05Watch\x12\x1d.spillway.v1.WatchLoadRequest\x1a\x17.spillway.v1.LoadReport0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/spillway/v1/load.proto\x12\x0bspillway.v1\"<\n\x10WatchLoadRequest\x12\x16\n\x0emax_silence_ms\x18\x01 \x01(\r\x12\x10\n\x08\x61\x63\x63ounts\x18\x02 \x01(\x08\"\xc8\x05\n\nLoadReport\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x17\n\x0fsampled_unix_ns\x18\x03 \x01(\x06\x12\x18\n\x10running_requests\x18\x04 \x01(\r\x12\x18\n\x10waiting_requests\x18\x05 \x01(\r\x12\x1d\n\x15queued_prefill_tokens\x18\x06 \x01(\x04\x12\x10\n\x08kv_usage\x18\x07 \x01(\x02\x12\x19\n\x11prefix_hit_tokens\x18\x08 \x01(\x04\x12\x1b\n\x13prefix_query_tokens\x18\t \x01(\x04\x12\x0e\n\x06ttft_s\x18\n \x01(\x02\x12\r\n\x05itl_s\x18\x0b \x01(\x02\x12\x10\n\x08\x64raining\x18\x0c \x01(\x08\x12\x12\n\nlent_share\x18\r \x01(\x02\x12)\n\x06prefix\x18\x0e \x01(\x0b\x32\x19.spillway.v1.PrefixChange\x12\x1c\n\x14max_running_requests\x18\x0f \x01(\r\x12\x15\n\rkv_tokens_max\x18\x10 \x01(\x04\x12\x18\n\x10generated_tokens\x18\x11 \x01(\x04\x12\r\n\x05model\x18\x12 \x01(\t\x12\x19\n\x11\x61ttention_backend\x18\x13 \x01(\t\x12\'\n\x08identity\x18\x14 \x01(\x0b\x32\x15.spillway.v1.Identity\x12%\n\x07gateway\x18\x15 \x01(\x0b\x32\x14.spillway.v1.Gateway\x12+\n\x08\x61\x63\x63ounts\x18\x16 \x03(\x0b\x32\x19.spillway.v1.LeaseAccount\x12\x14\n\x0ctakes_leases\x18\x17 \x01(\x08\x12\x0c\n\x04link\x18\x18 \x01(\x08\x12\x11\n\titl_s_p95\x18\x19 \x01(\x02\x12\x17\n\x0frequires_leases\x18\x1a \x01(\x08\x12\'\n\x08\x61\x64\x61pters\x18\x1b \x01(\x0b\x32\x15.spillway.v1.Adapters\"\xb8\x01\n\x08\x41\x64\x61pters\x12\x0e\n\x06loaded\x18\x01 \x03(\t\x12\x12\n\nloaded_max\x18\x02 \x01(\r\x12\x33\n\x07running\x18\x03 \x03(\x0b\x32\".spillway.v1.Adapters.RunningEntry\x12\x13\n\x0brunning_max\x18\x04 \x01(\r\x12\x0e\n\x06load_s\x18\x05 \x01(\x02\x1a.\n\x0cRunningEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\xe0\x02\n\x0cLeaseAccount\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\r\x12.\n\x05stage\x18\x04 \x01(\x0e\x32\x1f.spillway.v1.LeaseAccount.Stage\x12\x0f\n\x07ttft_ns\x18\x05 \x01(\x04\x12\x13\n\x0b\x64uration_ns\x18\x06 \x01(\x04\x12\x0e\n\x06\x61ge_ns\x18\x07 \x01(\x04\x12\x11\n\tdecode_ns\x18\x08 \x01(\x04\x12\x15\n\routput_tokens\x18\t \x01(\r\x12\x10\n\x08messages\x18\n \x01(\r\x12\x14\n\x0c\x65gress_bytes\x18\x0b \x01(\x04\x12\x0e\n\x06status\x18\x0c \x01(\r\x12\x10\n\x08\x66inished\x18\r \x01(\x08\"G\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0b\n\x07STARTED\x10\x01\x12\x0f\n\x0b\x46IRST_TOKEN\x10\x02\x12\t\n\x05\x45NDED\x10\x03\"\xc0\x01\n\x07Gateway\x12\x32\n\x07routers\x18\x01 \x03(\x0b\x32!.spillway.v1.Gateway.RoutersEntry\x12\x14\n\x0c\x65ndpoints_up\x18\x02 \x01(\r\x12\x11\n\tendpoints\x18\x03 \x01(\r\x12(\n\tforecasts\x18\x04 \x03(\x0b\x32\x15.spillway.v1.Forecast\x1a.\n\x0cRoutersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"3\n\x08\x46orecast\x12\x17\n\x0funcached_tokens\x18\x01 \x01(\r\x12\x0e\n\x06ttft_s\x18\x02 \x01(\x02\"\xcf\x01\n\x08Identity\x12\x16\n\x0eweights_digest\x18\x01 \x01(\t\x12\x18\n\x10tokenizer_digest\x18\x02 \x01(\t\x12\x17\n\x0fnumerics_digest\x18\x03 \x01(\t\x12\x10\n\x08restores\x18\x04 \x03(\t\x12\x35\n\x08\x61\x64\x61pters\x18\x05 \x03(\x0b\x32#.spillway.v1.Identity.AdaptersEntry\x1a/\n\rAdaptersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x0cPrefixChange\x12\r\n\x05reset\x18\x01 \x01(\x08\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x03(\x06\x12\x0f\n\x07removed\x18\x03 \x03(\x06\x32I\n\x04Load\x12\x41\n\x05Watch\x12\x1d.spillway.v1.WatchLoadRequest\x1a\x17.spillway.v1.LoadReport0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wire.spillway.v1.load_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ADAPTERS_RUNNINGENTRY']._loaded_options = None
+  _globals['_ADAPTERS_RUNNINGENTRY']._serialized_options = b'8\001'
   _globals['_GATEWAY_ROUTERSENTRY']._loaded_options = None
   _globals['_GATEWAY_ROUTERSENTRY']._serialized_options = b'8\001'
   _globals['_IDENTITY_ADAPTERSENTRY']._loaded_options = None
@@ -38,23 +40,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHLOADREQUEST']._serialized_start=44
   _globals['_WATCHLOADREQUEST']._serialized_end=104
   _globals['_LOADREPORT']._serialized_start=107
-  _globals['_LOADREPORT']._serialized_end=778
-  _globals['_LEASEACCOUNT']._serialized_start=781
-  _globals['_LEASEACCOUNT']._serialized_end=1133
-  _globals['_LEASEACCOUNT_STAGE']._serialized_start=1062
-  _globals['_LEASEACCOUNT_STAGE']._serialized_end=1133
-  _globals['_GATEWAY']._serialized_start=1136
-  _globals['_GATEWAY']._serialized_end=1328
-  _globals['_GATEWAY_ROUTERSENTRY']._serialized_start=1282
-  _globals['_GATEWAY_ROUTERSENTRY']._serialized_end=1328
-  _globals['_FORECAST']._serialized_start=1330
-  _globals['_FORECAST']._serialized_end=1381
-  _globals['_IDENTITY']._serialized_start=1384
-  _globals['_IDENTITY']._serialized_end=1591
-  _globals['_IDENTITY_ADAPTERSENTRY']._serialized_start=1544
-  _globals['_IDENTITY_ADAPTERSENTRY']._serialized_end=1591
-  _globals['_PREFIXCHANGE']._serialized_start=1593
-  _globals['_PREFIXCHANGE']._serialized_end=1654
-  _globals['_LOAD']._serialized_start=1656
-  _globals['_LOAD']._serialized_end=1729
+  _globals['_LOADREPORT']._serialized_end=819
+  _globals['_ADAPTERS']._serialized_start=822
+  _globals['_ADAPTERS']._serialized_end=1006
+  _globals['_ADAPTERS_RUNNINGENTRY']._serialized_start=960
+  _globals['_ADAPTERS_RUNNINGENTRY']._serialized_end=1006
+  _globals['_LEASEACCOUNT']._serialized_start=1009
+  _globals['_LEASEACCOUNT']._serialized_end=1361
+  _globals['_LEASEACCOUNT_STAGE']._serialized_start=1290
+  _globals['_LEASEACCOUNT_STAGE']._serialized_end=1361
+  _globals['_GATEWAY']._serialized_start=1364
+  _globals['_GATEWAY']._serialized_end=1556
+  _globals['_GATEWAY_ROUTERSENTRY']._serialized_start=1510
+  _globals['_GATEWAY_ROUTERSENTRY']._serialized_end=1556
+  _globals['_FORECAST']._serialized_start=1558
+  _globals['_FORECAST']._serialized_end=1609
+  _globals['_IDENTITY']._serialized_start=1612
+  _globals['_IDENTITY']._serialized_end=1819
+  _globals['_IDENTITY_ADAPTERSENTRY']._serialized_start=1772
+  _globals['_IDENTITY_ADAPTERSENTRY']._serialized_end=1819
+  _globals['_PREFIXCHANGE']._serialized_start=1821
+  _globals['_PREFIXCHANGE']._serialized_end=1882
+  _globals['_LOAD']._serialized_start=1884
+  _globals['_LOAD']._serialized_end=1957
 # @@protoc_insertion_point(module_scope)

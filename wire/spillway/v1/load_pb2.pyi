@@ -16,7 +16,7 @@ class WatchLoadRequest(_message.Message):
     def __init__(self, max_silence_ms: _Optional[int] = ..., accounts: _Optional[bool] = ...) -> None: ...
 
 class LoadReport(_message.Message):
-    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity", "gateway", "accounts", "takes_leases", "link", "itl_s_p95", "requires_leases")
+    __slots__ = ("instance_id", "sequence", "sampled_unix_ns", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "prefix_hit_tokens", "prefix_query_tokens", "ttft_s", "itl_s", "draining", "lent_share", "prefix", "max_running_requests", "kv_tokens_max", "generated_tokens", "model", "attention_backend", "identity", "gateway", "accounts", "takes_leases", "link", "itl_s_p95", "requires_leases", "adapters")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class LoadReport(_message.Message):
     LINK_FIELD_NUMBER: _ClassVar[int]
     ITL_S_P95_FIELD_NUMBER: _ClassVar[int]
     REQUIRES_LEASES_FIELD_NUMBER: _ClassVar[int]
+    ADAPTERS_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     sequence: int
     sampled_unix_ns: int
@@ -69,7 +70,29 @@ class LoadReport(_message.Message):
     link: bool
     itl_s_p95: float
     requires_leases: bool
-    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., gateway: _Optional[_Union[Gateway, _Mapping]] = ..., accounts: _Optional[_Iterable[_Union[LeaseAccount, _Mapping]]] = ..., takes_leases: _Optional[bool] = ..., link: _Optional[bool] = ..., itl_s_p95: _Optional[float] = ..., requires_leases: _Optional[bool] = ...) -> None: ...
+    adapters: Adapters
+    def __init__(self, instance_id: _Optional[str] = ..., sequence: _Optional[int] = ..., sampled_unix_ns: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., prefix_hit_tokens: _Optional[int] = ..., prefix_query_tokens: _Optional[int] = ..., ttft_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., draining: _Optional[bool] = ..., lent_share: _Optional[float] = ..., prefix: _Optional[_Union[PrefixChange, _Mapping]] = ..., max_running_requests: _Optional[int] = ..., kv_tokens_max: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., gateway: _Optional[_Union[Gateway, _Mapping]] = ..., accounts: _Optional[_Iterable[_Union[LeaseAccount, _Mapping]]] = ..., takes_leases: _Optional[bool] = ..., link: _Optional[bool] = ..., itl_s_p95: _Optional[float] = ..., requires_leases: _Optional[bool] = ..., adapters: _Optional[_Union[Adapters, _Mapping]] = ...) -> None: ...
+
+class Adapters(_message.Message):
+    __slots__ = ("loaded", "loaded_max", "running", "running_max", "load_s")
+    class RunningEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    LOADED_FIELD_NUMBER: _ClassVar[int]
+    LOADED_MAX_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_MAX_FIELD_NUMBER: _ClassVar[int]
+    LOAD_S_FIELD_NUMBER: _ClassVar[int]
+    loaded: _containers.RepeatedScalarFieldContainer[str]
+    loaded_max: int
+    running: _containers.ScalarMap[str, int]
+    running_max: int
+    load_s: float
+    def __init__(self, loaded: _Optional[_Iterable[str]] = ..., loaded_max: _Optional[int] = ..., running: _Optional[_Mapping[str, int]] = ..., running_max: _Optional[int] = ..., load_s: _Optional[float] = ...) -> None: ...
 
 class LeaseAccount(_message.Message):
     __slots__ = ("lease_id", "issuer", "use", "stage", "ttft_ns", "duration_ns", "age_ns", "decode_ns", "output_tokens", "messages", "egress_bytes", "status", "finished")
