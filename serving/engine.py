@@ -61,6 +61,9 @@ class EngineInfo:
     lora_names: Sequence[str] = ()
     """Adapters that requests may name, loaded or not."""
     max_loras: int = 0
+    """Adapters that are computed together."""
+    max_cpu_loras: int = 0
+    """Adapters that are kept loaded."""
     parallelism: Parallelism = field(default_factory=Parallelism)
     reasoning_parser: str = ""
     tool_call_parser: str = ""

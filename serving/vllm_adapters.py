@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import grpc
 from vllm.lora.request import LoRARequest
@@ -10,7 +9,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmEngineDeadError
 
 from serving.adapter_shelf import AdapterShelf
-from serving.engine import EngineDeadError
+from serving.engine import EngineDeadError, EngineInfo
 from serving.vllm_alive import while_alive
 from wire.status import bad_field
 
@@ -20,8 +19,8 @@ log = logging.getLogger(__name__)
 class VllmAdapters:
     """The adapters that requests may name, and those of them that are loaded."""
 
-    def __init__(self, llm: AsyncLLM, config: Any, places: Mapping[str, str]) -> None:
-        """`config` is vLLM's of adapters (None without any), `places` has each one's folder."""
+    def __init__(self, llm: AsyncLLM, info: EngineInfo, places: Mapping[str, str]) -> None:
+        """`places` has each one's folder."""
         self._llm = llm
         self._requests = {
             name: LoRARequest(name, number, place)
@@ -29,8 +28,8 @@ class VllmAdapters:
         }
         self.shelf = AdapterShelf(
             self._load,
-            loaded_max=(config.max_cpu_loras or config.max_loras) if config else 0,
-            running_max=config.max_loras if config else 0,
+            loaded_max=max(info.max_cpu_loras, info.max_loras),
+            running_max=info.max_loras,
         )
 
     def request(self, name: str) -> LoRARequest | None:

@@ -113,7 +113,7 @@ class VllmEngine:
         self._aborted: set[str] = set()
         """Requests in flight whose end was asked for."""
         self._defaults = default_sampling(llm.model_config)
-        self._adapters = VllmAdapters(llm, llm.vllm_config.lora_config, settings.vllm.loras)
+        self._adapters = VllmAdapters(llm, self._info, settings.vllm.loras)
 
     @classmethod
     async def start(cls, settings: ReplicaSettings) -> Self:

@@ -114,6 +114,7 @@ def read_info(config: Any, settings: ReplicaSettings) -> EngineInfo:
         honours_priority=scheduler.policy == "priority",
         lora_names=tuple(settings.vllm.loras),
         max_loras=config.lora_config.max_loras if config.lora_config else 0,
+        max_cpu_loras=(config.lora_config.max_cpu_loras or 0) if config.lora_config else 0,
         parallelism=Parallelism(
             tensor=parallel.tensor_parallel_size,
             pipeline=parallel.pipeline_parallel_size,

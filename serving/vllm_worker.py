@@ -13,6 +13,7 @@ from vllm.platforms import current_platform
 from vllm.v1.worker.gpu_input_batch import CachedRequestState
 from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
+from serving.vllm_cpu_lora import spare_the_base_model
 from serving.vllm_scheduler import delivered_tokens
 
 
@@ -22,7 +23,12 @@ class ResumingWorker:
     model_runner: Any
 
     def restore_delivered(self) -> list[str]:
-        """Restores from now on; returns what, by the names of wire.spillway.v1.resume."""
+        """Restores from now on; returns what, by the names of wire.spillway.v1.resume.
+
+        It is called once, before the first request.
+        """
+        if current_platform.is_cpu():
+            spare_the_base_model()
         runner = self.model_runner
         restored = ["penalties", "structured_output"]
         if not isinstance(runner, GPUModelRunner):
