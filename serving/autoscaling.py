@@ -11,10 +11,11 @@ scaled to nothing.
 """
 
 import logging
+import socket
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any, Final, Protocol
 
@@ -28,11 +29,15 @@ AWAY_S: Final = 300.0  # a router restarts, or is replaced, in less
 SPARE_S: Final = 600.0  # as long as a router waits by default, and its clients find another
 _WATCH_MS: Final = 1_000
 _RETRY_S: Final = 2.0
+_RESOLVE_S: Final = 10.0
 _ROUTERS_MAX: Final = 64
 _OPTIONS: Final = (("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_timeout_ms", 5_000))
 """A router whose machine is gone says nothing more, and does not say that either."""
 
 _log = logging.getLogger(__name__)
+
+Tls = Mapping[str, str | None] | None
+"""See RouterWants."""
 
 
 class Seen(Protocol):
@@ -91,19 +96,20 @@ class RouterWants:
         routers: Sequence[str],
         target_ongoing_requests: float,
         key_file: str | None = None,
-        authority: str | None = None,
+        tls: Mapping[str, str | None] | None = None,
+        each_address: bool = False,
     ) -> None:
-        """`routers` are host:port; a reader's key and the authority of their TLS where needed."""
+        """`routers` are host:port; a reader's key where needed.
+
+        `tls` has authority, and may have certificate, key and identity, as AutoscaleSettings has
+        them; without it routers are reached in plaintext.
+        """
         self._target = target_ongoing_requests
         self._heard = Heard(site)
         self._away_since_s: float | None = None
+        follow = _watch_each if each_address else _watch
         for address in routers[:_ROUTERS_MAX]:
-            threading.Thread(
-                target=_watch,
-                args=(self._heard, address, key_file, authority),
-                name=f"spillway-wants-{address}",
-                daemon=True,
-            ).start()
+            _start(follow, self._heard, address, key_file, tls, self._heard.stopped)
         weakref.finalize(self, self._heard.stopped.set)  # Serve makes another one on a new config
 
     def __call__(self, ctx: Seen) -> tuple[int, dict[str, Any]]:
@@ -122,19 +128,71 @@ class RouterWants:
         return max(wanted, 1) if ongoing > 0 else wanted, {}
 
 
-def _watch(heard: Heard, address: str, key_file: str | None, authority: str | None) -> None:
-    """Hear what a router wants until the policy is gone."""
-    said = None  # why it could not be heard, which is logged once
-    while not heard.stopped.is_set():
+def _start(
+    follow: Callable[..., None],
+    heard: Heard,
+    address: str,
+    key_file: str | None,
+    tls: Tls,
+    stopped: threading.Event,
+) -> None:
+    """In a thread of its own, until it is stopped."""
+    threading.Thread(
+        target=follow,
+        args=(heard, address, key_file, tls, stopped),
+        name=f"spillway-wants-{address}",
+        daemon=True,
+    ).start()
+
+
+def _watch_each(
+    heard: Heard, name: str, key_file: str | None, tls: Tls, stopped: threading.Event
+) -> None:
+    """Watch whoever has an address of this name, as they come and go."""
+    watched: dict[str, threading.Event] = {}
+    if tls is not None:
+        tls = {"identity": name.rpartition(":")[0], **{k: v for k, v in tls.items() if v}}
+    while not stopped.is_set():
         try:
-            with _channel(address, authority) as channel:
+            found = _addresses(name)
+        except OSError as error:
+            if not watched:
+                _log.warning("%s has no address: %s", name, error)
+            found = set(watched)  # a name server may be away
+        for gone in watched.keys() - found:
+            watched.pop(gone).set()
+        for new in sorted(found - watched.keys())[: _ROUTERS_MAX - len(watched)]:
+            watched[new] = threading.Event()
+            _start(_watch, heard, new, key_file, tls, watched[new])
+        stopped.wait(_RESOLVE_S)
+    for event in watched.values():
+        event.set()
+
+
+def _addresses(name: str) -> set[str]:
+    """Of host:port. Where there are those of both kinds, of one: they would be the same routers."""
+    host, _, port = name.rpartition(":")
+    found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    v4 = {str(at[0]) for family, *_, at in found if family == socket.AF_INET}
+    v6 = {f"[{at[0]}]" for family, *_, at in found if family == socket.AF_INET6}
+    return {f"{one}:{port}" for one in v4 or v6}
+
+
+def _watch(
+    heard: Heard, address: str, key_file: str | None, tls: Tls, stopped: threading.Event
+) -> None:
+    """Hear what a router wants until it is gone, or the policy is."""
+    said = None  # why it could not be heard, which is logged once
+    while not stopped.is_set():
+        try:
+            with _channel(address, tls) as channel:
                 call = fleet_pb2_grpc.FleetStub(channel).Watch(
                     pb.WatchFleetRequest(interval_ms=_WATCH_MS), metadata=_key(key_file)
                 )
                 for state in call:
                     heard.hear(address, state)
                     said = None
-                    if heard.stopped.is_set():
+                    if stopped.is_set():
                         call.cancel()
                         return
         except (grpc.RpcError, OSError, ValueError) as error:
@@ -146,15 +204,27 @@ def _watch(heard: Heard, address: str, key_file: str | None, authority: str | No
             if why != said:
                 _log.warning("router %s does not say what it wants: %s", address, why)
             said = why
-        heard.stopped.wait(_RETRY_S)
+        stopped.wait(_RETRY_S)
 
 
-def _channel(address: str, authority: str | None) -> Any:
-    if authority is None:
+def _channel(address: str, tls: Tls) -> Any:
+    """Its files are read anew each time, as they are replaced."""
+    if tls is None:
         return grpc.insecure_channel(address, options=_OPTIONS)
-    with open(authority, "rb") as file:  # noqa: PTH123 - pickled by value, with what it names
-        credentials = grpc.ssl_channel_credentials(file.read())
-    return grpc.secure_channel(address, credentials, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(
+        _bytes_of(tls["authority"]), _bytes_of(tls.get("key")), _bytes_of(tls.get("certificate"))
+    )
+    options: tuple[tuple[str, object], ...] = _OPTIONS
+    if tls.get("identity"):
+        options = (*options, ("grpc.ssl_target_name_override", tls["identity"]))
+    return grpc.secure_channel(address, credentials, options=options)
+
+
+def _bytes_of(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    with open(path, "rb") as file:  # noqa: PTH123 - pickled by value, with what it names
+        return file.read()
 
 
 def _key(key_file: str | None) -> tuple[tuple[str, str], ...]:

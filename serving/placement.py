@@ -68,7 +68,15 @@ def _autoscaling(scale: AutoscaleSettings, replicas: int) -> dict[str, Any]:
                 "routers": list(scale.routers),
                 "target_ongoing_requests": scale.target_ongoing_requests,
                 "key_file": str(scale.key_file) if scale.key_file else None,
-                "authority": str(scale.authority) if scale.authority else None,
+                "each_address": scale.each_address,
+                "tls": {
+                    "authority": str(scale.authority),
+                    "certificate": str(scale.certificate) if scale.certificate else None,
+                    "key": str(scale.key) if scale.key else None,
+                    "identity": scale.identity,
+                }
+                if scale.authority
+                else None,
             },
         },
     }

@@ -106,11 +106,22 @@ class AutoscaleSettings(BaseModel):
     """A reader's API key, where routers ask for one."""
     authority: Path | None = None
     """Whose certificates routers show (PEM). None: they are reached in plaintext."""
+    certificate: Path | None = None
+    """What is shown to routers that ask for a certificate, and its key (PEM)."""
+    key: Path | None = None
+    identity: str | None = None
+    """The name in the routers' certificates. None: that of their address."""
+    each_address: bool = False
+    """Whether every address of a name is a router, as with a headless Service of Kubernetes."""
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
         if self.max_replicas < self.min_replicas:
             raise ValueError("max_replicas is below min_replicas")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        if self.authority is None and (self.certificate or self.identity):
+            raise ValueError("certificate and identity are of TLS; give authority")
         return self
 
 

@@ -78,7 +78,8 @@ def test_ray_takes_the_serve_config(cluster):
     assert config["proxy_location"] == "Disabled"
     assert read_config.grpc_options.grpc_servicer_functions == [GRPC_SERVICES]
     assert {one.import_path for one in read_config.applications} == {IMPORT_PATH}
-    assert all(one.external_scaler_enabled for one in read_config.applications)
+    for application in read_config.applications:
+        assert application.external_scaler_enabled is ("autoscale" not in application.args)
 
 
 def test_the_engines_take_their_arguments(applications, name):

@@ -1,5 +1,6 @@
 """Serve's autoscaling policy that asks routers, with routers' messages and Ray's classes."""
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,12 +37,13 @@ class FakeRouter(fleet_pb2_grpc.FleetServicer):
 
     def __init__(self):
         self.wanted = 3
+        self.need = 0.0
         self.keys = []
 
     def Watch(self, request, context):
         self.keys.append(dict(context.invocation_metadata()).get("authorization"))
         while context.is_active():
-            yield state(self.wanted)
+            yield state(self.wanted, self.need)
             time.sleep(0.05)
 
 
@@ -153,8 +155,62 @@ def autoscaled(**more):
     return read_settings({"engine": "fake", "model": "m", "autoscale": scale | more})
 
 
+def test_each_address_of_a_name_is_a_router_of_its_own(router, monkeypatch):
+    """As pods behind a headless Service: what they need adds up, and one that goes is forgotten."""
+    monkeypatch.setattr(autoscaling, "_RESOLVE_S", 0.01)
+    monkeypatch.setattr(autoscaling, "FRESH_S", 1.0)
+    there = {f"127.0.0.1:{router.port}", f"localhost:{router.port}"}
+    router.need = 1.6
+    monkeypatch.setattr(autoscaling, "_addresses", lambda name: there if name == "pods:1" else ())
+    policy = RouterWants("home", ["pods:1"], 8.0, each_address=True)
+    wait_until(lambda: policy(Seen(1))[0] == 4)
+    there.pop()
+    router.wanted = 2
+    monkeypatch.setattr(autoscaling, "SPARE_S", -1.0)
+    wait_until(lambda: policy(Seen(1))[0] == 2)
+
+
+def test_a_name_that_cannot_be_resolved_keeps_whom_it_had(router, monkeypatch, caplog):
+    monkeypatch.setattr(autoscaling, "_RESOLVE_S", 0.01)
+    asked = []
+
+    def addresses(name):
+        asked.append(name)
+        if len(asked) != 2:
+            raise OSError("no name server")
+        return {f"127.0.0.1:{router.port}"}
+
+    monkeypatch.setattr(autoscaling, "_addresses", addresses)
+    policy = RouterWants("home", ["pods:1"], 8.0, each_address=True)
+    wait_until(lambda: len(asked) > 5)
+    wait_until(lambda: policy(Seen(1))[0] == 3)
+    assert "pods:1 has no address: no name server" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (["10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"], {"10.0.0.1:7", "10.0.0.2:7"}),
+        (["fd00::1"], {"[fd00::1]:7"}),
+        ([], set()),
+    ],
+)
+def test_a_router_of_two_kinds_of_addresses_is_one(found, expected, monkeypatch):
+    def resolve(host, port, **_):
+        assert (host, port) == ("pods", 7)
+        return [
+            (socket.AF_INET6 if ":" in at else socket.AF_INET, 1, 6, "", (at, port)) for at in found
+        ]
+
+    monkeypatch.setattr(autoscaling.socket, "getaddrinfo", resolve)
+    assert autoscaling._addresses("pods:7") == expected
+
+
 def test_ray_serve_takes_the_policy():
-    """As Serve's controller makes it of a deployment's options, and asks it."""
+    """As Serve's controller makes it of a deployment's options, and asks it.
+
+    It imports the module anew: what comes below cannot patch the one that RouterWants is from.
+    """
     ray_config = pytest.importorskip("ray.serve.config")
     state_module = pytest.importorskip("ray.serve._private.autoscaling_state")
     options = deployment_options(autoscaled(), cluster_gpus=0)
@@ -171,3 +227,11 @@ def test_bounds_that_cannot_be_meant_are_refused():
         autoscaled(min_replicas=4)
     with pytest.raises(SettingsError, match=r"autoscale\.routers"):
         autoscaled(routers=[])
+
+
+def test_what_is_of_tls_needs_an_authority():
+    for wrong in ({"certificate": "/c", "key": "/k"}, {"identity": "home.example.org"}):
+        with pytest.raises(SettingsError, match="give authority"):
+            autoscaled(**wrong)
+    with pytest.raises(SettingsError, match="certificate and key go together"):
+        autoscaled(authority="/a", certificate="/c")

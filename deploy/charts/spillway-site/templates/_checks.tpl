@@ -28,6 +28,14 @@
 {{- fail "gateway.certificate: name the issuer of cert-manager, or a secret that has tls.crt, tls.key and ca.crt" -}}
 {{- end -}}
 {{- end -}}
+{{- if include "site.scales" . -}}
+{{- if gt (int $v.gateway.workers) 1 -}}
+{{- fail "gateway.workers: with pools that scale, 1; add replicas instead, as each process tells only what its own requests need" -}}
+{{- end -}}
+{{- if not $v.gateway.certificate.issuer.name -}}
+{{- fail "pools: with scale, the certificate of Ray Serve's autoscaler comes from gateway.certificate.issuer" -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.monitoring.enabled (not $v.monitoring.identity) -}}
 {{- fail "monitoring.identity: the gateway asks Prometheus for a certificate; give the name in it" -}}
 {{- end -}}

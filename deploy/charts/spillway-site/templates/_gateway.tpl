@@ -2,6 +2,7 @@
 {{- define "site.fleet" -}}
 {{- $accept := .Values.gateway.accept -}}
 {{- if .Values.monitoring.enabled -}}{{- $accept = append $accept .Values.monitoring.identity -}}{{- end -}}
+{{- if include "site.scales" . -}}{{- $accept = append $accept (include "site.autoscaler" .) -}}{{- end -}}
 {{- $router := dict
       "listen" (printf "0.0.0.0:%d" (int .Values.gateway.port))
       "metrics_listen" "0.0.0.0:7071"
@@ -11,7 +12,8 @@
         "certificate" "/etc/spillway/tls/tls.crt"
         "key" "/etc/spillway/tls/tls.key"
         "authority" (empty .Values.gateway.authority.configMap | ternary "/etc/spillway/tls/ca.crt" "/etc/spillway/authority/ca.crt")
-        "accept" $accept)
+        "accept" $accept
+        "operators" .Values.gateway.accept)
 -}}
 {{- if .Values.leaseKeySecret.name -}}
 {{- $_ := set $router "lease_key_file" "/etc/spillway/leases/keys" -}}
@@ -27,6 +29,15 @@ sites:
       application: {{ $name }}
     plaintext: i-accept-that-anyone-can-read-this # within the site, behind its NetworkPolicies
     capacity: {replicas: {{ int $pool.replicas }}}
+    {{- with $pool.scale }}
+    scale: {{ toJson . }}
+    {{- end }}
+    {{- with $pool.lend }}
+    lend: {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with $pool.reclaim }}
+    reclaim: {{ toJson . }}
+    {{- end }}
     model: {{ $model }}
   {{- end }}
 models:

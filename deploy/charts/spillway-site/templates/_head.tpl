@@ -51,6 +51,15 @@ template:
           failureThreshold: 12
         resources: {{- include "site.resources" .Values.ray.head.resources | nindent 10 }}
         securityContext: {{- include "site.containerSecurity" dict | nindent 10 }}
-        volumeMounts: {{- include "site.rayMounts" . | nindent 10 }}
-    volumes: {{- include "site.rayVolumes" .Values.ray.head.sharedMemory | nindent 6 }}
+        volumeMounts:
+          {{- include "site.rayMounts" . | nindent 10 }}
+          {{- if include "site.scales" . }}
+          - {name: autoscaler, mountPath: /etc/spillway/autoscaler, readOnly: true}
+          {{- end }}
+    volumes:
+      {{- include "site.rayVolumes" .Values.ray.head.sharedMemory | nindent 6 }}
+      {{- if include "site.scales" . }}
+      - name: autoscaler # Serve's controller runs here, and asks the gateways what they want
+        secret: {secretName: {{ include "site.autoscalerSecret" . }}}
+      {{- end }}
 {{- end -}}

@@ -43,6 +43,15 @@ spillway/site-kind: {{ .root.Values.site.kind }}
 
 {{- define "site.gateway" -}}{{ include "site.name" . }}-gateway{{- end -}}
 
+{{/* A name for every pod of the gateway, which the autoscaler asks one by one. */}}
+{{- define "site.gateways" -}}{{ include "site.gateway" . }}-pods{{- end -}}
+
+{{/* Who Ray Serve's autoscaler is to the gateway, and where its certificate is put. */}}
+{{- define "site.autoscaler" -}}
+{{ printf "autoscaler.%s.%s.svc" (include "site.name" .) .Release.Namespace }}
+{{- end -}}
+{{- define "site.autoscalerSecret" -}}{{ include "site.name" . }}-autoscaler-tls{{- end -}}
+
 {{/* Where cert-manager, or somebody else, puts the gateway's certificate. */}}
 {{- define "site.certificate" -}}
 {{- .Values.gateway.certificate.secret | default (printf "%s-tls" (include "site.gateway" .)) -}}

@@ -15,7 +15,33 @@
 {{- if gt (int $pool.replicas) (int $room) -}}
 {{- fail (printf "pools.%s.replicas: %d engines do not fit on %d nodes of %d" .name (int $pool.replicas) (int $pool.nodes.max) $engines) -}}
 {{- end -}}
+{{- $scale := $pool.scale -}}
+{{- if $scale -}}
+{{- if gt (int $scale.min) (int $scale.max) -}}
+{{- fail (printf "pools.%s.scale: min is %d and max is %d" .name (int $scale.min) (int $scale.max)) -}}
+{{- end -}}
+{{- if gt (int $scale.max) (int $room) -}}
+{{- fail (printf "pools.%s.scale.max: %d engines do not fit on %d nodes of %d" .name (int $scale.max) (int $pool.nodes.max) $engines) -}}
+{{- end -}}
+{{- if or (lt (int $pool.replicas) (int $scale.min)) (gt (int $pool.replicas) (int $scale.max)) -}}
+{{- fail (printf "pools.%s.replicas: %d at first is not within scale, %d to %d" .name (int $pool.replicas) (int $scale.min) (int $scale.max)) -}}
+{{- end -}}
+{{- end -}}
+{{- $most := empty $scale | ternary (int $pool.replicas) (int ($scale.max | default 0)) -}}
+{{- range $pool.lend -}}
+{{- if gt (int .replicas) $most -}}
+{{- fail (printf "pools.%s.lend: %d replicas of %d cannot be lent" $.name (int .replicas) $most) -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml (set $pool "engines" $engines) -}}
+{{- end -}}
+
+{{/* "yes" if a pool scales by itself, or nothing. */}}
+{{- define "site.scales" -}}
+{{- range $name, $_ := .Values.pools -}}
+{{- $pool := include "site.pool" (dict "root" $ "name" $name) | fromYaml -}}
+{{- if $pool.scale -}}yes{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What Ray calls a place for an engine of a pool. */}}
@@ -40,10 +66,24 @@
 {{- if .root.Values.leaseKeySecret.name -}}
 {{- $_ := set $args "lease_key_file" "/etc/spillway/leases/keys" -}}
 {{- end -}}
+{{- if $pool.scale -}}
+{{- $ns := .root.Release.Namespace -}}
+{{- $_ := set $args "autoscale" (dict
+      "site" .name
+      "routers" (list (printf "%s.%s.svc:%d" (include "site.gateways" .root) $ns (int .root.Values.gateway.port)))
+      "each_address" true
+      "identity" .root.Values.gateway.identity
+      "authority" "/etc/spillway/autoscaler/ca.crt"
+      "certificate" "/etc/spillway/autoscaler/tls.crt"
+      "key" "/etc/spillway/autoscaler/tls.key"
+      "min_replicas" (int $pool.scale.min)
+      "max_replicas" (int $pool.scale.max))
+-}}
+{{- end -}}
 name: {{ .name }}
 route_prefix: /{{ .name }}
 import_path: serving.app:build
-external_scaler_enabled: true
+external_scaler_enabled: {{ empty $pool.scale }}
 args:
   {{- mergeOverwrite $args $pool.serving | toYaml | nindent 2 }}
 {{- end -}}
