@@ -90,8 +90,8 @@ def test_the_engines_take_their_arguments(applications, name):
         assert settings.names[0] == overlay(name)["model"]["name"]
 
 
-def test_vllm_knows_every_argument(applications):
-    """What we pass on unread is read there."""
+def vllm_arguments():
+    """The names of vLLM's arguments, read and not imported."""
     [folder] = importlib.util.find_spec("vllm").submodule_search_locations
     tree = ast.parse((Path(folder) / "engine" / "arg_utils.py").read_text())
     known = {
@@ -102,6 +102,12 @@ def test_vllm_knows_every_argument(applications):
         if isinstance(field, ast.AnnAssign)
     }
     assert "max_num_seqs" in known
+    return known
+
+
+def test_vllm_knows_every_argument(applications):
+    """What we pass on unread is read there."""
+    known = vllm_arguments()
     for application in applications.values():
         given = read_settings(application["args"]).vllm.arguments
         assert given.keys() <= known
