@@ -93,7 +93,8 @@ def quarantined(request: Request) -> Refuse:
 
 def unknown_adapter(request: Request, candidates: Sequence[Candidate]) -> Refuse:
     """Endpoints serve the model, and none of them has the adapter."""
-    reason = f"no endpoint of model {request.model!r} has the adapter {request.adapter!r}"
+    of_model = f" of model {request.model!r}" if request.model else ""
+    reason = f"no endpoint{of_model} has the adapter {request.adapter!r}"
     return refuse(request, Rule.UNKNOWN_ADAPTER, reason, candidates)
 
 
