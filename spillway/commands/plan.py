@@ -117,10 +117,11 @@ def plan(
     write("")
     write_table(outcome.COLUMNS, outcome.rows(found))
     days = demand.lasts_s / 86_400
+    span = f"{days:.1f} days" if days >= 1 else f"{24 * days:.1f} hours"
     share = sum(len(spell.sessions) for spell in demand.spells)
     say(
         f"{found.trials} plans tried on {share:,} sessions that stand for {demand.sessions:,} in"
-        f" {days:.1f} days."
+        f" {span}."
     )
 
 

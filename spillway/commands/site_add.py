@@ -29,6 +29,14 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Look at the site, and show what would change in the file."),
 ]
 
+Calibrate = Annotated[
+    bool | None,
+    typer.Option(
+        "--calibrate/--no-calibrate",
+        help="Whether it is timed. By default it is, but for a dry run.",
+    ),
+]
+
 
 def add(
     name: Name,
@@ -66,9 +74,7 @@ def add(
     lease_until: Annotated[
         str | None, typer.Option("--lease-until", help="When it is gone: 2027-03-31T18:00:00Z.")
     ] = None,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate/--no-calibrate", help="Whether it is timed.")
-    ] = True,
+    calibrate: Calibrate = None,
     dry_run: DryRun = False,
 ) -> None:
     """Look at a site, time it, and write it into the fleet file behind the others.
@@ -95,7 +101,8 @@ def add(
     if any(one.name == name for one in text.file.fleet.sites):
         _is_there(text, name, site)
         return
-    asyncio.run(_add(text, name, site, model or "", calibrate=calibrate, dry_run=dry_run))
+    timed = not dry_run if calibrate is None else calibrate
+    asyncio.run(_add(text, name, site, model or "", calibrate=timed, dry_run=dry_run))
 
 
 async def _add(
@@ -114,7 +121,7 @@ async def _add(
     looked = await look(file, name, model)
     write_findings(looked.findings)
     measured = None
-    if looked.is_fit and calibrate and not dry_run:
+    if looked.is_fit and calibrate:
         say("Timing it: prompts of growing lengths, and more and more streams.")
         measured, findings = await time_site(file, file.access_to(name), looked.found, say)
         write_findings(findings)
@@ -126,7 +133,11 @@ async def _add(
     text.read(changed)
     if dry_run:
         write(text.difference(changed), end="")
-        say("Nothing is changed. Without --dry-run it is timed as well, for a profile.")
+        say(
+            "Nothing is changed."
+            if measured
+            else "Nothing is changed. With --calibrate it is timed as well, for a profile."
+        )
         return
     text.write(changed)
     say(f"{name} is in {text.path}. Routers know it after `spillway reload`.")

@@ -52,6 +52,15 @@ def test_a_dry_run_shows_what_would_change_and_changes_nothing(fleet, engines, c
     assert fleet.read_text() == before
 
 
+def test_a_dry_run_that_is_to_time_the_site_shows_its_profile(fleet, engines, capsys):
+    """A job has no file to change, and its log has what belongs into one."""
+    before = fleet.read_text()
+    assert add(fleet, engines[1], "--dry-run", "--calibrate") == 0
+    out = capsys.readouterr().out
+    assert "+    profile:\n" in out
+    assert fleet.read_text() == before
+
+
 def test_a_site_is_added_with_its_profile_and_again_changes_nothing(fleet, engines, capsys):
     """The file keeps its comments."""
     assert add(fleet, engines[1]) == 0

@@ -1,8 +1,10 @@
 """Ray jobs enter a local site by its dashboard: to drive the fleet, and to deploy a site."""
 
+import json
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,23 +22,34 @@ ROOT = Path(__file__).resolve().parents[3]
 JOB_DEADLINE_S = 300.0
 
 
-def submit(dashboard_url: str, *command: str) -> str:
-    """The output of a job that runs `command` in a copy of this repository."""
+def submitted(dashboard_url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """What came of `ray job submit` with these arguments, run in this repository."""
     ray = Path(sys.executable).with_name("ray")
-    submitting = [ray, "job", "submit", "--address", dashboard_url, "--working-dir", ".", "--"]
-    done = subprocess.run(
-        [*submitting, *command],
+    return subprocess.run(
+        [ray, "job", "submit", "--address", dashboard_url, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=JOB_DEADLINE_S,
         check=False,
     )
+
+
+def submit(dashboard_url: str, *command: str) -> str:
+    """The output of a job that runs `command` in a copy of this repository."""
+    done = submitted(dashboard_url, "--working-dir", ".", "--", *command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.fixture
+def exit_code_of(dashboard_url: str, job: str) -> int:
+    """What the cluster says of how a job's command ended."""
+    with urllib.request.urlopen(f"{dashboard_url}/api/jobs/{job}") as answer:
+        code: int = json.load(answer)["driver_exit_code"]
+    return code
+
+
+@pytest.fixture(scope="module")
 def head() -> Iterator[LocalHead]:
     """A Ray cluster without Serve."""
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as folder:
@@ -64,3 +77,25 @@ def test_a_site_is_deployed_as_a_job(head: LocalHead):
     (target,) = head.serve.grpc_targets("spillway")
     with SyncClient(f"{HOST}:{target.rpartition(':')[2]}") as client:
         assert client.generate("7", max_new_tokens=4).text == " 8 9"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "sentence"),
+    [
+        ("spillway status --address 127.0.0.1:9", 6, "spillway: "),
+        ("spillway site up harbour --fleet fleet.yaml", 2, "spillway: "),
+        ("spillway fleet check runtime-env.yaml", 3, "runtime-env.yaml:3:1: env_vars: unknown key"),
+        ("spillway batch no-requests.jsonl answers.jsonl", 1, "spillway: "),
+    ],
+)
+def test_a_job_fails_as_its_command_does_and_says_why(
+    head: LocalHead, command: str, code: int, sentence: str
+):
+    """Its exit code is the command's, and the log ends with a sentence."""
+    url = head.ports.dashboard_url
+    environment = ("--runtime-env", "deploy/jobs/runtime-env.yaml", "--working-dir", "deploy/jobs")
+    done = submitted(url, "--submission-id", f"job-{code}", *environment, "--", *command.split())
+    assert done.returncode == 1
+    assert exit_code_of(url, f"job-{code}") == code
+    assert sentence in done.stdout
+    assert "Traceback" not in done.stdout
