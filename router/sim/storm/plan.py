@@ -127,6 +127,12 @@ class Storm:
         return sum(one.until_ns - one.at_ns for one in self.strikes if one.kind is Kind.SUSPENDED)
 
     @property
+    def asked_at_once(self) -> int:
+        """Requests that come while the router is not run: all are sent before one is answered."""
+        pauses = [strike for strike in self.strikes if strike.kind is Kind.SUSPENDED]
+        return sum(any(one.at_ns <= ask.at_ns <= one.until_ns for one in pauses) for ask in self.asks)
+
+    @property
     def has_poison(self) -> bool:
         """Whether some prompt kills engines."""
         return any(ask.poison for ask in self.asks)

@@ -237,7 +237,8 @@ class StormRouter(StormListing):
             resume=point,
         )
         self._say("%s", ended)
-        self.lost_attempts += end is End.UNREACHABLE or not self.connected[attempt.endpoint]
+        is_gone = attempt.endpoint not in self.listed or not self.connected[attempt.endpoint]
+        self.lost_attempts += end is End.UNREACHABLE or is_gone
         return self.core.on_outcome(ended, now, self._rng)
 
     def _leave(self, turn: Turn, end: End, status: str) -> None:
