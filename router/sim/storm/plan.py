@@ -129,8 +129,13 @@ class Storm:
     @property
     def asked_at_once(self) -> int:
         """Requests that come while the router is not run: all are sent before one is answered."""
-        pauses = [strike for strike in self.strikes if strike.kind is Kind.SUSPENDED]
-        return sum(any(one.at_ns <= ask.at_ns <= one.until_ns for one in pauses) for ask in self.asks)
+        return sum(
+            any(
+                strike.kind is Kind.SUSPENDED and strike.at_ns <= ask.at_ns <= strike.until_ns
+                for strike in self.strikes
+            )
+            for ask in self.asks
+        )
 
     @property
     def has_poison(self) -> bool:
