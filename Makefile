@@ -5,7 +5,7 @@ PROTOS := $(shell find wire -name '*.proto')
 PYTEST_ARGS ?=
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 
-.PHONY: setup demo test check proto bench docs locks
+.PHONY: setup demo unit test check proto bench docs locks
 
 setup:
 	@test -n "$(PYTHON)" || { echo "Spillway needs Python 3.11: install it, or name it with make PYTHON=..." >&2; exit 1; }
@@ -14,10 +14,20 @@ setup:
 demo: setup
 	@$(BIN)/python -m benchmarks.demo
 
-# The live tests share their fleets, so they run one after another.
+# The tests that stay inside their process, while you write: within a minute.
+unit: setup
+	$(BIN)/python -m pytest -q -m unit $(PARALLEL) $(PYTEST_ARGS)
+
+# Every test. The live ones share their fleets, so they run one after another; they wait a lot, and
+# in what they leave of the processors compilers do their work, at the lowest priority.
 test: setup
-	$(BIN)/python -m pytest -m "not live" $(PARALLEL) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -m live $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not live and not compiles" $(PARALLEL) $(PYTEST_ARGS)
+	@said=$$(mktemp); \
+	nice -n 19 $(BIN)/python -m pytest -m compiles -p no:cacheprovider $(PARALLEL) $(PYTEST_ARGS) \
+		>$$said 2>&1 & compiling=$$!; \
+	$(BIN)/python -m pytest -m live $(PYTEST_ARGS); live=$$?; \
+	wait $$compiling; compiled=$$?; cat $$said; rm $$said; \
+	exit $$((live | compiled))
 
 # Format, lint, types, import rules, and whether the generated wire code is fresh.
 check: setup

@@ -27,8 +27,9 @@ import sys
 from mypyc.build import mypycify
 from setuptools import setup
 flags = ["--follow-imports=silent", "--ignore-missing-imports"]
-setup(name="router", packages=[], ext_modules=mypycify([*sys.argv[3:], *flags], opt_level="2"),
-      script_args=["-q", *sys.argv[1:3]])
+optimised = {"opt_level": sys.argv[1], "debug_level": "0"}
+setup(name="router", packages=[], ext_modules=mypycify([*sys.argv[2:], *flags], **optimised),
+      script_args=["-q", "build_ext", "--inplace"])
 """
 
 
@@ -36,23 +37,27 @@ class CompileError(RuntimeError):
     """The sources cannot be compiled; the message says what the compiler says."""
 
 
-def compiled() -> Path:
-    """A folder to put first on the path, in which `router` is compiled. Raises CompileError."""
-    folder = _cache() / _digest()
+def compiled(*, optimised: bool = True) -> Path:
+    """A folder to put first on the path, in which `router` is compiled. Raises CompileError.
+
+    What is not optimised does the same, slower, and takes a fraction of the time to compile.
+    """
+    level = "2" if optimised else "0"
+    folder = _cache() / _digest(level)
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            _build(Path(scratch))
+            _build(Path(scratch), level)
             _publish(Path(scratch), folder)
     return folder
 
 
-def _build(folder: Path) -> None:
+def _build(folder: Path, level: str) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "router", folder / "router", ignore=ignored)
     print("compiling the router; this takes about a minute", file=sys.stderr)
     done = subprocess.run(
-        [sys.executable, "-c", _BUILD, "build_ext", "--inplace", *map(str, _sources())],
+        [sys.executable, "-c", _BUILD, level, *map(str, _sources())],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(folder)},
         capture_output=True,
@@ -88,9 +93,9 @@ def _sources() -> list[Path]:
     ]
 
 
-def _digest() -> str:
+def _digest(level: str) -> str:
     """Of all sources of `router`, the build above and the interpreter."""
-    digest = hashlib.blake2b(f"{sys.version}{_BUILD}".encode(), digest_size=12)
+    digest = hashlib.blake2b(f"{sys.version}{_BUILD}{level}".encode(), digest_size=12)
     for path in sorted((ROOT / "router").rglob("*.py")):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -24,11 +24,15 @@ def test_without_a_module_the_usage_is_printed(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 def test_compiled_and_pure_decide_and_simulate_the_same(tmp_path, monkeypatch):
-    """To the byte, over sixty sessions; the build is kept and found again."""
+    """To the byte, over sixty sessions; the build is kept and found again.
+
+    What mypyc made of the sources is what may be wrong, and not how the C compiler speeds it up.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = compiled.compiled()
-    assert compiled.compiled() == folder
+    folder = compiled.compiled(optimised=False)
+    assert compiled.compiled(optimised=False) == folder
     outputs = []
     for path in (f"{folder}:{compiled.ROOT}", str(compiled.ROOT)):
         done = subprocess.run(

@@ -13,6 +13,7 @@ from benchmarks.kernels.vllm_unified import UnifiedKernelMissingError, load_unif
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("capability", [80, 90])
 def test_every_variant_compiles_as_designed(capability, operation):
@@ -24,6 +25,7 @@ def test_every_variant_compiles_as_designed(capability, operation):
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 def test_the_specialised_path_is_really_specialised():
     """Twelve warps, bulk loads and no other copies: the compiler can decline without a word."""
     kernels, _ = compile_all(None, 90, ["paged_prefill/specialised"])
@@ -35,6 +37,7 @@ def test_the_specialised_path_is_really_specialised():
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 def test_the_command_prints_writes_and_compares(tmp_path, capsys):
     """One table, one sentence on the rival, one file of figures; no fault, so status 0."""
     path = tmp_path / "aot.json"
