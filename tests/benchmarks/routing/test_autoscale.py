@@ -39,6 +39,7 @@ def test_the_reactive_one_waits_before_it_follows_and_fills_the_cheap_first(trac
     assert few[-1] == {"home": 1, "west": 0, "east": 0}
 
 
+@pytest.mark.outside
 def test_the_command_says_what_it_saw(traces, tmp_path):
     """A table, the same as JSON, and a picture; 1 where it is not a quarter less."""
     asked = ["--traces", str(traces), "--out", str(tmp_path), "--clock", "1200", "--quick"]

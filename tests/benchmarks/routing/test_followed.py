@@ -90,6 +90,7 @@ def stand_in(path, lines):
     return python
 
 
+@pytest.mark.outside
 def test_what_dynamo_prints_and_writes_is_read(tmp_path):
     """The figures are its last line, the choices a file that it is told of."""
     figures, choices = recorded(0)
@@ -106,6 +107,7 @@ def test_what_dynamo_prints_and_writes_is_read(tmp_path):
     assert record(python, tmp_path / "trace", WORKERS, BLOCK, 2.5) == (figures, choices)
 
 
+@pytest.mark.outside
 def test_why_dynamo_failed_is_told(tmp_path):
     """In its own words."""
     python = stand_in(tmp_path, ["sys.exit('no such trace')"])
