@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-_START_DEADLINE_S = 30.0
+from tests.waiting import DEADLINE_S
+
 _NOBODY = 65_534
 
 # Popen's own `user` forks amid gRPC's threads, whose handlers the child may not survive.
@@ -64,7 +65,7 @@ class PostgresServer:
         )
         import psycopg  # noqa: PLC0415 - whoever imports this file may not need it
 
-        give_up = time.monotonic() + _START_DEADLINE_S
+        give_up = time.monotonic() + DEADLINE_S
         while time.monotonic() < give_up:
             with contextlib.suppress(psycopg.Error):
                 psycopg.connect(self.url, connect_timeout=5).close()
@@ -76,7 +77,7 @@ class PostgresServer:
         """End it at once, as a crash does."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(_START_DEADLINE_S)
+            self._process.wait(DEADLINE_S)
             self._process = None
 
     def close(self) -> None:
