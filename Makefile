@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 || command -v python3))
 BIN := .venv/bin
 PROTOS := $(shell find wire -name '*.proto')
 PYTEST_ARGS ?=
-PARALLEL := -n logical --maxprocesses 8 --dist worksteal
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .PHONY: setup demo unit test check proto bench docs locks
 

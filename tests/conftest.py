@@ -41,6 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
         inside.watch()
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Two for each processor where tests wait for half of their time, one where they compute."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None  # xdist goes by that
+    processors = len(os.sched_getaffinity(0))
+    return processors if config.option.markexpr in {"unit", "compiles"} else 2 * processors
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where only unit tests are asked for, no other file is imported."""
     if config.option.markexpr != "unit" or not collection_path.is_relative_to(
