@@ -15,6 +15,7 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
+@pytest.mark.outside
 def test_a_step_says_what_it_fetches_and_how_long_it_took():
     """Where nothing is rewritten in place, lines that name a package are printed."""
     said = io.StringIO()
@@ -26,6 +27,7 @@ def test_a_step_says_what_it_fetches_and_how_long_it_took():
     assert re.fullmatch(r"\[1/1\] Step: done in \d+ s", last)
 
 
+@pytest.mark.outside
 def test_a_failed_step_shows_its_last_words_and_a_sentence():
     """The installer's own words come first, what to do about them comes last."""
     said = io.StringIO()

@@ -80,6 +80,7 @@ def test_files_that_cannot_be_used_are_named(given, tmp_path):
         read_listening(given | {"authority": str(other.key)})
 
 
+@pytest.mark.outside
 async def test_a_handshake_that_never_ends_is_cut_off(given, monkeypatch):
     """Nobody holds connections by saying nothing."""
     short = (("grpc.server_handshake_timeout_ms", 200),)

@@ -28,6 +28,7 @@ GOOD = (
 )
 
 
+@pytest.mark.outside
 def test_each_device_is_named_with_its_driver(devices, tmp_path, monkeypatch):
     """And that torch was built for a CUDA which the driver knows."""
     monkeypatch.setattr(gpu, "_torch_cuda", lambda: (12, 6))
@@ -37,6 +38,7 @@ def test_each_device_is_named_with_its_driver(devices, tmp_path, monkeypatch):
     assert found[1].what == "torch is built for CUDA 12.6, the driver knows 12.8"
 
 
+@pytest.mark.outside
 def test_a_torch_for_a_later_cuda_than_the_driver_s_is_a_problem(devices, tmp_path, monkeypatch):
     """Engines would fail as they start."""
     monkeypatch.setattr(gpu, "_torch_cuda", lambda: (13, 0))
@@ -45,6 +47,7 @@ def test_a_torch_for_a_later_cuda_than_the_driver_s_is_a_problem(devices, tmp_pa
     assert "newer driver" in last.do
 
 
+@pytest.mark.outside
 def test_a_driver_that_is_not_loaded_is_a_problem_in_its_own_words(devices, tmp_path):
     """What nvidia-smi says of it."""
     (found,) = gpu.gpus(devices, smi(tmp_path, "echo 'has failed to communicate'; exit 9"))

@@ -133,6 +133,7 @@ def test_a_beginning_that_is_no_time_is_refused(text):
         minute_of(text)
 
 
+@pytest.mark.outside
 def test_plans_tried_side_by_side_come_to_the_same():
     """In two processes as in this one."""
     demand = sample(load(60, 0.3))

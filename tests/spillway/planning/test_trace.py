@@ -56,6 +56,7 @@ def test_a_plan_needs_one_demand(capsys, tmp_path):
     assert "--trace or as --rates" in capsys.readouterr().err
 
 
+@pytest.mark.outside
 def test_a_plan_from_the_command_line(capsys, tmp_path):
     """Home alone, a light load: one row for the plan, as JSON."""
     fleet = tmp_path / "fleet.yaml"
