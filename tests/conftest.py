@@ -29,6 +29,8 @@ settings.load_profile("any machine")
 
 # What takes a machine of its own ten seconds, or a minute to start, takes a busy one far longer.
 SLOW_TIMEOUT_S = 600
+COMPILES_TIMEOUT_S = 1_800
+"""A compiler has what others leave it of the machine."""
 
 
 # Marks of tests that are no unit tests, wherever they stand.
@@ -68,7 +70,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         is_long = item.get_closest_marker("live") or item.get_closest_marker("slow")
         if is_long and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
+            compiles = item.get_closest_marker("compiles")
+            timeout_s = COMPILES_TIMEOUT_S if compiles else SLOW_TIMEOUT_S
+            item.add_marker(pytest.mark.timeout(timeout_s))
         if "unit" in config.option.markexpr and _is_unit(item):
             item.add_marker("unit")
 
