@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from spillway.commands.client_tls import Ca, Cert, Key, tls_of
+from spillway.commands.looking import INTERVAL_S, Count, Interval, Part, Watch, looks, show
 from spillway.commands.message import as_json
 from spillway.commands.parameters import (
     ADDRESS,
@@ -17,10 +18,10 @@ from spillway.commands.parameters import (
 )
 from spillway.commands.prompt import Prompt, read_prompt
 from spillway.commands.shown import line_of
-from spillway.commands.terminal import seconds, write, write_json, write_table
+from spillway.commands.terminal import FoldedTable, seconds
 
 if TYPE_CHECKING:
-    from wire.spillway.v1.fleet_pb2 import Candidate
+    from wire.spillway.v1.fleet_pb2 import Candidate, Decision
 
 COLUMNS = (
     "site", "endpoint", "meets", "ttft", "network", "queue", "adapter", "prefill", "uncached",
@@ -40,26 +41,41 @@ def explain(
     session: Session = "",
     slo: Slo = "",
     max_new_tokens: MaxNewTokens = 256,
+    watch: Watch = False,
+    interval_s: Interval = INTERVAL_S,
+    count: Count = None,
     json: Json = False,
 ) -> None:
     """Ask the router where it would send a request, without sending it."""
     from spillway.client import SyncClient
 
     options = options_of(model, session, slo, max_new_tokens, adapter=adapter)
+    asked = read_prompt(prompt)
     with SyncClient(address, tls=tls_of(ca, cert, key)) as client:
-        decision = client.explain(read_prompt(prompt), **options)
-    if json:
-        write_json(as_json(decision))
-        return
+        show(
+            looks(
+                lambda: client.explain(asked, **options),
+                watch=watch,
+                interval_s=interval_s,
+                count=count,
+            ),
+            _parts,
+            json=as_json if json else None,
+            in_place=watch or count is not None,
+        )
+
+
+def _parts(decision: "Decision") -> list[Part]:
+    table = FoldedTable(COLUMNS, [_row(one) for one in decision.candidates])
+    return [_verdict(decision), line_of(decision.reason), "", table]
+
+
+def _verdict(decision: "Decision") -> str:
     if decision.action == decision.SEND:
-        write(f"Goes to {decision.endpoint} at {decision.site} ({decision.rule}).")
-    elif decision.action == decision.WAIT:
-        write(f"Waits in the router ({decision.rule}), for {seconds(decision.wait_s)}.")
-    else:
-        write(f"Is refused ({decision.rule}).")
-    write(line_of(decision.reason))
-    write("")
-    write_table(COLUMNS, [_row(one) for one in decision.candidates])
+        return f"Goes to {decision.endpoint} at {decision.site} ({decision.rule})."
+    if decision.action == decision.WAIT:
+        return f"Waits in the router ({decision.rule}), for {seconds(decision.wait_s)}."
+    return f"Is refused ({decision.rule})."
 
 
 def _row(candidate: "Candidate") -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from spillway.commands.looking import Part
 from spillway.commands.moment import shown, span
-from spillway.commands.terminal import seconds
+from spillway.commands.terminal import FoldedTable, seconds
 
 if TYPE_CHECKING:
     from wire.spillway.v1.fleet_pb2 import BudgetState, EndpointState, FleetState, SiteState
@@ -22,6 +23,34 @@ ENDPOINT_COLUMNS = (
 )  # fmt: skip
 BUDGET_COLUMNS = ("budget of", "kind", "month", "spent", "warn", "most", "state")
 TENANT_COLUMNS = ("tenant", "weight", "waiting", "sent", "refused", "work")
+
+
+def fleet_title(state: "FleetState") -> str:
+    """What the router does in all, in a line."""
+    spent_usd = sum(site.cost_usd for site in state.sites)
+    return (
+        f"{state.router_id}: {state.sessions} sessions, {state.open_streams} open streams,"
+        f" {state.resumed} resumed, {state.refused} refused, {spent_usd:.4f} USD spent"
+    )
+
+
+def fleet_parts(state: "FleetState") -> list[Part]:
+    """All of a fleet's state: tables, and sentences below them."""
+    tables = [
+        FoldedTable(columns, rows)
+        for columns, rows in (
+            (SITE_COLUMNS, site_rows(state)),
+            (ENDPOINT_COLUMNS, endpoint_rows(state)),
+            (TENANT_COLUMNS, tenant_rows(state)),
+            (BUDGET_COLUMNS, budget_rows(state)),
+        )
+        if rows or columns in (SITE_COLUMNS, ENDPOINT_COLUMNS)
+    ]
+    parts: list[Part] = [part for table in tables for part in (table, "")][:-1]
+    parts += scaling_lines(state)
+    if shared := shared_line(state):
+        parts += ["", shared]
+    return [*parts, *standing_lines(state)]
 
 
 def site_rows(state: "FleetState") -> list[tuple[str, ...]]:

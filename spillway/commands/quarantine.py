@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillway.commands.client_tls import Ca, Cert, Key, tls_of
+from spillway.commands.looking import INTERVAL_S, Count, Interval, Watch, looks, show
 from spillway.commands.message import as_json
 from spillway.commands.parameters import ADDRESS, Address, Json, as_text
-from spillway.commands.terminal import seconds, write, write_json, write_table
+from spillway.commands.terminal import FoldedTable, seconds, write
 
 if TYPE_CHECKING:
     from wire.spillway.v1.fleet_pb2 import Quarantined
@@ -31,17 +32,21 @@ def list_(
     ca: Ca = None,
     cert: Cert = None,
     key: Key = None,
+    watch: Watch = False,
+    interval_s: Interval = INTERVAL_S,
+    count: Count = None,
     json: Json = False,
 ) -> None:
     """Show the prompts in quarantine."""
     from spillway.client import SyncClient
 
     with SyncClient(address, tls=tls_of(ca, cert, key)) as client:
-        kept = client.quarantined()
-    if json:
-        write_json([as_json(one) for one in kept])
-        return
-    write_table(COLUMNS, [_row(one) for one in kept])
+        show(
+            looks(client.quarantined, watch=watch, interval_s=interval_s, count=count),
+            lambda kept: [FoldedTable(COLUMNS, [_row(one) for one in kept])],
+            json=(lambda kept: [as_json(one) for one in kept]) if json else None,
+            in_place=watch or count is not None,
+        )
 
 
 @app.command()

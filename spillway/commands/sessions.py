@@ -1,28 +1,16 @@
 """`spillway sessions`: which sessions there are, and where."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spillway.commands.client_tls import Ca, Cert, Key, tls_of
+from spillway.commands.looking import INTERVAL_S, Count, Interval, Watch, looks, show
 from spillway.commands.message import as_json
 from spillway.commands.parameters import ADDRESS, Address, Json, as_text
-from spillway.commands.terminal import (
-    FoldedTable,
-    is_terminal,
-    seconds,
-    terminal,
-    write,
-    write_json,
-    write_table,
-)
+from spillway.commands.terminal import FoldedTable, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import RenderableType
-
     from wire.spillway.v1.fleet_pb2 import ListSessionsResponse, PlacedSession
 
 LIMIT_MAX = 1_000  # of one answer of a router
@@ -37,11 +25,6 @@ Tenant = Annotated[
     str, typer.Option("--tenant", help="Those of this tenant alone.", callback=as_text)
 ]
 Limit = Annotated[int, typer.Option("--limit", "-l", min=1, max=LIMIT_MAX, help="So many at most.")]
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")]
-Interval = Annotated[
-    float, typer.Option("--interval", "-i", min=0.1, max=60.0, help="Seconds between looks.")
-]
-Count = Annotated[int | None, typer.Option("--count", "-c", min=1, help="End after so many looks.")]
 
 
 def sessions(
@@ -54,7 +37,7 @@ def sessions(
     tenant: Tenant = "",
     limit: Limit = 100,
     watch: Watch = False,
-    interval_s: Interval = 1.0,
+    interval_s: Interval = INTERVAL_S,
     count: Count = None,
     json: Json = False,
 ) -> None:
@@ -62,40 +45,18 @@ def sessions(
     from spillway.client import SyncClient
 
     with SyncClient(address, tls=tls_of(ca, cert, key)) as client:
-
-        def looks() -> "Iterator[ListSessionsResponse]":
-            made = 0
-            while True:
-                yield client.sessions(site, tenant, limit)
-                made += 1
-                if not (watch or count) or made == count:
-                    return
-                time.sleep(interval_s)
-
-        if is_terminal() and not json and (watch or count):
-            _live(looks())
-            return
-        for listed in looks():
-            if json:
-                write_json(as_json(listed))
-                continue
-            write_table(COLUMNS, _rows(listed))
-            if is_terminal():
-                write(_title(listed))
-
-
-def _live(looks: "Iterator[ListSessionsResponse]") -> None:
-    from rich.live import Live
-
-    with Live(console=terminal(), auto_refresh=False) as live:
-        for listed in looks:
-            live.update(_picture(listed), refresh=True)
-
-
-def _picture(listed: "ListSessionsResponse") -> "RenderableType":
-    from rich.console import Group
-
-    return Group(_title(listed), "", FoldedTable(COLUMNS, _rows(listed)))
+        show(
+            looks(
+                lambda: client.sessions(site, tenant, limit),
+                watch=watch,
+                interval_s=interval_s,
+                count=count,
+            ),
+            lambda listed: [FoldedTable(COLUMNS, [_row(one) for one in listed.sessions])],
+            title=_title,
+            json=as_json if json else None,
+            in_place=watch or count is not None,
+        )
 
 
 def _title(listed: "ListSessionsResponse") -> str:
@@ -103,10 +64,6 @@ def _title(listed: "ListSessionsResponse") -> str:
     of = f" of {listed.total}" if listed.total else ""
     more = "; there are more: name a --site or a --tenant, or raise --limit" if listed.more else ""
     return f"{shown}{of}{more}"
-
-
-def _rows(listed: "ListSessionsResponse") -> list[tuple[str, ...]]:
-    return [_row(one) for one in listed.sessions]
 
 
 def _row(one: "PlacedSession") -> tuple[str, ...]:

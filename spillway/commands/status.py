@@ -1,28 +1,12 @@
-"""`spillway status`: the fleet as its router sees it, once."""
+"""`spillway status`: the fleet as its router sees it."""
 
-from typing import TYPE_CHECKING
+from contextlib import closing
 
 from spillway.commands.client_tls import Ca, Cert, Key, tls_of
-from spillway.commands.fleet_view import (
-    BUDGET_COLUMNS,
-    ENDPOINT_COLUMNS,
-    SITE_COLUMNS,
-    TENANT_COLUMNS,
-    budget_rows,
-    endpoint_rows,
-    scaling_lines,
-    shared_line,
-    site_rows,
-    standing_lines,
-    tenant_rows,
-)
+from spillway.commands.fleet_view import fleet_parts, fleet_title
+from spillway.commands.looking import INTERVAL_S, Count, Interval, Watch, show
 from spillway.commands.message import as_json
 from spillway.commands.parameters import ADDRESS, Address, Json
-from spillway.commands.terminal import write, write_json, write_table
-
-if TYPE_CHECKING:
-    from spillway.client.tls import ClientTls
-    from wire.spillway.v1.fleet_pb2 import FleetState
 
 
 def status(
@@ -31,34 +15,26 @@ def status(
     ca: Ca = None,
     cert: Cert = None,
     key: Key = None,
+    watch: Watch = False,
+    interval_s: Interval = INTERVAL_S,
+    count: Count = None,
     json: Json = False,
 ) -> None:
     """Show every site and endpoint of the fleet."""
-    state = _first_state(address, tls_of(ca, cert, key))
-    if json:
-        write_json(as_json(state))
-        return
-    write_table(SITE_COLUMNS, site_rows(state))
-    write("")
-    write_table(ENDPOINT_COLUMNS, endpoint_rows(state))
-    if tenants := tenant_rows(state):
-        write("")
-        write_table(TENANT_COLUMNS, tenants)
-    if budgets := budget_rows(state):
-        write("")
-        write_table(BUDGET_COLUMNS, budgets)
-    for line in scaling_lines(state):
-        write(line)
-    if shared := shared_line(state):
-        write("")
-        write(shared)
-    for line in standing_lines(state):
-        write(line)
+    from itertools import islice
 
-
-def _first_state(address: str, tls: "ClientTls | None") -> "FleetState":
     from spillway.client import SyncClient
     from spillway.client.defaults import ASK_DEADLINE_S
 
-    with SyncClient(address, tls=tls) as client:
-        return next(client.watch_fleet(deadline_s=ASK_DEADLINE_S))
+    again = watch or count is not None
+    with (
+        SyncClient(address, tls=tls_of(ca, cert, key)) as client,
+        closing(client.watch_fleet(interval_s, None if again else ASK_DEADLINE_S)) as states,
+    ):
+        show(
+            islice(states, count if again else 1),
+            fleet_parts,
+            title=fleet_title if again else None,
+            json=as_json if json else None,
+            in_place=again,
+        )

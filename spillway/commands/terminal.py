@@ -17,6 +17,13 @@ from spillway.commands.failure import Failure, Outcome
 from spillway.commands.folds import folds
 from spillway.commands.shown import as_json_text, line_of, lines_of
 
+_TELLING = ("state", "meets", "where")  # columns
+_TONES = {
+    "green": ("up", "ok", "yes", "home"),
+    "yellow": ("draining", "suspect", "high", "overflow"),
+    "red": ("down", "unreachable", "spent", "no"),
+}
+
 _COLUMN_GAP = 2  # cells of the screen between two columns of a table
 
 
@@ -107,9 +114,17 @@ class FoldedTable:
             numeric = bool(self.rows) and all(_is_number(row[place]) for row in self.rows)
             justify: JustifyMethod = "right" if numeric else "left"
             found.add_column(self.columns[place], justify=justify, header_style="bold")
-        for row in self.rows:
-            found.add_row(*(Text(row[place]) for place in places))  # which has no markup
+        for row in self.rows:  # a Text has no markup
+            found.add_row(*(Text(row[at], style=_tone(self.columns[at], row[at])) for at in places))
         return found
+
+
+def _tone(column: str, cell: str) -> str:
+    """A colour for what says how something is; it is never said by colour alone."""
+    if column not in _TELLING:
+        return ""
+    word = cell.split(",", 1)[0]
+    return next((tone for tone, words in _TONES.items() if word in words), "")
 
 
 def _is_number(cell: str) -> bool:
