@@ -81,8 +81,7 @@ async def _run(file: FleetFile, say: Callable[[str], None], workers: int) -> boo
     if router.metrics_port is not None:
         metrics = (file.router.metrics_listen or "").rpartition(":")[0]
         say(f"Metrics at {scheme}://{metrics}:{router.metrics_port}/metrics")
-        if workers == 1:
-            say(f"Fleet page at {scheme}://{metrics}:{router.metrics_port}/")
+        say(f"Fleet page at {scheme}://{metrics}:{router.metrics_port}/")
     if router.openai_port is not None:
         openai = (file.router.openai_listen or "").rpartition(":")[0]
         say(f"OpenAI's API at {scheme}://{openai}:{router.openai_port}/v1")

@@ -1,6 +1,7 @@
 """`python -m benchmarks.page`: whether the fleet page stays smooth, and what it sends.
 
-A router, fake engines of many sites, as many sessions, and a headless Chromium, all here.
+A router, fake engines of many sites, as many sessions, and a headless Chromium, all here. What the
+page was sent then is sent again once all but the browser has ended: it has the machine to itself.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import aiohttp
 
 from benchmarks.dataplane.process import cpu_s, running
 from benchmarks.page.browser import browser, drawn, seen
+from benchmarks.page.recording import record
 from benchmarks.report import print_table
 from benchmarks.report_page import Picture, add_options, publish
 
@@ -26,6 +29,9 @@ ENGINES = 2
 
 TOKENS = 40
 """Of an answer."""
+
+SETTLES_S = 3.0
+"""The first frames compile what draws the others."""
 
 SEEN_S = 30.0
 """For what is killed to be seen: far above the two seconds in which it should be."""
@@ -66,7 +72,7 @@ async def killed_and_back(page: Any, home: int, first: int, itl_s: str) -> dict[
         return {"death_seen_s": died_s, "return_seen_s": time.monotonic() - began_s}
 
 
-async def measure(options: argparse.Namespace) -> dict[str, float]:
+async def measure(options: argparse.Namespace, recording: Path) -> dict[str, float]:
     """All of it, once."""
     sites, itl_s = options.sites, str(options.itl_ms / 1_000)
     first = free_ports(1 + sites * ENGINES)
@@ -84,21 +90,21 @@ async def measure(options: argparse.Namespace) -> dict[str, float]:
         unseen_s, began_s = cpu_s(router.pid), time.monotonic()
         await asyncio.sleep(options.seconds)
         unseen = (cpu_s(router.pid) - unseen_s) / (time.monotonic() - began_s)
-        page = await chromium.new_page(viewport={"width": 1440, "height": 1000})
-        await page.goto(url)
-        await page.wait_for_selector('#connection[data-state="live"]')
-        await asyncio.sleep(3)  # the first frames compile what draws the others
+        page = await opened(chromium, url)
         seen_s, began_s = cpu_s(router.pid), time.monotonic()
-        smooth = await drawn(page, options.seconds)
+        beside = await drawn(page, options.seconds)
         cpu = (cpu_s(router.pid) - seen_s) / (time.monotonic() - began_s)
         zipped = await sent(url, options.seconds / 2, "gzip")
         plain = await sent(url, options.seconds / 2, "identity")
+        await record(url, options.seconds + SETTLES_S + 2, recording)
         if options.picture is not None:
             await page.screenshot(path=options.picture, full_page=True)
         sessions = await page.text_content("#headline-sessions")
         moved = await killed_and_back(page, home.pid, first, itl_s)
     return {
-        **smooth,
+        **await alone(recording, options.seconds),
+        "beside_the_fleet_frames_per_s": beside["frames_per_s"],
+        "beside_the_fleet_task_share": beside["task_share"],
         **moved,
         "sessions": float((sessions or "0").replace("k", "e3")),
         "bytes_per_s": zipped["bytes_per_s"],
@@ -109,6 +115,25 @@ async def measure(options: argparse.Namespace) -> dict[str, float]:
     }
 
 
+async def opened(chromium: Any, url: str) -> Any:
+    """The page, once it is live."""
+    page = await chromium.new_page(viewport={"width": 1440, "height": 1000})
+    await page.goto(url)
+    await page.wait_for_selector('#connection[data-state="live"]')
+    await asyncio.sleep(SETTLES_S)
+    return page
+
+
+async def alone(recording: Path, seconds: float) -> dict[str, float]:
+    """What the browser does with a recording, while nothing else runs."""
+    async with (
+        running("benchmarks.page.recording", [str(recording)]) as replay,
+        browser() as chromium,
+    ):
+        page = await opened(chromium, f"http://127.0.0.1:{replay.port}/")
+        return await drawn(page, seconds)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
@@ -117,16 +142,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--itl-ms", type=float, default=60.0, help="between an engine's tokens")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--picture", type=Path, help="take a screenshot there")
+    parser.add_argument("--recording", type=Path, help="keep what the page was sent there")
+    parser.add_argument("--replay", type=Path, help="measure the browser alone, with a recording")
     add_options(parser)
     options = parser.parse_args(arguments)
     if options.sites < 2:
         parser.error("--sites: a home and at least one rented site")
-    figures = asyncio.run(measure(options))
+    with tempfile.TemporaryDirectory() as folder:
+        recording = options.recording or Path(folder) / "recording"
+        if options.replay is not None:
+            figures = asyncio.run(alone(options.replay, options.seconds))
+        else:
+            figures = asyncio.run(measure(options, recording))
+    of = options.replay or f"{options.sites} sites and {figures['sessions']:.0f} sessions"
     shown = print_table(
-        f"The fleet page of {options.sites} sites and {figures['sessions']:.0f} sessions",
+        f"The fleet page of {of}",
         ("what", "figure"),
         [[name.replace("_", " "), f"{value:,.3g}"] for name, value in figures.items()],
-        note="bytes are of one viewer, compressed; CPU is the router's, of one core",
+        note="bytes are of one viewer, compressed; CPU is of one core; shares are of its thread",
     )
     pictures = []
     if options.html is not None and options.picture is not None:

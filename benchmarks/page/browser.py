@@ -1,8 +1,10 @@
 """A headless Chromium in front of a page, and what it measures of it."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
@@ -55,16 +57,37 @@ async def browser() -> AsyncIterator[Browser]:
             await running.close()
 
 
+def cpu_of_children_s(name: str) -> float:
+    """What all processes of this name have used that descend from this one, in seconds."""
+    parents, used = {}, {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            head, _, rest = status.read_text().rpartition(")")
+            pid, fields = int(status.parent.name), rest.split()
+            parents[pid] = int(fields[1])
+            if name in head:
+                used[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descends(pid: int) -> bool:
+        while pid in parents and pid != os.getpid():
+            pid = parents[pid]
+        return pid == os.getpid()
+
+    return sum(cpu_s for pid, cpu_s in used.items() if descends(pid))
+
+
 async def drawn(page: Page, seconds: float) -> dict[str, Any]:
     """Frames a second, the longest in milliseconds, and the share of time that the page computes.
 
     The last is what the page is to blame for: a machine that does other things draws late, too.
+    `browser_cpu` is of one core, by all of the browser's processes, those that draw among them.
     """
     tools = await page.context.new_cdp_session(page)
     await tools.send("Performance.enable")
-    before = await _computed(tools)
+    before, used_s = await _computed(tools), cpu_of_children_s("chrom")
     measured: dict[str, Any] = await page.evaluate(DRAWN, seconds)
     after = await _computed(tools)
+    measured["browser_cpu"] = (cpu_of_children_s("chrom") - used_s) / seconds
     took_s = after["Timestamp"] - before["Timestamp"]
     for name in ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration"):
         measured[f"{name.removesuffix('Duration').lower()}_share"] = (

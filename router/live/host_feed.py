@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import grpc
 
+from router.live import background
 from router.live.backoff import Backoff
 from router.live.follower import Follower
 from router.live.host_loans import loans_message, loans_of
@@ -22,7 +23,10 @@ from wire.spillway.v1 import host_pb2 as pb
 _log = logging.getLogger(__name__)
 
 _SAYINGS_MAX: Final = 10_000
-"""Drains, releases, aborts and metrics that wait to be said."""
+"""Drains, releases, aborts and answers that wait to be said."""
+
+_ANSWERING_MAX: Final = 64
+"""Answers under way: the receiver waits for each, and not for long."""
 
 
 class Listener(Protocol):
@@ -44,8 +48,8 @@ class Listener(Protocol):
         """What operators lend."""
         ...
 
-    def metrics(self) -> bytes:
-        """The metrics of this worker, in OpenMetrics' text format, which has exemplars."""
+    async def answer(self, what: str, body: bytes) -> bytes:
+        """What the receiver asks of this worker: its metrics, or something for the page."""
         ...
 
 
@@ -61,6 +65,7 @@ class HostFeed:
         self.listener: Listener
         self._sayings: asyncio.Queue[pb.Said] = asyncio.Queue(_SAYINGS_MAX)
         self._is_hearing = False
+        self._answering: set[asyncio.Task[None]] = set()
 
     @property
     def leads(self) -> bool:
@@ -135,9 +140,15 @@ class HostFeed:
         self._hear_operators(heard)
         if heard.aborted:
             await self.listener.hear_abort(heard.aborted)
-        for scrape in heard.scrapes:
-            scraped = pb.Scraped(scrape=scrape, metrics=self.listener.metrics())
-            self._say(pb.Said(scraped=scraped))
+        for asked in heard.asked:
+            if len(self._answering) < _ANSWERING_MAX:
+                task = background.begin(self._answer(asked), "answer the receiver")
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, asked: pb.Asked) -> None:
+        body = await self.listener.answer(asked.what, asked.body)
+        self._say(pb.Said(answered=pb.Answered(id=asked.id, body=body)))
 
     def _hear_operators(self, heard: pb.Heard) -> None:
         self._is_hearing = True

@@ -11,10 +11,13 @@ from typing import Any, Final
 import grpc
 
 from router.live import background
-from wire.spillway.v1.host_pb2 import Heard, Said
+from wire.spillway.v1.host_pb2 import Asked, Heard, Said
 
 BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for one worker: the cached prefixes of hundreds of endpoints."""
+
+METRICS: Final = "metrics"
+"""What a scrape asks: OpenMetrics' text format, which has exemplars."""
 
 _SCRAPE_S: Final = 2.0
 
@@ -27,6 +30,7 @@ class _Worker:
         self.bytes = 0
         self.lost = False  # it is too slow, and is told nothing more
         self.wakes = asyncio.Event()
+        self.number = 0
 
     def give(self, raw: bytes) -> None:
         if self.lost:
@@ -47,8 +51,8 @@ class Hub:
         self._state = state
         self._on_said = on_said
         self._workers: set[_Worker] = set()
-        self._scrapes = 0
-        self._scraped: dict[int, list[bytes]] = {}
+        self._asked = 0
+        self._answers: dict[int, list[bytes]] = {}  # by the number of the question
         self._answered = asyncio.Event()
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -67,19 +71,25 @@ class Hub:
 
     async def metrics(self) -> list[bytes]:
         """The metrics of every worker that answers in time."""
-        self._scrapes += 1
-        scrape, asked = self._scrapes, len(self._workers)
-        answers = self._scraped[scrape] = []
-        self.publish(Heard(scrapes=[scrape]))
+        return await self.ask(METRICS, b"", within_s=_SCRAPE_S, one=False)
+
+    async def ask(self, what: str, body: bytes, *, within_s: float, one: bool) -> list[bytes]:
+        """What workers answer in time: every one, or the first."""
+        workers = sorted(self._workers, key=lambda worker: worker.number)[: 1 if one else None]
+        self._asked += 1
+        number, answers = self._asked, self._answers.setdefault(self._asked, [])
+        raw = Heard(asked=[Asked(id=number, what=what, body=body)]).SerializeToString()
+        for worker in workers:
+            worker.give(raw)
         try:
-            async with asyncio.timeout(_SCRAPE_S):
-                while len(answers) < asked:
+            async with asyncio.timeout(within_s):
+                while len(answers) < len(workers):
                     self._answered.clear()
                     await self._answered.wait()
         except TimeoutError:
             pass
         finally:
-            del self._scraped[scrape]
+            del self._answers[number]
         return answers
 
     async def _join(self, said: AsyncIterator[Said], _context: Any) -> AsyncIterator[bytes]:
@@ -101,11 +111,12 @@ class Hub:
 
     async def _listen(self, said: AsyncIterator[Said], worker: _Worker) -> None:
         async for one in said:
-            if one.HasField("scraped"):
-                if one.scraped.scrape in self._scraped:
-                    self._scraped[one.scraped.scrape].append(one.scraped.metrics)
+            if one.HasField("answered"):
+                if one.answered.id in self._answers:
+                    self._answers[one.answered.id].append(one.answered.body)
                     self._answered.set()
                 continue
+            worker.number = one.worker or worker.number
             self._on_said(one)
             passed_on = Heard(aborted=one.aborted)
             if one.HasField("drain"):

@@ -12,6 +12,8 @@ from typing import Final
 import aiohttp
 import grpc
 
+from router.faces.page.server import FleetPage
+from router.faces.page.workers import WorkersDesk
 from router.live import background
 from router.live.callers import Callers
 from router.live.endpoint import LiveEndpoint
@@ -28,7 +30,7 @@ from router.live.settings import RouterSettings, SiteAccess
 from router.live.tls import server_tls
 from router.observe.event import Happening
 from router.observe.merged import Merged
-from router.policy.fleet import Tenant
+from router.policy.fleet import Fleet
 from wire.spillway.v1 import host_pb2 as pb
 from wire.spillway.v1.load_pb2 import LoadReport
 
@@ -83,13 +85,13 @@ class Receiver:
         access: Sequence[SiteAccess],
         settings: RouterSettings,
         address: str,
-        tenants: Sequence[Tenant] = (),
+        fleet: Fleet | None = None,
     ) -> None:
         """`address` is what gRPC listens on for the workers: a Unix socket.
 
-        Raises TlsError, and as Callers does.
+        Without `fleet` it shows no page. Raises TlsError, and as Callers does.
         """
-        self._callers = Callers(settings, tenants)
+        self._callers = Callers(settings, fleet.tenants if fleet is not None else ())
         self._settings = settings
         self._address = address
         self._listings: dict[str, tuple[str, ...]] = {}
@@ -101,6 +103,10 @@ class Receiver:
         self._reach = Reach(access, settings)
         self._roster = Roster(self._open_endpoint, self._on_listed)
         self._hub = Hub(self._state, self._on_said)
+        self._page: FleetPage | None = None
+        if fleet is not None:
+            desk = WorkersDesk(self._hub.ask)
+            self._page = FleetPage("router of several workers", fleet, desk, self._callers)
         self.metrics_port: int | None = None
         self.health_port: int | None = None
         self._opened = contextlib.AsyncExitStack()
@@ -112,7 +118,8 @@ class Receiver:
         opened.push_async_callback(self._callers.close)
         if settings.metrics_listen is not None:
             metrics = MetricsServer(
-                self._metrics, lambda: self._roster.serves, self._callers, settings, self._tls
+                *(self._metrics, lambda: self._roster.serves, self._callers, settings, self._tls),
+                self._page.add_to if self._page is not None else None,
             )
             opened.push_async_callback(metrics.stop)
             self.metrics_port = await metrics.start(settings.metrics_listen)
@@ -147,6 +154,8 @@ class Receiver:
         reading = ready.reading
         self._callers.adopt(reading.settings, ready.keys, reading.fleet.tenants)
         self._reach.adopt(ready.ways, self._roster)
+        if self._page is not None:
+            self._page.adopt(reading.fleet)
         for known in (self._listings, self._drains, self._loans):
             for site in [name for name in known if name not in self._reach]:
                 del known[site]

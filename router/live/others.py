@@ -1,11 +1,12 @@
 """What the other processes of this router want of a worker, done to its own parts."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from router.live.control import abort
+from router.live.host_hub import METRICS
 from router.live.inference import Inference
 from router.live.lender import Lender
 from router.live.roster import Roster
@@ -23,12 +24,15 @@ class Others:
         lender: Lender,
         inference: Inference,
         registry: CollectorRegistry,
+        page: Callable[[str, bytes], Awaitable[bytes]],
     ) -> None:
+        """`page` answers what the page of all workers asks."""
         self._core = core
         self._roster = roster
         self._lender = lender
         self._inference = inference
         self._registry = registry
+        self._page = page
 
     def hear_happening(self, happening: DrainChanged | LoansChanged | QuarantineReleased) -> None:
         """See Listener. Of a site that a reload has taken out, nothing is to be done."""
@@ -49,10 +53,12 @@ class Others:
         """See Listener."""
         return self._lender.all_loans()
 
-    def metrics(self) -> bytes:
+    async def answer(self, what: str, body: bytes) -> bytes:
         """See Listener."""
-        told: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]
-        return told
+        if what == METRICS:
+            told: bytes = generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return told
+        return await self._page(what, body)
 
     def _has(self, name: str) -> bool:
         return any(site.name == name for site in self._core.snapshot().sites)

@@ -15,7 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from router.audit.journal import journal_at
 from router.faces.kserve.service import KServe
+from router.faces.page.desk import OwnDesk
 from router.faces.page.server import FleetPage
+from router.faces.page.workers import answering
 from router.live import background
 from router.live.accounts import Accounts
 from router.live.acting import Acting
@@ -134,14 +136,12 @@ class Router:
         self._standing = standing = FileStanding(digest, time.time_ns())
         self.acts = OperatorDesk(self._core, self._loans, self._acting, standing, reloads)
         self._inference = self._made_inference(streams)
+        desk = OwnDesk(self._state, self._sinks.recent, self._fleet_desk(), self.acts)
         if self._feed is not None:
             others = (self._core, self._roster, self._lender, self._inference)
-            self._feed.listener = Others(*others, self._sinks.registry)
+            self._feed.listener = Others(*others, self._sinks.registry, answering(desk))
         self.openai_port: int | None = None
-        self._page = FleetPage(
-            *(self.id, fleet, self._state, self._sinks.recent),
-            *(self._fleet_desk(), self.acts, self._callers),
-        )
+        self._page = FleetPage(self.id, fleet, desk, self._callers)
         self._mover = Mover(
             self._core, self._roster, self._inference.turns, settings.drain_timeout_s
         )

@@ -79,12 +79,13 @@ class RecentDecisions:
             _count(self.flows[decision.site], decision)
 
 
-def _count(flow: Flow, send: Send) -> None:
+def flow_of(send: Send) -> str:
+    """In which way it sends a turn: the name of that in Flow."""
     if send.mode is not Mode.FRESH:
-        flow.resumed += 1
-    elif send.rule is Rule.OVERFLOW:
-        flow.overflow += 1
-    elif send.rule is Rule.SPILL_BACK:
-        flow.returned += 1
-    else:
-        flow.settled += 1
+        return "resumed"
+    return {Rule.OVERFLOW: "overflow", Rule.SPILL_BACK: "returned"}.get(send.rule, "settled")
+
+
+def _count(flow: Flow, send: Send) -> None:
+    way = flow_of(send)
+    setattr(flow, way, getattr(flow, way) + 1)

@@ -80,7 +80,7 @@ def _worker(file: FleetFile, number: int, receiver: str, line: Line) -> Part:
 def _receiver(file: FleetFile, address: str, line: Line) -> Part:
     from router.live.host_receiver import Receiver  # noqa: PLC0415 - as above
 
-    receiver = Receiver(file.access, file.router, address, file.fleet.tenants)
+    receiver = Receiver(file.access, file.router, address, file.fleet)
     line.changed = receiver
 
     class _Receiver:

@@ -1,10 +1,10 @@
 """The state of the fleet as the page reads it: figures only, in the order that page.js names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
-from router.observe.recent_decisions import Flow, Recorded
+from router.observe.recent_decisions import Flow, Recorded, flow_of
 from router.policy.decision import Refuse, Send
 from router.policy.units import NS_PER_S
 from wire.spillway.v1 import fleet_pb2 as pb
@@ -17,9 +17,9 @@ _REASON_CHARS_MAX: Final = 400
 
 
 def frame(
-    state: pb.FleetState, flows: dict[str, Flow], decisions: Sequence[Recorded]
+    state: pb.FleetState, flows: Mapping[str, Flow], decisions: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Everything that changes."""
+    """Everything that changes; each of the decisions is as `told` tells it, with its number."""
     return {
         "at": state.sampled_unix_ns / NS_PER_S,
         "sessions": state.sessions,
@@ -27,8 +27,10 @@ def frame(
         "refused": state.refused,
         "resumed": state.resumed,
         "waiting": sum(tenant.waiting for tenant in state.tenants),
-        "sites": [_site(site, flows[site.name]) for site in state.sites],
-        "decisions": [_decision(recorded) for recorded in decisions],
+        "notices": [*_notices(state)],
+        "budgets": [_budget(budget) for budget in state.budgets],
+        "sites": [_site(site, flows.get(site.name, Flow())) for site in state.sites],
+        "decisions": [*decisions],
     }
 
 
@@ -38,6 +40,9 @@ def _site(site: pb.SiteState, flow: Flow) -> dict[str, Any]:
     return {
         "draining": site.draining,
         "lent": _lent(site.lent) if site.HasField("lent") else None,
+        "warming": round(site.warming_share, 3),
+        "lease_until": site.lease_until_unix_ns // NS_PER_S,
+        "scaling": _scaling(site.scaling) if site.HasField("scaling") else None,
         "trouble": pb.SiteState.Trouble.Name(site.trouble).removeprefix("TROUBLE_").lower(),
         "up": len(up),
         "suspect": sum(one.health == _SUSPECT for one in site.endpoints),
@@ -59,6 +64,41 @@ def _site(site: pb.SiteState, flow: Flow) -> dict[str, Any]:
         "endpoints": len(site.endpoints),
         "each": [_endpoint(one) for one in site.endpoints[:ENDPOINTS_MAX]],
     }
+
+
+def _notices(state: pb.FleetState) -> Iterator[str]:
+    """What an operator should know of the router itself, a sentence each."""
+    if state.HasField("store") and state.store.away:
+        yield (
+            "The store that routers share is away: budgets and rates are kept by each router's"
+            " last share."
+        )
+    if state.reload_problem:
+        yield f"The last reload was refused: {state.reload_problem}"[:_REASON_CHARS_MAX]
+    if state.audit_problem:
+        yield f"No action is taken: the audit log: {state.audit_problem}"[:_REASON_CHARS_MAX]
+
+
+def _budget(budget: pb.BudgetState) -> list[Any]:
+    """Of which site, or of which tenant, in which month, spent, and of how much; US dollars."""
+    return [
+        budget.site,
+        budget.tenant,
+        budget.month,
+        round(budget.spent_usd, 4),
+        budget.most_usd if budget.HasField("most_usd") else None,
+        budget.warn_usd if budget.HasField("warn_usd") else None,
+    ]
+
+
+def _scaling(scaling: pb.Scaling) -> list[Any]:
+    """How many replicas are wanted, serve, and may be, and why."""
+    return [
+        scaling.wanted,
+        scaling.serving,
+        scaling.replicas_max,
+        scaling.reason[:_REASON_CHARS_MAX],
+    ]
 
 
 def latency(site: pb.SiteState) -> list[float]:
@@ -104,10 +144,10 @@ def _handle(session: str) -> str:
     return blake2b(session.encode(), digest_size=3).hexdigest() if session else ""
 
 
-def _decision(recorded: Recorded) -> dict[str, Any]:
+def told(recorded: Recorded) -> dict[str, Any]:
+    """A decision, in the words that a person reads."""
     decision = recorded.decision
     said = {
-        "number": recorded.number,
         "at": round(recorded.unix_ns / NS_PER_S, 3),
         "session": _handle(recorded.session),
         "rule": decision.rule.value,
@@ -115,7 +155,7 @@ def _decision(recorded: Recorded) -> dict[str, Any]:
         "reason": decision.reason[:_REASON_CHARS_MAX],
     }
     if isinstance(decision, Send):
-        said |= {"action": "send", "site": decision.site, "mode": decision.mode.value}
+        said |= {"action": "send", "site": decision.site, "flow": flow_of(decision)}
     else:
         said["action"] = "refuse" if isinstance(decision, Refuse) else "wait"
     return said

@@ -1,26 +1,24 @@
 """The page on the HTTP port of a router: its files, its feed, and what it asks and does."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from router.faces.page.asking import Act, Question, done, explained
+from router.faces.page.asking import Act, Question
 from router.faces.page.described import described
+from router.faces.page.desk import Desk
 from router.faces.page.encoding import GZIP_HEAD, Encoded
 from router.faces.page.feed import Feed, TooManyViewersError
 from router.faces.page.files import INDEX, Files
 from router.faces.page.permission import Permission, actor_at, is_same_origin
 from router.live import background
+from router.live.acting import Actor
 from router.live.callers import Callers
-from router.live.fleet_desk import FleetDesk
-from router.live.operator_desk import OperatorDesk
-from router.observe.recent_decisions import RecentDecisions
-from router.policy.caller import Caller
 from router.policy.fleet import Fleet
-from wire.spillway.v1 import fleet_pb2 as pb
 from wire.status import CallError
 
 _HEADERS: Final = {
@@ -51,24 +49,20 @@ class FleetPage:
         self,
         router: str,
         fleet: Fleet,
-        state: Callable[[], pb.FleetState],
-        decisions: RecentDecisions,
-        desk: FleetDesk,
-        acts: OperatorDesk,
+        desk: Desk,
         callers: Callers,
     ) -> None:
         self._router = router
         self._described = described(router, fleet)
         self._desk = desk
-        self._acts = acts
-        self._feed = Feed(state, decisions)
+        self._feed = Feed(desk, [site.name for site in fleet.sites])
         self._files = Files()
         self._permission = Permission(callers)
 
     def adopt(self, fleet: Fleet) -> None:
         """The fleet is another one: whoever looks is to come again, and begins with it."""
         self._described = described(self._router, fleet)
-        self._feed.begin_anew()
+        self._feed.begin_anew([site.name for site in fleet.sites])
 
     def add_to(self, app: web.Application) -> None:
         """Adds what it serves, and its feed for as long as the server runs."""
@@ -111,7 +105,10 @@ class FleetPage:
         try:
             with self._feed.viewer() as viewer:
                 token = self._permission.token_for(request, caller)
-                first = Encoded("hello", {**self._described, **self._feed.now(), "token": token})
+                age, now = self._feed.age, await self._feed.now()
+                if age != self._feed.age:
+                    return response  # of another fleet than the one described: it comes again
+                first = Encoded("hello", {**self._described, **now, "token": token})
                 await response.prepare(request)
                 await _write(response, GZIP_HEAD + first.deflated if zipped else first.plain)
                 while (frame := await viewer.next()) is not None and self._may_look(request):
@@ -135,20 +132,21 @@ class FleetPage:
         if not is_same_origin(request):
             return _failed(403, "only this page itself may ask")
         return await self._answer(
-            request, Question, lambda question: self._explained(question, caller)
+            request, Question, lambda question: self._desk.explain(question, caller)
         )
-
-    async def _explained(self, question: Question, caller: Caller) -> dict[str, Any]:
-        return explained(self._desk, question, caller)
 
     async def _act(self, request: web.Request) -> web.Response:
         caller = self._permission.viewer(request)
         refusal = self._permission.refusal(request, caller)
         actor = actor_at(request, caller)
         if refusal:
-            self._acts.refused(actor, "page", "", refusal)
+            await self._refuse(actor, refusal)
             return _failed(403, refusal)
-        return await self._answer(request, Act, lambda act: done(self._acts, act, actor))
+        return await self._answer(request, Act, lambda act: self._desk.act(act, actor))
+
+    async def _refuse(self, actor: Actor, reason: str) -> None:
+        with contextlib.suppress(CallError):  # nobody is there to write it down
+            await self._desk.refuse(actor, reason)
 
     async def _answer(
         self,

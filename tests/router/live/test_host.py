@@ -9,54 +9,18 @@ import aiohttp
 import grpc
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from router.live.host_receiver import Receiver
-from router.live.router import Router
-from router.live.settings import SiteAccess, Worker
 from tests.router.live.conftest import (
-    CLOUD,
-    HOME,
     SETTINGS,
-    Routed,
     address,
     ask,
     engine,
-    fleet_of,
     up,
 )
+from tests.router.live.hosting import received, workers
 from tests.router.live.scripted import hangs, scripted
 from tests.waiting import until
 from wire.spillway.v1 import fleet_pb2, host_pb2, load_pb2
 from wire.vllm import control_pb2
-
-
-@contextlib.asynccontextmanager
-async def received(folder, addresses, settings=SETTINGS):
-    """A receiver, and where its workers find it."""
-    where = f"unix:{folder / 'receiver'}"
-    access = [SiteAccess("home", endpoints=tuple(addresses), link=False)]
-    receiver = Receiver(access, settings, where)
-    await receiver.start()
-    try:
-        yield receiver, where
-    finally:
-        await receiver.stop()
-
-
-@contextlib.asynccontextmanager
-async def workers(where, count=2, endpoints=1, settings=SETTINGS):
-    """Workers of one router, each on a port of its own so that a test can choose."""
-    access = [SiteAccess("home", link=False)]
-    async with contextlib.AsyncExitStack() as opened:
-        routed = []
-        for number in range(count):
-            router = Router(fleet_of(HOME, CLOUD), access, settings, Worker(number, where))
-            await router.start()
-            opened.push_async_callback(router.stop, 0.0)
-            channel = grpc.aio.insecure_channel(f"127.0.0.1:{router.port}")
-            routed.append(Routed(router, await opened.enter_async_context(channel)))
-        for one in routed:
-            await one.until_up(endpoints)
-        yield routed
 
 
 class Counted(grpc.aio.ServerInterceptor):

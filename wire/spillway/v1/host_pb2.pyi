@@ -8,44 +8,44 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Heard(_message.Message):
-    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "scrapes", "loans")
+    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "loans", "asked")
     LISTINGS_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
     DRAINS_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     ABORTED_FIELD_NUMBER: _ClassVar[int]
-    SCRAPES_FIELD_NUMBER: _ClassVar[int]
     LOANS_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
     listings: _containers.RepeatedCompositeFieldContainer[Listing]
     answers: _containers.RepeatedCompositeFieldContainer[Answer]
     reports: _containers.RepeatedCompositeFieldContainer[Report]
     drains: _containers.RepeatedCompositeFieldContainer[SiteDrain]
     released: _containers.RepeatedScalarFieldContainer[str]
     aborted: _containers.RepeatedScalarFieldContainer[str]
-    scrapes: _containers.RepeatedScalarFieldContainer[int]
     loans: _containers.RepeatedCompositeFieldContainer[SiteLoans]
-    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., scrapes: _Optional[_Iterable[int]] = ..., loans: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ...) -> None: ...
+    asked: _containers.RepeatedCompositeFieldContainer[Asked]
+    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., loans: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., asked: _Optional[_Iterable[_Union[Asked, _Mapping]]] = ...) -> None: ...
 
 class Said(_message.Message):
-    __slots__ = ("worker", "drain", "released", "aborted", "scraped", "draining", "loans", "lending")
+    __slots__ = ("worker", "drain", "released", "aborted", "draining", "loans", "lending", "answered")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     ABORTED_FIELD_NUMBER: _ClassVar[int]
-    SCRAPED_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     LOANS_FIELD_NUMBER: _ClassVar[int]
     LENDING_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
     worker: int
     drain: SiteDrain
     released: str
     aborted: _containers.RepeatedScalarFieldContainer[str]
-    scraped: Scraped
     draining: _containers.RepeatedScalarFieldContainer[str]
     loans: SiteLoans
     lending: _containers.RepeatedCompositeFieldContainer[SiteLoans]
-    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., scraped: _Optional[_Union[Scraped, _Mapping]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ...) -> None: ...
+    answered: Answered
+    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., answered: _Optional[_Union[Answered, _Mapping]] = ...) -> None: ...
 
 class Listing(_message.Message):
     __slots__ = ("site", "addresses")
@@ -117,10 +117,20 @@ class Recall(_message.Message):
     until_unix_ns: int
     def __init__(self, replicas: _Optional[int] = ..., until_unix_ns: _Optional[int] = ...) -> None: ...
 
-class Scraped(_message.Message):
-    __slots__ = ("scrape", "metrics")
-    SCRAPE_FIELD_NUMBER: _ClassVar[int]
-    METRICS_FIELD_NUMBER: _ClassVar[int]
-    scrape: int
-    metrics: bytes
-    def __init__(self, scrape: _Optional[int] = ..., metrics: _Optional[bytes] = ...) -> None: ...
+class Asked(_message.Message):
+    __slots__ = ("id", "what", "body")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    what: str
+    body: bytes
+    def __init__(self, id: _Optional[int] = ..., what: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
+
+class Answered(_message.Message):
+    __slots__ = ("id", "body")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    body: bytes
+    def __init__(self, id: _Optional[int] = ..., body: _Optional[bytes] = ...) -> None: ...

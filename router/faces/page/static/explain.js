@@ -2,7 +2,7 @@
 
 import { make, span, usd } from "./format.js";
 
-const HEADS = ["endpoint", "first token", "network", "queue", "prefill", "cached", "price", ""];
+const HEADS = ["endpoint", "objective", "first token", "network", "queue", "prefill", "cached", "price"];
 
 function verdict(decision) {
   const kind = decision.action.toLowerCase();
@@ -14,10 +14,10 @@ function verdict(decision) {
 function candidates(decision) {
   const rows = decision.candidates.map((one) => {
     const prompt = one.cached_tokens + one.uncached_tokens;
-    const cells = [one.endpoint, span(one.ttft_s), span(one.network_s), span(one.queue_s), span(one.prefill_s), prompt ? `${one.cached_tokens}/${prompt}` : "–", usd(one.price_usd)];
-    const words = one.excluded || (one.meets_objective ? "meets the objective" : "misses the objective");
+    const cells = [span(one.ttft_s), span(one.network_s), span(one.queue_s), span(one.prefill_s), prompt ? `${one.cached_tokens}/${prompt}` : "–", usd(one.price_usd)];
+    const words = one.excluded || (one.meets_objective ? "meets" : "misses");
     const chosen = one.endpoint === decision.endpoint ? "chosen" : "";
-    return make("tr", { class: chosen }, ...cells.map((cell) => make("td", {}, cell)), make("td", { class: "words" }, words));
+    return make("tr", { class: chosen }, make("td", {}, one.endpoint), make("td", { class: "words" }, words), ...cells.map((cell) => make("td", {}, cell)));
   });
   const table = make("table", {}, make("thead", {}, make("tr", {}, ...HEADS.map((head) => (head ? make("th", { scope: "col" }, head) : make("td"))))), make("tbody", {}, ...rows));
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Every candidate" }, table);

@@ -1,5 +1,7 @@
 // The stream of the router: comes back by itself, whatever became of it.
 
+import { changed } from "./changing.js";
+
 const RETRY_MS = 400;
 const SILENT_MS = 5000; // ten frames: the connection stands and nothing comes
 
@@ -7,6 +9,7 @@ export function follow({ onHello, onFrame, onState }) {
   let source = null;
   let timer = 0;
   let heard = 0;
+  let last = null; // the frame that changes are of
 
   function connect() {
     source = new EventSource("/page/stream");
@@ -17,7 +20,13 @@ export function follow({ onHello, onFrame, onState }) {
     });
     source.addEventListener("frame", (event) => {
       heard = Date.now();
-      onFrame(JSON.parse(event.data));
+      last = JSON.parse(event.data);
+      onFrame(last);
+    });
+    source.addEventListener("change", (event) => {
+      heard = Date.now();
+      last = changed(last, JSON.parse(event.data));
+      onFrame(last);
     });
     source.addEventListener("error", again);
   }

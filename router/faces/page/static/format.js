@@ -23,7 +23,8 @@ export function share(part) {
 
 export function usd(amount) {
   if (amount === 0) return "$0";
-  return amount < 0.1 ? `$${amount.toPrecision(2)}` : `$${amount.toFixed(2)}`;
+  if (amount < 0.1) return `$${amount.toPrecision(2)}`;
+  return amount < 1000 ? `$${amount.toFixed(2)}` : `$${count(amount)}`;
 }
 
 export function clock(unixSeconds) {
@@ -34,6 +35,13 @@ export function clock(unixSeconds) {
 export function moment(unixSeconds) {
   const shown = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false, timeZoneName: "short" };
   return new Date(unixSeconds * 1000).toLocaleString([], shown);
+}
+
+// How long until something is so, in a few words, or that it is.
+export function until(seconds, will, is) {
+  if (seconds <= 0) return is;
+  const [amount, unit] = seconds >= 172_800 ? [seconds / 86_400, "days"] : seconds >= 5_400 ? [seconds / 3_600, "h"] : [seconds / 60, "min"];
+  return `${will} in ${Math.ceil(amount)} ${unit}`;
 }
 
 // Sets text only where it changes: most figures stand still most of the time.

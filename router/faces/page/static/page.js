@@ -1,6 +1,7 @@
 // The page: a frame comes, and each part draws what it is about.
 
 import { Acting } from "./acting.js";
+import { Budgets } from "./budgets.js";
 import { Charts } from "./charts.js";
 import { Decisions } from "./decisions.js";
 import { explaining } from "./explain.js";
@@ -18,6 +19,7 @@ const acting = new Acting(announce);
 const places = new Places((action, site, frame) => acting.ask(action, site, frame));
 const water = new Water(document.getElementById("places"));
 const charts = new Charts();
+const budgets = new Budgets();
 const decisions = new Decisions();
 const headline = buildHeadline();
 let fleet = null;
@@ -25,11 +27,12 @@ let states = [];
 let drawnAt = 0;
 
 function buildHeadline() {
-  const labels = { sessions: "sessions", open: "open streams", tokens: "tokens/s", away: "of turns overflow", waiting: "waiting here", refused: "refused", resumed: "streams resumed", money: "metered an hour" };
+  const labels = { sessions: "sessions", open: "open streams", tokens: "tokens/s", away: "of turns overflow", waiting: "waiting here", refused: "refused", resumed: "streams resumed", money: "metered an hour", month: "this month" };
   const values = {};
   const rows = Object.entries(labels).map(([name, label]) => {
     values[name] = make("dd", { id: `headline-${name}` }, "–");
-    return make("div", {}, make("dt", {}, label), values[name]);
+    const bound = make("span", { id: `headline-${name}-of` });
+    return make("div", {}, make("dt", {}, label, bound), values[name]);
   });
   document.getElementById("headline").replaceChildren(...rows);
   return values;
@@ -52,6 +55,7 @@ function onHello(hello) {
   document.getElementById("tenants").replaceChildren(...hello.tenants.map((name) => make("option", { value: name })));
   charts.build(hello);
   decisions.build();
+  sayBound("money", hello.sites.reduce((sum, site) => sum + (site.budget_usd_per_hour ?? 0), 0));
   onFrame(hello.frame);
   water.build(places.all);
 }
@@ -64,9 +68,13 @@ function onFrame(frame) {
   water.pour(flows, Math.min(1000, now - drawnAt));
   drawnAt = now;
   drawHeadline(frame);
+  drawNotices(frame.notices);
+  budgets.set(frame.budgets);
   charts.add(frame);
   decisions.add(frame.decisions, frame.decided);
-  tellChanges();
+  const away = frame.decisions.findLast((one) => one.flow === "overflow");
+  if (away) stamp("overflow", away.at);
+  tellChanges(frame);
 }
 
 function drawHeadline(frame) {
@@ -81,19 +89,49 @@ function drawHeadline(frame) {
   write(headline.waiting, count(frame.waiting));
   write(headline.refused, count(frame.refused));
   write(headline.resumed, count(frame.resumed));
-  const budget = fleet.sites.reduce((sum, site) => sum + (site.budget_usd_per_hour ?? 0), 0);
-  headline.money.replaceChildren(usd(places.usdPerHour()), ...(budget ? [make("small", {}, ` of ${usd(budget)}`)] : []));
+  write(headline.money, usd(places.usdPerHour()));
+  drawMonth(frame);
+}
+
+function sayBound(name, budget) {
+  write(document.getElementById(`headline-${name}-of`), budget ? ` of ${usd(budget)}` : "");
+}
+
+// What all sites have cost: by the ledger in this month, or without one since the router began.
+function drawMonth(frame) {
+  const kept = frame.budgets.filter(([site, , month]) => site && month);
+  const spent = kept.length ? kept.reduce((sum, one) => sum + one[3], 0) : frame.sites.reduce((sum, site) => sum + site.usd, 0);
+  write(headline.month, usd(spent));
+  headline.month.previousSibling.firstChild.textContent = kept.length ? "this month" : "since the router began";
+  sayBound("month", kept.reduce((sum, one) => sum + (one[4] ?? 0), 0));
+}
+
+function drawNotices(notices) {
+  const list = document.getElementById("notices");
+  const said = notices.join("\n");
+  if (list.dataset.said === said) return;
+  list.dataset.said = said;
+  list.hidden = notices.length === 0;
+  list.replaceChildren(...notices.map((notice) => make("li", {}, notice)));
+  announce(said);
 }
 
 // Says aloud what has become of a site, and of nothing that changes all the time.
-function tellChanges() {
+function tellChanges(frame) {
   const before = states;
   states = places.all.map((place) => place.node.dataset.state);
   const changed = places.all.filter((_, index) => before[index] && before[index] !== states[index]);
+  for (const place of changed) stamp(`${place.site.name} is ${place.node.dataset.state}`, frame.at);
   if (changed.length) {
     announce(changed.map((place) => `${place.site.name}: ${place.badge.textContent}`).join("; "));
     water.drawChannels();
   }
+}
+
+// When something was shown, and when it was so: for whoever measures how late the page is.
+function stamp(name, at) {
+  performance.clearMarks(name); // the last of each, so that they stay few
+  performance.mark(name, { detail: at });
 }
 
 explaining();

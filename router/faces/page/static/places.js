@@ -1,6 +1,7 @@
 // The sites as places: a basin each, with what stands in it and what may be done to it.
 
-import { count, make, moment, rate, share, span, usd, write } from "./format.js";
+import { count, make, moment, rate, share, span, until, usd, write } from "./format.js";
+import { gauge } from "./gauge.js";
 import { Slopes } from "./slopes.js";
 
 const MONEY_S = 60; // money and cache hits are told of the last minute
@@ -15,17 +16,18 @@ const HEALTH_WORDS = { up: "up", suspect: "breaker half open", down: "down" };
 
 function figure(label, extra = "") {
   const value = make("dd", {}, "–");
-  return { value, row: make("div", { class: extra }, make("dt", {}, label), value) };
+  const name = make("dt", {}, label);
+  return { name, value, row: make("div", { class: extra }, name, value) };
 }
 
+// How far something is filled, with a word for it and its reading.
 function meter(label) {
-  const fill = make("i");
-  const bar = make("meter-bar", { "aria-hidden": "true" }, fill);
+  const filled = gauge("meter-bar");
   const reading = make("span", { class: "reading" }, "–");
   return {
-    nodes: [make("span", {}, label), bar, reading],
+    nodes: [make("span", {}, label), filled.node, reading],
     set(part, text) {
-      fill.style.setProperty("--share", Math.min(1, Math.max(0, part ?? 0)).toFixed(3));
+      filled.set(part);
       write(reading, text);
     },
   };
@@ -52,6 +54,8 @@ class Place {
     this.facts = make("p", { class: "quiet" });
     this.summary = make("summary", {}, "endpoints");
     this.lent = make("p", { class: "lent quiet", hidden: true });
+    this.notes = make("ul", { class: "notes quiet", hidden: true });
+    this.level = gauge("level-bar");
     this.details = make(
       "details",
       {},
@@ -68,10 +72,12 @@ class Place {
     this.node = make(
       "li",
       { class: "site", "data-site": site.name },
+      this.level.node,
       make("div", { class: "site-head" }, make("h4", {}, site.name), make("span", { class: "where" }, where.filter(Boolean).join(" · ")), this.badge),
       make("dl", { class: "site-figures" }, ...figures.map((one) => one.row)),
       make("div", { class: "meters" }, ...this.load.nodes, ...this.kv.nodes, ...this.cache.nodes, ...this.money.nodes),
       this.lent,
+      this.notes,
       this.details,
     );
     this.actButtons = {};
@@ -103,7 +109,7 @@ class Place {
     const before = this.last;
     this.last = frame;
     const [state, words] = this.state(frame);
-    this.node.dataset.state = state;
+    if (this.node.dataset.state !== state) this.node.dataset.state = state;
     write(this.badge, words);
     write(this.streams.value, count(frame.open));
     write(this.sessions.value, count(frame.sessions));
@@ -112,12 +118,13 @@ class Place {
     write(this.itl.value, span(frame.latency[3]));
     this.ttft.row.classList.toggle("over", frame.latency[1] > objective.ttft_s);
     this.itl.row.classList.toggle("over", frame.latency[3] > objective.itl_s);
-    write(this.link.value, frame.linked ? `${span(frame.rtt_s)} ⇄` : span(frame.rtt_s));
+    write(this.link.value, span(frame.rtt_s));
+    write(this.link.name, frame.linked ? "round trip ⇄" : "round trip");
     const load = frame.up ? (frame.running + frame.waiting) / frame.up : 0;
     busiest = Math.max(busiest, load);
     this.load.set(load / busiest, frame.waiting ? `${count(frame.running)} + ${count(frame.waiting)} wait` : `${count(frame.running)} run`);
     this.kv.set(frame.kv, share(frame.kv));
-    this.node.style.setProperty("--level", (frame.kv ?? 0).toFixed(3));
+    this.level.set(frame.kv);
     this.setCache(frame);
     this.setMoney();
     if (this.details.open) this.drawEndpoints(frame);
@@ -127,6 +134,7 @@ class Place {
     this.actButtons.lend.hidden = this.site.kind !== "home";
     this.actButtons.reclaim.hidden = !frame.lent || !frame.lent[0];
     this.setLent(frame.lent);
+    this.setNotes(frame, at);
     return before ? this.flowSince(before.flow, frame.flow) : [0, 0, 0, 0];
   }
 
@@ -138,6 +146,22 @@ class Place {
     if (reason) parts.push(reason);
     if (trouble) parts.push(trouble);
     write(this.lent, parts.join(" · "));
+  }
+
+  // What is so for a while: a site that is new, one whose lease ends, and what its scaling wants.
+  setNotes(frame, at) {
+    const notes = [];
+    if (frame.warming) notes.push(`new: at most ${share(frame.warming)} of all turns until it has answered well`);
+    if (frame.lease_until) notes.push(until(frame.lease_until - at, "its lease ends", "its lease has ended"));
+    if (frame.scaling) {
+      const [wanted, serving, most, reason] = frame.scaling;
+      notes.push(`${serving} replica${serving === 1 ? "" : "s"} of at most ${most}, ${wanted} wanted: it ${reason}`);
+    }
+    const said = notes.join("\n");
+    if (said === this.noted) return;
+    this.noted = said;
+    this.notes.hidden = notes.length === 0;
+    this.notes.replaceChildren(...notes.map((note) => make("li", {}, note)));
   }
 
   flowSince(before, now) {

@@ -3,6 +3,7 @@
 const DROPS_MAX = 400;
 const DROPS_PER_FRAME_MAX = 8; // of one site and flow; a bigger drop stands for several turns
 const FLIGHT_MS = 1100;
+const DRAW_MS = 30; // half of a screen's frames: drops are small, and what lies under them is not
 const FLOWS = ["settled", "overflow", "returned", "resumed"];
 
 // The corners of the way from the hub to a basin: along the trunk, then through the gap above it.
@@ -52,6 +53,7 @@ export class Water {
     this.paths = [];
     this.places = [];
     this.running = false;
+    this.drawn = 0;
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
     new ResizeObserver(() => this.layOut()).observe(stage);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.layOut());
@@ -134,23 +136,27 @@ export class Water {
   }
 
   draw(now) {
+    this.running = this.drops.length > 0;
+    if (this.running) requestAnimationFrame((at) => this.draw(at));
+    if (this.running && now - this.drawn < DRAW_MS) return;
+    this.drawn = now;
     const pen = this.surface.getContext("2d");
     pen.setTransform(this.scale, 0, 0, this.scale, 0, 0);
     pen.clearRect(0, 0, ...this.size);
     this.drops = this.drops.filter((drop) => now - drop.begins < FLIGHT_MS);
-    for (const drop of this.drops) {
-      const part = (now - drop.begins) / FLIGHT_MS;
-      const path = this.paths[drop.site];
-      if (part <= 0 || !path) continue;
-      // A turn flows from the router to its site; a session that returns is seen coming home.
-      const [x, y] = along(path, part * part * (3 - 2 * part));
-      pen.fillStyle = this.tones[drop.flow];
-      pen.beginPath();
-      pen.arc(x, y, drop.radius, 0, 7);
+    FLOWS.forEach((_, flow) => {
+      pen.beginPath(); // all drops of a colour at once
+      for (const drop of this.drops) {
+        const part = (now - drop.begins) / FLIGHT_MS;
+        const path = this.paths[drop.site];
+        if (drop.flow !== flow || part <= 0 || !path) continue;
+        // A turn flows from the router to its site; a session that returns is seen coming home.
+        const [x, y] = along(path, part * part * (3 - 2 * part));
+        pen.moveTo(x + drop.radius, y);
+        pen.arc(x, y, drop.radius, 0, 7);
+      }
+      pen.fillStyle = this.tones[flow];
       pen.fill();
-    }
-    this.running = this.drops.length > 0;
-    if (this.running) requestAnimationFrame((at) => this.draw(at));
-    else pen.clearRect(0, 0, ...this.size);
+    });
   }
 }

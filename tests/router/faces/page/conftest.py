@@ -56,6 +56,13 @@ router:
 """
 
 
+STAMPED = """(name) => {
+  const mark = performance.getEntriesByName(name, "mark").at(-1);
+  return mark && [(performance.timeOrigin + mark.startTime) / 1000, mark.detail];
+}"""
+"""What page.js stamps, by its name."""
+
+
 @pytest.fixture(scope="module")
 def browser():
     """One Chromium for a file of tests. `.ci/run` installs it for CI."""
@@ -174,6 +181,10 @@ class Watched:
 
     def until_connection(self, state):
         self.page.wait_for_selector(f'#connection[data-state="{state}"]')
+
+    def stamped(self, name):
+        """When the page last showed it, and when it was so by the router's clock; Unix seconds."""
+        return self.page.evaluate(STAMPED, name)
 
     def until(self, expression):
         """Waits for a condition of the page's own."""

@@ -1,14 +1,24 @@
 """The fleet page in Chromium."""
 
 import re
+import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from hypothesis import HealthCheck, given, settings
 
+from router.faces.page.change import change
+from tests.router.faces.page.stream import FRAMES
 from tests.waiting import wait_until
 
 OVERFLOWED = '#decisions [data-flow="overflow"]'
 ROUTER = "document.getElementById('router').textContent"
+IN_TIME_S = 2.0
+"""For what happens to be on the page, by the page's own clock."""
+
+ROUNDS = 4
+PUT_TOGETHER = """([before, change]) =>
+  import("/page/changing.js").then((it) => it.changed(before, change))"""
 LOOKS = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
@@ -44,23 +54,43 @@ def test_a_surge_is_seen_to_overflow_and_its_reason_is_told(watch, scene):
             return watched.page.locator(OVERFLOWED).count() > 0
 
         wait_until(has_overflowed)
-    words = watched.page.locator(OVERFLOWED).first.inner_text()
-    assert "cloud" in words
-    assert "over the objective of" in words or "home is pressed" in words
+        words = watched.page.locator(OVERFLOWED).first.inner_text()
+        assert "cloud" in words
+        assert "over the objective of" in words or "home is pressed" in words
+
+        def is_shown_in_time():
+            begin_session()  # a busy machine is late with some
+            shown_s, decided_s = watched.stamped("overflow")
+            return shown_s - decided_s < IN_TIME_S
+
+        wait_until(is_shown_in_time, every_s=0.1)
     assert watched.complaints == []
 
 
 def test_a_site_that_dies_and_returns_is_seen_and_said(watch, scene):
     """The basin says so, and so does the live region, for those who do not see it."""
     watched = watch()
-    scene.home.kill()
-    watched.until_site("home", "down")
-    watched.until("document.getElementById('announcement').textContent.includes('home:')")
-    scene.home.start()
-    watched.until_site("home", "hurt")  # on trial until a turn succeeds
-    scene.ask()
-    watched.until_site("home", "up")
+    late_s = []
+    for _ in range(ROUNDS):  # a busy machine is late with some
+        killed_s = time.time()
+        scene.home.kill()
+        watched.until_site("home", "down")
+        watched.until("document.getElementById('announcement').textContent.includes('home:')")
+        scene.home.start()
+        back_s = time.time()
+        watched.until_site("home", "hurt")  # on trial until a turn succeeds
+        late_s.append((shown_s(watched, "down") - killed_s, shown_s(watched, "hurt") - back_s))
+        scene.ask()
+        watched.until_site("home", "up")
+        if max(late_s[-1]) < IN_TIME_S:
+            break
+    assert min(map(max, late_s)) < IN_TIME_S, late_s
     assert watched.complaints == []
+
+
+def shown_s(watched, state):
+    """When the page showed home in a state, in Unix seconds."""
+    return watched.stamped(f"home is {state}")[0]
 
 
 def test_the_page_recovers_when_the_router_restarts(watch, scene):
@@ -140,6 +170,18 @@ def test_the_box_says_where_a_request_would_go(watch):
     assert "It would go to home/" in watched.page.inner_text(".verdict")
     assert watched.page.locator("#explanation tbody tr").count() == 2
     assert watched.complaints == []
+
+
+def test_the_page_puts_changes_together_as_they_were_taken_apart(watch):
+    """Its own code, in its own browser, with frames of any kind."""
+    page = watch().page
+
+    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(FRAMES, FRAMES)
+    def puts_together(before, after):
+        assert page.evaluate(PUT_TOGETHER, [before, change(before, after)]) == after
+
+    puts_together()
 
 
 def found(page):

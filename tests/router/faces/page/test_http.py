@@ -1,7 +1,6 @@
 """What the page's server gives, and to whom; without a browser."""
 
 import asyncio
-import json
 import time
 import zlib
 from dataclasses import replace
@@ -12,6 +11,7 @@ import pytest
 from router.faces.page import feed
 from router.live.key_file import line_of
 from router.policy.api_key import ApiKey, digest_of, id_of, key_text
+from tests.router.faces.page.stream import read_event, read_frame
 from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, route
 from tests.router.live.keyed import ACME, GONE, OPS, route_keyed
 from tests.waiting import DEADLINE_S
@@ -49,13 +49,6 @@ class Site:
             return [await read_event(response) for _ in range(count)]
 
 
-async def read_event(response):
-    async with asyncio.timeout(DEADLINE_S):
-        name = (await response.content.readuntil(b"\n")).decode().removeprefix("event: ").strip()
-        data = (await response.content.readuntil(b"\n\n")).decode().removeprefix("data: ")
-    return name, json.loads(data)
-
-
 @pytest.fixture
 async def site():
     async with (
@@ -75,10 +68,9 @@ async def test_the_stream_tells_the_fleet_and_then_its_state(site):
         assert hello["router"] == site.routed.router.id
         assert hello["classes"][0] == {"name": "chat", "ttft_s": 10.0, "itl_s": 1.0}
         await site.routed.stream(ask(session_id="s"))
-        told = []
+        frame, told = None, []
         while not told:
-            name, frame = await read_event(response)
-            assert name == "frame"
+            frame = await read_frame(response, frame)
             told = frame["decisions"]
         assert (told[0]["site"], told[0]["action"], told[0]["number"]) == ("home", "send", 1)
         assert told[0]["reason"]
