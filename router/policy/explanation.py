@@ -58,15 +58,18 @@ def _why(rule: Rule, chosen: Candidate, candidates: Sequence[Candidate], objecti
     if rule is Rule.SPILL_BACK:
         return f"the session returns home, where it is well within {objective}"
     if rule is Rule.OVERFLOW:
-        return f"{_home(candidates, objective)}; {chosen.site} meets it"
+        return f"{_home(candidates, objective_ns)}; {chosen.site} meets it"
     return f"no endpoint meets {objective}, this one comes nearest"
 
 
-def _home(candidates: Sequence[Candidate], objective: str) -> str:
+def _home(candidates: Sequence[Candidate], objective_ns: int) -> str:
+    objective = f"the objective of {span(objective_ns)}"
     home = [c for c in candidates if c.home and not c.excluded]
     if not home:
         return f"no home endpoint could be chosen ({exclusions(candidates)})"
     best = min(home, key=lambda c: c.ttft_ns)
     if best.meets_objective:
         return f"home is pressed and keeps its last room within {objective} for warmer sessions"
+    if best.ttft_ns <= objective_ns:
+        return f"home would take {span(best.ttft_ns)}, too unsure to count on {objective}"
     return f"home would take {span(best.ttft_ns)}, over {objective}"

@@ -54,6 +54,17 @@ def test_overflow_is_explained_by_what_home_would_take(rng):
     assert "costs $" in sent.reason
 
 
+def test_a_home_that_is_only_likely_to_meet_is_not_said_to_miss(rng):
+    """Its expected time may be within the objective, and an answer that is late likely enough."""
+    sent = _core().on_request(Request("q", MODEL), 0, rng)
+    assert isinstance(sent, Send)
+    unsure = sent.chosen._replace(meets_objective=False)
+    words = sentence(Rule.OVERFLOW, sent.chosen, (unsure,), NS_PER_S)
+    assert "too unsure to count on the objective of 1.0 s" in words
+    late = unsure._replace(ttft_ns=2 * NS_PER_S)
+    assert "over the objective of 1.0 s" in sentence(Rule.OVERFLOW, sent.chosen, (late,), NS_PER_S)
+
+
 def test_overflow_from_a_home_that_is_down_says_so(rng):
     """With the reason why it cannot be chosen."""
     core = _core()

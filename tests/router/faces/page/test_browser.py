@@ -56,7 +56,7 @@ def test_a_surge_is_seen_to_overflow_and_its_reason_is_told(watch, scene):
         wait_until(has_overflowed)
         words = watched.page.locator(OVERFLOWED).first.inner_text()
         assert "cloud" in words
-        assert "over the objective of" in words or "home is pressed" in words
+        assert "home would take" in words or "home is pressed" in words
 
         def is_shown_in_time():
             begin_session()  # a busy machine is late with some
