@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
 
 from tests.deploy.monitoring import MONITORING, everything_on, queries, rules
 from tests.deploy.prometheus import MISSING, installed, prometheus, promtool
-from tests.router.live.conftest import ask
+from tests.router.live.conftest import CLOUD, HOME, SETTINGS, address, ask, engine, fleet_of
+from tests.router.live.hosting import received, workers
 from tests.waiting import wait_until
 
 TESTS = MONITORING / "alerts.test.yaml"
@@ -71,17 +74,43 @@ async def test_every_rule_is_evaluated(watched):
     assert firing <= {"SpillwayStoreAway"}  # which this router's is
 
 
+def exemplars(server):
+    """The traces that buckets of the latency name."""
+    found = server.ask(
+        "query_exemplars", query="spillway_ttft_seconds_bucket", start="0", end="9999999999"
+    )
+    return {one["labels"]["trace_id"] for series in found for one in series["exemplars"]}
+
+
 async def test_a_scraper_gets_exemplars(watched):
     """From a bucket of the latency to the trace of a request in it."""
-
-    def named():
-        found = watched.ask(
-            "query_exemplars", query="spillway_ttft_seconds_bucket", start="0", end="9999999999"
-        )
-        return {one["labels"]["trace_id"] for series in found for one in series["exemplars"]}
-
+    named = partial(exemplars, watched)
     await asyncio.to_thread(wait_until, named, every_s=0.2)
     assert await asyncio.to_thread(named) == {PARENT.split("-")[1]}
+
+
+async def test_a_router_of_workers_is_scraped_as_one(tmp_path):
+    """In the format that Prometheus asks for: counts of both, and the trace of a request."""
+    settings = replace(SETTINGS, metrics_listen="127.0.0.1:0")
+    async with (
+        engine(itl_s=0) as server,
+        received(tmp_path, [address(server)], settings, fleet_of(HOME, CLOUD)) as (receiver, where),
+        workers(where) as both,
+    ):
+        for worker in both:
+            await worker.stream(ask(), metadata=(("traceparent", PARENT),))
+        target = f"127.0.0.1:{receiver.metrics_port}"
+        with prometheus(tmp_path, [target], MONITORING / "alerts.yaml") as asked:
+            for expression in (
+                "up == 1",
+                "spillway_workers == 2",
+                'spillway_calls_total{code="OK"} == 2',
+                'spillway_ttft_seconds_count{site="home"} == 2',
+            ):
+                await asyncio.to_thread(wait_until, partial(asked.query, expression), every_s=0.2)
+            named = partial(exemplars, asked)
+            await asyncio.to_thread(wait_until, named, every_s=0.2)
+            assert await asyncio.to_thread(named) == {PARENT.split("-")[1]}
 
 
 def test_the_rules_and_the_configuration_are_sound():
