@@ -77,10 +77,11 @@ def cpu_of_children_s(name: str) -> float:
 
 
 async def drawn(page: Page, seconds: float) -> dict[str, Any]:
-    """Frames a second, the longest in milliseconds, and the share of time that the page computes.
+    """Frames a second, the longest in milliseconds, and what the page takes of its thread's time.
 
-    The last is what the page is to blame for: a machine that does other things draws late, too.
-    `browser_cpu` is of one core, by all of the browser's processes, those that draw among them.
+    A machine that does other things draws late, and the shares of the thread's time grow with what
+    it waits for. `thread_cpu` is what the page is to blame for: processor time of its thread in a
+    second. `browser_cpu` is that of all of the browser's processes, those that draw among them.
     """
     tools = await page.context.new_cdp_session(page)
     await tools.send("Performance.enable")
@@ -89,6 +90,10 @@ async def drawn(page: Page, seconds: float) -> dict[str, Any]:
     after = await _computed(tools)
     measured["browser_cpu"] = (cpu_of_children_s("chrom") - used_s) / seconds
     took_s = after["Timestamp"] - before["Timestamp"]
+    frames = measured["frames_per_s"] * seconds
+    measured["thread_cpu"] = (after["ThreadTime"] - before["ThreadTime"]) / took_s
+    measured["thread_ms_per_frame"] = 1e3 * measured["thread_cpu"] * took_s / frames
+    measured["browser_ms_per_frame"] = 1e3 * measured["browser_cpu"] * seconds / frames
     for name in ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration"):
         measured[f"{name.removesuffix('Duration').lower()}_share"] = (
             after[name] - before[name]
