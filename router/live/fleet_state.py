@@ -167,6 +167,7 @@ def _endpoint(endpoint: EndpointSnapshot, live: LiveEndpoint | None) -> pb.Endpo
         health=_HEALTH[endpoint.health],
         draining=endpoint.draining,
         lent=endpoint.lent,
+        adapters_loaded=endpoint.adapters_loaded,
         in_flight=endpoint.in_flight,
         running_requests=endpoint.running,
         waiting_requests=endpoint.waiting,

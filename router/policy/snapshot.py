@@ -46,6 +46,7 @@ class EndpointSnapshot:
     report_age_ns: int | None  # None: no load report yet
     gateway: Gateway | None = None  # of an endpoint that is a router
     lent: bool = False
+    adapters_loaded: tuple[str, ...] = ()
 
     @property
     def streams(self) -> int:
@@ -269,6 +270,7 @@ def _snapshot_endpoint(tracked: Tracked, now: int) -> EndpointSnapshot:
         report_age_ns=now - tracked.occupancy.heard_ns if heard else None,
         gateway=tracked.gateway,
         lent=tracked.name in tracked.site.lent,
+        adapters_loaded=report.adapters.loaded if report.adapters is not None else (),
     )
 
 

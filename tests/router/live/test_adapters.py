@@ -44,6 +44,7 @@ async def test_a_request_goes_where_its_adapter_is_and_stays_where_it_is_loaded(
         name = at.removeprefix("home/")
         await until(lambda: "poet" in last(routed, name).adapters.loaded)
         assert {await where(routed, "poet") for _ in range(5)} == {at}
+        assert "poet" in (await routed.endpoints())[name].adapters_loaded
         decision = await explained(routed, "poet")
         waits = {one.endpoint: one.adapter_s for one in decision.candidates}
         assert waits.pop(at) == 0

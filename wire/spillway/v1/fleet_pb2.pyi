@@ -331,7 +331,7 @@ class Scaling(_message.Message):
     def __init__(self, wanted: _Optional[int] = ..., serving: _Optional[int] = ..., need: _Optional[float] = ..., replicas_min: _Optional[int] = ..., replicas_max: _Optional[int] = ..., reason: _Optional[str] = ..., paid_usd: _Optional[float] = ...) -> None: ...
 
 class EndpointState(_message.Message):
-    __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s", "endpoints_up", "endpoints", "trouble", "linked", "lent")
+    __slots__ = ("name", "address", "instance_id", "health", "draining", "in_flight", "running_requests", "waiting_requests", "queued_prefill_tokens", "kv_usage", "rtt_s", "report_age_s", "model", "attention_backend", "generated_tokens", "tokens_per_s", "itl_s", "ttft_s", "endpoints_up", "endpoints", "trouble", "linked", "lent", "adapters_loaded")
     class Health(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         HEALTH_UNSPECIFIED: _ClassVar[EndpointState.Health]
@@ -365,6 +365,7 @@ class EndpointState(_message.Message):
     TROUBLE_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
     LENT_FIELD_NUMBER: _ClassVar[int]
+    ADAPTERS_LOADED_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     instance_id: str
@@ -388,7 +389,8 @@ class EndpointState(_message.Message):
     trouble: str
     linked: bool
     lent: bool
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., instance_id: _Optional[str] = ..., health: _Optional[_Union[EndpointState.Health, str]] = ..., draining: _Optional[bool] = ..., in_flight: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., rtt_s: _Optional[float] = ..., report_age_s: _Optional[float] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., generated_tokens: _Optional[int] = ..., tokens_per_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., ttft_s: _Optional[float] = ..., endpoints_up: _Optional[int] = ..., endpoints: _Optional[int] = ..., trouble: _Optional[str] = ..., linked: _Optional[bool] = ..., lent: _Optional[bool] = ...) -> None: ...
+    adapters_loaded: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., instance_id: _Optional[str] = ..., health: _Optional[_Union[EndpointState.Health, str]] = ..., draining: _Optional[bool] = ..., in_flight: _Optional[int] = ..., running_requests: _Optional[int] = ..., waiting_requests: _Optional[int] = ..., queued_prefill_tokens: _Optional[int] = ..., kv_usage: _Optional[float] = ..., rtt_s: _Optional[float] = ..., report_age_s: _Optional[float] = ..., model: _Optional[str] = ..., attention_backend: _Optional[str] = ..., generated_tokens: _Optional[int] = ..., tokens_per_s: _Optional[float] = ..., itl_s: _Optional[float] = ..., ttft_s: _Optional[float] = ..., endpoints_up: _Optional[int] = ..., endpoints: _Optional[int] = ..., trouble: _Optional[str] = ..., linked: _Optional[bool] = ..., lent: _Optional[bool] = ..., adapters_loaded: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ("site",)
