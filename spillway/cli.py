@@ -32,6 +32,7 @@ from spillway.commands import (
     quarantine,
     reload,
     replay,
+    rollout,
     route,
     sessions,
     site,
@@ -55,6 +56,7 @@ app.add_typer(certs.app, name="certs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(rollout.app, name="rollout")
 app.command("up")(up.up)
 app.command("route")(route.route)
 app.command("door")(door.door)

@@ -12,6 +12,9 @@ SLO_KEY: Final = "x-spillway-slo"
 TENANT_KEY: Final = "x-spillway-tenant"
 """Who pays for it."""
 
+STAND_IN_KEY: Final = "x-spillway-stand-in"
+"""`no`: no other model may stand in for the one asked for, whatever the class allows. Or `yes`."""
+
 OPERATION_KEY: Final = "x-spillway-operation"
 """What is done for the request, as traces call it: `chat`, or `text_completion`."""
 

@@ -17,6 +17,20 @@ Take = Callable[[GenerateResponse], Awaitable[None]]
 """Gets the messages of an answer one by one; the next one is asked for when it has returned."""
 
 
+class MadeFor(Protocol):
+    """Who hears which model answers a request."""
+
+    remakes: bool
+    """Whether the request's token ids are made anew for that model."""
+
+    async def made_for(self, model: str) -> GenerateRequest | None:
+        """This model answers, as the asked one where it is empty; the request made for it.
+
+        None where it stays as it is. Raises CallError where it cannot be made for this model.
+        """
+        ...
+
+
 class Inference(Protocol):
     """The router's own vllm.Inference."""
 
@@ -31,12 +45,15 @@ async def answer(
     metadata: Metadata,
     deadline_s: float,
     take: Take,
+    made: MadeFor | None = None,
 ) -> Metadata:
     """Has a request answered to its end; the trailers. Whatever `take` raises ends the call.
 
+    `made` hears of the model before its first message.
+
     Raises CallError where it does not end well; ConnectionError where `take` finds nobody there.
     """
-    call = InProcessCall(metadata, deadline_s, take)
+    call = InProcessCall(metadata, deadline_s, take, made)
     try:
         async with asyncio.timeout(deadline_s + _DEADLINE_SLACK_S):
             await inference.generate_stream(request.SerializeToString(), call)
@@ -53,13 +70,26 @@ async def answer(
 class InProcessCall:
     """What a handler of gRPC takes for its context."""
 
-    def __init__(self, metadata: Metadata, deadline_s: float, take: Take) -> None:
+    def __init__(
+        self, metadata: Metadata, deadline_s: float, take: Take, made: MadeFor | None = None
+    ) -> None:
+        self._made = made
         self._metadata = metadata
         self._deadline_s = deadline_s
         self._take = take
         self._code = grpc.StatusCode.OK
         self._details = ""
         self.trailers: Metadata = ()
+
+    @property
+    def remakes(self) -> bool:
+        """See MadeFor."""
+        return self._made is not None and self._made.remakes
+
+    async def remake(self, model: str) -> bytes | None:
+        """See MadeFor.made_for; the request's bytes."""
+        made = None if self._made is None else await self._made.made_for(model)
+        return None if made is None else made.SerializeToString()
 
     def invocation_metadata(self) -> Metadata:
         """What came with the request."""

@@ -69,7 +69,8 @@ def known(
     """The endpoints that say what they serve, each with the names that a tenant has for it."""
     for endpoint in roster:
         if endpoint.follower.connected and endpoint.follower.identity is not None:
-            served = [name for name in endpoint.follower.identity.names if may_see(tenant, name)]
+            names = roster.names.beside(endpoint.follower.identity.names)
+            served = [name for name in names if may_see(tenant, name)]
             if served:
                 yield served, endpoint
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from router.live.callers import AUTHORIZATION
-from wire.metadata import SESSION_KEYS, SLO_KEY, TENANT_KEY
+from wire.metadata import SESSION_KEYS, SLO_KEY, STAND_IN_KEY, TENANT_KEY
 from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.status import Metadata
 
@@ -12,6 +12,7 @@ _PASSED_ON: Final = (
     *SESSION_KEYS,
     AUTHORIZATION,
     SLO_KEY,
+    STAND_IN_KEY,
     TENANT_KEY,
     COOKIE_KEY,
     "x-request-id",

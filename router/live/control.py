@@ -64,7 +64,7 @@ class Control(ControlServicer):
         _ = request
         caller = self._callers.of(context.invocation_metadata() or ())
         tenant = self._callers.tenants.get(caller.tenant)
-        theirs = [(one, _seen(one, tenant)) for one in self._known(context)]
+        theirs = [(one, self._seen(one, tenant)) for one in self._known(context)]
         known = [(identity, names) for identity, names in theirs if names]
         if not known:
             context.set_code(grpc.StatusCode.UNAVAILABLE)
@@ -98,9 +98,9 @@ class Control(ControlServicer):
             context.set_details("no endpoint is connected")
         return known
 
-
-def _seen(identity: Identity, tenant: Tenant | None) -> Sequence[str]:
-    return [name for name in identity.names if may_see(tenant, name)]
+    def _seen(self, identity: Identity, tenant: Tenant | None) -> Sequence[str]:
+        names = self._roster.names.beside(identity.names)
+        return [name for name in names if may_see(tenant, name)]
 
 
 async def abort(roster: Roster, inference: Inference, request_ids: Iterable[str]) -> None:

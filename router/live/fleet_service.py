@@ -126,6 +126,28 @@ class FleetService(FleetServicer):
             error.set_on(context)
         return pb.UndrainResponse()
 
+    async def ReturnRollout(  # noqa: N802 - the wire's name
+        self, request: pb.ReturnRolloutRequest, context: Any
+    ) -> pb.RolloutState:
+        """The new version of a model gets nothing more."""
+        try:
+            actor = self._actor(context, "rollout return", request.model)
+            return await self._acts.rollouts.give_back(actor, request.model, request.why)
+        except CallError as error:
+            error.set_on(context)
+            return pb.RolloutState()
+
+    async def ResumeRollout(  # noqa: N802 - the wire's name
+        self, request: pb.ResumeRolloutRequest, context: Any
+    ) -> pb.RolloutState:
+        """A version that was returned has its share again."""
+        try:
+            actor = self._actor(context, "rollout resume", request.model)
+            return await self._acts.rollouts.resume(actor, request.model)
+        except CallError as error:
+            error.set_on(context)
+            return pb.RolloutState()
+
     async def Lend(self, request: pb.LendRequest, context: Any) -> pb.Lent:  # noqa: N802 - the wire's name
         """Replicas of the site are given to other work."""
         try:

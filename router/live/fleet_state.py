@@ -79,6 +79,7 @@ def decision_message(decision: Decision, request: Request) -> pb.Decision:
         message.action = pb.Decision.SEND
         message.site = decision.site
         message.endpoint = decision.endpoint
+        message.model = decision.model
     return message
 
 

@@ -17,7 +17,13 @@ from router.live.host_loans import loans_message, loans_of
 from router.live.probe import Answer
 from router.live.reach import Reach
 from router.live.roster import Roster
-from router.observe.event import DrainChanged, Event, LoansChanged, QuarantineReleased
+from router.observe.event import (
+    DrainChanged,
+    Event,
+    LoansChanged,
+    QuarantineReleased,
+    RolloutChanged,
+)
 from wire.spillway.v1 import host_pb2 as pb
 
 _log = logging.getLogger(__name__)
@@ -29,10 +35,14 @@ _ANSWERING_MAX: Final = 64
 """Answers under way: the receiver waits for each, and not for long."""
 
 
+Word = DrainChanged | LoansChanged | QuarantineReleased | RolloutChanged
+"""What an operator tells one process for all of this router."""
+
+
 class Listener(Protocol):
     """The router of this worker."""
 
-    def hear_happening(self, happening: DrainChanged | LoansChanged | QuarantineReleased) -> None:
+    def hear_happening(self, happening: Word) -> None:
         """An operator told another worker."""
         ...
 
@@ -46,6 +56,10 @@ class Listener(Protocol):
 
     def all_loans(self) -> Iterable[LoansChanged]:
         """What operators lend."""
+        ...
+
+    def returned(self) -> Iterable[tuple[str, str]]:
+        """The roll-outs that are taken back, and why."""
         ...
 
     async def answer(self, what: str, body: bytes) -> bytes:
@@ -81,6 +95,9 @@ class HostFeed:
             self._say(pb.Said(drain=drain))
         elif isinstance(event.happening, LoansChanged):
             self._say(pb.Said(loans=loans_message(event.happening)))
+        elif isinstance(event.happening, RolloutChanged):
+            word = pb.RolloutWord(name=event.happening.name, why=event.happening.why)
+            self._say(pb.Said(rollout=word))
         elif isinstance(event.happening, QuarantineReleased):
             self._say(pb.Said(released=event.happening.fingerprint))
 
@@ -114,6 +131,7 @@ class HostFeed:
             worker=self._worker,
             draining=self.listener.draining_sites(),
             lending=map(loans_message, self.listener.all_loans()),
+            returned=[pb.RolloutWord(name=n, why=w) for n, w in self.listener.returned()],
         )
         while True:
             yield await self._sayings.get()
@@ -157,6 +175,8 @@ class HostFeed:
                 self.listener.hear_happening(DrainChanged(drain.site, drain.draining))
             for loans in heard.loans:
                 self.listener.hear_happening(loans_of(loans))
+            for word in heard.rollouts:
+                self.listener.hear_happening(RolloutChanged(word.name, word.why))
             for fingerprint in heard.released:
                 self.listener.hear_happening(QuarantineReleased(fingerprint))
         finally:

@@ -123,6 +123,8 @@ class Hub:
                 passed_on.drains.append(one.drain)
             if one.released:
                 passed_on.released.append(one.released)
+            if one.HasField("rollout"):
+                passed_on.rollouts.append(one.rollout)
             if one.HasField("loans"):
                 passed_on.loans.append(one.loans)
             self.publish(passed_on, but=worker)

@@ -98,6 +98,8 @@ class Receiver:
         self._known: dict[str, _Known] = {}
         self._drains: dict[str, bool] = {}
         self._loans: dict[str, pb.SiteLoans] = {}
+        self._versions = fleet.rollouts if fleet is not None else ()
+        self._rollouts: dict[str, str] = {}  # why each was taken back; empty: it goes on
         self._desk = LeaseDesk(_Nobody.router, settings.lease_key_file)
         self._tls = server_tls(settings)
         self._reach = Reach(access, settings)
@@ -152,6 +154,9 @@ class Receiver:
     def apply(self, ready: Ready) -> None:
         """Lists the endpoints of these sites, and no others, to all workers."""
         reading = ready.reading
+        if reading.fleet.rollouts != self._versions:  # the file says something else of them
+            self._versions = reading.fleet.rollouts
+            self._rollouts.clear()
         self._callers.adopt(reading.settings, ready.keys, reading.fleet.tenants)
         self._reach.adopt(ready.ways, self._roster)
         if self._page is not None:
@@ -189,6 +194,12 @@ class Receiver:
             self._drains.update(dict.fromkeys(unheard, True))
             drains = [pb.SiteDrain(site=site, draining=True) for site in unheard]
             self._hub.publish(pb.Heard(drains=drains))
+        if said.HasField("rollout"):
+            self._rollouts[said.rollout.name] = said.rollout.why
+        words = [one for one in said.returned if one.name not in self._rollouts]
+        if words:
+            self._rollouts.update({one.name: one.why for one in words})
+            self._hub.publish(pb.Heard(rollouts=words))
         if said.HasField("loans"):
             self._loans[said.loans.site] = said.loans
         later = [one for one in said.lending if self._is_later(one)]
@@ -211,6 +222,7 @@ class Receiver:
                 for site, draining in self._drains.items()
             ],
             loans=self._loans.values(),
+            rollouts=[pb.RolloutWord(name=n, why=w) for n, w in self._rollouts.items()],
         )
         for name, known in self._known.items():
             report = known.whole_report()

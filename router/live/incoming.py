@@ -15,7 +15,14 @@ from router.policy.caller import ANYBODY, Caller, Role
 from router.policy.fleet import DEFAULT_TENANT, Tenant
 from router.policy.request import Request
 from wire.malformed import Malformed, read
-from wire.metadata import OWN_PREFIX, SESSION_KEYS, SLO_KEY, TENANT_KEY, session_of
+from wire.metadata import (
+    OWN_PREFIX,
+    SESSION_KEYS,
+    SLO_KEY,
+    STAND_IN_KEY,
+    TENANT_KEY,
+    session_of,
+)
 from wire.spillway.v1.cookie import COOKIE_KEY
 from wire.spillway.v1.fingerprint import fingerprint_of
 from wire.spillway.v1.lease import LEASE_END_KEY, LEASE_KEY
@@ -26,6 +33,7 @@ from wire.spillway.v1.resume import (
     RESUME_TEXT_KEY,
     RESUME_TOKEN_KEY,
 )
+from wire.spillway.v1.tokenizer_bound import says_tokens
 from wire.spillway.v1.trailers import REQUEST_ID_KEY
 from wire.status import Metadata, bad_field
 from wire.tracing.context import TraceContext, read_trace_context
@@ -139,6 +147,8 @@ def read_incoming(
             waited_ns=waited_ns,
             adapter=_name("lora_name", message.lora_name),
             direct=direct,
+            says_tokens=says_tokens(message),
+            no_stand_in=_forbids_stand_in(named),
         ),
         deadline_ns=deadline_ns,
         client_id=caller.own(_name("request_id", message.request_id)),
@@ -158,6 +168,14 @@ def _tenant(caller: Caller, given: Mapping[str, str | bytes]) -> str:
         denied = grpc.StatusCode.PERMISSION_DENIED
         raise bad_field(TENANT_KEY, "is not the tenant of these credentials", denied)
     return caller.tenant or said
+
+
+def _forbids_stand_in(named: Mapping[str, str | bytes]) -> bool:
+    """Whether its client wants no other model."""
+    said = named.get(STAND_IN_KEY, "yes")
+    if said not in {"yes", "no"}:
+        raise bad_field(STAND_IN_KEY, "must be yes or no")
+    return said == "no"
 
 
 def _lay_over(message: GenerateRequest, caller: Caller, tenant: Tenant | None) -> bytes:

@@ -9,6 +9,7 @@ own flow control.
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any, Protocol
 
 import grpc
@@ -19,6 +20,7 @@ from router.live.cookies import Cookies
 from router.live.delivered import ResumeMemory
 from router.live.endpoint import LiveEndpoint
 from router.live.incoming import Incoming, read_incoming
+from router.live.model_said import remade
 from router.live.outlet import ClientGoneError, Outlet
 from router.live.passed_on import UPSTREAM_ERRORS, is_cancelled, passed_on
 from router.live.race import Opened, Runner, race
@@ -161,6 +163,9 @@ class Inference:
             return
         opened: list[LiveEndpoint] = []
         try:
+            if refused := await remade(attempt, transcript, turn.incoming.laid_over, context):
+                turn.fail(attempt, refused)
+                return
             try:
                 call = self._call(turn, transcript, attempt, endpoint, opened)
             except grpc.aio.BaseError:
@@ -194,7 +199,7 @@ class Inference:
         opened: list[LiveEndpoint],
     ) -> UpstreamCall:
         """Sends an attempt; its endpoint is kept open as long as `opened` is."""
-        request, metadata = transcript.begin(attempt.id, attempt.send.mode)
+        request, metadata = transcript.begin(attempt.id, attempt.send.mode, attempt.send.model)
         endpoint.calls.begin()
         opened.append(endpoint)
         return endpoint.open_stream(
@@ -236,7 +241,8 @@ class Inference:
             return b""
         with endpoint.calls:
             try:
-                over = overlay(attempt.id, output_ids=False, prompt_ids=False)
+                model = attempt.send.model
+                over = overlay(attempt.id, output_ids=False, prompt_ids=False, model=model)
                 attempt.call = call = endpoint.generate(
                     raw + over.SerializeToString(),
                     timeout_s=endpoint.time_of(turn.remaining_s),
@@ -332,6 +338,8 @@ class Inference:
                 "is in flight already; an id may be used again once its request has ended",
                 grpc.StatusCode.ALREADY_EXISTS,
             )
+        if getattr(context, "remakes", False):  # a face in front makes its tokens for who answers
+            incoming = replace(incoming, request=replace(incoming.request, says_tokens=False))
         return self._returning.read(self._cookies.join(incoming, metadata), dict(metadata))
 
     def _end(self, method: str, turn: Turn) -> None:

@@ -58,12 +58,13 @@ class ModelTexts:
 
         Raises CallError where no endpoint serves it, or none that does can be asked.
         """
+        asked, model = model, self._roster.served_as(model)
         endpoints = self._roster.serving(model)
         if not endpoints:
             known = self._known.get(self._key_of.get(model, ""))
             if known is not None:  # the core says how it stands with its endpoints
                 return known
-            raise _not_served(self._roster, model)
+            raise _not_served(self._roster, asked)
         key = _key(endpoints[0], model)
         text = self._known.get(key)
         same = [endpoint for endpoint in endpoints if _key(endpoint, model) == key]

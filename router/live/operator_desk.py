@@ -17,6 +17,7 @@ from router.live.acting import Act, Acting, Actor
 from router.live.loan_desk import LoanDesk
 from router.live.named_site import named_site
 from router.live.reloading import Change, Reloaded, ReloadError, Reloads
+from router.live.rollout_desk import RolloutDesk
 from router.live.standing import FileStanding
 from router.live.timed_core import TimedCore
 from router.observe.event import DrainChanged, QuarantineReleased
@@ -44,6 +45,7 @@ class OperatorDesk:
         self._core = core
         self._loans = loans
         self._acting = acting
+        self.rollouts = RolloutDesk(core, acting)
 
     def refused(self, actor: Actor, action: str, target: str, reason: str) -> None:
         """Somebody wanted to act, and it is not theirs to."""

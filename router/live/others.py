@@ -6,12 +6,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from router.live.control import abort
+from router.live.host_feed import Word
 from router.live.host_hub import METRICS
 from router.live.inference import Inference
 from router.live.lender import Lender
 from router.live.roster import Roster
 from router.live.timed_core import TimedCore
-from router.observe.event import DrainChanged, LoansChanged, QuarantineReleased
+from router.observe.event import DrainChanged, LoansChanged
 
 
 class Others:
@@ -34,7 +35,7 @@ class Others:
         self._registry = registry
         self._page = page
 
-    def hear_happening(self, happening: DrainChanged | LoansChanged | QuarantineReleased) -> None:
+    def hear_happening(self, happening: Word) -> None:
         """See Listener. Of a site that a reload has taken out, nothing is to be done."""
         if isinstance(happening, LoansChanged):
             self._lender.hear(happening)
@@ -52,6 +53,10 @@ class Others:
     def all_loans(self) -> Iterable[LoansChanged]:
         """See Listener."""
         return self._lender.all_loans()
+
+    def returned(self) -> Iterable[tuple[str, str]]:
+        """See Listener."""
+        return [(one.name, one.returned) for one in self._core.snapshot().rollouts if one.returned]
 
     async def answer(self, what: str, body: bytes) -> bytes:
         """See Listener."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 import grpc
 
 from router.live.attempt import CLOSED, UNFINISHED, Attempt, Failure, differs, failure_of
+from router.live.model_said import said_of
 from router.live.outlet import Outlet
 from router.live.seam import MismatchError
 from router.live.timed_core import now_ns
@@ -23,7 +24,7 @@ async def passed_on(
     attempt.call = call
     try:
         read, give, pass_on = call.read, outlet.give, transcript.pass_on
-        origin = () if transcript.is_begun else transcript.origin()
+        origin = () if transcript.is_begun else (*transcript.origin(), *said_of(attempt.send.model))
         message: Any = await read()
         if message is not END:
             attempt.first_token()

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from router.live import background
 from router.live.endpoint import LiveEndpoint
+from router.live.model_names import ModelNames
+from router.policy.rollout import Rollout
 
 OpenEndpoint = Callable[[str, str], LiveEndpoint]
 """Makes the endpoint of a site and an address, and begins to follow it."""
@@ -17,9 +19,15 @@ OnListed = Callable[[str, tuple[str, ...]], None]
 class Roster:
     """The listed endpoints by name; retired ones live on here until their last call is over."""
 
-    def __init__(self, open_endpoint: OpenEndpoint, on_listed: OnListed | None = None) -> None:
+    def __init__(
+        self,
+        open_endpoint: OpenEndpoint,
+        on_listed: OnListed | None = None,
+        rollouts: Iterable[Rollout] = (),
+    ) -> None:
         self._open_endpoint = open_endpoint
         self._on_listed = on_listed
+        self.names = ModelNames(rollouts)
         self._listed: dict[str, LiveEndpoint] = {}
         self._retiring: dict[asyncio.Task[None], LiveEndpoint] = {}
 
@@ -44,7 +52,18 @@ class Roster:
         return any(endpoint.follower.connected for endpoint in self._listed.values())
 
     def serving(self, model: str) -> list[LiveEndpoint]:
-        """The endpoints that take requests for a model of this name; any model if it is empty."""
+        """The endpoints that take requests for a model of this name; any model if it is empty.
+
+        Of a name that versions serve, those of the standing one, if there are any.
+        """
+        return self._of(self.served_as(model))
+
+    def served_as(self, model: str) -> str:
+        """What endpoints call a model of this name: the first of its versions that is served."""
+        versions = self.names.versions_of(model)
+        return next((one for one in versions if self._of(one)), versions[0])
+
+    def _of(self, model: str) -> list[LiveEndpoint]:
         return [
             endpoint
             for endpoint in self._listed.values()

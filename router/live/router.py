@@ -115,7 +115,7 @@ class Router:
         self._callers = Callers(settings, fleet.tenants)
         self._tls = server_tls(settings)
         self._reach = Reach(access, settings)
-        self._roster = Roster(self._open_endpoint)
+        self._roster = Roster(self._open_endpoint, rollouts=fleet.rollouts)
         if worker is not None:
             self._feed = HostFeed(worker.receiver, worker.number, self._roster, self._reach)
         self._accounts = Accounts(self.id, settings.ledger, self._sinks.registry)
@@ -306,6 +306,7 @@ class Router:
         for site in fleet.sites:
             self._watch_site(site.name)
         self._settings = settings
+        self._roster.names.adopt(fleet.rollouts)
         self._mover.patience_ns = ns(settings.drain_timeout_s)
         self._cookies.age_max_ns = fleet.limits.session_age_max_ns
         self._page.adopt(fleet)
@@ -358,6 +359,7 @@ class Router:
             self._loans.lent,
         )
         self._standing.tell(state)
+        self.acts.rollouts.tell(state)
         self._autoscaler.tell(state)
         head = self._acting.head
         state.audit_head = head.digest if head is not None else ""
@@ -380,6 +382,7 @@ class Router:
             self._callers.look()
             self._roster.renew()
             self._lender.look()
+            self.acts.rollouts.look()
             self._autoscaler.look()
             self._site_leases.look()
             self._accounts.look(self._core, self._roster)

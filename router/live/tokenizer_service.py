@@ -42,9 +42,10 @@ class TokenizerService(TokenizerServicer):
             missing = f"no endpoint serves the model {request.model!r}"
             bad_field("model", missing, grpc.StatusCode.NOT_FOUND).set_on(context)
             return
+        model = self._roster.served_as(request.model)
         with endpoints[0].calls:
             call = endpoints[0].read_tokenizer(
-                request,
+                pb.ReadTokenizerRequest(model=model, files=request.files),
                 timeout=context.time_remaining(),
                 metadata=((HOPS_KEY, ",".join((*hops, self._router))),),
             )

@@ -86,16 +86,24 @@ class Transcript:
         self._wants_prompt_ids = text and not (refused or message.response.prompt_token_ids)
         self._hides_prompt_ids = self._wants_prompt_ids
 
-    def begin(self, attempt_id: str, mode: Mode) -> tuple[bytes, Metadata]:
-        """The request of the next attempt and the metadata beside it."""
+    def remake(self, raw: bytes) -> None:
+        """Nothing was given yet, and the request is this one from now on."""
+        self._raw = raw
+        self._start = Start(raw, (), 0, UNKNOWN)
+
+    def begin(self, attempt_id: str, mode: Mode, model: str = "") -> tuple[bytes, Metadata]:
+        """The request of the next attempt and the metadata beside it.
+
+        `model` is what it asks for, where that is not what the client calls it.
+        """
         if self.delivered.lost or mode is Mode.FRESH:
-            return self._first(attempt_id), ()
+            return self._first(attempt_id, model), ()
         progress, self._progress = self.progress(), None
         count = len(progress.output_ids)
         if mode is Mode.REPLAY or not count:
             uncounted = self._start.uncounted
             self._seam = Replayed(progress.output_ids, progress.text_bytes, uncounted)
-            return self._first(attempt_id), ()
+            return self._first(attempt_id, model), ()
         self._seam = Continued(count - self._start.uncounted)
         metadata: Metadata = (
             (RESUME_KEY, str(count)),
@@ -103,12 +111,14 @@ class Transcript:
             *self.origin(),
         )
         message = GenerateRequest.FromString(self._raw)
+        message.model = model or message.model
         request = continued_request(message, attempt_id, progress.prompt_ids, progress.output_ids)
         return request, metadata
 
-    def _first(self, attempt_id: str) -> bytes:
+    def _first(self, attempt_id: str, model: str) -> bytes:
         """The request from its start. It asks for the token ids that nobody asked for but us."""
-        over = overlay(attempt_id, output_ids=self._hides_ids, prompt_ids=self._wants_prompt_ids)
+        hides, wants = self._hides_ids, self._wants_prompt_ids
+        over = overlay(attempt_id, output_ids=hides, prompt_ids=wants, model=model)
         return self._raw + over.SerializeToString()
 
     @property

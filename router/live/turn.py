@@ -12,6 +12,7 @@ from router.live.attempt import CUT, Attempt, Failure
 from router.live.below import Below, read_below
 from router.live.cookies import Cookies, cookie_in
 from router.live.incoming import Incoming
+from router.live.model_said import model_in, said_of
 from router.live.request_trace import RequestTrace
 from router.live.status import broken_off, refused
 from router.live.timed_core import TimedCore, now_ns
@@ -67,6 +68,7 @@ class Turn:
         "_error",
         "_further",
         "_messages",
+        "_model",
         "_path",
         "_resumed",
         "_sent",
@@ -113,6 +115,7 @@ class Turn:
         self._silent = 0  # attempts of this router's own since then that gave nothing
         self._broken = 0  # that gave something, and broke off
         self._path = ""  # from the router below to the engine
+        self._model = ""  # that answers, where it is not what the client calls it
         self._arrived_ns = now_ns()
         # A router above may know of another site: it is told at once.
         self._wait_ns = 0 if incoming.hops else ns(resume_wait_s)
@@ -150,6 +153,7 @@ class Turn:
     def _attempt(self, send: Send, *, hedge: bool = False) -> Attempt:
         """The next attempt."""
         self._attempts += 1
+        self._model = send.model
         trace = self.trace.sends(send, self._attempts, self._delivered, hedge=hedge)
         return Attempt(self._core, send, self._attempts, trace, self._below)
 
@@ -169,6 +173,7 @@ class Turn:
         self.attempt = None
         self._trailers = _foreign(trailers)
         self._cookie_below = cookie_in(trailers)
+        self._model = model_in(trailers) or self._model
 
     def fail(self, attempt: Attempt, failed: Failure) -> None:
         """The endpoint, or the way to it, ended the attempt: the core says what follows."""
@@ -282,6 +287,8 @@ class Turn:
             max_new_tokens=max(1, self.transcript.tokens_max - point.tokens),
             prefix=point.prefix,
             resume=point,
+            model=self._model or request.model,  # and no other, whatever else is asked by its name
+            asked=request.model if self._model else "",
         )
 
     def _once_more(self) -> Again:
@@ -328,7 +335,7 @@ class Turn:
             (ATTEMPTS_KEY, str(self._attempts + self._further)),
         )
         if sent is not None:
-            own += ((SITE_KEY, sent.site), (ENDPOINT_KEY, sent.endpoint))
+            own += ((SITE_KEY, sent.site), (ENDPOINT_KEY, sent.endpoint), *said_of(self._model))
             if self._path:
                 own += ((PATH_KEY, PATH_SEPARATOR.join((sent.endpoint, self._path))),)
         if self._error is None:

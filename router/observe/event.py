@@ -165,6 +165,18 @@ class QuarantineReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutChanged:
+    """A roll-out was taken back for a reason, or resumed where none is given.
+
+    By an operator, or by another process of this router. What the core itself finds is no event:
+    it follows from the outcomes before.
+    """
+
+    name: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseClaimed:
     """The client of a request that was placed said what became of it."""
 
@@ -202,6 +214,7 @@ Happening = (
     | RequestWithdrawn
     | HedgeDue
     | QuarantineReleased
+    | RolloutChanged
     | LeaseClaimed
     | OutcomeSeen
     | Ticked

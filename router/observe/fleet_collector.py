@@ -6,6 +6,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from router.observe.rollout_metrics import rollout_metrics
 from router.policy.allowances import SharedSnapshot
 from router.policy.leases import LeaseTotals
 from router.policy.snapshot import (
@@ -76,6 +77,7 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family, made anew."""
         snapshot = self._snapshot()
+        yield from rollout_metrics(snapshot)
         sites = snapshot.sites
         endpoints = [endpoint for site in sites for endpoint in site.endpoints]
         for name, (text, site_value) in _SITE_GAUGES.items():

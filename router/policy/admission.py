@@ -68,7 +68,7 @@ class Admission:
         self._lanes: dict[LaneKey, Lane] = {}
         self._waiting: dict[str, Waiting] = {}
         self._times: LazyHeap[Waiting] = LazyHeap()  # by when something must become of each
-        self._displaced: list[Refuse] = []
+        self._displaced: list[tuple[Waiting, Refuse]] = []
         self._looked_ns = 0
         self._looks = 0
 
@@ -156,7 +156,7 @@ class Admission:
         if entry is not None:
             self._leave(entry, now)
 
-    def expired(self, now: int, rng: random.Random) -> Iterator[Refuse]:
+    def expired(self, now: int, rng: random.Random) -> Iterator[tuple[Waiting, Refuse]]:
         """Refusals of those who can no longer be served in time; others only become late."""
         yield from self._displaced
         self._displaced.clear()
@@ -169,7 +169,7 @@ class Admission:
                 self._push(late, lane, now)
             else:
                 self._tenants.of(entry.tenant).refused += 1
-                yield self._refuse(entry, lane, now - entry.arrived_ns, now, rng)
+                yield entry, self._refuse(entry, lane, now - entry.arrived_ns, now, rng)
 
     def lanes(self, now: int) -> list[Lane]:
         """The lanes in which somebody waits, each time another one first."""
@@ -282,7 +282,8 @@ class Admission:
             return False
         self._leave(other, now)
         self._tenants.of(other.tenant).refused += 1
-        self._displaced.append(self._refuse(other, lane, now - other.arrived_ns, now, rng))
+        refusal = self._refuse(other, lane, now - other.arrived_ns, now, rng)
+        self._displaced.append((other, refusal))
         return True
 
     def _refuse(

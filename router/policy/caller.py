@@ -93,6 +93,8 @@ RIGHTS: Final[Mapping[str, Right]] = MappingProxyType(
         "/spillway.v1.Fleet/Reclaim": Right.ACT,
         "/spillway.v1.Fleet/ReleaseQuarantine": Right.ACT,
         "/spillway.v1.Fleet/Reload": Right.ACT,
+        "/spillway.v1.Fleet/ResumeRollout": Right.ACT,
+        "/spillway.v1.Fleet/ReturnRollout": Right.ACT,
         "/spillway.v1.Fleet/Undrain": Right.ACT,
         "/spillway.v1.Link/Connect": Right.LEVELS,
         "/spillway.v1.Load/Watch": Right.LEVELS,

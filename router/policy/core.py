@@ -34,6 +34,7 @@ from router.policy.rule import Rule
 from router.policy.session_list import Placements
 from router.policy.sessions import Sessions
 from router.policy.snapshot import FleetSnapshot, Totals, snapshot_fleet
+from router.policy.stand_in import after_waiting, rather
 from router.policy.vigil import Beat, given_up, learn, should_ask
 
 
@@ -51,21 +52,14 @@ class RouterCore:
         self._totals = Totals()
         self.cached = CachedPrefixes(fleet.limits.told_prefix_marks_max)
         self._flights = Flights(
-            fleet,
-            self._registry,
-            self._sessions,
-            self._decider,
-            self._admission,
-            self._hedging,
-            self.cached,
-            self._totals,
-            charged,
+            *(fleet, self._registry, self._sessions, self._decider, self._admission),
+            *(self._hedging, self.cached, self._totals, charged),
         )
         self.allowances = Allowances(
             self._registry.sites.values(), self._flights.money(), self._admission.tenants
         )
         self._suspicion, self.leases = self._flights.suspicion, self._flights.leases
-        self.scaling = self._flights.scaling
+        self.scaling, self.rollouts = self._flights.scaling, self._decider.models.rollouts
         self._stirred = False  # something happened that may have made room
         self._recovery = Recovery(fleet.limits)
 
@@ -191,6 +185,7 @@ class RouterCore:
         if verdict.candidates:
             margin = self.fleet.limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)
+        verdict = rather(verdict, self._admission, self._decider, now, rng)
         return self.scaling.counted(request, verdict.need, self._admit(verdict, now, rng))
 
     def on_asked_again(self, again: Again, now: int, rng: random.Random) -> Decision:
@@ -228,8 +223,8 @@ class RouterCore:
         """
         admission = self._admission
         stirred, self._stirred = self._stirred, False
-        answers: list[Decision] = list(admission.expired(now, rng))
-        self._totals.refused += len(answers)
+        answers = list(after_waiting(admission, self._decider, self._flights.commit, now, rng))
+        self._totals.refused += sum(isinstance(answer, Refuse) for answer in answers)
         suspected = self._suspicion.release(now, rng, stirred=stirred)
         answers.extend(self._count_refusal(answer) for answer in suspected)
         if not len(admission) or not (stirred or admission.is_look_due(now)):
@@ -292,6 +287,7 @@ class RouterCore:
         if self._suspicion.standing(request, now) is Standing.QUARANTINED:
             return quarantined(request)
         verdict = self._decider.decide(request, (), now, rng)
+        verdict = rather(verdict, self._admission, self._decider, now, rng)
         if self._admission.must_wait(verdict):
             return self._admission.explain(verdict, now, rng)
         return verdict.decision
@@ -328,7 +324,8 @@ class RouterCore:
         if flight is None or not self._recovery.may_move(flight, begun=point is not None):
             return False
         rest, tried = moved(flight, point)
-        return isinstance(self._decider.decide(rest, tried, now, rng).decision, Send)
+        verdict = self._decider.decide(rest, tried, now, rng, flight.attempt + 1)
+        return isinstance(verdict.decision, Send)
 
     def on_tick(self, now: int) -> None:
         """Expire what has aged. Call it about once a second."""
@@ -355,6 +352,7 @@ class RouterCore:
             quarantine=self._suspicion.quarantine,
             shared=self.allowances.snapshot(now),
             leases=self.leases.totals,
+            models=self._decider.models,
         )
 
     def _count_refusal(self, decision: Decision) -> Decision:

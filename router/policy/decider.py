@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from router.policy.adapters import ADAPTER_UNHEARD, NO_ADAPTER
+from router.policy.asked_model import AskedModels
 from router.policy.candidate import Candidate
 from router.policy.decision import Decision, Refuse, Send
 from router.policy.explanation import span
@@ -58,6 +59,7 @@ class Decider:
         self._former: dict[str, SloClass] = {}  # of requests that came while the fleet had them
         self.output: dict[str, OutputLength] = {}
         self._take(fleet)
+        self.models = AskedModels(fleet, registry, sessions)
         self.hot = HotPrefix(fleet.limits.hot_prefix_share)
         self.owners = PrefixOwners(fleet.limits.prefix_blocks_max)
         self.strain = Strain(fleet.limits.home_reserve)
@@ -71,6 +73,7 @@ class Decider:
         while len(self._former) > FORMER_CLASSES_MAX:
             del self._former[next(iter(self._former))]
         self._take(fleet)
+        self.models.adopt(fleet)
         self.hot.share = fleet.limits.hot_prefix_share
         self.owners.resize(fleet.limits.prefix_blocks_max)
         self.strain.adopt(fleet.limits.home_reserve, {*self._classes, *self._former})
@@ -121,6 +124,46 @@ class Decider:
 
         What it has waited in the router is gone from its objective.
         """
+        if self.models.is_plain:
+            return self.decide_model(request, tried, now, rng, attempt, waited_ns, shun)
+
+        def decide(one: Request) -> Verdict:
+            return self.decide_model(one, tried, now, rng, attempt, waited_ns, shun)
+
+        slo = self.class_of(request.slo)
+        return self.models.decide(request, slo, now, decide, again=attempt > 1)
+
+    def instead(
+        self,
+        request: Request,
+        why: str,
+        now: int,
+        rng: random.Random,
+        waited_ns: int = 0,
+        *,
+        in_time: bool = False,
+    ) -> Verdict | None:
+        """Where the stand-in of its class answers what would wait too long; None: nowhere."""
+        slo = self.class_of(request.slo)
+        if slo is None or not slo.stand_in:
+            return None
+
+        def decide(one: Request) -> Verdict:
+            return self.decide_model(one, (), now, rng, waited_ns=waited_ns)
+
+        return self.models.stand_in(request, slo, why, now, decide, in_time=in_time)
+
+    def decide_model(
+        self,
+        request: Request,
+        tried: tuple[str, ...],
+        now: int,
+        rng: random.Random,
+        attempt: int = 1,
+        waited_ns: int = 0,
+        shun: str = "",
+    ) -> Verdict:
+        """The same among the endpoints of the model that it says, and of no other."""
         if request.resume is not None and self._limits.resume_same_numerics:
             request = replace(request, resume=replace(request.resume, exact=True))
         slo = self.class_of(request.slo)
@@ -202,6 +245,9 @@ class Decider:
             self._mode(request, chosen),
             _hedge_ns(need, chosen, attempt),
             attempts_left(request, len(need.tried), limits),
+            request.model if request.asked else "",
+            request.asked,
+            request.because,
         )
         return Verdict(decision, need, candidates, chosen, self._has_room(chosen, able))
 

@@ -25,6 +25,9 @@ class Send:
     mode: Mode = Mode.FRESH
     hedge_ns: int = 0  # without a first token for so long, call `on_hedge_due`; 0: never
     attempts_left: int = 1  # at this endpoint and others, this one included
+    model: str = ""  # to be asked for there, where it is not what the client calls it:
+    asked: str = ""  # that is this,
+    because: str = ""  # and why a stand-in answers; empty for a version of the model
 
     @property
     def chosen(self) -> Candidate:
@@ -34,7 +37,10 @@ class Send:
     @property
     def reason(self) -> str:
         """The rule in a sentence, with its figures. Made when it is read: most never are."""
-        return sentence(self.rule, self.chosen, self.candidates, self.objective_ns)
+        why = sentence(self.rule, self.chosen, self.candidates, self.objective_ns)
+        if not self.model:
+            return why
+        return f"{self.because or f'{self.asked} is {self.model} here'}; {why}"
 
 
 @dataclass(frozen=True, slots=True)

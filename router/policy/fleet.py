@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from router.policy.lending import RECLAIM, Lending, Reclaim
+from router.policy.rollout import Rollout
 from router.policy.scale import Scale
 from router.policy.units import NS_PER_MS, NS_PER_S
 
@@ -82,6 +83,7 @@ class SloClass:
     hedge_share: float = 0.0  # of the requests that may be sent to a second site; see hedge
     hedge_usd_per_hour: float = 0.0  # that hedges may cost on metered capacity
     priority: int = 1  # 1 goes first under overload; each level has an eighth of the one before
+    stand_in: str = ""  # a model that may answer where the asked one has no time or money to
 
     def ttft_objective_ns(self, prompt_tokens: int) -> int:
         """The time to first token that a prompt of this length is allowed."""
@@ -166,6 +168,7 @@ class Fleet:
     default_slo: str
     limits: Limits = Limits()
     tenants: tuple[Tenant, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()  # models that are served by versions of them
     shares: bool = False  # whether several routers spend budgets and rates together, by a store
 
     @property

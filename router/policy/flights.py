@@ -196,6 +196,10 @@ class Flights:
             session = self._sessions.place(request.session_key, send.endpoint, now)
             session.blocks = len(request.prefix)
             session.block = request.prefix[-1] if request.prefix else 0
+            if request.asked:
+                self._decider.models.rollouts.remember(session, request)
+        if request.because:
+            self._decider.models.count_stand_in(request)
 
     def settle(self, outcome: Outcome, now: int) -> None:
         """Take an outcome in. No effect for what is not in flight there."""
@@ -212,6 +216,8 @@ class Flights:
         self, first: FirstToken, flight: Flight, tracked: Tracked, now: int
     ) -> None:
         flight.ttft_ns = first.ttft_ns
+        if flight.request.asked:
+            self._decider.models.rollouts.on_first_token(flight, first.ttft_ns, now)
         flight.site.meter.first_token(flight.endpoint, flight.share, now)
         self._totals.late += 0 < flight.objective_ns < first.ttft_ns
         self._on_race_won(flight, now)
@@ -231,6 +237,8 @@ class Flights:
     def _on_ended(self, ended: Ended, flight: Flight, tracked: Tracked, now: int) -> None:
         del self.by_id[ended.request]
         self.suspicion.on_ended(ended, flight, tracked, now)
+        if flight.request.asked:
+            self._decider.models.rollouts.on_end(ended, flight, now)
         tracked.on_end(flight, ended, now)
         site = tracked.site
         fewer = -tracked.work()

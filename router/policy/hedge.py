@@ -95,7 +95,7 @@ class Hedging:
             return None
         here = tuple(name for name, one in self._registry.by_name.items() if one.site is site)
         request = replace(flight.request, id=hedge_id(flight.request.id), session="")
-        verdict = self._decider.decide(request, here, now, rng, flight.attempt + 1)
+        verdict = self._decider.decide_model(request, here, now, rng, flight.attempt + 1)
         chosen, need = verdict.chosen, verdict.need
         if need is None or chosen is None or not (verdict.room and chosen.meets_objective):
             return None

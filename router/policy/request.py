@@ -31,6 +31,10 @@ class Request:
     waited_ns: int = 0  # what routers above have used of the objective for its first token
     adapter: str = ""  # of the model; empty: none
     open_streams: int = 0  # of its tenant at this router when it came; 0 where nobody counts
+    says_tokens: bool = False  # it says token ids, which mean something to one tokenizer only
+    no_stand_in: bool = False  # its client wants no other model, whatever its class allows
+    asked: str = ""  # what the client calls the model, where `model` is what answers as it
+    because: str = ""  # why a stand-in answers; empty where none does
 
     @property
     def session_key(self) -> str:

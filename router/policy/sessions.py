@@ -22,6 +22,7 @@ class Session:
         "blocks",
         "cached_tokens",
         "endpoint",
+        "model",
         "moved_ns",
         "moves",
         "output_tokens",
@@ -31,6 +32,7 @@ class Session:
 
     def __init__(self, endpoint: str, now: int) -> None:
         self.endpoint = endpoint
+        self.model = ""  # the version that it has of what it asks for; empty where it has none
         self.used_ns = now
         self.moved_ns = now
         self.turns = 0

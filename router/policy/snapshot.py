@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from router.policy.allowances import SharedSnapshot
+from router.policy.asked_model import AskedModels
 from router.policy.fleet import Limits, SiteKind
 from router.policy.gateway import Gateway
 from router.policy.leases import LeaseTotals
 from router.policy.load import LoadReport
 from router.policy.quarantine import Quarantine
 from router.policy.registry import Registry
+from router.policy.rollouts import RolloutSnapshot
 from router.policy.sessions import Sessions
 from router.policy.site_state import SiteState
 from router.policy.tracked import Tracked
@@ -151,6 +153,8 @@ class FleetSnapshot:
     shared: SharedSnapshot | None = None  # with other routers
     leases: LeaseTotals = field(default_factory=LeaseTotals)
     budgets: tuple[BudgetSnapshot, ...] = ()
+    rollouts: tuple[RolloutSnapshot, ...] = ()
+    stood_in: tuple[tuple[str, str, int], ...] = ()  # asked model, stand-in, turns
 
 
 def snapshot_fleet(
@@ -165,6 +169,7 @@ def snapshot_fleet(
     quarantine: Quarantine,
     shared: SharedSnapshot | None,
     leases: LeaseTotals,
+    models: AskedModels,
 ) -> FleetSnapshot:
     """The state of all."""
     return FleetSnapshot(
@@ -180,6 +185,8 @@ def snapshot_fleet(
         shared=shared,
         leases=replace(leases),
         budgets=_snapshot_budgets(registry),
+        rollouts=models.rollouts.snapshot(now),
+        stood_in=tuple((*names, turns) for names, turns in models.stood_in.items()),
     )
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from router.policy.fleet import Price
 from router.policy.units import NS_PER_S
 
+MODEL = "simulated"
+"""What replicas serve of which nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimTurn:
@@ -119,4 +122,7 @@ class Scenario:
     prices: dict[str, Price] = field(default_factory=dict)  # by rented site
     prompt_bytes_per_token: int = 4
     answer_bytes_per_token: int = 48  # a streamed message with one token, framing included
+    asks: str = MODEL  # the model that every turn asks for
+    models: dict[str, str] = field(default_factory=dict)  # by replica, where it is another one
+    failing: dict[str, float] = field(default_factory=dict)  # share of turns that a replica fails
     seed: int = 0

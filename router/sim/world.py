@@ -23,13 +23,11 @@ from router.sim.disruptions import Disruptions
 from router.sim.job import Job
 from router.sim.meter import Meter
 from router.sim.network import Network
-from router.sim.plan import Scenario, SimSession
+from router.sim.plan import MODEL, Scenario, SimSession
 from router.sim.policy import Hold, Policy
 from router.sim.profile import PS_PER_NS, EngineModel
 from router.sim.record import TurnRecord
 from router.sim.replica import Replica
-
-MODEL = "simulated"
 
 
 @dataclass(slots=True, eq=False)
@@ -144,7 +142,7 @@ class World:
         full = turn.prompt_tokens // self._scenario.block_tokens
         request = Request(
             id=f"{session.id}/{index}",
-            model=MODEL,
+            model=self._scenario.asks,
             session=session.id,
             slo=session.slo,
             tenant=session.tenant,
@@ -240,11 +238,14 @@ class World:
         if attempt.over:
             return
         replica = attempt.replica
-        if replica.alive:
+        failing = self._scenario.failing.get(replica.name)
+        fails = failing is not None and self._rng.random() < failing
+        if replica.alive and not fails:
             replica.submit(attempt.job)
         else:
             heard_ns = self.clock.now + self._network.way_ns(replica.site)
-            self._network.deliver(replica.site, heard_ns, self._end, attempt, End.UNREACHABLE)
+            end = End.FAILED if replica.alive else End.UNREACHABLE
+            self._network.deliver(replica.site, heard_ns, self._end, attempt, end)
 
     def _first_token(self, replica: Replica, job: Job, at_ns: int) -> None:
         attempt = self._attempts.get(job.id)
@@ -321,7 +322,8 @@ class World:
     def _list(self, replica: Replica) -> None:
         rtt_ns = self._network.round_trip_ns(replica.site)
         for policy in self._policies:
-            policy.on_endpoint_up(Endpoint(replica.name, replica.site, MODEL), self.clock.now)
+            model = self._scenario.models.get(replica.name, MODEL)
+            policy.on_endpoint_up(Endpoint(replica.name, replica.site, model), self.clock.now)
             policy.on_rtt(replica.name, rtt_ns, self.clock.now)
 
     def _measure(self, replica: Replica) -> None:

@@ -242,6 +242,22 @@ class Client:
         )
         return listed
 
+    async def return_rollout(self, model: str, why: str = "") -> fleet_pb2.RolloutState:
+        """Take the new version of a model back. NotFoundError where no two versions serve it."""
+        request = fleet_pb2.ReturnRolloutRequest(model=model, why=why)
+        state: fleet_pb2.RolloutState = await self._ask(
+            fleet_pb2_grpc.FleetStub, "ReturnRollout", request
+        )
+        return state
+
+    async def resume_rollout(self, model: str) -> fleet_pb2.RolloutState:
+        """Give it its share again. NotFoundError where no two versions serve the model."""
+        request = fleet_pb2.ResumeRolloutRequest(model=model)
+        state: fleet_pb2.RolloutState = await self._ask(
+            fleet_pb2_grpc.FleetStub, "ResumeRollout", request
+        )
+        return state
+
     async def quarantined(self) -> list[fleet_pb2.Quarantined]:
         """The prompts that the router keeps away because engines crashed under them."""
         request = fleet_pb2.ListQuarantineRequest()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from wire.spillway.v1.trailers import (
     ATTEMPTS_KEY,
+    MODEL_KEY,
     PATH_KEY,
     REQUEST_ID_KEY,
     RESUMED_KEY,
@@ -23,6 +24,7 @@ class Ending:
     site: str = ""
     attempts: int = 0  # endpoints tried; 0 where nobody said
     resumed: int = 0  # times that the answer went on elsewhere after it had begun
+    model: str = ""  # that answered, where it is not what the request calls it
     path: str = ""  # the way to the engine, where there are several levels of routers
 
 
@@ -44,6 +46,7 @@ def ending_of(
         site=found.get(SITE_KEY, ""),
         attempts=_count(found.get(ATTEMPTS_KEY, "")) + came_back,
         resumed=_count(found.get(RESUMED_KEY, "")) + resumed,
+        model=found.get(MODEL_KEY, ""),
         path=found.get(PATH_KEY, ""),
     )
 

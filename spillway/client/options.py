@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from spillway.client.cookies import Cookies
-from wire.metadata import SLO_KEY, TENANT_KEY
+from wire.metadata import SLO_KEY, STAND_IN_KEY, TENANT_KEY
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
 
@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     deadline_s: float
     slo: str
     tenant: str
+    stand_in: bool  # whether another model may answer, where the class allows one
     # sampling
     temperature: float
     top_k: int
@@ -158,6 +159,8 @@ def _metadata(options: Options) -> Metadata:
             if not (isinstance(value, str) and value.isascii() and value.isprintable()):
                 raise OptionError(f"{name}: expected printable ASCII, found {value!r}")
             pairs.append((key, value))
+    if "stand_in" in options:
+        pairs.append((STAND_IN_KEY, "yes" if options["stand_in"] else "no"))
     return tuple(pairs)
 
 

@@ -72,7 +72,8 @@ def _parts(decision: "Decision") -> list[Part]:
 
 def _verdict(decision: "Decision") -> str:
     if decision.action == decision.SEND:
-        return f"Goes to {decision.endpoint} at {decision.site} ({decision.rule})."
+        answers = f", to {decision.model}," if decision.model else ""
+        return f"Goes to {decision.endpoint}{answers} at {decision.site} ({decision.rule})."
     if decision.action == decision.WAIT:
         return f"Waits in the router ({decision.rule}), for {seconds(decision.wait_s)}."
     return f"Is refused ({decision.rule})."

@@ -197,6 +197,10 @@ def standing_lines(state: "FleetState") -> Iterator[str]:
         yield f"The head of its audit log is {state.audit_head}."
     if state.audit_problem:
         yield f"No action is taken: the audit log: {state.audit_problem}"
+    for one in state.rollouts:
+        yield f"{one.name}: {one.said}."
+    for other in state.stood_in:
+        yield f"{other.stand_in} has stood in for {other.model} for {other.turns} turns."
     for site in state.sites:
         if site.leaving:
             yield f"{site.name} is in the fleet file no longer, and its last streams end."

@@ -81,6 +81,7 @@ def summary(answer: "Answer", first_s: float, whole_s: float) -> str:
     rate = (tokens - 1) / (whole_s - first_s) if tokens > 1 and whole_s > first_s else 0.0
     speed = f", then {rate:.0f} tokens/s" if rate else ""
     where = answer.ending.site or "one replica"
+    where += f", {answer.ending.model}" if answer.ending.model else ""
     return f"[{where}: {tokens} tokens, the first after {first_s:.2f} s{speed}]"
 
 
@@ -95,5 +96,6 @@ def _as_json(answer: "Answer", first_s: float | None, whole_s: float) -> dict[st
         "duration_s": round(whole_s, 6),
         "site": answer.ending.site,
         "attempts": answer.ending.attempts,
+        "model": answer.ending.model,
         "request_id": answer.ending.request_id,
     }

@@ -17,6 +17,7 @@ from spillway.fleet.source import Source
 from spillway.fleet.store import store_problems
 from spillway.fleet.tracing import tracing_problems
 from spillway.fleet.trust import router_trust, site_trust
+from spillway.fleet.versions import version_findings
 
 Finding = tuple[KeyPath, str]
 
@@ -100,6 +101,7 @@ def _models(file: FileSection) -> Iterator[Finding]:
         if site.model is not None and site.model not in file.models:
             hint = did_you_mean(site.model, file.models)
             yield ("sites", name, "model"), f"no model {site.model} is under models{hint}"
+    yield from version_findings(file)
 
 
 def _classes(file: FileSection) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from spillway.fleet.section import built
 from spillway.fleet.serving import serving_problems
 from spillway.fleet.source import FILE_BYTES_MAX, parse
 from spillway.fleet.values import Deployment, FleetFile, Model
+from spillway.fleet.versions import rollouts_of
 
 
 def load(path: Path) -> FleetFile:
@@ -76,11 +77,13 @@ def _fleet_file(section: FileSection) -> FleetFile:
             default_slo=section.default_slo or classes[0].name,
             limits=built(Limits, section.limits),
             tenants=tuple(_tenant(name, one, section) for name, one in section.tenants.items()),
+            rollouts=rollouts_of(section),
         ),
         access=tuple(_access(name, one) for name, one in section.sites.items()),
         router=built(RouterSettings, section.router),
         models=tuple(
-            Model(name, one.source, tuple(one.aliases)) for name, one in section.models.items()
+            Model(name, one.source or "", tuple(one.aliases))
+            for name, one in section.models.items()
         ),
         deployments=tuple(
             _deployment(name, one, one.model) for name, one in section.sites.items() if one.model

@@ -17,6 +17,7 @@ from spillway.fleet.kinds import (
     ModelName,
     Name,
     Region,
+    Share,
     Span,
     Text,
     TimeOfDay,
@@ -31,6 +32,7 @@ from wire.tls.plaintext import Accepted
 
 SITES_MAX = 1_000
 NAMES_MAX = 1_000  # models, classes, aliases
+VERSIONS_MAX = 2  # of a model: one that stands, and one that is tried beside it
 ENDPOINTS_MAX = 1_000  # of one site; more are better discovered
 LENDS_MAX = 100  # windows of one site
 ROUTERS_MAX = 64  # that a site's autoscaler asks
@@ -132,12 +134,22 @@ class SiteSection(BaseModel):
     serving: dict[str, Any] = Field(default_factory=dict)
 
 
+class VersionSection(BaseModel):
+    """One version of a model, by the name that its endpoints have for it."""
+
+    model_config = STRICT
+
+    served: ModelName
+    share: Share | None = None
+
+
 class ModelSection(BaseModel):
     """One model."""
 
     model_config = STRICT
 
-    source: Text
+    source: Text | None = None
+    versions: list[VersionSection] = Field(default_factory=list, max_length=VERSIONS_MAX)
     aliases: list[ModelName] = Field(default_factory=list, max_length=NAMES_MAX)
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic import Field as Bounds
 
-from spillway.fleet.kinds import Address, FilePath, Share, UsdPerHour, UsdPerMonth
+from spillway.fleet.kinds import Address, FilePath, ModelName, Share, UsdPerHour, UsdPerMonth
 from spillway.fleet.quantity import DURATION, SIZE, USD_PER_HOUR, USD_PER_MONTH
 
 T = TypeVar("T")
@@ -107,6 +107,8 @@ def _annotation(one: Field[Any], kind: Any) -> Any:
         return Annotated[int, BeforeValidator(SIZE.read_whole), Bounds(ge=1)]
     if "listen" in parts:
         return Address
+    if one.name == "stand_in":
+        return ModelName
     if "usd" in parts:
         return UsdPerMonth if parts[-1] == "month" else UsdPerHour
     return _by_type(kind, parts[-1])

@@ -17,7 +17,8 @@ class Model:
     """A model that sites serve under one name."""
 
     name: str
-    source: str  # what the engine loads: a folder on the site's nodes, or a name at a hub
+    source: str  # what the engine loads: a folder on the site's nodes, or a name at a hub; empty
+    # for a name that versions serve, which are models of their own
     aliases: tuple[str, ...] = ()
 
 

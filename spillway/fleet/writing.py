@@ -5,7 +5,7 @@ from typing import Any
 
 from router.live.settings import SiteAccess
 from router.policy.fleet import Price, Site
-from spillway.fleet import lending, scaling
+from spillway.fleet import lending, scaling, versions
 from spillway.fleet.kinds import utc_time
 from spillway.fleet.quantity import USD_PER_GIB, USD_PER_HOUR, USD_PER_MONTH
 from spillway.fleet.section import written
@@ -21,13 +21,19 @@ def write(file: FleetFile) -> str:
 def content_of(file: FleetFile) -> dict[str, Any]:
     """The same as plain values, by the file's keys."""
     deployments = {one.site: one for one in file.deployments}
+    rollouts = {one.name: one for one in file.fleet.rollouts}
     content: dict[str, Any] = {
         "sites": {
             site.name: _site(site, file.access_to(site.name), deployments.get(site.name))
             for site in file.fleet.sites
         },
         "models": {
-            one.name: _filled(source=one.source, aliases=list(one.aliases)) for one in file.models
+            one.name: _filled(
+                source=one.source,
+                versions=versions.written(rollouts.get(one.name)),
+                aliases=list(one.aliases),
+            )
+            for one in file.models
         },
         "slo_classes": {
             slo.name: written(slo, without=("name",)) for slo in file.fleet.slo_classes

@@ -9,6 +9,7 @@ import yaml
 
 from router.live.settings import DecisionLog, LedgerSettings, StoreSettings
 from router.policy.fleet import Price, Site, SiteKind
+from router.policy.rollout import Rollout
 from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, fleet_of, route
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -52,6 +53,7 @@ async def everything_on(folder, **settings):
         warn_usd_per_month=20.0,
     )
     fleet = fleet_of(HOME, Site("cloud", SiteKind.RENTED, price=price))
+    fleet = dataclasses.replace(fleet, rollouts=(Rollout("chat", "fake", "new", share=0.1),))
     async with (
         engine(itl_s=0) as server,
         route({"home": [address(server)]}, settings, fleet) as routed,

@@ -39,6 +39,7 @@ class FakeRouter(
     sessions: list = field(default_factory=list)
     asked_sessions: list = field(default_factory=list)
     quarantined: list = field(default_factory=list)
+    rollouts: list = field(default_factory=list)
     lent: list = field(default_factory=list)
     reload_problem: str = ""
     open: int = 0
@@ -121,8 +122,13 @@ class FakeRouter(
 
     def Watch(self, request, context):
         while context.is_active():
-            yield state(self.models)
+            yield self._state()
             time.sleep(request.interval_ms / 1000)
+
+    def _state(self):
+        shown = state(self.models)
+        shown.rollouts.extend(self.rollouts)
+        return shown
 
     def Drain(self, request, context):
         if request.site != "ridge":
@@ -168,6 +174,21 @@ class FakeRouter(
         return fleet_pb2.ListSessionsResponse(
             sessions=self.sessions, more=True, total=7, router_id="router-1"
         )
+
+    def ReturnRollout(self, request, context):
+        return self._changed_rollout(request.model, request.why, context)
+
+    def ResumeRollout(self, request, context):
+        return self._changed_rollout(request.model, "", context)
+
+    def _changed_rollout(self, model, why, context):
+        for one in self.rollouts:
+            if one.name == model:
+                one.returned = why
+                one.said = f"taken back: {why}" if why else "it goes on"
+                return one
+        context.abort(grpc.StatusCode.NOT_FOUND, f"no two versions serve {model}")
+        return None
 
     def ListQuarantine(self, request, context):
         return fleet_pb2.ListQuarantineResponse(quarantined=self.quarantined)

@@ -16,8 +16,14 @@ _UNFINISHED = "None"
 """As Triton's vLLM backend says it."""
 
 
+MODEL = "served_model"
+"""The parameter of an answer that names its model, where the request calls it otherwise."""
+
+
 class Answer:
     """Gathers an answer. Texts and counts of tokens are given once, and begin anew behind that."""
+
+    remakes = False  # see MadeFor
 
     def __init__(self, request: kserve.ModelInferRequest, asked: Asked) -> None:
         self._model = request.model_name
@@ -30,11 +36,16 @@ class Answer:
         self._reasons = [_UNFINISHED] * count
         self._prompt_tokens = 0
         self._open = count
+        self.model = ""  # that answers, where it is not what the client calls it
 
     @property
     def is_complete(self) -> bool:
         """Whether every sequence has ended."""
         return not self._open
+
+    async def made_for(self, model: str) -> None:
+        """This model answers. Its prompt came as text, and stays as it is."""
+        self.model = model
 
     def add(self, message: pb.GenerateResponse) -> bool:
         """Takes a message, and says whether it has something to tell.
@@ -60,6 +71,8 @@ class Answer:
         response = kserve.ModelInferResponse(
             model_name=self._model, model_version=VERSION, id=self._id
         )
+        if self.model:
+            response.parameters[MODEL].string_param = self.model
         for name in self._wanted:
             tensors.put_output(response, name, self._values(name))
         for pieces in self._texts:

@@ -84,7 +84,8 @@ class Conversation:
                 told.infer_response.parameters[_FINAL].bool_param = said.is_complete
                 await self._write(told, context)
 
-        await answer(self._inference, asked.generation, self._metadata, asked.deadline_s, take)
+        asks = asked.generation, self._metadata, asked.deadline_s
+        await answer(self._inference, *asks, take, said)
 
     async def _write(self, message: kserve.ModelStreamInferResponse, context: Any) -> None:
         async with self._writing:

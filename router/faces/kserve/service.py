@@ -110,7 +110,9 @@ class KServe(GRPCInferenceServiceServicer):
                 said.add(message)
 
             context.set_trailing_metadata(
-                await answer(self._inference, asked.generation, metadata, asked.deadline_s, take)
+                await answer(
+                    self._inference, asked.generation, metadata, asked.deadline_s, take, said
+                )
             )
         except CallError as error:
             renamed(error).set_on(context)

@@ -9,10 +9,12 @@ from typing import Final
 from aiohttp import web
 
 from router.faces.call import Inference, answer
+from router.faces.openai.answered_by import AnsweredBy
 from router.faces.openai.errors import of_call
 from router.faces.openai.event_response import EventResponse
 from router.faces.openai.event_stream import event
 from wire.metadata import OWN_PREFIX
+from wire.spillway.v1.trailers import MODEL_KEY
 from wire.status import CallError, Metadata
 from wire.vllm import inference_pb2 as pb
 
@@ -27,11 +29,12 @@ class Ask:
     generations: Sequence[pb.GenerateRequest]  # one for each prompt
     metadata: Metadata
     prompt: str  # the parameter that has the prompt, for errors
+    by: AnsweredBy
 
     @property
     def headers(self) -> dict[str, str]:
         """Those of its answer that are known before it."""
-        return {_REQUEST_ID: self.answer_id}
+        return {_REQUEST_ID: self.answer_id, **self.by.headers}
 
 
 class Answering:
@@ -52,7 +55,7 @@ class Answering:
 
         Raises ApiError for what fails before anything was sent; what fails later is an event.
         """
-        events = EventResponse(request, ask.headers)
+        events = EventResponse(request, lambda: ask.headers)
 
         async def take(prompt: int, message: pb.GenerateResponse) -> None:
             written = chunks(prompt, message)
@@ -90,6 +93,7 @@ class Answering:
             for key, value in trailers
             if key.startswith(OWN_PREFIX) and isinstance(value, str)
         }
+        ask.by.model = ask.by.model or shown.get(MODEL_KEY, "")  # a router below may say it
         return {**shown, **ask.headers}
 
     async def _run(
@@ -112,6 +116,7 @@ class Answering:
                     ask.metadata,
                     self._deadline_s,
                     partial(take, place),
+                    ask.by,
                 )
             )
         if len(calls) == 1:

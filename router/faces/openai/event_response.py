@@ -4,7 +4,7 @@ Until then the status is open: a request that is refused after it waited gets it
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -12,11 +12,12 @@ from aiohttp import web
 class EventResponse:
     """Written to by the tasks that answer a request."""
 
-    def __init__(self, request: web.Request, headers: Mapping[str, str]) -> None:
+    def __init__(self, request: web.Request, headers: Callable[[], Mapping[str, str]]) -> None:
+        """`headers` are read when it begins."""
         self._request = request
+        self._headers = headers
         self._response = web.StreamResponse(
             headers={
-                **headers,
                 "Content-Type": "text/event-stream; charset=utf-8",
                 "Cache-Control": "no-cache",
                 "X-Accel-Buffering": "no",  # nginx would gather events
@@ -34,6 +35,7 @@ class EventResponse:
         if not self._response.prepared:
             async with self._beginning:
                 if not self._response.prepared:
+                    self._response.headers.update(self._headers())
                     await self._response.prepare(self._request)
         await self._response.write(events)
 

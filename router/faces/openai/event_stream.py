@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from router.faces.openai.finish import Usage
@@ -26,13 +27,22 @@ class Envelope:
     Most chunks carry one token. So what goes around it is not made of objects each time.
     """
 
-    def __init__(self, asked: Asked, answer_id: str, kind: str, model: str) -> None:
-        head = {"id": answer_id, "object": kind, "created": int(time.time()), "model": model}
-        self._head = f"data: {dumped(head)[:-1]}"
+    def __init__(self, asked: Asked, answer_id: str, kind: str, model: Callable[[], str]) -> None:
+        """`model` says what the answer calls its model, once there is something of it."""
+        self._fields = {"id": answer_id, "object": kind, "created": int(time.time())}
+        self._model = model
+        self._begun = ""
         self._says_usage = asked.wants_usage
         options = asked.stream_options
         self.repeats_usage = bool(options and options.continuous_usage_stats)
         self._plain_end = ',"usage":null}\n\n' if self._says_usage else "}\n\n"
+
+    @property
+    def _head(self) -> str:
+        if not self._begun:
+            fields = {**self._fields, "model": self._model()}
+            self._begun = f"data: {dumped(fields)[:-1]}"
+        return self._begun
 
     def around(self, choice: str, usage: Usage | None = None) -> bytes:
         """A chunk with a choice that is JSON already; with what it took so far, where asked for."""

@@ -14,13 +14,13 @@ class TokenTexts:
     """What tokens are called; by their ids where the model's tokenizer is not known."""
 
     def __init__(self, tokenizer: ModelTokenizer | None) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
 
     def of(self, token_id: int) -> tuple[str, list[int] | None]:
         """The text, which may be part of a character, and its bytes."""
-        if self._tokenizer is None:
+        if self.tokenizer is None:
             return f"token_id:{token_id}", None
-        raw = self._tokenizer.token_bytes(token_id)
+        raw = self.tokenizer.token_bytes(token_id)
         return raw.decode(errors="replace"), list(raw)
 
 

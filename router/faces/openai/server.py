@@ -11,6 +11,7 @@ from aiohttp import web
 
 from router.faces.call import Inference
 from router.faces.models import find
+from router.faces.openai.answered_by import AnsweredBy, ChatAnsweredBy
 from router.faces.openai.answering import Answering, Ask
 from router.faces.openai.chat_answer import ChatStream, WholeChat
 from router.faces.openai.chat_answer import Choices as ChatChoices
@@ -151,20 +152,24 @@ class OpenAiServer:
             text = await self._texts.get(served.model)
             generation = await chat_generation(asked, served, text, metadata)
             of_chat = (*metadata, (OPERATION_KEY, CHAT))
-            ask = Ask(f"chatcmpl-{uuid4().hex}", [generation], of_chat, "messages")
             names = TokenTexts(text.tokenizer)
-            choices = ChatChoices(asked, lambda: reader_for(asked, text.template), names)
+            of_model = self._texts, served, text, names
+            by = ChatAnsweredBy(*of_model, self._roster, asked, metadata, generation)
+            ask = Ask(f"chatcmpl-{uuid4().hex}", [generation], of_chat, "messages", by)
+            choices = ChatChoices(
+                asked, lambda: reader_for(asked, by.text.template if by.text else None), names
+            )
             scored = bool(asked.logprobs)
             if asked.streams:
                 kind = "chat.completion.chunk"
-                envelope = Envelope(asked, ask.answer_id, kind, served.shown)
+                envelope = Envelope(asked, ask.answer_id, kind, by.shown)
                 stream = ChatStream(choices, envelope, with_logprobs=scored)
                 return await self._answering.stream(
                     request, ask, lambda _, message: stream.chunks(message), stream.last
                 )
             whole = WholeChat(choices, with_logprobs=scored)
             headers = await self._answering.gather(ask, lambda _, message: whole.add(message))
-            return _json(whole.as_json(ask.answer_id, served.shown), headers)
+            return _json(whole.as_json(ask.answer_id, by.shown()), headers)
 
     async def _completion(self, request: web.Request) -> web.StreamResponse:
         with self._intake.admitted():
@@ -175,16 +180,17 @@ class OpenAiServer:
             text = None
             if asked.logprobs is not None or asked.echo:
                 text = await self._texts.get(served.model)
-            ask = Ask(f"cmpl-{uuid4().hex}", generations, metadata, "prompt")
             names = TokenTexts(text.tokenizer if text else None)
+            by = AnsweredBy(self._texts, served, text, names)
+            ask = Ask(f"cmpl-{uuid4().hex}", generations, metadata, "prompt", by)
             choices = Choices(asked, echoes(asked, text), names)
             if asked.streams:
-                envelope = Envelope(asked, ask.answer_id, "text_completion", served.shown)
+                envelope = Envelope(asked, ask.answer_id, "text_completion", by.shown)
                 stream = CompletionStream(choices, envelope)
                 return await self._answering.stream(request, ask, stream.chunks, stream.last)
             whole = WholeCompletion(choices)
             headers = await self._answering.gather(ask, whole.add)
-            return _json(whole.as_json(ask.answer_id, served.shown), headers)
+            return _json(whole.as_json(ask.answer_id, by.shown()), headers)
 
 
 @web.middleware

@@ -75,6 +75,10 @@ def _notices(state: pb.FleetState) -> Iterator[str]:
         )
     if state.reload_problem:
         yield f"The last reload was refused: {state.reload_problem}"[:_REASON_CHARS_MAX]
+    for one in state.rollouts:
+        if one.returned:
+            said = f"{one.new.model}, of {one.name}, was taken back: {one.returned}"
+            yield said[:_REASON_CHARS_MAX]
     if state.audit_problem:
         yield f"No action is taken: the audit log: {state.audit_problem}"[:_REASON_CHARS_MAX]
 

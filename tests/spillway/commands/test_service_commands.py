@@ -1,31 +1,14 @@
 """Commands that talk to a router: what they print, and how they end."""
 
-import io
 import json
-import sys
 import time
 from datetime import UTC, datetime
 
 import pytest
 
-from spillway import cli
 from spillway.commands.failure import Outcome
 from spillway.commands.moment import shown
 from wire.spillway.v1.fleet_pb2 import PlacedSession, Quarantined
-
-
-@pytest.fixture
-def spillway(router, capsys, monkeypatch):
-    """Runs a command against the fake router: its exit code, output and error lines."""
-    monkeypatch.setenv("SPILLWAY_ADDRESS", router.address)
-
-    def run(*arguments, stdin=""):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        code = cli.run(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def test_generate_streams_the_answer(spillway, router):

@@ -18,6 +18,7 @@ from router.live.settings import (
 )
 from router.policy.fleet import Fleet, Limits, Price, Site, SiteKind, SloClass
 from router.policy.lending import DAYS, Lending, LendWindow
+from router.policy.rollout import Rollout
 from spillway.fleet import Deployment, FleetError, FleetFile, Model, Problem, read, write
 from spillway.fleet.source import dump, parse
 from wire.tls.plaintext import ACCEPTED
@@ -133,6 +134,8 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
         Model(f"{name}-{place}", f"/{name}", draw(st.just(()) | st.just((f"alias-{place}",))))
         for place, name in enumerate(draw(st.lists(names, max_size=2)))
     )
+    new = st.sampled_from([("", 0.0), ("new", 0.25)])
+    rollouts = [Rollout(one.name, one.name, *draw(new), one.aliases) for one in models]
     deployments = []
     access = []
     for site in sites:
@@ -149,7 +152,10 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
             access.append(draw(st.sampled_from(protections(site.name, endpoints))))
     classes = draw(st.lists(names, min_size=1, max_size=3, unique=True))
     slo_classes = tuple(
-        SloClass(name, draw(ms), draw(ms), draw(ms), draw(shares), draw(st.booleans()))
+        SloClass(
+            *(name, draw(ms), draw(ms), draw(ms), draw(shares), draw(st.booleans())),
+            stand_in=draw(st.just("") | names),
+        )
         for name in classes
     )
     limits = Limits(
@@ -170,6 +176,7 @@ def fleet_files(draw: st.DrawFn) -> FleetFile:
         discovery_interval_s=draw(seconds),
     )
     fleet = Fleet(tuple(sites), slo_classes, draw(st.sampled_from(classes)), limits)
+    fleet = replace(fleet, rollouts=tuple(rollouts[: draw(st.integers(0, 2))]))
     return FleetFile(fleet, tuple(access), router, models, tuple(deployments))
 
 

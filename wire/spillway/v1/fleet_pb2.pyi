@@ -15,7 +15,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, request: _Optional[_Union[_inference_pb2.GenerateRequest, _Mapping]] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("action", "site", "endpoint", "rule", "reason", "candidates", "retry_after_s", "session", "slo", "wait_s")
+    __slots__ = ("action", "site", "endpoint", "rule", "reason", "candidates", "retry_after_s", "session", "slo", "wait_s", "model")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[Decision.Action]
@@ -36,6 +36,7 @@ class Decision(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SLO_FIELD_NUMBER: _ClassVar[int]
     WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     action: Decision.Action
     site: str
     endpoint: str
@@ -46,7 +47,8 @@ class Decision(_message.Message):
     session: str
     slo: str
     wait_s: float
-    def __init__(self, action: _Optional[_Union[Decision.Action, str]] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., retry_after_s: _Optional[float] = ..., session: _Optional[str] = ..., slo: _Optional[str] = ..., wait_s: _Optional[float] = ...) -> None: ...
+    model: str
+    def __init__(self, action: _Optional[_Union[Decision.Action, str]] = ..., site: _Optional[str] = ..., endpoint: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., retry_after_s: _Optional[float] = ..., session: _Optional[str] = ..., slo: _Optional[str] = ..., wait_s: _Optional[float] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("site", "endpoint", "ttft_s", "network_s", "queue_s", "prefill_s", "uncached_tokens", "cached_tokens", "price_usd", "meets_objective", "excluded", "report_age_s", "adapter_s")
@@ -161,7 +163,7 @@ class WatchFleetRequest(_message.Message):
     def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
 
 class FleetState(_message.Message):
-    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed", "tenants", "store", "budgets", "fleet_digest", "fleet_read_unix_ns", "reload_problem", "audit_head", "audit_problem")
+    __slots__ = ("router_id", "sampled_unix_ns", "sites", "sessions", "open_streams", "refused", "resumed", "tenants", "store", "budgets", "fleet_digest", "fleet_read_unix_ns", "reload_problem", "audit_head", "audit_problem", "rollouts", "stood_in")
     ROUTER_ID_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     SITES_FIELD_NUMBER: _ClassVar[int]
@@ -177,6 +179,8 @@ class FleetState(_message.Message):
     RELOAD_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
     AUDIT_PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUTS_FIELD_NUMBER: _ClassVar[int]
+    STOOD_IN_FIELD_NUMBER: _ClassVar[int]
     router_id: str
     sampled_unix_ns: int
     sites: _containers.RepeatedCompositeFieldContainer[SiteState]
@@ -192,7 +196,69 @@ class FleetState(_message.Message):
     reload_problem: str
     audit_head: str
     audit_problem: str
-    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantState, _Mapping]]] = ..., store: _Optional[_Union[SharedState, _Mapping]] = ..., budgets: _Optional[_Iterable[_Union[BudgetState, _Mapping]]] = ..., fleet_digest: _Optional[str] = ..., fleet_read_unix_ns: _Optional[int] = ..., reload_problem: _Optional[str] = ..., audit_head: _Optional[str] = ..., audit_problem: _Optional[str] = ...) -> None: ...
+    rollouts: _containers.RepeatedCompositeFieldContainer[RolloutState]
+    stood_in: _containers.RepeatedCompositeFieldContainer[StoodIn]
+    def __init__(self, router_id: _Optional[str] = ..., sampled_unix_ns: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteState, _Mapping]]] = ..., sessions: _Optional[int] = ..., open_streams: _Optional[int] = ..., refused: _Optional[int] = ..., resumed: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantState, _Mapping]]] = ..., store: _Optional[_Union[SharedState, _Mapping]] = ..., budgets: _Optional[_Iterable[_Union[BudgetState, _Mapping]]] = ..., fleet_digest: _Optional[str] = ..., fleet_read_unix_ns: _Optional[int] = ..., reload_problem: _Optional[str] = ..., audit_head: _Optional[str] = ..., audit_problem: _Optional[str] = ..., rollouts: _Optional[_Iterable[_Union[RolloutState, _Mapping]]] = ..., stood_in: _Optional[_Iterable[_Union[StoodIn, _Mapping]]] = ...) -> None: ...
+
+class RolloutState(_message.Message):
+    __slots__ = ("name", "share", "standing", "new", "returned", "returned_age_s", "said")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_AGE_S_FIELD_NUMBER: _ClassVar[int]
+    SAID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    share: float
+    standing: VersionState
+    new: VersionState
+    returned: str
+    returned_age_s: float
+    said: str
+    def __init__(self, name: _Optional[str] = ..., share: _Optional[float] = ..., standing: _Optional[_Union[VersionState, _Mapping]] = ..., new: _Optional[_Union[VersionState, _Mapping]] = ..., returned: _Optional[str] = ..., returned_age_s: _Optional[float] = ..., said: _Optional[str] = ...) -> None: ...
+
+class VersionState(_message.Message):
+    __slots__ = ("model", "answers", "failed", "first_tokens", "late", "streams", "slow")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
+    SLOW_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    answers: int
+    failed: int
+    first_tokens: int
+    late: int
+    streams: int
+    slow: int
+    def __init__(self, model: _Optional[str] = ..., answers: _Optional[int] = ..., failed: _Optional[int] = ..., first_tokens: _Optional[int] = ..., late: _Optional[int] = ..., streams: _Optional[int] = ..., slow: _Optional[int] = ...) -> None: ...
+
+class StoodIn(_message.Message):
+    __slots__ = ("model", "stand_in", "turns")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    STAND_IN_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    stand_in: str
+    turns: int
+    def __init__(self, model: _Optional[str] = ..., stand_in: _Optional[str] = ..., turns: _Optional[int] = ...) -> None: ...
+
+class ReturnRolloutRequest(_message.Message):
+    __slots__ = ("model", "why")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    why: str
+    def __init__(self, model: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class ResumeRolloutRequest(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    def __init__(self, model: _Optional[str] = ...) -> None: ...
 
 class BudgetState(_message.Message):
     __slots__ = ("site", "tenant", "month", "spent_usd", "most_usd", "warn_usd")

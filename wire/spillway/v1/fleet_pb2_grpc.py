@@ -80,6 +80,16 @@ class FleetStub:
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadRequest.SerializeToString,
                 response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadResponse.FromString,
                 _registered_method=True)
+        self.ReturnRollout = channel.unary_unary(
+                '/spillway.v1.Fleet/ReturnRollout',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReturnRolloutRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.RolloutState.FromString,
+                _registered_method=True)
+        self.ResumeRollout = channel.unary_unary(
+                '/spillway.v1.Fleet/ResumeRollout',
+                request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ResumeRolloutRequest.SerializeToString,
+                response_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.RolloutState.FromString,
+                _registered_method=True)
         self.ListLent = channel.unary_unary(
                 '/spillway.v1.Fleet/ListLent',
                 request_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ListLentRequest.SerializeToString,
@@ -176,6 +186,21 @@ class FleetServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReturnRollout(self, request, context):
+        """The new version of a model gets nothing more, and its sessions go back with their next turns.
+        NOT_FOUND for a name that no two versions serve.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRollout(self, request, context):
+        """A version that was returned has its share again, and is judged anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLent(self, request, context):
         """What every site lends, for those that lend anything.
         """
@@ -252,6 +277,16 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Reload,
                     request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadRequest.FromString,
                     response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadResponse.SerializeToString,
+            ),
+            'ReturnRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReturnRollout,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ReturnRolloutRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.RolloutState.SerializeToString,
+            ),
+            'ResumeRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRollout,
+                    request_deserializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.ResumeRolloutRequest.FromString,
+                    response_serializer=wire_dot_spillway_dot_v1_dot_fleet__pb2.RolloutState.SerializeToString,
             ),
             'ListLent': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLent,
@@ -518,6 +553,60 @@ class Fleet:
             '/spillway.v1.Fleet/Reload',
             wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadRequest.SerializeToString,
             wire_dot_spillway_dot_v1_dot_fleet__pb2.ReloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReturnRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/ReturnRollout',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ReturnRolloutRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.RolloutState.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/spillway.v1.Fleet/ResumeRollout',
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.ResumeRolloutRequest.SerializeToString,
+            wire_dot_spillway_dot_v1_dot_fleet__pb2.RolloutState.FromString,
             options,
             channel_credentials,
             insecure,

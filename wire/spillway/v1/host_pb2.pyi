@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Heard(_message.Message):
-    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "loans", "asked")
+    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "loans", "asked", "rollouts")
     LISTINGS_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class Heard(_message.Message):
     ABORTED_FIELD_NUMBER: _ClassVar[int]
     LOANS_FIELD_NUMBER: _ClassVar[int]
     ASKED_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUTS_FIELD_NUMBER: _ClassVar[int]
     listings: _containers.RepeatedCompositeFieldContainer[Listing]
     answers: _containers.RepeatedCompositeFieldContainer[Answer]
     reports: _containers.RepeatedCompositeFieldContainer[Report]
@@ -25,10 +26,11 @@ class Heard(_message.Message):
     aborted: _containers.RepeatedScalarFieldContainer[str]
     loans: _containers.RepeatedCompositeFieldContainer[SiteLoans]
     asked: _containers.RepeatedCompositeFieldContainer[Asked]
-    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., loans: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., asked: _Optional[_Iterable[_Union[Asked, _Mapping]]] = ...) -> None: ...
+    rollouts: _containers.RepeatedCompositeFieldContainer[RolloutWord]
+    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., loans: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., asked: _Optional[_Iterable[_Union[Asked, _Mapping]]] = ..., rollouts: _Optional[_Iterable[_Union[RolloutWord, _Mapping]]] = ...) -> None: ...
 
 class Said(_message.Message):
-    __slots__ = ("worker", "drain", "released", "aborted", "draining", "loans", "lending", "answered")
+    __slots__ = ("worker", "drain", "released", "aborted", "draining", "loans", "lending", "answered", "rollout", "returned")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +39,8 @@ class Said(_message.Message):
     LOANS_FIELD_NUMBER: _ClassVar[int]
     LENDING_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
     worker: int
     drain: SiteDrain
     released: str
@@ -45,7 +49,17 @@ class Said(_message.Message):
     loans: SiteLoans
     lending: _containers.RepeatedCompositeFieldContainer[SiteLoans]
     answered: Answered
-    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., answered: _Optional[_Union[Answered, _Mapping]] = ...) -> None: ...
+    rollout: RolloutWord
+    returned: _containers.RepeatedCompositeFieldContainer[RolloutWord]
+    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., answered: _Optional[_Union[Answered, _Mapping]] = ..., rollout: _Optional[_Union[RolloutWord, _Mapping]] = ..., returned: _Optional[_Iterable[_Union[RolloutWord, _Mapping]]] = ...) -> None: ...
+
+class RolloutWord(_message.Message):
+    __slots__ = ("name", "why")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    why: str
+    def __init__(self, name: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
 
 class Listing(_message.Message):
     __slots__ = ("site", "addresses")

@@ -11,13 +11,17 @@ NEW_TOKENS_DEFAULT = 20
 """What a request without max_new_tokens asks for, by the contract."""
 
 
-def overlay(attempt_id: str, *, output_ids: bool, prompt_ids: bool) -> GenerateRequest:
+def overlay(
+    attempt_id: str, *, output_ids: bool, prompt_ids: bool, model: str = ""
+) -> GenerateRequest:
     """What is laid over a request to ask for it from the start: an id, and the wish for token ids.
+
+    And the model where it is to be another one than the request says.
 
     Merged into it, or written behind its bytes: protocol buffers read the later value of a field,
     and a message that comes twice as one. So a long prompt is not parsed to be sent.
     """
-    request = GenerateRequest(request_id=attempt_id)
+    request = GenerateRequest(request_id=attempt_id, model=model)
     if output_ids:
         request.response.output_token_ids = True
     if prompt_ids:

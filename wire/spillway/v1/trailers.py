@@ -16,6 +16,10 @@ PATH_KEY: Final = "x-spillway-path"
 
 PATH_SEPARATOR: Final = " > "
 
+MODEL_KEY: Final = "x-spillway-model"
+"""The model that gave the answer, where it is not what the request calls it: a version of it, or
+one that stood in for it. Also in the initial metadata of a stream."""
+
 ATTEMPTS_KEY: Final = "x-spillway-attempts"
 """How many attempts were made, at every level."""
 

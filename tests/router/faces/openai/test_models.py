@@ -6,7 +6,10 @@ import pytest
 
 from router.faces.models import Served, find
 from router.faces.openai.models import listed
+from router.live.model_names import ModelNames
+from router.policy.fleet import Tenant
 from router.policy.identity import EngineIdentity
+from router.policy.rollout import Rollout
 
 
 def endpoint(*names, context=0, adapters=(), connected=True):
@@ -20,7 +23,14 @@ def endpoint(*names, context=0, adapters=(), connected=True):
     return SimpleNamespace(follower=follower)
 
 
-ROSTER = [
+class Listed(list):
+    """Endpoints as a roster lists them."""
+
+    names = ModelNames([Rollout("chat", "large", "small", 0.5)])
+
+
+ROSTER = Listed()
+ROSTER += [
     endpoint("large", "l", context=1000, adapters=["polite"]),
     endpoint("large", context=500),
     endpoint("small", context=100),
@@ -37,6 +47,7 @@ ROSTER = [
         ("polite", Served("large", "polite", "polite", [1000])),
         ("", Served("large", "", "large", [1000, 500])),
         ("gone", Served("gone", "", "gone", ())),
+        ("chat", Served("chat", "", "chat", [1000, 500, 100])),
     ],
 )
 def test_a_name_is_a_model_s_an_alias_or_an_adapter_s(name, served):
@@ -46,7 +57,7 @@ def test_a_name_is_a_model_s_an_alias_or_an_adapter_s(name, served):
 
 def test_every_name_is_listed_once():
     models = {model["id"]: model for model in listed(ROSTER, created=7)}
-    assert list(models) == ["l", "large", "polite", "small"]
+    assert list(models) == ["chat", "l", "large", "polite", "small"]
     assert models["large"]["max_model_len"] == 1000
     assert models["polite"]["root"] == "large"
 
@@ -60,3 +71,10 @@ def test_what_fits_is_what_fits_the_smallest_that_the_prompt_fits(prompt, room):
 
 def test_a_context_that_is_not_known_has_no_room():
     assert Served("m", "", "m", ()).room_after(1) is None
+
+
+def test_who_may_ask_for_a_name_sees_it_and_not_its_versions():
+    """What a tenant is given under it is the operator's to choose."""
+    tenant = Tenant("acme", models=("chat",), adapters=())
+    assert [model["id"] for model in listed(ROSTER, 7, tenant)] == ["chat"]
+    assert find(ROSTER, "chat", tenant).model == "chat"
