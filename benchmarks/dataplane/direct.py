@@ -26,6 +26,7 @@ from benchmarks.report import Table
 from benchmarks.report_page import add_options, publish
 from benchmarks.serving.summary import quantile
 from spillway.client import Client
+from spillway.progress import Progress
 from wire.lease_keys import KEYS_ENV
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1.fleet_pb2_grpc import FleetStub
@@ -181,7 +182,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     add_options(parser)
     options = parser.parse_args()
-    costs = asyncio.run(measure(options.calls, options.streams, options.seconds))
+    with Progress("measuring placements, then streams"):
+        costs = asyncio.run(measure(options.calls, options.streams, options.seconds))
     print(*sentences(costs), sep="\n")
     figures = asdict(costs)
     rows = [[name.replace("_", " "), f"{value:,.4g}"] for name, value in figures.items()]

@@ -17,6 +17,7 @@ from benchmarks.kernels.compiled import Compiled
 from benchmarks.kernels.expectations import comparison, faults
 from benchmarks.report import print_table, write_json
 from benchmarks.report_page import add_option, write_page
+from spillway.progress import Progress
 
 CAPABILITIES = (80, 90)
 COLUMNS = (
@@ -93,12 +94,13 @@ def compile_all(
         What compiled, and a sentence for each variant that did not.
     """
     kernels, errors = [], []
-    for line in _worker_lines(triton, capability, only):
-        if "error" in line:
-            place = f"{line['title']} for sm_{capability}"
-            errors.append(f"{place} does not compile: {line['error']}")
-        else:
-            kernels.append(Compiled(**line))
+    with Progress(f"kernels for sm_{capability}") as progress:
+        for line in progress.each(_worker_lines(triton, capability, only)):
+            if "error" in line:
+                place = f"{line['title']} for sm_{capability}"
+                errors.append(f"{place} does not compile: {line['error']}")
+            else:
+                kernels.append(Compiled(**line))
     return kernels, errors
 
 

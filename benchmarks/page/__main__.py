@@ -23,6 +23,7 @@ from benchmarks.page.browser import browser, drawn, seen
 from benchmarks.page.recording import record
 from benchmarks.report import print_table
 from benchmarks.report_page import Picture, add_options, publish
+from spillway.progress import Progress
 
 ENGINES = 2
 """Of each site."""
@@ -148,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.sites < 2:
         parser.error("--sites: a home and at least one rented site")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Progress("measuring the page"):
         recording = options.recording or Path(folder) / "recording"
         if options.replay is not None:
             figures = asyncio.run(alone(options.replay, options.seconds))

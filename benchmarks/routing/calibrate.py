@@ -27,6 +27,7 @@ from router.sim.record import TurnRecord
 from router.sim.rivals.dynamo_kv import DynamoKv
 from router.sim.world import World
 from spillway.calibration.highest_kept import HighestKept
+from spillway.progress import Progress
 
 KEPT = 0.9
 LASTS_S = 300.0  # how long a rate has to be served; its second half counts
@@ -97,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         names = options.scenario or list(SCENARIOS)
-        rows = list(pool.map(_row, names, itertools.repeat(options.traces)))
+        with Progress("scenarios", len(names)) as progress:
+            rows = list(progress.each(pool.map(_row, names, itertools.repeat(options.traces))))
     report.print_table(
         "Turns per second",
         ("scenario", "capacity", "mean", "peak", "home of the peak", "mean of all capacity"),

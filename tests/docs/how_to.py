@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED_S = 120.0
-BLOCK_S = 240.0
+BLOCK_S = 400.0
 _READY = re.compile(r"^(serving |Router at |OpenAI API: )", re.MULTILINE)
 _WHERE = {"7070": r"^Router: .*:(\d+)$", "7080": r"^OpenAI API: .*:(\d+)/v1$"}
 """What `up --local` says of the ports that it took."""

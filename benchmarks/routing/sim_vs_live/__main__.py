@@ -52,6 +52,7 @@ from spillway.local.two_sites import (
     fake_engine,
     two_sites,
 )
+from spillway.progress import Progress
 
 EXIT_OFF, EXIT_CANNOT_TELL, EXIT_INTERRUPTED = 1, 3, 130
 REHEARSALS = 2  # the first finds how much the sites can be asked for
@@ -125,15 +126,21 @@ class Both:
         The sites are measured together: where they share a machine, one is slower while others
         work.
         """
-        measured = await asyncio.gather(*(measure(one, self.prompter, self.seed) for one in sites))
-        self.measured = list(measured)
-        for number in range(REHEARSALS):
-            before = rehearsal(self.measured, rehearsal_s, number)
-            seen = await drive(self.router, before, self.prompter)
-            self.measured = fitted(self.fleet, self.measured, before, seen, self.seed)
-        plan = workload(self.measured, duration_s, self.seed)
-        for number in range(LIVE_RUNS):
-            self.live.append(await drive(self.router, again(plan, number), self.prompter))
+        with Progress("steps", 1 + REHEARSALS + LIVE_RUNS) as progress:
+            measured = await asyncio.gather(
+                *(measure(one, self.prompter, self.seed) for one in sites)
+            )
+            self.measured = list(measured)
+            progress.advance(said="measured")
+            for number in range(REHEARSALS):
+                before = rehearsal(self.measured, rehearsal_s, number)
+                seen = await drive(self.router, before, self.prompter)
+                self.measured = fitted(self.fleet, self.measured, before, seen, self.seed)
+                progress.advance(said="rehearsed")
+            plan = workload(self.measured, duration_s, self.seed)
+            for number in range(LIVE_RUNS):
+                self.live.append(await drive(self.router, again(plan, number), self.prompter))
+                progress.advance(said="driven")
         self.virtual = simulate(self.fleet, self.measured, plan, self.seed, before=before)
 
 

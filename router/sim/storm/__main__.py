@@ -14,6 +14,7 @@ from router.sim.storm.trial import try_seed
 from router.sim.storm.turn import BrokenError
 
 BROKEN_SHOWN = 10
+SHOWN_EVERY = 20  # storms: some seconds of them
 
 
 def main() -> int:
@@ -26,7 +27,9 @@ def main() -> int:
     totals: Counter[str] = Counter()
     broken: list[tuple[int, str]] = []
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for seed, counts, sentence in pool.imap_unordered(try_seed, seeds, chunksize=50):
+        tried = enumerate(pool.imap_unordered(try_seed, seeds, chunksize=50), start=1)
+        for number, (seed, counts, sentence) in tried:
+            _show(number, len(seeds))
             totals.update(counts)
             if sentence:
                 broken.append((seed, sentence))
@@ -40,6 +43,13 @@ def main() -> int:
         f" {time.monotonic() - began_s:.0f} s"
     )
     return 1 if broken else 0
+
+
+def _show(tried: int, seeds: int) -> None:
+    """How far it is, on a terminal, in a line that is gone at the end."""
+    if sys.stderr.isatty() and (tried % SHOWN_EVERY == 0 or tried == seeds):
+        sys.stderr.write("\r\x1b[K" if tried == seeds else f"\r{tried:,} of {seeds:,} storms")
+        sys.stderr.flush()
 
 
 def _replay(seed: int) -> int:

@@ -85,7 +85,7 @@ def test_a_site_is_deployed_as_a_job(head: LocalHead):
         ("spillway status --address 127.0.0.1:9", 6, "spillway: "),
         ("spillway site up harbour --fleet fleet.yaml", 2, "spillway: "),
         ("spillway fleet check runtime-env.yaml", 3, "runtime-env.yaml:3:1: env_vars: unknown key"),
-        ("spillway batch no-requests.jsonl answers.jsonl", 1, "spillway: "),
+        ("spillway batch no-requests.jsonl answers.jsonl", 4, "no-requests.jsonl"),
     ],
 )
 def test_a_job_fails_as_its_command_does_and_says_why(
