@@ -109,6 +109,13 @@ class HostFeed:
 
     async def run(self) -> None:
         """Listens until cancelled."""
+        try:
+            await self._listen()
+        finally:
+            for task in self._answering:
+                task.cancel()
+
+    async def _listen(self) -> None:
         backoff = Backoff(0.05, 1.0)
         options = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
         while True:

@@ -2,7 +2,7 @@
 
 import { make, span, usd } from "./format.js";
 
-const HEADS = ["endpoint", "objective", "first token", "network", "queue", "prefill", "cached", "price"];
+const HEADS = ["endpoint", "objective", "first token", "network", "queue", "adapter", "prefill", "cached", "price"];
 
 function verdict(decision) {
   const kind = decision.action.toLowerCase();
@@ -11,15 +11,17 @@ function verdict(decision) {
   return make("div", { class: `verdict ${kind}` }, make("strong", {}, goes), make("p", {}, reason), make("p", { class: "quiet" }, `rule: ${decision.rule}, class: ${decision.slo}`));
 }
 
+// One column for each; that of adapters only where a request needs one.
 function candidates(decision) {
+  const heads = HEADS.filter((head) => head !== "adapter" || decision.candidates.some((one) => one.adapter_s));
   const rows = decision.candidates.map((one) => {
     const prompt = one.cached_tokens + one.uncached_tokens;
-    const cells = [span(one.ttft_s), span(one.network_s), span(one.queue_s), span(one.prefill_s), prompt ? `${one.cached_tokens}/${prompt}` : "–", usd(one.price_usd)];
+    const cells = [span(one.ttft_s), span(one.network_s), span(one.queue_s), heads.includes("adapter") ? span(one.adapter_s) : null, span(one.prefill_s), prompt ? `${one.cached_tokens}/${prompt}` : "–", usd(one.price_usd)];
     const words = one.excluded || (one.meets_objective ? "meets" : "misses");
     const chosen = one.endpoint === decision.endpoint ? "chosen" : "";
-    return make("tr", { class: chosen }, make("td", {}, one.endpoint), make("td", { class: "words" }, words), ...cells.map((cell) => make("td", {}, cell)));
+    return make("tr", { class: chosen }, make("td", {}, one.endpoint), make("td", { class: "words" }, words), ...cells.filter((cell) => cell !== null).map((cell) => make("td", {}, cell)));
   });
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...HEADS.map((head) => (head ? make("th", { scope: "col" }, head) : make("td"))))), make("tbody", {}, ...rows));
+  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => (head ? make("th", { scope: "col" }, head) : make("td"))))), make("tbody", {}, ...rows));
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Every candidate" }, table);
 }
 

@@ -148,17 +148,17 @@ def free_ports(count):
             one.close()
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    """The fleet of a file of tests. A test leaves it as it found it."""
+@contextlib.contextmanager
+def played(folder, *options):
+    """A scene; `options` are of its router's command."""
     ports = dict(zip(("home", "cloud", "listen", "page"), free_ports(4), strict=True))
-    file = tmp_path_factory.mktemp("page") / "fleet.yaml"
+    file = folder / "fleet.yaml"
     file.write_text(FLEET.format(**ports))
     made = Scene(
         ports,
         Program(["-c", ENGINE, str(ports["home"])], ports["home"]),
         Program(["-c", ENGINE, str(ports["cloud"])], ports["cloud"]),
-        Program(["-m", "spillway", "route", str(file)], ports["page"]),
+        Program(["-m", "spillway", "route", str(file), *options], ports["page"]),
     )
     try:
         for program in (made.home, made.cloud, made.router):
@@ -166,6 +166,13 @@ def scene(tmp_path_factory):
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """The fleet of a file of tests. A test leaves it as it found it."""
+    with played(tmp_path_factory.mktemp("page")) as made:
+        yield made
 
 
 @dataclass
