@@ -69,7 +69,7 @@ def _up_local(model: str | None, listen: str | None, *, fake: bool, gateways: bo
     if model is not None:
         if not (Path(model) / "config.json").is_file():
             raise Failure(f"--model {model}: no folder with a config.json there", Outcome.USAGE)
-        settings = settings | {"model": model}
+        settings = settings | {"model": str(Path(model).resolve())}  # engines run elsewhere
     if listen is None and is_free(int(ADDRESS.rpartition(":")[2])):
         listen = ADDRESS
     openai = OPENAI_ADDRESS if is_free(int(OPENAI_ADDRESS.rpartition(":")[2])) else None

@@ -8,6 +8,7 @@ from spillway.cli import app
 from spillway.client import defaults
 from spillway.commands.failure import Outcome
 from spillway.commands.parameters import ADDRESS, DEADLINE_S
+from spillway.local import foreground
 
 
 @pytest.mark.parametrize("address", ["foo", "http://127.0.0.1:7070", "127.0.0.1:99999", ":7070"])
@@ -36,3 +37,15 @@ def test_a_local_fleet_is_for_this_machine(address, capsys):
     """It speaks plaintext and asks nobody who they are."""
     assert cli.run(["up", "--local", "--listen", address]) == Outcome.USAGE
     assert "a local fleet is for this one" in capsys.readouterr().err
+
+
+def test_a_models_folder_is_found_wherever_the_engines_run(tmp_path, monkeypatch):
+    """It may be given from where the command is run."""
+    plans = []
+    monkeypatch.setattr(foreground, "run_in_foreground", plans.append)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["up", "--local", "--model", "mine"]) == Outcome.DONE
+    (plan,) = plans
+    assert {site.serving["model"] for site in plan.sites} == {str(tmp_path / "mine")}
