@@ -51,9 +51,9 @@ def _site(sites: Sequence[pb.SiteState]) -> pb.SiteState:
     whole.trouble = min(site.trouble for site in sites)
     endpoints = _alike([site.endpoints for site in sites], lambda one: one.name)
     _replace(whole.endpoints, endpoints, _endpoint)
-    scaling = [site.scaling for site in sites if site.HasField("scaling")]
-    if scaling:
-        _add(whole.scaling, scaling, ("wanted", "need"))
+    scaling = next((site.scaling for site in sites if site.HasField("scaling")), None)
+    if scaling is not None:  # all say what the first of them wants
+        whole.scaling.CopyFrom(scaling)
     return whole
 
 

@@ -50,6 +50,14 @@ class Listener(Protocol):
         """A client told another worker; the requests may be here."""
         ...
 
+    def hear_demand(self, told: pb.Demand) -> None:
+        """What another worker was asked."""
+        ...
+
+    def hear_wants(self, wants: pb.Wants) -> None:
+        """What the first worker wants of the sites that scale."""
+        ...
+
     def draining_sites(self) -> Iterable[str]:
         """The sites that an operator drains."""
         ...
@@ -80,6 +88,12 @@ class HostFeed:
         self._sayings: asyncio.Queue[pb.Said] = asyncio.Queue(_SAYINGS_MAX)
         self._is_hearing = False
         self._answering: set[asyncio.Task[None]] = set()
+        self.is_joined = False  # whether the receiver is heard
+
+    @property
+    def worker(self) -> int:
+        """Which of the workers this is."""
+        return self._worker
 
     @property
     def leads(self) -> bool:
@@ -92,20 +106,25 @@ class HostFeed:
             return
         if isinstance(event.happening, DrainChanged):
             drain = pb.SiteDrain(site=event.happening.site, draining=event.happening.draining)
-            self._say(pb.Said(drain=drain))
+            self._put(pb.Said(drain=drain))
         elif isinstance(event.happening, LoansChanged):
-            self._say(pb.Said(loans=loans_message(event.happening)))
+            self._put(pb.Said(loans=loans_message(event.happening)))
         elif isinstance(event.happening, RolloutChanged):
             word = pb.RolloutWord(name=event.happening.name, why=event.happening.why)
-            self._say(pb.Said(rollout=word))
+            self._put(pb.Said(rollout=word))
         elif isinstance(event.happening, QuarantineReleased):
-            self._say(pb.Said(released=event.happening.fingerprint))
+            self._put(pb.Said(released=event.happening.fingerprint))
+
+    def say(self, said: pb.Said) -> None:
+        """What is said again before long: while nobody hears it, it is not kept."""
+        if self.is_joined:
+            self._put(said)
 
     def abort(self, request_ids: Iterable[str]) -> None:
         """Requests that are not here may run at another worker."""
         said = pb.Said(aborted=request_ids)
         if said.aborted:
-            self._say(said)
+            self._put(said)
 
     async def run(self) -> None:
         """Listens until cancelled."""
@@ -128,9 +147,12 @@ class HostFeed:
                 try:
                     async for heard in join(self._said()):
                         backoff.reset()
+                        self.is_joined = True
                         await self._hear(heard)
                 except grpc.aio.AioRpcError as error:
                     _log.debug("the receiver is away: %s", error.details())
+                finally:
+                    self.is_joined = False
             await asyncio.sleep(backoff.wait_s())
 
     async def _said(self) -> AsyncIterator[pb.Said]:
@@ -143,13 +165,32 @@ class HostFeed:
         while True:
             yield await self._sayings.get()
 
-    def _say(self, said: pb.Said) -> None:
+    def _put(self, said: pb.Said) -> None:
         try:
             self._sayings.put_nowait(said)
         except asyncio.QueueFull:
             _log.warning("the receiver has been away for too long: a word to it is lost")
 
     async def _hear(self, heard: pb.Heard) -> None:
+        self._hear_endpoints(heard)
+        self._hear_operators(heard)
+        for demand in heard.demands:
+            self.listener.hear_demand(demand)
+        for wants in heard.wants:
+            self.listener.hear_wants(wants)
+        if heard.aborted:
+            await self.listener.hear_abort(heard.aborted)
+        for asked in heard.asked:
+            if len(self._answering) < _ANSWERING_MAX:
+                task = background.begin(self._answer(asked), "answer the receiver")
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, asked: pb.Asked) -> None:
+        body = await self.listener.answer(asked.what, asked.body)
+        self._put(pb.Said(answered=pb.Answered(id=asked.id, body=body)))
+
+    def _hear_endpoints(self, heard: pb.Heard) -> None:
         for listing in heard.listings:
             if listing.site in self._reach:  # a reload may have taken it out
                 self._roster.set_site(listing.site, listing.addresses)
@@ -162,18 +203,6 @@ class HostFeed:
             follower = self._follower(report.endpoint)
             if follower is not None:
                 follower.load.share(report.report)
-        self._hear_operators(heard)
-        if heard.aborted:
-            await self.listener.hear_abort(heard.aborted)
-        for asked in heard.asked:
-            if len(self._answering) < _ANSWERING_MAX:
-                task = background.begin(self._answer(asked), "answer the receiver")
-                self._answering.add(task)
-                task.add_done_callback(self._answering.discard)
-
-    async def _answer(self, asked: pb.Asked) -> None:
-        body = await self.listener.answer(asked.what, asked.body)
-        self._say(pb.Said(answered=pb.Answered(id=asked.id, body=body)))
 
     def _hear_operators(self, heard: pb.Heard) -> None:
         self._is_hearing = True

@@ -127,4 +127,8 @@ class Hub:
                 passed_on.rollouts.append(one.rollout)
             if one.HasField("loans"):
                 passed_on.loans.append(one.loans)
+            if one.HasField("demand"):
+                passed_on.demands.append(one.demand)
+            if one.HasField("wants"):
+                passed_on.wants.append(one.wants)
             self.publish(passed_on, but=worker)

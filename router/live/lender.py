@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from router.live.roster import Roster
+from router.live.scaling_crew import ScalingCrew
 from router.live.timed_core import TimedCore
 from router.observe.event import LendChanged, LoansChanged
 from router.policy.fleet import Site, SiteKind
@@ -58,8 +59,13 @@ class Lender:
         sites: Iterable[Site],
         unix_ns: Callable[[], int] = time.time_ns,
         happened: Happened | None = None,
+        crew: ScalingCrew | None = None,
     ) -> None:
-        """`happened` hears what has changed without an operator's asking for it here."""
+        """`happened` hears what has changed without an operator's asking for it here.
+
+        `crew` are the workers where there are several: the first weighs what all of them spend.
+        """
+        self._crew = crew
         self._happened = happened
         self._core = core
         self._roster = roster
@@ -193,13 +199,10 @@ class Lender:
         cost, worth = self._costs[site.name], site.reclaim.worth_usd_per_hour
         loans = self._loans.get(site.name, NOTHING)
         lent = away_at(site.lending, loans, unix_ns).replicas
-        if worth is None or not lent:
+        if worth is None or not lent or (self._crew is not None and not self._crew.leads):
             cost.forget()
             return
-        snapshot = self._core.snapshot()
-        sharing = snapshot.shared.routers if snapshot.shared else 1  # alike, as far as is known
-        rented = (one for one in snapshot.sites if one.kind is not SiteKind.HOME)
-        spent = sum(one.spend_usd for one in rented) * max(1, sharing)
+        spent = self._spent_usd()
         cost.add(spent, unix_ns)
         usd_per_hour = cost.usd_per_hour(spent)
         back = to_take_back(lent, usd_per_hour, worth)
@@ -209,6 +212,17 @@ class Lender:
         why = f"overflow costs {usd_per_hour:.2f} USD/h, and a lent replica is worth {worth:.2f}"
         _log.warning("%s takes %d of %d lent replicas back: %s", site.name, back, lent, why)
         self._set(site.name, reclaim(site.lending, loans, back, unix_ns), why)
+
+    def _spent_usd(self) -> float:
+        """On metered capacity, by all workers; other routers that share are taken to be alike."""
+        snapshot = self._core.snapshot()
+        rented = {one.name: one for one in snapshot.sites if one.kind is not SiteKind.HOME}
+        spent, workers = sum(one.spend_usd for one in rented.values()), 1
+        if self._crew is not None:
+            of_others, others = self._crew.spent_usd(rented)
+            spent, workers = spent + of_others, 1 + others
+        sharing = snapshot.shared.routers if snapshot.shared else 1
+        return spent * max(1.0, sharing / workers)
 
     def _set(self, site: str, loans: SiteLoans, why: str = "") -> None:
         if loans == self._loans.get(site, NOTHING):

@@ -11,8 +11,10 @@ from router.live.host_hub import METRICS
 from router.live.inference import Inference
 from router.live.lender import Lender
 from router.live.roster import Roster
+from router.live.scaling_crew import ScalingCrew
 from router.live.timed_core import TimedCore
 from router.observe.event import DrainChanged, LoansChanged
+from wire.spillway.v1 import host_pb2 as pb
 
 
 class Others:
@@ -24,6 +26,7 @@ class Others:
         roster: Roster,
         lender: Lender,
         inference: Inference,
+        crew: ScalingCrew,
         registry: CollectorRegistry,
         page: Callable[[str, bytes], Awaitable[bytes]],
     ) -> None:
@@ -32,6 +35,7 @@ class Others:
         self._roster = roster
         self._lender = lender
         self._inference = inference
+        self._crew = crew
         self._registry = registry
         self._page = page
 
@@ -45,6 +49,14 @@ class Others:
     async def hear_abort(self, request_ids: Iterable[str]) -> None:
         """See Listener."""
         await abort(self._roster, self._inference, request_ids)
+
+    def hear_demand(self, told: pb.Demand) -> None:
+        """See Listener."""
+        self._crew.hear_demand(told)
+
+    def hear_wants(self, wants: pb.Wants) -> None:
+        """See Listener."""
+        self._crew.hear_wants(wants)
 
     def draining_sites(self) -> Iterable[str]:
         """See Listener."""

@@ -15,6 +15,7 @@ from router.live.lease_desk import LeaseDesk
 from router.live.roster import Roster
 from router.live.settings import RouterSettings, SiteAccess
 from router.live.tls import dialler_to
+from router.policy.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,14 @@ class Prepared:
 
     ways: Mapping[str, SiteAccess]
     diallers: Mapping[str, Dialler]
+
+
+def require_sites(fleet: Fleet, access: Sequence[SiteAccess]) -> None:
+    """Raises ValueError for access to a site that the fleet does not have."""
+    sites = {site.name for site in fleet.sites}
+    for way in access:
+        if way.site not in sites:
+            raise ValueError(f"access to {way.site!r}, which is no site of the fleet")
 
 
 class Reach:

@@ -21,7 +21,7 @@ from router.faces.page.workers import answering
 from router.live import background
 from router.live.accounts import Accounts
 from router.live.acting import Acting
-from router.live.autoscaler import Autoscaler
+from router.live.autoscaler import Autoscaler, autoscaler_of
 from router.live.callers import Callers
 from router.live.closing import Closing
 from router.live.control import Control
@@ -48,11 +48,12 @@ from router.live.openai_face import open_openai
 from router.live.operator_desk import OperatorDesk
 from router.live.others import Others
 from router.live.placing import Placing
-from router.live.reach import Reach
+from router.live.reach import Reach, require_sites
 from router.live.reloading import Reloads
 from router.live.request_trace import RequestTraces
 from router.live.returning import Returning
 from router.live.roster import Roster
+from router.live.scaling_crew import ScalingCrew
 from router.live.server import open_server
 from router.live.services import add_services
 from router.live.settings import RouterSettings, SiteAccess, Worker
@@ -87,7 +88,11 @@ class Router:
     KeyFileError where nobody can say who may come in, TlsError for certificates of no use.
     """
 
+    port = 0
     health_port: int | None = None
+    metrics_port: int | None = None
+    openai_port: int | None = None
+    _feed: HostFeed | None = None  # where this is one of several workers
 
     def __init__(
         self,
@@ -102,15 +107,12 @@ class Router:
 
         `reloads` reads the fleet file again, which has this digest.
         """
-        _check(fleet, access)
+        require_sites(fleet, access)
         fleet = replace(fleet, shares=settings.store.url is not None)
         self.id = f"router-{uuid4().hex[:12]}"
-        self.port = 0
-        self.metrics_port: int | None = None
         self._settings = settings
         log = settings.decision_log
         self._sinks = Sinks(fleet, log_at(log.path, log.bytes_max, log.files_max))
-        self._feed: HostFeed | None = None
         self._desk = LeaseDesk(self.id, settings.lease_key_file)
         self._callers = Callers(settings, fleet.tenants)
         self._tls = server_tls(settings)
@@ -121,15 +123,16 @@ class Router:
         self._accounts = Accounts(self.id, settings.ledger, self._sinks.registry)
         sinks = self._sinks.with_others(self._accounts.sink, self._feed)
         self._core = TimedCore(fleet, self.id, sinks)
-        age_max_ns = fleet.limits.session_age_max_ns
-        self._cookies = Cookies(self._core, settings.lease_key_file, age_max_ns)
+        self._cookies = Cookies(
+            self._core, settings.lease_key_file, fleet.limits.session_age_max_ns
+        )
         streams = TenantStreams(self._callers.tenants)
         self._traces = RequestTraces(self.id, self._sinks.traces, prompts=settings.log.prompts)
         self._placing = self._made_placing(fleet, streams)
         audit = settings.audit
         self._acting = Acting(self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file))
-        happened = self._acting.happened
-        self._lender = Lender(self._core, self._roster, fleet.sites, happened=happened)
+        self._crew = None if self._feed is None else ScalingCrew(self._feed, self._core)
+        self._lender = self._made_lender(fleet)
         self._autoscaler = self._made_autoscaler(fleet)
         self._loans = LoanDesk(self._lender, lambda: self._core.snapshot().sites)
         self._site_leases = SiteLeases(self._core, fleet, settings.drain_timeout_s)
@@ -137,14 +140,12 @@ class Router:
         self.acts = OperatorDesk(self._core, self._loans, self._acting, standing, reloads)
         self._inference = self._made_inference(streams)
         desk = OwnDesk(self._state, self._sinks.recent, self._fleet_desk(), self.acts)
-        if self._feed is not None:
-            others = (self._core, self._roster, self._lender, self._inference)
+        if self._feed is not None and self._crew is not None:
+            others = (self._core, self._roster, self._lender, self._inference, self._crew)
             self._feed.listener = Others(*others, self._sinks.registry, answering(desk))
-        self.openai_port: int | None = None
         self._page = FleetPage(self.id, fleet, desk, self._callers)
-        self._mover = Mover(
-            self._core, self._roster, self._inference.turns, settings.drain_timeout_s
-        )
+        turns, patience_s = self._inference.turns, settings.drain_timeout_s
+        self._mover = Mover(self._core, self._roster, turns, patience_s)
         self._metrics_server = MetricsServer(
             *(self._registry, self._serves, self._callers, settings, self._tls),
             self._page.add_to,
@@ -244,6 +245,7 @@ class Router:
         if self._feed is None or self._feed.leads:
             keep = keep_loans(self._reach.ways, self._lender, self._loans, http, settings)
             self._run(keep, "loans")
+        opened.push_async_callback(self._autoscaler.close)
         self._run(self._tick(), "tick")
         vigil = Vigil(self._core, self._roster, self._inference.turns)
         self._run(vigil.run(), "vigil")
@@ -312,9 +314,13 @@ class Router:
         self._page.adopt(fleet)
         self._autoscaler.adopt(fleet)
 
+    def _made_lender(self, fleet: Fleet) -> Lender:
+        of = (self._core, self._roster, fleet.sites)
+        return Lender(*of, happened=self._acting.happened, crew=self._crew)
+
     def _made_autoscaler(self, fleet: Fleet) -> Autoscaler:
-        away, drain_timeout_s = self._lender.away, self._settings.drain_timeout_s
-        return Autoscaler(self._core, fleet, self._sinks.metrics, away, drain_timeout_s)
+        of = (self._core, fleet, self._sinks.metrics, self._lender.away)
+        return autoscaler_of(*of, self._settings, self._crew)
 
     def _watch_site(self, site: str) -> None:
         asked = self._reach if self._feed is None else None
@@ -390,10 +396,3 @@ class Router:
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._opened.push_async_callback(background.end, background.begin(work, name))
-
-
-def _check(fleet: Fleet, access: Sequence[SiteAccess]) -> None:
-    sites = {site.name for site in fleet.sites}
-    for way in access:
-        if way.site not in sites:
-            raise ValueError(f"access to {way.site!r}, which is no site of the fleet")

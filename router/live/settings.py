@@ -186,5 +186,6 @@ class RouterSettings:
     resume_wait_s: float = 10.0  # for an endpoint that goes on with a stream which none could
     coalesce_hold_s: float | None = 0.01  # of writes to a client that is behind; None: each alone
     drain_timeout_s: float = 30.0  # what streams get to end, here at SIGTERM and where one drains
+    scaling_file: Path | None = None  # what is learned of demand is kept there; None: nowhere
     lease_key_file: Path | None = None  # None: as the environment says, and else none
     default_deadline_s: float = 600.0  # for a client that set none

@@ -31,7 +31,6 @@ SUMMED: Final = frozenset(
         "spillway_sink_failed_events",
         "spillway_store_held",
         "spillway_waiting",
-        "spillway_wanted_replicas",
     }
 )
 """The gauges of which each worker has its own share."""

@@ -37,5 +37,13 @@ class Ewma:
             return self._prior
         return (self._sum * decay + self._prior * self._prior_weight) / weight
 
+    def memory(self) -> tuple[float, float, int]:
+        """What was observed so far, to be recalled by another one like this."""
+        return self._sum, self._weight, self._at
+
+    def recall(self, memory: tuple[float, float, int]) -> None:
+        """Go on with what was observed so far."""
+        self._sum, self._weight, self._at = memory
+
     def _decay(self, now: int) -> float:
         return exp((self._at - now) / self._tau_ns) if now > self._at else 1.0

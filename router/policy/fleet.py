@@ -9,7 +9,7 @@ from enum import Enum
 
 from router.policy.lending import RECLAIM, Lending, Reclaim
 from router.policy.rollout import Rollout
-from router.policy.scale import Scale
+from router.policy.scale import AUTOSCALING, Autoscaling, Scale
 from router.policy.units import NS_PER_MS, NS_PER_S
 
 
@@ -169,6 +169,7 @@ class Fleet:
     limits: Limits = Limits()
     tenants: tuple[Tenant, ...] = ()
     rollouts: tuple[Rollout, ...] = ()  # models that are served by versions of them
+    autoscaling: Autoscaling = AUTOSCALING
     shares: bool = False  # whether several routers spend budgets and rates together, by a store
 
     @property

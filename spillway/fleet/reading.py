@@ -18,6 +18,7 @@ from router.policy.fleet import (
     Tenant,
 )
 from router.policy.lending import Reclaim
+from router.policy.scale import Autoscaling
 from spillway.fleet.contradictions import contradictions
 from spillway.fleet.lending import lending_of
 from spillway.fleet.problem import FleetError, Problem
@@ -76,6 +77,7 @@ def _fleet_file(section: FileSection) -> FleetFile:
             slo_classes=classes,
             default_slo=section.default_slo or classes[0].name,
             limits=built(Limits, section.limits),
+            autoscaling=built(Autoscaling, section.autoscaling),
             tenants=tuple(_tenant(name, one, section) for name, one in section.tenants.items()),
             rollouts=rollouts_of(section),
         ),

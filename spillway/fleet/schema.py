@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, create_model
 from router.live.settings import RouterSettings, SiteTls
 from router.policy.fleet import LatencyProfile, Limits, SloClass, Tenant
 from router.policy.lending import DAYS, Reclaim
+from router.policy.scale import Autoscaling
 from spillway.fleet.kinds import (
     Count,
     DashboardUrl,
@@ -40,6 +41,7 @@ ROUTERS_MAX = 64  # that a site's autoscaler asks
 SloSection = section(SloClass, without=("name",))
 TenantSection = section(Tenant, without=("name",))
 LimitsSection = section(Limits)
+AutoscalingSection = section(Autoscaling)
 RouterSection = section(RouterSettings)
 SiteTlsSection = section(SiteTls)
 ProfileSection = section(LatencyProfile)
@@ -164,4 +166,5 @@ class FileSection(BaseModel):
     default_slo: Name | None = None
     tenants: dict[Name, TenantSection] = Field(default_factory=dict, max_length=NAMES_MAX)  # type: ignore[valid-type]
     limits: LimitsSection | None = None  # type: ignore[valid-type]
+    autoscaling: AutoscalingSection | None = None  # type: ignore[valid-type]
     router: RouterSection | None = None  # type: ignore[valid-type]

@@ -41,6 +41,7 @@ def content_of(file: FleetFile) -> dict[str, Any]:
         "default_slo": file.fleet.default_slo,
         "tenants": {one.name: written(one, without=("name",)) for one in file.fleet.tenants},
         "limits": written(file.fleet.limits),
+        "autoscaling": written(file.fleet.autoscaling),
         "router": written(file.router),
     }
     return _filled(**content)

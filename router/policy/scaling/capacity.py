@@ -88,6 +88,15 @@ class Capacities:
         elif per_s > known:
             self._per_s[site] = known + _RISE * (per_s - known)
 
+    def memory(self) -> dict[str, tuple[float, int]]:
+        """What was seen, by site."""
+        return {name: (per_s, self._full.get(name, 0)) for name, per_s in self._per_s.items()}
+
+    def recall(self, memory: Mapping[str, tuple[float, int]]) -> None:
+        """Go on with what was seen."""
+        self._per_s = {name: per_s for name, (per_s, _) in memory.items()}
+        self._full = {name: full for name, (_, full) in memory.items() if full}
+
     def per_s(self, sites: tuple[SiteSample, ...]) -> Mapping[str, float]:
         """Tokens of work a second of one replica of each: as seen, or by how fast it prefills.
 

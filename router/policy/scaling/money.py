@@ -1,6 +1,9 @@
 """What a site's metered replicas cost as they are billed, and how many its budgets allow."""
 
+from dataclasses import replace
+
 from router.policy.fleet import Price
+from router.policy.scaling.memory import Bill
 from router.policy.scaling.paid import Paid
 from router.policy.units import NS_PER_HOUR
 
@@ -41,6 +44,29 @@ class Money:
             self._price = price
             self.set(there, now)
         self._price = price
+
+    def memory(self) -> Bill:
+        """What was billed."""
+        return Bill(
+            self._price.metered_usd_per_replica_hour,
+            self._billing_ns,
+            self._paid.memory(),
+            self._paid.spent_ns,
+            self._before_usd,
+            self._month_began_ns,
+            self._month_before_usd,
+        )
+
+    def recall(self, bill: Bill, now: int) -> None:
+        """Go on with what was billed before; by other prices, where they were others."""
+        price, billing_ns = self._price, self._billing_ns
+        self._price = replace(price, metered_usd_per_replica_hour=bill.usd_per_hour)
+        self._billing_ns, self._paid = bill.billing_ns, Paid(bill.billing_ns)
+        self._paid.recall(bill.asked_unix_ns, bill.paid_ns)
+        self._before_usd = bill.before_usd
+        self._month_began_ns = bill.month_began_unix_ns
+        self._month_before_usd = bill.month_before_usd
+        self.adopt(price, billing_ns, now)
 
     @property
     def is_free(self) -> bool:

@@ -5,6 +5,7 @@ paid for. So one is not given back early in an hour, and not asked for to fill a
 """
 
 from bisect import insort
+from collections.abc import Iterable
 
 
 class Paid:
@@ -19,6 +20,14 @@ class Paid:
 
     def __len__(self) -> int:
         return len(self._since)
+
+    def memory(self) -> tuple[int, ...]:
+        """When each that there is was asked for."""
+        return tuple(self._since)
+
+    def recall(self, since: Iterable[int], spent_ns: int) -> None:
+        """Go on with those that there were, and with what was paid for others."""
+        self._since, self.spent_ns = sorted(since), spent_ns
 
     def set(self, count: int, now: int) -> None:
         """So many there are from now on: more begin, and those paid for the least longer end."""

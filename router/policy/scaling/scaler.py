@@ -27,6 +27,7 @@ from router.policy.scaling.capacity import Capacities, Sample, SiteSample
 from router.policy.scaling.demand import Asked, Demand
 from router.policy.scaling.forecast import Forecaster
 from router.policy.scaling.headroom import Headroom
+from router.policy.scaling.memory import Bill, Learned
 from router.policy.scaling.money import Money
 from router.policy.scaling.parts import needs, parts_of
 from router.policy.scaling.stretch import Stretch
@@ -94,8 +95,8 @@ class Scaler:
     def __init__(self, fleet: Fleet, drain_ns: int = DRAIN_NS) -> None:
         """A replica that is given back goes so much later: its streams end."""
         self._drain_ns = drain_ns
+        self._forecaster = Forecaster(fleet.autoscaling.level_ns)
         self.on_fleet(fleet)
-        self._forecaster = Forecaster()
         self._headroom = Headroom()
         self._capacities = Capacities()
         self._scaled: dict[str, _Scaled] = {}
@@ -103,10 +104,29 @@ class Scaler:
         self._stretch: Stretch | None = None  # None before the first look
         self._last = Sample(Asked(), ())
         self._looked_ns = 0
+        self._bills: dict[str, Bill] = {}  # of sites that were not found yet
+
+    def learned(self) -> Learned:
+        """What a router that comes after this one goes on with."""
+        bills = {name: one.money.memory() for name, one in self._scaled.items()}
+        return Learned(
+            self._forecaster.memory(),
+            self._headroom.limit,
+            self._capacities.memory(),
+            {**self._bills, **bills},
+        )
+
+    def recall(self, learned: Learned) -> None:
+        """Go on with what was learned before; before the first look."""
+        self._forecaster.recall(learned.forecasts)
+        self._headroom.limit = learned.limit
+        self._capacities.recall(learned.per_s)
+        self._bills = dict(learned.bills)
 
     def on_fleet(self, fleet: Fleet) -> None:
         """The fleet is this one from now on; of sites that stay, what was learned stays."""
         self._fleet = fleet
+        self._forecaster.set_level(fleet.autoscaling.level_ns)
         self._allowed = 1.0 - max(slo.confidence for slo in fleet.slo_classes)
         scales = [site.scale for site in fleet.sites if site.scale is not None]
         self._horizon_ns = max((scale.start_ns for scale in scales), default=NS_PER_S)
@@ -150,7 +170,9 @@ class Scaler:
             if site.scale is None:
                 self._scaled.pop(name, None)
             elif known is None:
-                self._scaled[name] = _Scaled(site, site.scale, serving[name], now)
+                self._scaled[name] = made = _Scaled(site, site.scale, serving[name], now)
+                if (bill := self._bills.pop(name, None)) is not None:
+                    made.money.recall(bill, now)
             elif known.site != site:
                 known.change(site, site.scale, now)
 

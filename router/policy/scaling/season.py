@@ -9,13 +9,12 @@ of requests in it.
 
 from collections import deque
 
-from router.policy.lending import MINUTES_OF_DAY, MINUTES_OF_WEEK, minute_of_week
+from router.policy.lending import minute_of_week
 from router.policy.scaling.demand import Demand
+from router.policy.scaling.memory import BIN_MINUTES, BINS_OF_DAYS, BINS_OF_WEEK, Bin, Seasons
 from router.policy.units import NS_PER_HOUR
 
-BIN_MINUTES = 15
-_BINS = MINUTES_OF_WEEK // BIN_MINUTES
-_BINS_OF_DAY = MINUTES_OF_DAY // BIN_MINUTES
+_BINS_OF_DAY = BINS_OF_DAYS // 2
 _WORKING_DAYS = 5
 _LEARNED_AFTER_NS = 20 * NS_PER_HOUR  # a day, but for what is forecast from it
 _WEEK_GAIN_MIN = 0.3  # the last three weeks or so
@@ -36,6 +35,13 @@ class _Table:
         gain = max(gain_min, 1.0 / self.counts[index])
         self.means[index] = _between(self.means[index], demand, gain)
 
+    def memory(self) -> tuple[Bin, ...]:
+        return tuple((count, *mean) for count, mean in zip(self.counts, self.means, strict=True))
+
+    def recall(self, bins: tuple[Bin, ...]) -> None:
+        self.counts = [count for count, *_ in bins]
+        self.means = [Demand(*mean) for _, *mean in bins]
+
 
 class Season:
     """Learns and tells the usual demand. Times are of the wall clock, in nanoseconds."""
@@ -43,9 +49,9 @@ class Season:
     __slots__ = ("_at", "_count", "_day", "_recent", "_sum", "_week")
 
     def __init__(self) -> None:
-        self._week = _Table(_BINS)
-        self._day = _Table(2 * _BINS_OF_DAY)
-        self._recent: deque[tuple[int, int, Demand]] = deque(maxlen=2 * _BINS_OF_DAY)
+        self._week = _Table(BINS_OF_WEEK)
+        self._day = _Table(BINS_OF_DAYS)
+        self._recent: deque[tuple[int, int, Demand]] = deque(maxlen=BINS_OF_DAYS)
         self._at = -1  # the bin that is being filled, of the week
         self._sum = Demand()
         self._count = 0
@@ -68,15 +74,29 @@ class Season:
         )
         self._count += 1
 
+    def memory(self) -> Seasons:
+        """What has been learned; the quarter of an hour that is not over is left out."""
+        recent = tuple((until_ns, index, *mean) for until_ns, index, mean in self._recent)
+        return Seasons(self._week.memory(), self._day.memory(), recent)
+
+    def recall(self, seasons: Seasons) -> None:
+        """Go on with what was learned."""
+        self._week.recall(seasons.week)
+        self._day.recall(seasons.days)
+        self._recent.clear()
+        self._recent.extend(
+            (until_ns, index, Demand(*mean)) for until_ns, index, *mean in seasons.recent
+        )
+
     def at(self, unix_ns: int) -> tuple[Demand, float]:
         """The usual demand at a time, and how much that is worth: 0 for nothing, towards 1."""
         minute = minute_of_week(unix_ns)
         index = minute // BIN_MINUTES
         share = (minute % BIN_MINUTES) / BIN_MINUTES
         if share < 0.5:  # between the middles of bins by a straight line
-            first, second, weight = (index - 1) % _BINS, index, share + 0.5
+            first, second, weight = (index - 1) % BINS_OF_WEEK, index, share + 0.5
         else:
-            first, second, weight = index, (index + 1) % _BINS, share - 0.5
+            first, second, weight = index, (index + 1) % BINS_OF_WEEK, share - 0.5
         before, trust_before = self._bin(first)
         after, trust_after = self._bin(second)
         return _between(before, after, weight), min(trust_before, trust_after)

@@ -24,13 +24,13 @@ async def received(folder, addresses, settings=SETTINGS, fleet=None):
 
 
 @contextlib.asynccontextmanager
-async def workers(where, count=2, endpoints=1, settings=SETTINGS):
+async def workers(where, count=2, endpoints=1, settings=SETTINGS, fleet=None):
     """Workers of one router, each on a port of its own so that a test can choose."""
     access = [SiteAccess("home", link=False)]
     async with contextlib.AsyncExitStack() as opened:
         routed = []
         for number in range(count):
-            router = Router(fleet_of(HOME, CLOUD), access, settings, Worker(number, where))
+            router = Router(fleet or fleet_of(HOME, CLOUD), access, settings, Worker(number, where))
             await router.start()
             opened.push_async_callback(router.stop, 0.0)
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{router.port}")

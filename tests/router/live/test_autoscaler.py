@@ -4,20 +4,21 @@ import random
 
 from prometheus_client import CollectorRegistry
 
-from router.live.autoscaler import FINDS_LOOKS, Autoscaler
+from router.live.autoscaler import Autoscaler
 from router.observe.metrics import Metrics
 from router.policy.core import RouterCore
 from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 from router.policy.loan import Away
 from router.policy.request import Request
-from router.policy.scale import Scale
+from router.policy.scale import Autoscaling, Scale
 from router.policy.units import NS_PER_MS, NS_PER_S
 from wire.spillway.v1 import fleet_pb2 as pb
 
 SLO = SloClass("chat", NS_PER_S, 100 * NS_PER_MS)
 HOME = Site("home", SiteKind.HOME, scale=Scale(1, 3))
 PLAIN = Site("plain", SiteKind.HOME)
+FINDS_LOOKS = Autoscaling().find_ns // NS_PER_S
 
 
 class Core:

@@ -10,6 +10,7 @@ from router.policy.core import RouterCore
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass
 
 SAME_FOR_ALL = {
+    "spillway_wanted_replicas",
     "spillway_budget_spent_usd",
     "spillway_budget_usd",
     "spillway_budget_warn_usd",

@@ -6,6 +6,7 @@ import pytest
 
 from router.policy.fleet import Limits, Price, SiteKind
 from router.policy.lending import DAYS, Lending, LendWindow, Reclaim
+from router.policy.scale import AUTOSCALING, Autoscaling
 from spillway.fleet import FleetError, FleetFile, load, read
 from spillway.fleet.writing import write
 
@@ -90,6 +91,14 @@ def test_units_are_converted_to_the_core_s():
     """A limit in minutes reaches the core in nanoseconds."""
     file = read(f"{SMALLEST}limits: {{session_age_max: 2min, retry_ratio: 0.5}}\n")
     assert file.fleet.limits == Limits(session_age_max_ns=120_000_000_000, retry_ratio=0.5)
+
+
+def test_how_quickly_sites_follow_demand_can_be_set():
+    """As every duration is; what is left out has its default."""
+    file = read(f"{SMALLEST}autoscaling: {{level: 30s, look: 2s}}\n")
+    assert file.fleet.autoscaling == Autoscaling(30 * 10**9, 2 * 10**9)
+    assert read(write(file)) == file
+    assert read(SMALLEST).fleet.autoscaling == AUTOSCALING
 
 
 def test_null_turns_off_what_can_be_off():

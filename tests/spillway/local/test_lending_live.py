@@ -7,11 +7,9 @@ replicas, the router and the command as processes, and torch in a job that waits
 import json
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,6 @@ import torch
 
 from benchmarks.lending import training_job
 from router.policy.fleet import SiteKind
-from serving.counting import count_on
 from spillway.client import SyncClient
 from spillway.local.fleet import LocalFleet
 from spillway.local.plan import FleetPlan, SitePlan
@@ -28,6 +25,7 @@ from spillway.local.reporter import Silent
 from spillway.local.site import APPLICATION
 from spillway.local.two_sites import HOME, fake_engine, two_sites
 from tests.router.faces.page.conftest import Program, free_ports
+from tests.spillway.local.counting_streams import streams
 from tests.waiting import DEADLINE_S, wait_until
 from wire.spillway.v1.fleet_pb2 import Lent
 
@@ -137,63 +135,13 @@ def home(tmp_path_factory) -> Iterator[Home]:
             router.kill()
 
 
-@dataclass
-class Streams:
-    """Clients that ask for one counted answer after the other."""
-
-    address: str
-    complete: int = 0
-    resumed: int = 0
-    wrong: list[str] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def read(self, number: int) -> None:
-        """Reads answers until told to stop; each has to be the right one, to the last token."""
-        spoken = count_on(b"7")
-        right = bytes(next(spoken) for _ in range(TOKENS)).decode()
-        with SyncClient(self.address) as client:
-            while not self.stop.is_set():
-                try:
-                    answer = client.generate("7", session=f"s{number}", max_new_tokens=TOKENS)
-                except Exception as error:  # noqa: BLE001 - whatever it is, a stream noticed
-                    self.wrong.append(repr(error))
-                    return
-                if answer.text != right:
-                    self.wrong.append(answer.text)
-                self.complete += 1
-                self.resumed += answer.ending.attempts > 1
-
-    def wait_for_more(self) -> None:
-        """Until each client has had two more answers."""
-        count = self.complete + 2 * READERS
-        wait_until(lambda: self.complete >= count or self.wrong)
-
-
-@contextmanager
-def streams(home: Home) -> Iterator[Streams]:
-    """Streams throughout; at their end none may have noticed anything."""
-    made = Streams(home.address)
-    threads = [threading.Thread(target=made.read, args=(number,)) for number in range(READERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        made.wait_for_more()
-        yield made
-        made.wait_for_more()
-    finally:
-        made.stop.set()
-        for thread in threads:
-            thread.join()
-    assert made.wrong == []
-
-
 def test_a_training_job_borrows_a_replica_and_streams_never_notice(home: Home, tmp_path: Path):
     """It starts when the loan frees its place, writes its checkpoint when it is told to, and ends.
 
     Lent again, it goes on where it was and comes to its end by itself.
     """
     checkpoint = tmp_path / "model.pt"
-    with streams(home) as running:
+    with streams(home.address, READERS, TOKENS) as running:
         home.train("first", checkpoint, 1_000_000)
         assert home.job("first") == "PENDING"
         said = home.command("lend", HOME, "-n", "1", "-u", "+1h", "-r", "fine-tune")

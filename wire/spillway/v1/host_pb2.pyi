@@ -1,3 +1,4 @@
+from wire.spillway.v1 import fleet_pb2 as _fleet_pb2
 from wire.spillway.v1 import load_pb2 as _load_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -8,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Heard(_message.Message):
-    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "loans", "asked", "rollouts")
+    __slots__ = ("listings", "answers", "reports", "drains", "released", "aborted", "loans", "asked", "rollouts", "demands", "wants")
     LISTINGS_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +19,8 @@ class Heard(_message.Message):
     LOANS_FIELD_NUMBER: _ClassVar[int]
     ASKED_FIELD_NUMBER: _ClassVar[int]
     ROLLOUTS_FIELD_NUMBER: _ClassVar[int]
+    DEMANDS_FIELD_NUMBER: _ClassVar[int]
+    WANTS_FIELD_NUMBER: _ClassVar[int]
     listings: _containers.RepeatedCompositeFieldContainer[Listing]
     answers: _containers.RepeatedCompositeFieldContainer[Answer]
     reports: _containers.RepeatedCompositeFieldContainer[Report]
@@ -27,10 +30,12 @@ class Heard(_message.Message):
     loans: _containers.RepeatedCompositeFieldContainer[SiteLoans]
     asked: _containers.RepeatedCompositeFieldContainer[Asked]
     rollouts: _containers.RepeatedCompositeFieldContainer[RolloutWord]
-    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., loans: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., asked: _Optional[_Iterable[_Union[Asked, _Mapping]]] = ..., rollouts: _Optional[_Iterable[_Union[RolloutWord, _Mapping]]] = ...) -> None: ...
+    demands: _containers.RepeatedCompositeFieldContainer[Demand]
+    wants: _containers.RepeatedCompositeFieldContainer[Wants]
+    def __init__(self, listings: _Optional[_Iterable[_Union[Listing, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[Answer, _Mapping]]] = ..., reports: _Optional[_Iterable[_Union[Report, _Mapping]]] = ..., drains: _Optional[_Iterable[_Union[SiteDrain, _Mapping]]] = ..., released: _Optional[_Iterable[str]] = ..., aborted: _Optional[_Iterable[str]] = ..., loans: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., asked: _Optional[_Iterable[_Union[Asked, _Mapping]]] = ..., rollouts: _Optional[_Iterable[_Union[RolloutWord, _Mapping]]] = ..., demands: _Optional[_Iterable[_Union[Demand, _Mapping]]] = ..., wants: _Optional[_Iterable[_Union[Wants, _Mapping]]] = ...) -> None: ...
 
 class Said(_message.Message):
-    __slots__ = ("worker", "drain", "released", "aborted", "draining", "loans", "lending", "answered", "rollout", "returned")
+    __slots__ = ("worker", "drain", "released", "aborted", "draining", "loans", "lending", "answered", "rollout", "returned", "demand", "wants")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +46,8 @@ class Said(_message.Message):
     ANSWERED_FIELD_NUMBER: _ClassVar[int]
     ROLLOUT_FIELD_NUMBER: _ClassVar[int]
     RETURNED_FIELD_NUMBER: _ClassVar[int]
+    DEMAND_FIELD_NUMBER: _ClassVar[int]
+    WANTS_FIELD_NUMBER: _ClassVar[int]
     worker: int
     drain: SiteDrain
     released: str
@@ -51,7 +58,9 @@ class Said(_message.Message):
     answered: Answered
     rollout: RolloutWord
     returned: _containers.RepeatedCompositeFieldContainer[RolloutWord]
-    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., answered: _Optional[_Union[Answered, _Mapping]] = ..., rollout: _Optional[_Union[RolloutWord, _Mapping]] = ..., returned: _Optional[_Iterable[_Union[RolloutWord, _Mapping]]] = ...) -> None: ...
+    demand: Demand
+    wants: Wants
+    def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., answered: _Optional[_Union[Answered, _Mapping]] = ..., rollout: _Optional[_Union[RolloutWord, _Mapping]] = ..., returned: _Optional[_Iterable[_Union[RolloutWord, _Mapping]]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., wants: _Optional[_Union[Wants, _Mapping]] = ...) -> None: ...
 
 class RolloutWord(_message.Message):
     __slots__ = ("name", "why")
@@ -148,3 +157,49 @@ class Answered(_message.Message):
     id: int
     body: bytes
     def __init__(self, id: _Optional[int] = ..., body: _Optional[bytes] = ...) -> None: ...
+
+class Demand(_message.Message):
+    __slots__ = ("worker", "began", "requests", "prompt_tokens", "output_tokens", "pressed", "missed", "sites")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PRESSED_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    SITES_FIELD_NUMBER: _ClassVar[int]
+    worker: int
+    began: int
+    requests: int
+    prompt_tokens: int
+    output_tokens: float
+    pressed: int
+    missed: int
+    sites: _containers.RepeatedCompositeFieldContainer[SiteDone]
+    def __init__(self, worker: _Optional[int] = ..., began: _Optional[int] = ..., requests: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., output_tokens: _Optional[float] = ..., pressed: _Optional[int] = ..., missed: _Optional[int] = ..., sites: _Optional[_Iterable[_Union[SiteDone, _Mapping]]] = ...) -> None: ...
+
+class SiteDone(_message.Message):
+    __slots__ = ("site", "work_tokens", "overflowed", "spent_usd")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    WORK_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OVERFLOWED_FIELD_NUMBER: _ClassVar[int]
+    SPENT_USD_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    work_tokens: float
+    overflowed: int
+    spent_usd: float
+    def __init__(self, site: _Optional[str] = ..., work_tokens: _Optional[float] = ..., overflowed: _Optional[int] = ..., spent_usd: _Optional[float] = ...) -> None: ...
+
+class Wants(_message.Message):
+    __slots__ = ("wants",)
+    WANTS_FIELD_NUMBER: _ClassVar[int]
+    wants: _containers.RepeatedCompositeFieldContainer[Want]
+    def __init__(self, wants: _Optional[_Iterable[_Union[Want, _Mapping]]] = ...) -> None: ...
+
+class Want(_message.Message):
+    __slots__ = ("site", "scaling")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    SCALING_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    scaling: _fleet_pb2.Scaling
+    def __init__(self, site: _Optional[str] = ..., scaling: _Optional[_Union[_fleet_pb2.Scaling, _Mapping]] = ...) -> None: ...
