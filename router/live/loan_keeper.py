@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -25,7 +25,7 @@ from router.live.settings import RouterSettings, SiteAccess
 from router.live.timed_core import now_ns
 from router.observe.event import LoansChanged
 from router.policy.loan import SiteLoans
-from router.policy.loan_step import EndJob, Scale, ServeSight, goes_first, next_step
+from router.policy.loan_step import EndJob, Scale, ServeSight, goes_first, next_step, overdue
 from router.policy.units import NS_PER_S
 
 _LOOK_S: Final = 1.0
@@ -38,6 +38,9 @@ _READ_BY_ALL_NS: Final = 60 * NS_PER_S
 _SETTLED_NS: Final = 10 * NS_PER_S
 """After a job's end. Ray looks after a job once a second, and makes one that it finds deleted while
 its process ends anew, as one that failed."""
+
+_JOB: Final = "spillway-loan-"
+"""What the job of a record is called, before the time at which it was said."""
 
 _TERMS: Final = TypeAdapter(SiteLoans)
 
@@ -100,6 +103,8 @@ class LoanKeeper:
         self._over_ns: dict[str, int] = {}  # since when jobs of records are seen to have ended
         self._has_lent = False
         self._trouble = ""
+        self._overdue = ""  # why replicas do not come back, though all was done
+        self._unread: set[str] = set()  # jobs whose terms are of another version
         lender.set_progress(site, Progress())
 
     async def run(self) -> None:
@@ -107,7 +112,7 @@ class LoanKeeper:
         while True:
             try:
                 await self.look()
-                trouble = ""
+                trouble = self._overdue
             except DiscoveryError as error:
                 trouble = str(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to look again
@@ -147,16 +152,9 @@ class LoanKeeper:
         self._follow(sight, away.replicas)
         now, running = self._now_ns(), {one.job for one in jobs.borrowers}
         self._told_ns = {job: at for job, at in self._told_ns.items() if job in running}
-        step = next_step(
-            sight,
-            away.replicas,
-            self._streams(name),
-            jobs.borrowers,
-            self._told_ns,
-            self._taken_back_ns,
-            home.reclaim.grace_ns,
-            now,
-        )
+        since = (self._told_ns, self._taken_back_ns, home.reclaim.grace_ns, now)
+        step = next_step(sight, away.replicas, self._streams(name), jobs.borrowers, *since)
+        self._overdue = overdue(sight, away.replicas, jobs.borrowers, *since)
         if isinstance(step, Scale):
             _log.info("%s lends %d: Serve is to run %d", name, away.replicas, step.replicas)
             await self._cluster.scale(step.replicas)
@@ -187,6 +185,7 @@ class LoanKeeper:
         if latest is not None:
             self._written_ns = max(self._written_ns, latest.said_unix_ns)
             self._lender.hear(LoansChanged(name, latest))
+        self._leave_unread(known)
         loans = self._lender.loans(name)
         holds = [one for one in known.values() if one and not one.is_empty]
         if loans.said_unix_ns > self._written_ns:
@@ -204,9 +203,32 @@ class LoanKeeper:
             if now - over_ns >= _SETTLED_NS and self._is_outdated(said):
                 await self._cluster.strike_out(record.job)
 
+    def _leave_unread(self, known: Mapping[LoanRecord, SiteLoans | None]) -> None:
+        """What cannot be read is another version's: a later word of it is not acted against.
+
+        Raises DiscoveryError where there is one.
+        """
+        unread = {record.job for record, said in known.items() if said is None}
+        for job in unread - self._unread:
+            _log.warning("lending of %s: the terms of the job %s cannot be read", self._site, job)
+        self._unread = unread
+        said_ns = max(self._lender.loans(self._site).said_unix_ns, self._written_ns)
+        later = [job for job in unread if _said_at(job) > said_ns]
+        if later:
+            raise DiscoveryError(
+                f"another version wrote down in the job {max(later, key=_said_at)} what is lent,"
+                " which this one cannot read, and so does nothing: run the version that can, or"
+                " lend or take back anew here, or delete that job (`ray job delete`)"
+            )
+
     def _is_outdated(self, said: SiteLoans | None) -> bool:
-        """Whether something written down may go; what ends a loan stays until all have read it."""
-        if said is None or said.said_unix_ns < self._written_ns:
+        """Whether something written down may go; what ends a loan stays until all have read it.
+
+        What cannot be read is left to who can.
+        """
+        if said is None:
+            return False
+        if said.said_unix_ns < self._written_ns:
             return True
         age_ns = self._unix_ns() - said.said_unix_ns
         return self._lender.loans(self._site).is_empty and age_ns > _READ_BY_ALL_NS
@@ -216,12 +238,18 @@ class LoanKeeper:
         shown = {"job_name": f"lent by {self._site}"} if loan else {}
         if loan is not None and loan.reason:
             shown["reason"] = loan.reason
-        job = f"spillway-loan-{loans.said_unix_ns}"
+        job = f"{_JOB}{loans.said_unix_ns}"
         await self._cluster.write_down(job, _TERMS.dump_json(loans).decode(), shown)
 
 
 def _said(loans: SiteLoans) -> int:
     return loans.said_unix_ns
+
+
+def _said_at(job: str) -> int:
+    """When the record of this job was said, as its name has it; 0 where that says nothing."""
+    digits = job.removeprefix(_JOB)
+    return int(digits) if digits != job and digits.isdecimal() and len(digits) <= 20 else 0
 
 
 def _read(record: LoanRecord) -> SiteLoans | None:

@@ -175,6 +175,7 @@ def _borrowers(jobs: Any) -> Iterator[Borrower]:
 def _records(jobs: Any, application: str) -> Iterator[LoanRecord]:
     for one in jobs:
         metadata = one.get("metadata") or {}
-        if metadata.get(MARK) == LOAN and metadata.get(APPLICATION) == application:
+        is_ours = metadata.get(MARK) == LOAN and metadata.get(APPLICATION) == application
+        if is_ours and one.get("submission_id"):
             over = one["status"] in _OVER
-            yield LoanRecord(str(one["submission_id"]), over, str(metadata[TERMS]))
+            yield LoanRecord(str(one["submission_id"]), over, str(metadata.get(TERMS, "")))

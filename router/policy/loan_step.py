@@ -23,6 +23,10 @@ CHECKPOINT_MAX_NS: Final = 900 * NS_PER_S
 which is the job's to set."""
 
 
+PLACE_MAX_NS: Final = 60 * NS_PER_S
+"""In which a replica finds its place where there is room, once every grace is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServeReplica:
     """A replica as Ray Serve lists it."""
@@ -130,3 +134,35 @@ def next_step(
     if not untold or any(now - at < CHECKPOINT_MAX_NS for at in told):
         return Wait()
     return EndJob(max(untold, key=lambda one: (one.started_ns, one.job)).job)
+
+
+def overdue(
+    sight: ServeSight,
+    lent: int,
+    borrowers: Sequence[Borrower],
+    told_ns: Mapping[str, int],
+    taken_back_ns: int | None,
+    grace_ns: int,
+    now: int,
+) -> str:
+    """Why replicas do not come back though all was done that may be, in a sentence; else nothing.
+
+    The arguments are those of `next_step`, once it has nothing to do.
+    """
+    missing = max(0, sight.configured - lent) - sight.placed
+    if missing <= 0 or taken_back_ns is None or now - taken_back_ns < grace_ns + PLACE_MAX_NS:
+        return ""
+    running = [one.job for one in borrowers]
+    if not running:
+        return (
+            f"there is no room for {missing} of its replicas, and no job there says that it"
+            " borrows: something else has taken it (`ray status`)"
+        )
+    at = {job: told_ns.get(job) for job in running}
+    if any(told is None or now - told < CHECKPOINT_MAX_NS for told in at.values()):
+        return ""
+    return (
+        f"there is no room for {missing} of its replicas, and the job {running[0]} was told to end"
+        f" more than {CHECKPOINT_MAX_NS // (60 * NS_PER_S)} min ago and runs on:"
+        " lower its RAY_JOB_STOP_WAIT_TIME_S, or end its processes"
+    )

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
+import grpc
+
 from spillway.client import Client, SpillwayError
 from spillway.drills.report import Report
 from wire.spillway.v1.fleet_pb2 import EndpointState, FleetState, SiteState
@@ -22,6 +24,16 @@ PROBE_DEADLINE_S = 30.0
 LOOK_S = 0.5
 EMPTY_S = 600.0  # streams that cannot go on elsewhere take as long as they take
 ASK_S = 10.0
+UNANSWERED = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+    }
+)
+"""With these a drain may have been carried out that nobody heard of; all else is a refusal."""
 
 
 class FleetDrillError(Exception):
@@ -81,15 +93,27 @@ def _serves(site: SiteState) -> bool:
 
 @contextlib.asynccontextmanager
 async def _drained(client: Client, site: str, report: Report) -> AsyncIterator[None]:
-    """A site that drains within the block, and takes turns after it, also where it is cut short."""
+    """A site that drains within the block, and takes turns after it, also where it is cut short.
+
+    Raises FleetDrillError where the router refuses to drain it: then there is nothing to undo.
+    """
+    is_refused = False
     try:
-        streams = await client.drain(site)
+        try:
+            streams = await client.drain(site)
+        except SpillwayError as error:
+            is_refused = error.code not in UNANSWERED
+            if not is_refused:
+                raise
+            refused = f"the router refuses to drain {site}: {error}. Nothing was done"
+            raise FleetDrillError(refused) from error
         report.note(f"struck: {site} is drained; {streams} streams are open there")
         report.figures["streams_at_the_strike"] = streams
         yield
     finally:
-        # Not to be cut short by the Ctrl-C that ended the block.
-        await asyncio.shield(asyncio.ensure_future(_undrain(client, site, report)))
+        if not is_refused:
+            # Not to be cut short by the Ctrl-C that ended the block.
+            await asyncio.shield(asyncio.ensure_future(_undrain(client, site, report)))
 
 
 async def _undrain(client: Client, site: str, report: Report) -> None:

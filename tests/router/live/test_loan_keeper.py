@@ -193,6 +193,73 @@ async def test_what_others_wrote_down_is_left_alone():
         assert before.items() <= cluster.jobs.items()
 
 
+def written(said_ns, terms, status="SUCCEEDED"):
+    """A record as some version wrote it."""
+    metadata = {"spillway": "loan", "spillway_application": APPLICATION}
+    metadata |= {} if terms is None else {"spillway_terms": terms}
+    return {f"spillway-loan-{said_ns}": {"status": status, "metadata": metadata}}
+
+
+NEWER_TERMS = '{"loans": [{"gpus": 3}], "said_unix_ns": "later"}'
+
+
+async def test_what_a_newer_version_wrote_down_is_not_acted_against(caplog):
+    """It stays written down, and nothing is scaled or ended that it may have meant to be so."""
+    async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
+        cluster.configured, cluster.target = 3, 2  # the newer one lends a replica
+        cluster.jobs = written(kept.unix_ns, NEWER_TERMS)
+        for _ in range(2):
+            with pytest.raises(DiscoveryError, match="another version wrote down in the job spill"):
+                await looks(kept)
+            kept.now_ns += HOUR_NS
+        assert (cluster.target, cluster.done) == (2, [])
+        assert len(cluster.jobs) == 1
+        assert caplog.text.count("cannot be read") == 1
+
+
+async def test_a_later_word_than_one_that_cannot_be_read_holds():
+    """An operator who went back to an older version is not shut out; the old record stays."""
+    async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
+        cluster.jobs = written(kept.unix_ns - 1, NEWER_TERMS)
+        lend(kept)
+        await looks(kept, 3)
+        kept.now_ns += HOUR_NS
+        await looks(kept, 3)
+        assert cluster.target == 1
+        assert f"spillway-loan-{kept.unix_ns - 1}" in cluster.jobs
+
+
+@pytest.mark.parametrize("terms", [None, "", "{", "[]"])
+async def test_a_loan_without_terms_is_in_nobody_s_way(terms):
+    """A job that somebody marked as a loan by hand: lending goes on beside it."""
+    async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
+        (job,) = written(0, terms).values()
+        cluster.jobs = {"by-hand": job}
+        lend(kept)
+        await looks(kept, 3)
+        kept.now_ns += HOUR_NS
+        await looks(kept, 3)
+        assert cluster.target == 1
+        assert "by-hand" in cluster.jobs
+
+
+async def test_a_job_that_does_not_end_is_told_of():
+    """In what the site lends, for whoever wonders where the replica is."""
+    async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
+        lend(kept)
+        await looks(kept, 2)
+        cluster.ports, cluster.waiting = [1], 1
+        kept.roster.pop()
+        kept.lender.reclaim("home", None)
+        await looks(kept, 2)
+        kept.now_ns += HOUR_NS
+        running = asyncio.create_task(kept.keeper.run())
+        try:
+            await until(lambda: "no job there" in kept.lender.progress("home").trouble)
+        finally:
+            await background.end(running)
+
+
 @pytest.mark.parametrize(
     ("answers", "says"),
     [

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from router.policy.loan_step import (
     CHECKPOINT_MAX_NS,
+    PLACE_MAX_NS,
     Borrower,
     EndJob,
     Scale,
@@ -14,6 +15,7 @@ from router.policy.loan_step import (
     Wait,
     goes_first,
     next_step,
+    overdue,
 )
 from router.policy.units import NS_PER_S
 
@@ -113,3 +115,19 @@ def test_whatever_is_seen_the_steps_lead_to_what_is_kept(
         assert now - taken_back_ns >= GRACE_NS
     else:
         assert does == Wait()
+
+
+def test_replicas_that_do_not_come_back_though_all_was_done_have_a_reason():
+    """Somebody has to look: a job that ignores its end, or whoever else has the room."""
+
+    def why(borrowers, told=(), now=GRACE_NS + PLACE_MAX_NS):
+        seen = sight(placed=1, waiting=1)
+        return overdue(seen, 0, borrowers, dict(told), 0, GRACE_NS, now)
+
+    assert "no job there says that it borrows" in why([])
+    assert why([], now=GRACE_NS + PLACE_MAX_NS - 1) == ""
+    told, late = {"first": GRACE_NS}, GRACE_NS + CHECKPOINT_MAX_NS
+    assert why([FIRST], told, late - 1) == ""
+    assert "the job first was told to end more than 15 min ago" in why([FIRST], told, late)
+    assert why([FIRST, LATEST], told, late) == ""
+    assert overdue(sight(), 0, [], {}, 0, GRACE_NS, late) == ""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+import grpc
 import pytest
 
 from spillway.client import Client
@@ -28,6 +29,25 @@ async def test_what_cannot_be_taken_away_is_left_alone(site, said):
             with pytest.raises(FleetDrillError, match=said):
                 await run_on_fleet("site-lost", client, site, 0.1, lambda _: None)
         assert router.drained == []
+
+
+async def test_a_refused_drain_is_said_and_nothing_is_undone(monkeypatch):
+    """Whoever may not drain may not undrain either: there is nothing that had to be healed."""
+    undrained = []
+
+    def refuses(_, request, context):
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "only an operator may do this")
+
+    monkeypatch.setattr(FakeRouter, "Drain", refuses)
+    monkeypatch.setattr(FakeRouter, "Undrain", lambda *_: undrained.append(1))
+    monkeypatch.setattr("spillway.drills.on_fleet._require_another", lambda *_: None)
+    said = []
+    with router_serving(FakeRouter()) as router:
+        async with Client(router.address) as client:
+            with pytest.raises(FleetDrillError, match=r"only an operator.*Nothing was done"):
+                await run_on_fleet("site-lost", client, "ridge", 0.1, said.append)
+    assert undrained == []
+    assert said == []
 
 
 @pytest.mark.slow
