@@ -129,7 +129,8 @@ class LoanKeeper:
             self._trouble = trouble
             self._lender.set_progress(name, replace(before, trouble=trouble))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lender.wakes(name).wait(), _LOOK_S)
+                async with asyncio.timeout(_LOOK_S):  # wait_for may lose a cancellation
+                    await self._lender.wakes(name).wait()
             self._lender.wakes(name).clear()
 
     async def look(self) -> None:

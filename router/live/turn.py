@@ -234,7 +234,8 @@ class Turn:
                 return None
             self._stirred = asyncio.Event()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), _ASK_AGAIN_S)
+                async with asyncio.timeout(_ASK_AGAIN_S):  # wait_for may lose a cancellation
+                    await self._stirred.wait()
             decision = self._core.tell(AskedAgain(self._once_more()))
             if isinstance(decision, Wait):
                 decision = await self._released(decision.request)

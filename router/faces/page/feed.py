@@ -170,7 +170,8 @@ class Feed:
 
     async def _wait_for_viewer(self) -> None:
         try:
-            await asyncio.wait_for(self._wanted.wait(), SAMPLE_S)
+            async with asyncio.timeout(SAMPLE_S):  # wait_for may lose a cancellation
+                await self._wanted.wait()
         except TimeoutError:
             return
 

@@ -17,7 +17,7 @@ from router.policy.fleet import Site, SiteKind
 from router.policy.lending import NS_PER_MINUTE, Reclaim
 from tests.router.live.fake_cluster import APPLICATION, fake_cluster
 from tests.router.live.test_lending import Core, Listed
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 HOUR_NS = 60 * NS_PER_MINUTE
 OLD, NEW = "home/10.0.0.5:1", "home/10.0.0.5:2"
@@ -312,6 +312,18 @@ async def test_a_look_that_fails_of_a_defect_is_not_the_last(monkeypatch, caplog
         finally:
             await background.end(running)
         assert caplog.text.count("Traceback") == 1
+
+
+async def test_it_ends_when_it_is_told_to_just_as_an_operator_speaks():
+    """Else a router that stops would wait for it for ever."""
+    async with fake_cluster(1, 2) as cluster, keeping(cluster) as kept:
+        running = asyncio.create_task(kept.keeper.run())
+        await until(lambda: kept.keeper._looks)
+        async with asyncio.timeout(DEADLINE_S):
+            await until(lambda: kept.lender.wakes("home")._waiters)
+            kept.lender.wakes("home").set()
+            await asyncio.sleep(0)  # so that the wait is over, and nobody has seen that yet
+            await background.end(running)
 
 
 async def test_a_site_that_lends_nothing_is_in_nobodys_way(caplog):
