@@ -81,8 +81,11 @@ class RayServe:
         application: str,
         deadline_s: float,
         on_status: Callable[[ApplicationStatus], None] = lambda _: None,
+        on_missing: Callable[[], None] = lambda: None,
     ) -> None:
         """Wait until the application serves; `on_status` hears its status whenever that changed.
+
+        `on_missing` hears each look at which it is not listed or is being deleted.
 
         Raises:
             RayServeError: it failed, or does not serve after `deadline_s` seconds.
@@ -98,6 +101,8 @@ class RayServe:
                     return
                 if status.status in FAILED:
                     raise RayServeError(f"{application} failed: {_one_line(status.message)}")
+            if status is None or status.status == "DELETING":
+                on_missing()
             time.sleep(POLL_INTERVAL_S)
         state = f"it is {status.status}" if status else "it is not listed"
         raise RayServeError(f"{application} does not serve after {deadline_s:.0f} s: {state}")

@@ -40,11 +40,13 @@ class SiteApplication:
         Raises:
             SettingsError: the replicas would refuse the arguments.
             RayServeError: the dashboard cannot be reached, or refuses.
-            SiteApplicationError: Serve runs there without what the application needs.
+            SiteApplicationError: Serve runs there without what the application needs, or another
+                application of this name.
         """
         wanted = _application(self.name, plain_arguments(arguments), runtime_env or {})
         details = self.serve.details()
         found = details["applications"].get(self.name, {})
+        self._require_ours(found)
         if found.get("deployed_app_config") == wanted and found.get("status") == "RUNNING":
             return False
         _require_grpc(details, self.serve.dashboard_url)
@@ -62,6 +64,7 @@ class SiteApplication:
         wanted = _application(self.name, plain_arguments(arguments), runtime_env or {})
         details = self.serve.details()
         found = details["applications"].get(self.name, {})
+        self._require_ours(found)
         known = found.get("deployed_app_config") or {}
         if known == wanted and found.get("status") == "RUNNING":
             return []
@@ -74,15 +77,21 @@ class SiteApplication:
         return lines or [f"deploy {self.name} again: it is {found.get('status', 'not there')}"]
 
     def wait_until_serving(
-        self, deadline_s: float, on_status: Callable[[ApplicationStatus], None]
+        self,
+        deadline_s: float,
+        on_status: Callable[[ApplicationStatus], None],
+        on_missing: Callable[[], None] = lambda: None,
     ) -> list[str]:
         """Wait until it serves; the addresses of its replicas' gRPC ports.
+
+        `on_missing` hears each look at which it is not listed, or is being deleted: whoever else
+        told the cluster at the same time which applications it shall run may have left it out.
 
         Raises:
             RayServeError: it failed, or does not serve after `deadline_s` seconds.
             SiteApplicationError: it runs, and no client can reach it.
         """
-        self.serve.wait_until_running(self.name, deadline_s, on_status)
+        self.serve.wait_until_running(self.name, deadline_s, on_status, on_missing)
         targets = self.targets()
         status = self.status()
         if status and status.replicas_running and not targets:
@@ -111,12 +120,24 @@ class SiteApplication:
         found = details["applications"].get(self.name)
         if found is None:
             return False
-        if found.get("source") != "declarative":
-            raise SiteApplicationError(
-                f"{self.name} was deployed by `serve run` or by a program: remove it there"
-            )
+        self._require_ours(found)
         self.serve.deploy(_config(details, self.name, []))
         return True
+
+    def _require_ours(self, found: Mapping[str, Any]) -> None:
+        """Raises SiteApplicationError where another application has the name."""
+        where = f"{self.name} at {self.serve.dashboard_url}"
+        if found and found.get("source") != "declarative":
+            raise SiteApplicationError(
+                f"{where} was deployed by `serve run` or by a program: remove it there, or name"
+                " ours otherwise (--application, or ray.application in the fleet file)"
+            )
+        path = (found.get("deployed_app_config") or {}).get("import_path", IMPORT_PATH)
+        if path != IMPORT_PATH:
+            raise SiteApplicationError(
+                f"{where} is another application, of {path}: it is left alone; name ours"
+                " otherwise (--application, or ray.application in the fleet file)"
+            )
 
 
 def plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:

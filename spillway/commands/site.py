@@ -1,7 +1,8 @@
 """`spillway site`: the serving application on one site's Ray cluster."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,8 +17,10 @@ from spillway.commands.terminal import say, write
 if TYPE_CHECKING:
     from spillway.client.tls import ClientTls
     from spillway.ray_serve import ApplicationStatus
+    from spillway.site_application import SiteApplication
 
 DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
+AGAIN_MAX = 3  # times that an application is asked for again which others have left out
 REMOVE_TIMEOUT_S = 120.0  # replicas let their streams finish, and Serve kills what does not end
 
 app = typer.Typer(help="Deploy, look at and remove a site's engines.", no_args_is_help=True)
@@ -76,7 +79,7 @@ def up(
         f"{found.name} at {found.serve.dashboard_url}: {'deploying' if changed else 'runs already'}"
     )
     if wait:
-        for address in found.wait_until_serving(timeout_s, say_status):
+        for address in _waited(found, arguments, runtime_env, timeout_s):
             write(address)
 
 
@@ -116,12 +119,38 @@ def down(
     confirm(f"Remove {where} with {len(found.targets())} replicas?", yes=yes)
     if name:
         _drain(name, address, tls_of(ca, cert, key))
-    removed = found.remove()
-    say(f"{where}: {'removing' if removed else 'not deployed'}")
-    if removed and wait:
-        found.serve.wait_until_gone(found.name, timeout_s)
-    if name:
-        say(f"{name} stays drained: `spillway undrain {name}` once it is up again.")
+    try:
+        removed = found.remove()
+        say(f"{where}: {'removing' if removed else 'not deployed'}")
+        if removed and wait:
+            found.serve.wait_until_gone(found.name, timeout_s)
+    finally:
+        if name:
+            say(f"{name} stays drained: `spillway undrain {name}` once it is up again.")
+
+
+def _waited(
+    found: "SiteApplication",
+    arguments: Mapping[str, Any],
+    runtime_env: Mapping[str, Any],
+    timeout_s: float,
+) -> list[str]:
+    """The addresses, once it serves as it was asked for."""
+    times_left = AGAIN_MAX
+
+    def again() -> None:
+        nonlocal times_left
+        if times_left and found.deploy(arguments, runtime_env):
+            times_left -= 1
+            say(f"{found.name} was left out by another deployment there: asked for again")
+
+    addresses = found.wait_until_serving(timeout_s, say_status, again)
+    if others := found.changes(arguments, runtime_env):
+        raise Failure(
+            f"somebody else deployed {found.name} otherwise meanwhile ({'; '.join(others)[:200]}):"
+            " agree with them, and run this again if yours is to hold"
+        )
+    return addresses
 
 
 def _drain(name: str, address: str, tls: "ClientTls | None") -> None:

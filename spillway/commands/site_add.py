@@ -13,6 +13,14 @@ from spillway.commands.terminal import say, write
 if TYPE_CHECKING:
     from spillway.fleet.editing import FleetText
 
+AGAIN_MAX = 5  # readings of a file that others change meanwhile
+PRICES = {
+    "metered": "metered_usd_per_replica_hour",
+    "egress": "egress_usd_per_gib",
+    "budget_hourly": "budget_usd_per_hour",
+}
+"""The keys of a site's price that can be given here, and what they set."""
+
 Name = Annotated[str, typer.Argument(help="What the site is to be called.", show_default=False)]
 Fleet = Annotated[
     Path, typer.Option("--fleet", "-f", envvar="SPILLWAY_FLEET", help="The fleet file.")
@@ -129,9 +137,10 @@ async def _add(
             raise Failure(f"{name} is not added: it failed its calibration")
     if not looked.is_fit:
         raise Failure(f"{name} is not added: it failed a check")
-    changed = text.with_site(name, with_profile(site, measured))
-    text.read(changed)
+    found = with_profile(site, measured)
     if dry_run:
+        changed = text.with_site(name, found)
+        text.read(changed)
         write(text.difference(changed), end="")
         say(
             "Nothing is changed."
@@ -139,8 +148,29 @@ async def _add(
             else "Nothing is changed. With --calibrate it is timed as well, for a profile."
         )
         return
-    text.write(changed)
-    say(f"{name} is in {text.path}. Routers know it after `spillway reload`.")
+    _put(text, name, site, found)
+
+
+def _put(text: "FleetText", name: str, site: dict[str, Any], with_profile: dict[str, Any]) -> None:
+    """Write the site into the file, as it is by then: looking at a site takes its time."""
+    from spillway.fleet.editing import ChangedError, FleetText
+
+    for left in reversed(range(AGAIN_MAX)):
+        changed = text.with_site(name, with_profile)
+        text.read(changed)
+        try:
+            text.write(changed)
+        except ChangedError:
+            if not left:
+                raise
+            text = FleetText(text.path)
+            say(f"{text.path} was changed meanwhile, and is read again.")
+            if any(one.name == name for one in text.file.fleet.sites):
+                _is_there(text, name, site)
+                return
+        else:
+            say(f"{name} is in {text.path}. Routers know it after `spillway reload`.")
+            return
 
 
 def _is_there(text: "FleetText", name: str, site: dict[str, Any]) -> None:
@@ -154,6 +184,21 @@ def _is_there(text: "FleetText", name: str, site: dict[str, Any]) -> None:
         raise Failure(
             f"{text.path} has a site {name} that is reached otherwise: change it there, or take it"
             " out first"
+        )
+    asked, there = alone.fleet.site(name), text.file.fleet.site(name)
+    pairs = [
+        (f"price.{key}", getattr(asked.price, field), getattr(there.price, field))
+        for key, field in PRICES.items()
+        if key in site.get("price", {})
+    ]
+    if "lease_until" in site:
+        pairs.append(("lease_until", asked.lease_until_unix_ns, there.lease_until_unix_ns))
+    if "region" in site:
+        pairs.append(("region", asked.region, there.region))
+    if differs := [key for key, given, known in pairs if given != known]:
+        raise Failure(
+            f"{text.path} has the site {name}, with another {' and '.join(differs)}:"
+            " change it there"
         )
     say(f"{name} is in {text.path} already; nothing is changed.")
 

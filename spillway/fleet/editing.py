@@ -5,6 +5,7 @@ read: whoever else has changed the file meanwhile loses nothing.
 """
 
 import difflib
+import fcntl
 import io
 import itertools
 import os
@@ -26,6 +27,10 @@ INDENTS = {"mapping": 2, "sequence": 4, "offset": 2}
 
 class EditError(Exception):
     """The file cannot be changed; the message is one line."""
+
+
+class ChangedError(EditError):
+    """Somebody else has changed the file since it was read."""
 
 
 class FleetText:
@@ -90,14 +95,22 @@ class FleetText:
         return "".join(lines)
 
     def write(self, text: str) -> None:
-        """Put this text in its place, whole. Raises EditError."""
+        """Put this text in its place, whole.
+
+        Raises ChangedError where the file is not as it was read, and EditError.
+        """
         try:
-            if self.path.read_bytes() != self._before:
-                raise EditError(f"{self.path} was changed meanwhile: run this again")
-            mode = self.path.stat().st_mode & 0o7777
-            number, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            with self.path.open("rb") as locked:
+                fcntl.flock(locked, fcntl.LOCK_EX)  # between the look and the replacement
+                there, ours = self.path.stat(), os.fstat(locked.fileno())
+                if there.st_ino != ours.st_ino or locked.read() != self._before:
+                    raise ChangedError(f"{self.path} was changed meanwhile: run this again")
+                self._replace(text, there.st_mode & 0o7777)
         except OSError as error:
             raise EditError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+    def _replace(self, text: str, mode: int) -> None:
+        number, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
         try:
             with os.fdopen(number, "wb") as opened:
                 opened.write(text.encode())
@@ -105,9 +118,9 @@ class FleetText:
                 os.fsync(opened.fileno())
             Path(name).chmod(mode)
             Path(name).replace(self.path)
-        except OSError as error:
+        except BaseException:
             Path(name).unlink(missing_ok=True)
-            raise EditError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            raise
 
 
 def _line(error: Exception) -> str:

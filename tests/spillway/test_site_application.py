@@ -164,3 +164,34 @@ def test_it_is_waited_for_until_it_is_gone(application, serve):
         serve.wait_until_gone("spillway", 0.0)
     application.remove()
     serve.wait_until_gone("spillway", 0.0)
+
+
+@pytest.mark.parametrize("source", ["declarative", "imperative"])
+def test_an_application_of_somebody_else_is_not_replaced_and_not_removed(
+    application, serve, source
+):
+    """It has the name by chance, on a cluster that was there before."""
+    theirs = {"name": "spillway", "import_path": "theirs:app"}
+    serve.answer["applications"]["spillway"] = running(theirs, source)
+    for act in (
+        lambda: application.deploy({"model": "/m"}),
+        lambda: application.changes({"model": "/m"}),
+        application.remove,
+    ):
+        with pytest.raises(SiteApplicationError, match="--application"):
+            act()
+    assert serve.asked == []
+
+
+def test_whoever_waits_hears_that_another_deployment_left_it_out(application, serve):
+    """Two operators tell one cluster at the same time what it shall run: the later word holds."""
+    application.deploy({"model": "/m"})
+    serve.answer["applications"] = {}
+    missing = []
+
+    def again():
+        missing.append(1)
+        application.deploy({"model": "/m"})
+
+    assert application.wait_until_serving(5.0, lambda _: None, again) == ["10.0.0.5:40000"]
+    assert missing == [1]

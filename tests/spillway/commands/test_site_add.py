@@ -6,6 +6,7 @@ from spillway import cli
 from spillway.commands.failure import Outcome
 from spillway.fleet import load
 from spillway.local.engine_site import EngineSite
+from spillway.sites import adding
 
 COUNTING = {"model": "counting", "engine": "fake", "fake.itl_s": 0.01, "fake.max_running": 4}
 
@@ -76,6 +77,8 @@ def test_a_site_is_added_with_its_profile_and_again_changes_nothing(fleet, engin
     assert fleet.read_text() == text
     assert add(fleet, engines[2]) == Outcome.FAILED
     assert "reached otherwise" in capsys.readouterr().err
+    assert add(fleet, engines[1], "--metered", "3 USD/h", "--region", "far") == Outcome.FAILED
+    assert "with another price.metered and region: change it" in capsys.readouterr().err
 
 
 def test_a_site_with_other_weights_is_not_added_and_says_why(fleet, engines, capsys):
@@ -101,3 +104,20 @@ def test_what_is_no_site_is_refused_as_in_the_file(fleet, engines, capsys):
     code = cli.run(["site", "add", "ridge", "--fleet", str(fleet), "--endpoint", engines[1]])
     assert code == Outcome.FLEET_FILE
     assert "sites.ridge: a rented site costs something" in capsys.readouterr().err
+
+
+def test_a_file_that_others_change_meanwhile_keeps_what_both_wrote(
+    fleet, engines, capsys, monkeypatch
+):
+    """Looking at a site takes a while, and nobody's work is lost for it, nor done twice."""
+    look = adding.look
+
+    async def looks(file, *arguments):
+        fleet.write_text(f"{fleet.read_text()}# theirs\n")
+        return await look(file, *arguments)
+
+    monkeypatch.setattr(adding, "look", looks)
+    assert add(fleet, engines[1], "--no-calibrate") == 0
+    assert "was changed meanwhile, and is read again" in capsys.readouterr().err
+    assert "# theirs" in fleet.read_text()
+    assert load(fleet).fleet.site("ridge")

@@ -135,3 +135,67 @@ def test_a_site_is_drained_until_no_stream_is_left(capsys):
         code, _, err = run(capsys, "drain", "nowhere", "--dry-run", *at)
         assert code == Outcome.FAILED
         assert "knows no site nowhere" in err
+
+
+class Crowded(FakeDashboard):
+    """Another operator deploys there at the same time, as often as is set."""
+
+    def __init__(self, replicas):
+        super().__init__(replicas)
+        self.others = 0
+        self.change = {}  # what they ask of our application, where they leave it in
+
+    def put(self, config):
+        super().put(config)
+        if self.others:
+            self.others -= 1
+            kept = [{**one, "args": one["args"] | self.change} for one in config["applications"]]
+            super().put({"applications": kept if self.change else []})
+
+
+@pytest.fixture
+def crowded(tmp_path):
+    with (
+        replica_serving(ReportingReplica()) as replica,
+        dashboard_serving(Crowded([replica.address])) as dashboard,
+    ):
+        yield dashboard
+
+
+def test_a_deployment_that_another_one_left_out_is_asked_for_again(crowded, capsys):
+    """Each tells the cluster all it shall run, so that of two at a time one is left out."""
+    crowded.others = 2
+    code, out, err = run(capsys, "up", crowded.url, "--set", "model=/models/tiny")
+    assert (code, out.strip()) == (0, crowded.replicas[0]), err
+    assert err.count("asked for again") == 2
+    assert set(crowded.applications) == {"spillway"}
+
+
+def test_a_deployment_that_is_left_out_for_ever_fails(crowded, capsys):
+    """It is not fought for without end."""
+    crowded.others = 100
+    up = ("up", crowded.url, "--set", "model=/models/tiny", "--timeout", "3")
+    code, _, err = run(capsys, *up)
+    assert code == Outcome.FAILED
+    assert "does not serve after 3 s: it is not listed" in err
+    assert len(crowded.puts) < 10
+
+
+def test_who_deploys_otherwise_at_the_same_time_is_told_of(crowded, capsys):
+    """The site serves, but not what was asked for here."""
+    crowded.others, crowded.change = 1, {"requests_max": 9}
+    code, _, err = run(capsys, "up", crowded.url, "--set", "model=/models/tiny")
+    assert code == Outcome.FAILED
+    assert "somebody else deployed spillway otherwise meanwhile (- requests_max=9)" in err
+
+
+def test_a_removal_that_fails_says_that_the_site_stays_drained(site, fleet, capsys):
+    """Else nobody would wonder why no turn goes there."""
+    run(capsys, "up", "ridge", "--fleet", fleet)
+    with router_serving(FakeRouter()) as router:
+        site.applications["spillway"]["source"] = "imperative"
+        at = ("--address", router.address)
+        code, _, err = run(capsys, "down", "ridge", "--fleet", fleet, "--yes", *at)
+    assert code == Outcome.FAILED
+    assert "remove it there" in err
+    assert "ridge stays drained: `spillway undrain ridge`" in err

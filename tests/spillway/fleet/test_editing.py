@@ -1,5 +1,6 @@
 """A fleet file gets a site more, and stays as it is otherwise."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spillway.fleet import FleetError, read
-from spillway.fleet.editing import EditError, FleetText
+from spillway.fleet.editing import ChangedError, EditError, FleetText
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "fleet.example.yaml"
 SITE = {
@@ -125,3 +126,29 @@ def test_what_somebody_else_wrote_meanwhile_is_not_lost(path):
     with pytest.raises(EditError, match="was changed meanwhile"):
         text.write(text.with_site("ridge", SITE))
     assert path.read_text() == STYLES["wide"]
+
+
+def test_of_two_who_change_a_file_at_once_one_is_told_to_look_again(path):
+    """However close: nobody's site is lost."""
+    path.write_text(STYLES["block"])
+    names = [f"site{number}" for number in range(12)]
+    barrier, refused = threading.Barrier(len(names)), []
+
+    def add(name):
+        text = FleetText(path)
+        changed = text.with_site(name, SITE)
+        barrier.wait()
+        try:
+            text.write(changed)
+        except ChangedError:
+            refused.append(name)
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    there = [one.name for one in FleetText(path).file.fleet.sites]
+    assert sorted(there) == sorted({"a", *names} - {*refused})
+    assert len(refused) == len(names) - 1
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
