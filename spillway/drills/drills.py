@@ -39,6 +39,7 @@ async def _lose_site(scene: Scene, report: Report) -> None:
 
 
 async def _mend_site(scene: Scene, report: Report) -> None:
+    report.note("far is being started again")
     await asyncio.to_thread(scene.far.mend)
     scene.relay.target = scene.far.addresses()[0]
     report.note("healed: far is started again")
