@@ -6,8 +6,8 @@ by a thread (spillway.v1.Fleet.Watch), so that no call waits for a network. Dela
 it says what is wanted once it is sure of that.
 
 A router that is away wants nothing: the site then keeps what it has for a while, grows by its own
-ongoing requests, and shrinks by them only after that. A site whose replicas have requests is never
-scaled to nothing.
+ongoing requests, and shrinks by them only after that. It is not scaled to nothing then while
+requests run there; where routers are heard and want nothing of it, requests have a while to end.
 """
 
 import logging
@@ -27,6 +27,7 @@ from wire.spillway.v1 import fleet_pb2_grpc
 FRESH_S: Final = 15.0  # a router says so each second
 AWAY_S: Final = 300.0  # a router restarts, or is replaced, in less
 SPARE_S: Final = 600.0  # as long as a router waits by default, and its clients find another
+LINGER_S: Final = 30.0  # as long as routers let the streams of a site that drains end by default
 _WATCH_MS: Final = 1_000
 _RETRY_S: Final = 2.0
 _RESOLVE_S: Final = 10.0
@@ -107,6 +108,7 @@ class RouterWants:
         self._target = target_ongoing_requests
         self._heard = Heard(site)
         self._away_since_s: float | None = None
+        self._unwanted_since_s: float | None = None
         follow = _watch_each if each_address else _watch
         for address in routers[:_ROUTERS_MAX]:
             _start(follow, self._heard, address, key_file, tls, self._heard.stopped)
@@ -125,7 +127,24 @@ class RouterWants:
             own = ceil(ongoing / self._target)
             is_long = now_s - self._away_since_s > AWAY_S
             wanted = own if is_long else max(own, has)
-        return max(wanted, 1) if ongoing > 0 else wanted, {}
+        return self._with_last(wanted, ongoing, now_s), {}
+
+    def _with_last(self, wanted: int, ongoing: float, now_s: float) -> int:
+        """As many, and one where its requests could not go on elsewhere, or may end by themselves.
+
+        Where routers are heard and want nothing of the site, they have the streams that linger go
+        on elsewhere, as from any replica that drains: a metered one would be paid for as long as
+        the longest stream lasts.
+        """
+        if wanted or not ongoing:
+            self._unwanted_since_s = None
+            return wanted
+        if self._away_since_s is not None:
+            self._unwanted_since_s = None
+            return 1
+        if self._unwanted_since_s is None:
+            self._unwanted_since_s = now_s
+        return 1 if now_s - self._unwanted_since_s < LINGER_S else 0
 
 
 def _start(

@@ -85,12 +85,38 @@ def test_why_a_router_cannot_be_heard_is_logged_once(router, tmp_path, caplog, m
     assert "secret" not in caplog.text
 
 
-def test_a_site_with_requests_is_never_scaled_to_nothing(router):
-    """Whatever is wanted."""
+def test_the_last_replica_lets_its_requests_end_for_a_while(router, monkeypatch):
+    """Then they go on elsewhere: a metered replica is not paid for as long as a stream lasts."""
     router.wanted = 0
     policy = RouterWants("home", [f"127.0.0.1:{router.port}"], 8.0)
     wait_until(lambda: policy(Seen(2))[0] == 0)
     assert policy(Seen(2, 1.0))[0] == 1
+    monkeypatch.setattr(autoscaling, "LINGER_S", 0.0)
+    assert policy(Seen(1, 1.0))[0] == 0
+
+
+def test_the_while_begins_anew_where_the_site_was_wanted_meanwhile(monkeypatch):
+    """Or had no requests: what comes then has its own while."""
+    clock = [1_000.0]
+    monkeypatch.setattr(autoscaling.time, "monotonic", lambda: clock[0])
+    policy = RouterWants("home", [], 8.0)
+    wants = policy._heard
+    wants.hear("a", state(0))
+    assert policy(Seen(1, 1.0))[0] == 1
+    clock[0] += autoscaling.LINGER_S - 1.0
+    for wanted, ongoing in ((1, 1.0), (0, 0.0)):
+        wants.hear("a", state(wanted))
+        assert policy(Seen(1, ongoing))[0] == wanted
+        wants.hear("a", state(0))
+        assert policy(Seen(1, 1.0))[0] == 1
+        clock[0] += autoscaling.LINGER_S - 1.0
+
+
+def test_where_no_router_is_heard_its_last_requests_keep_a_replica(monkeypatch):
+    """Nobody would have them go on elsewhere."""
+    monkeypatch.setattr(autoscaling, "AWAY_S", -1.0)
+    monkeypatch.setattr(autoscaling, "LINGER_S", 0.0)
+    assert RouterWants("home", [], 8.0)(Seen(2, 0.001))[0] == 1
 
 
 def test_without_a_router_it_keeps_what_it_has_and_grows_by_its_own_load(monkeypatch):
