@@ -138,7 +138,6 @@ def test_what_cannot_be_meant_is_refused_by_its_name(path, value, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"workers": 2}, "gateway.workers: with pools that scale, 1"),
         ({"certificate": {"secret": "tls"}}, "autoscaler comes from gateway.certificate.issuer"),
     ],
 )

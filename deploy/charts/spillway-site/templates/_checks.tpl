@@ -29,9 +29,6 @@
 {{- end -}}
 {{- end -}}
 {{- if include "site.scales" . -}}
-{{- if gt (int $v.gateway.workers) 1 -}}
-{{- fail "gateway.workers: with pools that scale, 1; add replicas instead, as each process tells only what its own requests need" -}}
-{{- end -}}
 {{- if not $v.gateway.certificate.issuer.name -}}
 {{- fail "pools: with scale, the certificate of Ray Serve's autoscaler comes from gateway.certificate.issuer" -}}
 {{- end -}}
