@@ -38,7 +38,8 @@ function buildHeadline() {
   return values;
 }
 
-function options(select, names, chosen) {
+function options(select, names, first) {
+  const chosen = names.includes(select.value) ? select.value : first;
   select.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
   select.value = chosen;
 }

@@ -90,7 +90,15 @@ class Place {
     this.details.addEventListener("toggle", () => this.last && this.drawEndpoints(this.last));
   }
 
+  // The connection was lost, or the router is another one: what a person has opened stays so.
+  beginAnew() {
+    this.slopes = new Slopes();
+    this.last = null;
+  }
+
   allow(mayAct) {
+    if (mayAct === this.mayAct) return;
+    this.mayAct = mayAct;
     const why = make("span", { class: "quiet" }, "Acting is for the router's own machine.");
     this.acts.replaceChildren(...(mayAct ? Object.values(this.actButtons) : [why]));
   }
@@ -223,13 +231,20 @@ export class Places {
   }
 
   build(hello) {
-    this.all = hello.sites.map((site) => new Place(site, this.act));
+    const sites = JSON.stringify(hello.sites);
+    if (sites === this.sites) this.all.forEach((place) => place.beginAnew());
+    else this.place(hello.sites);
+    this.sites = sites;
+    this.all.forEach((place) => place.allow(Boolean(hello.token)));
+  }
+
+  place(sites) {
+    this.all = sites.map((site) => new Place(site, this.act));
     for (const kind of ["home", "rented"]) {
       const here = this.all.filter((place) => place.site.kind === kind);
       document.getElementById(kind).replaceChildren(...here.map((place) => place.node));
       document.getElementById(`${kind}-bank`).hidden = here.length === 0;
     }
-    this.all.forEach((place) => place.allow(Boolean(hello.token)));
   }
 
   // Draws a frame; returns how many turns each site got since the last one, by flow.

@@ -94,15 +94,23 @@ def shown_s(watched, state):
 
 
 def test_the_page_recovers_when_the_router_restarts(watch, scene):
-    """It says that it is lost, comes back by itself, and shows the new router."""
+    """It says that it is lost, comes back by itself, and shows the new router.
+
+    What somebody had opened and chosen is as it was.
+    """
     watched = watch()
     before = watched.page.evaluate(ROUTER)
+    watched.page.click('[data-site="cloud"] summary')
+    watched.page.focus('[aria-label="Drain cloud"]')
     scene.router.kill()
     watched.until_connection("lost")
     scene.router.start()
     watched.until_connection("live")
     watched.until(f"{ROUTER} !== '{before}'")
     watched.until_site("home", "up")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert watched.page.evaluate(focused) == "Drain cloud"
+    assert watched.page.is_visible('[aria-label="Drain cloud"]')
     refused = "Failed to load resource"  # what a browser says of each try while nobody listens
     assert [one for one in watched.complaints if refused not in one] == []
 
