@@ -13,8 +13,10 @@ import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from spillway.client import SyncClient
 from tests.docs.blocks import blocks
 from tests.router.faces.page.conftest import free_ports
+from tests.trust.processes import up
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +84,11 @@ class Reader:
             "OPENAI_BASE_URL": f"http://127.0.0.1:{self.port('7080')}/v1",
         }
 
+    def _until_found(self):
+        """Until the router takes requests somewhere: a reader is slower than that."""
+        with SyncClient(f"127.0.0.1:{self.port('7070')}") as client:
+            wait_until(lambda: up(client), STARTED_S)
+
     def _with_router(self, text):
         """A fleet file whose router listens where it does on the page by default."""
         if "sites:" not in text:
@@ -130,6 +137,8 @@ class Reader:
             for port, line in _WHERE.items():
                 if found := re.search(line, "".join(said), re.MULTILINE):
                     self._ports[port] = found.group(1)
+            if "Router at " in "".join(said):
+                self._until_found()
             yield
         finally:
             process.terminate()
