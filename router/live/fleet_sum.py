@@ -19,6 +19,7 @@ _SITE_GREATEST: Final = (
     "prefix_hit_tokens", "prefix_query_tokens", "ttft_s_p50", "ttft_s_p99", "itl_s_p50",
     "itl_s_p99", "warming_share", "lease_until_unix_ns",
 )  # fmt: skip
+_VERSION_SUMS: Final = ("answers", "failed", "first_tokens", "late", "streams", "slow")
 _TENANT_SUMS: Final = ("waiting", "admitted", "refused", "work_tokens")
 
 
@@ -31,9 +32,13 @@ def summed(states: Sequence[pb.FleetState]) -> pb.FleetState:
     _add(whole, states, _FLEET_SUMS)
     _replace(whole.sites, _alike([state.sites for state in states], lambda one: one.name), _site)
     tenants = _alike([state.tenants for state in states], lambda one: one.name)
-    _replace(whole.tenants, tenants, _tenant)
+    _replace(whole.tenants, tenants, lambda alike: _total(alike, _TENANT_SUMS))
     budgets = _alike([state.budgets for state in states], lambda one: (one.site, one.tenant))
     _replace(whole.budgets, budgets, _budget)
+    rollouts = _alike([state.rollouts for state in states], lambda one: one.name)
+    _replace(whole.rollouts, rollouts, _rollout)
+    stood_in = _alike([one.stood_in for one in states], lambda one: (one.model, one.stand_in))
+    _replace(whole.stood_in, stood_in, lambda alike: _total(alike, ("turns",)))
     if any(state.HasField("store") for state in states):
         whole.store.CopyFrom(_store([state.store for state in states if state.HasField("store")]))
     for name in ("reload_problem", "audit_problem"):
@@ -68,10 +73,20 @@ def _endpoint(endpoints: Sequence[pb.EndpointState]) -> pb.EndpointState:
     return whole
 
 
-def _tenant(tenants: Sequence[pb.TenantState]) -> pb.TenantState:
-    whole = pb.TenantState()
-    whole.CopyFrom(tenants[0])
-    _add(whole, tenants, _TENANT_SUMS)
+def _rollout(rollouts: Sequence[pb.RolloutState]) -> pb.RolloutState:
+    """As told by one that has taken the new version back, where any has."""
+    whole = pb.RolloutState()
+    whole.CopyFrom(next((one for one in rollouts if one.returned), rollouts[0]))
+    for version in ("standing", "new"):
+        parts = [getattr(one, version) for one in rollouts]
+        _add(getattr(whole, version), parts, _VERSION_SUMS)
+    return whole
+
+
+def _total(alike: Sequence[Any], names: Iterable[str]) -> Any:
+    whole = type(alike[0])()
+    whole.CopyFrom(alike[0])
+    _add(whole, alike, names)
     return whole
 
 

@@ -68,6 +68,18 @@ def test_the_first_trouble_of_any_is_told_and_a_store_that_any_has_lost():
     assert [(held.bucket, held.amount) for held in whole.store.held] == [("b", 3)]
 
 
+def test_a_version_that_any_has_taken_back_is_told_with_the_answers_of_all():
+    """And so are the turns that another model has answered."""
+    one, other = worker(), worker()
+    one.rollouts.add(name="chat", new=pb.VersionState(model="b", answers=3))
+    other.rollouts.add(name="chat", new=pb.VersionState(model="b", answers=4), returned="late")
+    one.stood_in.add(model="chat", stand_in="small", turns=2)
+    other.stood_in.add(model="chat", stand_in="small", turns=3)
+    [rollout], [stood_in] = (whole := summed([one, other])).rollouts, whole.stood_in
+    assert (rollout.returned, rollout.new.model, rollout.new.answers) == ("late", "b", 7)
+    assert stood_in.turns == 5
+
+
 def test_of_no_worker_nothing_is_known():
     """And of one it is what that one sees, but for when it was looked at."""
     assert not summed([]).sites
