@@ -5,11 +5,16 @@ PROTOS := $(shell find wire -name '*.proto')
 PYTEST_ARGS ?=
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: setup demo unit test check proto bench docs locks
+.PHONY: setup clients demo unit test check proto bench docs locks
 
 setup:
 	@test -n "$(PYTHON)" || { echo "Spillway needs Python 3.11: install it, or name it with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -m bootstrap
+
+# Programs of others that tests start, in an environment of their own; without them those tests are
+# left out.
+clients: setup
+	@$(BIN)/python -m bootstrap.clients
 
 demo: setup
 	@$(BIN)/python -m benchmarks.demo

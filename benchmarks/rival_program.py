@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,12 +37,17 @@ def find(program: str, programs: Path | None) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def started(command: Sequence[str], folder: Path) -> AsyncIterator[Program]:
-    """A program started in a folder, where its output goes, too; ended on the way out."""
+async def started(
+    command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """A program started in a folder, where its output goes, too; ended on the way out.
+
+    Without `env` it has this process's environment.
+    """
     path = folder / "output"
     with path.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=output, stderr=asyncio.subprocess.STDOUT, cwd=folder
+            *command, stdout=output, stderr=asyncio.subprocess.STDOUT, cwd=folder, env=env
         )
     try:
         yield Program(process, path)

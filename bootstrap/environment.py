@@ -1,4 +1,4 @@
-"""The state of .venv on disk: finished, unfinished or absent, and one setup at a time."""
+"""The state of an environment on disk: finished, unfinished or absent, and one setup at a time."""
 
 import contextlib
 import fcntl
@@ -13,14 +13,15 @@ from bootstrap.progress import Progress
 
 @dataclass(frozen=True)
 class Environment:
-    """The project's .venv. Its stamp is written last, so a folder without one is unfinished."""
+    """The project's .venv, or another. Its stamp is written last: without it, it is unfinished."""
 
     root: Path
+    folder: str = ".venv"
 
     @property
     def path(self) -> Path:
         """Where it lies."""
-        return self.root / ".venv"
+        return self.root / self.folder
 
     @property
     def python(self) -> Path:

@@ -72,24 +72,13 @@ def install(environment: Environment, recipe: Recipe, progress: Progress) -> Non
     env.pop("VIRTUAL_ENV", None)
     run("[1/4] Making .venv", [sys.executable, "-m", "venv", str(environment.path)], env, progress)
     scratch.mkdir()
-    pip = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--retries",
-        "1",
-        "--no-compile",
-        "--progress-bar",
-        "off",
-    ]
-    packages = recipe.first_packages
-    _install_first(f"[2/4] Installing {' and '.join(packages)}", pip, packages, env, progress)
+    packages, pip = recipe.first_packages, pip_command(python)
+    install_first(f"[2/4] Installing {' and '.join(packages)}", pip, packages, env, progress)
     uv = [python, "-m", "uv", "pip", "install", "--python", python]
     run(
         f"[3/4] Installing Ray, vLLM ({engine} engine) and the tools",
         [*uv, *recipe.rest],
-        {**env, **_pip_settings_for_uv(python, env)},
+        {**env, **pip_settings_for_uv(python, env)},
         progress,
     )
     # Once, here: where Python may not write bytecode (PYTHONDONTWRITEBYTECODE), every process would
@@ -99,7 +88,13 @@ def install(environment: Environment, recipe: Recipe, progress: Progress) -> Non
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _install_first(
+def pip_command(python: str) -> list[str]:
+    """How packages are installed by an environment's pip."""
+    quiet = ("--no-compile", "--progress-bar", "off")
+    return [python, "-m", "pip", "install", "--retries", "1", *quiet]
+
+
+def install_first(
     step: str, pip: list[str], packages: tuple[str, ...], env: Mapping[str, str], progress: Progress
 ) -> None:
     """The configured index first; PyTorch's own only where that one lacks the CPU build.
@@ -116,7 +111,7 @@ def _install_first(
         run(step, [*pip, "--extra-index-url", fallback, *packages], env, progress)
 
 
-def _pip_settings_for_uv(python: str, env: Mapping[str, str]) -> dict[str, str]:
+def pip_settings_for_uv(python: str, env: Mapping[str, str]) -> dict[str, str]:
     """The index and the certificates that pip is configured with: uv does not read pip's files."""
     listed = subprocess.run(
         [python, "-m", "pip", "config", "list"],

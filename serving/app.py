@@ -26,6 +26,8 @@ from serving.serve_server import set_server_options
 from serving.settings import ReplicaSettings, read_settings
 from wire.logs.writing import log_lines
 from wire.malformed import Malformed
+from wire.orca.load_pb2 import OrcaLoadReport
+from wire.orca.service_pb2 import OrcaLoadReportRequest
 from wire.spillway.v1.link_pb2 import Down, Up
 from wire.spillway.v1.load_pb2 import LoadReport, WatchLoadRequest
 from wire.status import CallContext
@@ -67,6 +69,15 @@ class ServedReplica(Replica):
             async with aclosing(super().Watch(request, grpc_context)) as messages:
                 async for message in messages:
                     yield message
+
+    async def StreamCoreMetrics(  # noqa: N802 - the wire's name
+        self, request: OrcaLoadReportRequest | Malformed, grpc_context: CallContext
+    ) -> AsyncGenerator[OrcaLoadReport, None]:
+        """Nor is this one."""
+        with uncounted_call("StreamCoreMetrics"):
+            async with aclosing(super().StreamCoreMetrics(request, grpc_context)) as reports:
+                async for report in reports:
+                    yield report
 
     async def check_health(self) -> None:
         """Raises EngineDeadError, upon which Serve replaces the replica."""

@@ -17,6 +17,7 @@ SERVICES = (
     "spillway.v1.Link",
     "spillway.v1.Tokenizer",
     "vllm.grpc.engine.VllmEngine",
+    "xds.service.orca.v3.OpenRcaService",
 )
 """The services that may be asked for by name; the empty name means all of them."""
 

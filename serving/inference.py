@@ -66,8 +66,10 @@ class Inference:
             async with aclosing(self.chunks(request, grpc_context)) as responses:
                 chunks = [response async for response in responses]
         except CallError as error:
-            error.set_on(grpc_context)
+            error.set_on(grpc_context, self.load_trailer(grpc_context))
             return pb.GenerateResponse()
+        if trailer := self.load_trailer(grpc_context):
+            grpc_context.set_trailing_metadata([*trailer])
         return merge(chunks)
 
     async def GenerateStream(  # noqa: N802 - the wire's name
@@ -78,8 +80,14 @@ class Inference:
             async with aclosing(self.chunks(request, grpc_context)) as responses:
                 async for response in responses:
                     yield response
+            if trailer := self.load_trailer(grpc_context):
+                grpc_context.set_trailing_metadata([*trailer])
         except CallError as error:
-            error.set_on(grpc_context)
+            error.set_on(grpc_context, self.load_trailer(grpc_context))
+
+    def load_trailer(self, _context: CallContext) -> Metadata:
+        """What is told of the load behind an answer to this call; empty for nothing."""
+        return ()
 
     def chunks(
         self, request: pb.GenerateRequest | Malformed, context: CallContext

@@ -21,11 +21,15 @@ from serving.lease_door import LeaseDoor, LeaseTerms
 from serving.lease_ledger import LeaseLedger
 from serving.link import LinkService
 from serving.load import LoadBoard
+from serving.orca_face import OrcaFace
 from serving.tokenizer import TokenizerFiles
 from wire.engine.service import EngineHandlers
 from wire.malformed import Malformed, read
+from wire.orca import service_pb2
+from wire.orca.reporting import SERVICE as ORCA
+from wire.orca.reporting import trailer_of, wants_trailer
 from wire.spillway.v1 import link_pb2, load_pb2, tokenizer_pb2
-from wire.status import CallContext, CallError, failure
+from wire.status import CallContext, CallError, Metadata, failure
 from wire.tracing.tracer import NOTHING, Tracer
 from wire.vllm import control_pb2, inference_pb2
 
@@ -34,7 +38,7 @@ REQUESTS_MAX = 1024
 costs more than going elsewhere."""
 
 
-class Replica(Inference, Control, LinkService, EngineFace):
+class Replica(Inference, Control, LinkService, EngineFace, OrcaFace):
     """The methods of all services of one engine."""
 
     def __init__(
@@ -60,6 +64,12 @@ class Replica(Inference, Control, LinkService, EngineFace):
         self.facts = EngineFacts(self._tokenizer)
         Inference.__init__(self, engine, requests_max, door, ledger, tracer)
         Control.__init__(self, engine, self.board.instance_id)
+
+    def load_trailer(self, context: CallContext) -> Metadata:
+        """The load, for who asks for it in ORCA's way."""
+        if not wants_trailer(context.invocation_metadata() or ()):
+            return ()
+        return trailer_of(self.board.sample(self.engine.load()))
 
     def counted(self) -> AbstractContextManager[None]:
         """Counts a session of a link as a request, where the host counts requests."""
@@ -132,7 +142,12 @@ def add_replica_to_server(replica: Replica, server: grpc.aio.Server) -> None:
 
     one, many = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
     both = grpc.stream_stream_rpc_method_handler
+
+    def read_orca(raw: bytes) -> service_pb2.OrcaLoadReportRequest | Malformed:
+        return read(service_pb2.OrcaLoadReportRequest, raw)
+
     services = {
+        ORCA: {"StreamCoreMetrics": many(replica.StreamCoreMetrics, read_orca, _to_bytes)},
         "vllm.Inference": {
             "Generate": one(replica.Generate, read_generate, _to_bytes),
             "GenerateStream": many(replica.GenerateStream, read_generate, _to_bytes),

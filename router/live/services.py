@@ -19,11 +19,14 @@ from router.live.health import Health
 from router.live.inference import Inference
 from router.live.link_service import LinkService
 from router.live.load_service import LoadService
+from router.live.orca_service import OrcaService
 from router.live.roster import Roster
 from router.live.tokenizer_service import TokenizerService
 from wire.engine.service import SERVICE as ENGINE
 from wire.engine.service import EngineHandlers
 from wire.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from wire.orca.reporting import SERVICE as ORCA
+from wire.orca.service_pb2_grpc import add_OpenRcaServiceServicer_to_server
 from wire.refusing import RefusingServer
 from wire.spillway.v1.cost_pb2_grpc import add_CostServicer_to_server
 from wire.spillway.v1.fleet_pb2_grpc import add_FleetServicer_to_server
@@ -41,6 +44,7 @@ SERVICES: Final = (
     "spillway.v1.Tokenizer",
     KSERVE,
     ENGINE,
+    ORCA,
 )
 
 
@@ -69,7 +73,8 @@ def add_services(
     face = EngineFace(
         inference, control, tokenizer, callers, roster, serves, load.report, deadline_s
     )
-    server.add_generic_rpc_handlers((inference.handlers(),))
+    orca = OrcaService(load.report, callers, closing, watches_max)
+    server.add_generic_rpc_handlers((orca.beside(inference.handlers()),))
     links = LinkService(inference, load, is_draining)
     server.add_generic_rpc_handlers((links.handlers(), EngineHandlers(face)))
     refusing = RefusingServer(server)
@@ -79,6 +84,7 @@ def add_services(
     add_LoadServicer_to_server(load, refusing)
     add_TokenizerServicer_to_server(tokenizer, refusing)
     add_GRPCInferenceServiceServicer_to_server(kserve, refusing)
+    add_OpenRcaServiceServicer_to_server(orca, refusing)
     add_HealthServicer_to_server(Health(SERVICES, serves, closing, watches_max), refusing)
     shown = (*SERVICES, "grpc.health.v1.Health", reflection.SERVICE_NAME)
     reflection.enable_server_reflection(shown, server)

@@ -73,6 +73,7 @@ RIGHTS: Final[Mapping[str, Right]] = MappingProxyType(
         "/vllm.grpc.engine.VllmEngine/GetServerInfo": Right.OWN,
         "/vllm.grpc.engine.VllmEngine/GetTokenizer": Right.OWN,
         "/vllm.grpc.engine.VllmEngine/HealthCheck": Right.OPEN,
+        "/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics": Right.LEVELS,
         "/vllm.Inference/Generate": Right.OWN,
         "/vllm.Inference/GenerateStream": Right.OWN,
         "/vllm.Control/Abort": Right.OWN,

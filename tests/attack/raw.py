@@ -54,6 +54,7 @@ class Http2:
         self._decoder = hpack.Decoder()
         self._unread = b""
         self.statuses = {}  # of gRPC, by stream
+        self.trailers = {}  # all of them, as they come, by stream
         self.resets = set()
         self.is_closed = self.is_settled = False
         self.send(PREFACE + settings)
@@ -128,6 +129,7 @@ class Http2:
                 found = dict(self._decoder.decode(payload, raw=True))
                 if b"grpc-status" in found:
                     self.statuses[stream] = int(found[b"grpc-status"])
+                    self.trailers[stream] = found
             elif kind == RST_STREAM:
                 self.resets.add(stream)
             elif kind == GOAWAY:
