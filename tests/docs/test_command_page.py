@@ -29,7 +29,8 @@ def test_the_page_has_every_command():
 
 
 def test_the_page_names_the_commands_that_print_json():
-    """All of them, and no other."""
+    """All of them, and no other, in one place."""
+    assert TEXT.count("JSON with `--json`") == 1
     with_json = {
         name
         for name, command in COMMANDS.items()
