@@ -1,18 +1,22 @@
 """Writes the audit log of one process: a record is on the disk before anybody hears that it is.
 
 The file belongs to one process at a time and to its user alone. It is begun anew when it is full,
-the full one beside it under the number of its first record; none is ever removed here. Whatever
-goes wrong with a write, the next one begins by reading what there really is.
+the full one beside it under the number of its first record, until it is the oldest of too many
+(`router.audit.pruning`). Whatever goes wrong with a write, the next one begins by reading what
+there really is.
 """
 
 import contextlib
 import fcntl
 import os
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from router.audit.chain import SEALED, Chain, seal_of
+from router.audit.pruning import Keeping, TooMuchError, checkpoint, prunable
 from router.audit.record import Head, RecordError, sealed
 
 SECRET_BYTES_MIN: Final = 32
@@ -39,11 +43,14 @@ def read_secret(path: Path) -> bytes:
     return secret
 
 
-def journal_at(path: Path | None, bytes_max: int, secret_file: Path | None) -> "Journal | None":
+def journal_at(
+    path: Path | None, bytes_max: int, secret_file: Path | None, keeping: Keeping
+) -> "Journal | None":
     """The log at a path; None where there is none. Raises AuditError for a secret of no use."""
     if path is None:
         return None
-    return Journal(path, bytes_max, None if secret_file is None else read_secret(secret_file))
+    secret = None if secret_file is None else read_secret(secret_file)
+    return Journal(path, bytes_max, secret, keeping)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -62,10 +69,20 @@ def files_of(path: Path) -> list[Path]:
 class Journal:
     """The log at `path`. `append` may be called from any thread, by one at a time."""
 
-    def __init__(self, path: Path, bytes_max: int, secret: bytes | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bytes_max: int,
+        secret: bytes | None = None,
+        keeping: Keeping | None = None,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
+        """`wall_s` is the clock by which files get old, in seconds since 1970."""
         self._path = path
         self._bytes_max = bytes_max
         self._secret = secret
+        self._keeping = keeping or Keeping()
+        self._wall_s = wall_s
         self._file: int | None = None
         self._lock: int | None = None
         self._size = 0
@@ -95,8 +112,8 @@ class Journal:
         except OSError as error:
             self._drop()
             raise AuditError(f"{self._path}: {error.strerror or error}") from error
-        except RecordError as error:
-            raise AuditError(f"{self._path}: a record is too long: {error}") from error
+        except (RecordError, TooMuchError) as error:
+            raise AuditError(f"{self._path}: {error}") from error
 
     def close(self) -> None:
         """Lets another process write it."""
@@ -128,7 +145,13 @@ class Journal:
     def _append(self, content: dict[str, Any]) -> Head:
         line, head = sealed(self.head, content, self._secret)
         if self._size and self._first and self._size + len(line) > self._bytes_max:
-            self._rotate()
+            over = self._rotate()
+            if over:
+                self._prune(over)
+                line, head = sealed(self.head, content, self._secret)
+        return self._put(line, head)
+
+    def _put(self, line: bytes, head: Head) -> Head:
         self._write(line)
         self._first = self._first or head.number
         self.head = head
@@ -143,15 +166,30 @@ class Journal:
         os.fsync(self._file)
         self._size += written
 
-    def _rotate(self) -> None:
+    def _rotate(self) -> list[Path]:
+        """Begins the file anew. Returns those that are to be removed, oldest first."""
+        full = files_of(self._path)[:-1]
+        over = prunable(full, self._keeping, self._wall_s())
+        kept_at = self._path.with_name(f"{self._path.name}.{self._first:012d}")
+        if os.path.lexists(kept_at):  # no record is written over another
+            raise FileExistsError(f"{kept_at.name} is in the way of this full file: move it away")
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        self._path.rename(self._path.with_name(f"{self._path.name}.{self._first:012d}"))
+        self._path.rename(kept_at)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._file = os.open(self._path, flags, 0o600)
         self._sync_folder()
         self._size = self._first = 0
+        return over
+
+    def _prune(self, over: list[Path]) -> None:
+        """Removes full files, when the disk has the record that stands for them."""
+        then = files_of(self._path)[len(over)]
+        self._put(*sealed(self.head, checkpoint(over, then, self._secret), self._secret))
+        for path in over:
+            path.unlink()
+        self._sync_folder()
 
     def _sync_folder(self) -> None:
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)

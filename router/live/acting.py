@@ -18,15 +18,12 @@ from typing import Any, Final, TypeVar, cast
 from router.audit.journal import AuditError, Journal
 from router.audit.record import LINE_BYTES_MAX, Head, canonical
 from router.live import background
+from router.live.refusals import Refusals, is_stranger, short
 from router.policy.caller import Caller, Role
 from wire.status import CallError, overloaded, unavailable
 
 ACTIONS_MAX: Final = 64
 """That wait for their turn: each takes two writes to the disk."""
-
-REFUSALS_BURST: Final = 30
-_REFUSALS_PER_S: Final = 0.5
-"""Of who may not: whoever asks again and again is counted, and does not fill the disk."""
 
 TEXT_CHARS_MAX: Final = 1_000
 _CHANGES_MAX: Final = 200
@@ -64,15 +61,20 @@ class Act:
 class Acting:
     """Performs actions, and keeps the log of them where there is one."""
 
-    def __init__(self, router: str, journal: Journal | None) -> None:
+    def __init__(
+        self,
+        router: str,
+        journal: Journal | None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock_s = clock_s
         self._router = router
         self._journal = journal
         self._lock = asyncio.Lock()
         self._waiting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._left = float(REFUSALS_BURST)
-        self._at_s = time.monotonic()
-        self._unrecorded = 0
+        now_s = clock_s()
+        self._strangers, self._known = Refusals(now_s), Refusals(now_s)
         self.records = 0
         self.problem = ""  # why the last record could not be written
 
@@ -103,28 +105,34 @@ class Acting:
 
     def refused(self, actor: Actor, action: str, target: str, reason: str) -> None:
         """Somebody wanted what is not theirs to do. Some of these are recorded, and all counted."""
-        now_s = time.monotonic()
-        self._left = min(REFUSALS_BURST, self._left + (now_s - self._at_s) * _REFUSALS_PER_S)
-        self._at_s = now_s
-        if self._left < 1.0:
-            self._unrecorded += 1
+        of_these = self._refusals(actor)
+        if len(self._tasks) >= ACTIONS_MAX or not of_these.may_record(self._clock_s()):
+            address = actor.peer.rpartition(":")[0]  # all that is known of a stranger
+            of_these.count(address if is_stranger(actor.role) else actor.name, action)
             return
-        self._left -= 1.0
-        self._later("refused", actor, action, target, {"reason": reason})
+        who = Actor(short(actor.name), actor.role, short(actor.tenant), short(actor.peer))
+        self._later("refused", who, short(action), short(target), {"reason": reason})
 
     def happened(self, action: str, target: str, before: Values, after: Values) -> None:
         """What the router did without being asked here: nobody is there to be refused."""
         self._later("done", ITSELF, action, target, {"before": before, "after": after})
 
-    def look(self) -> None:
-        """Says how many refusals were not recorded. Call it about once a second."""
-        now_s = time.monotonic()
-        if self._unrecorded and self._left + (now_s - self._at_s) * _REFUSALS_PER_S >= 1.0:
-            nobody = Actor("several", "unknown")
-            self.refused(nobody, "several", "", f"{self._unrecorded} refused attempts in all")
+    def look(self, *, closes: bool = False) -> None:
+        """Says how many refusals have no record of their own. Call it about once a second."""
+        now_s = self._clock_s()
+        for role, those in (("unknown", self._strangers), ("known", self._known)):
+            if len(self._tasks) < ACTIONS_MAX or closes:
+                said = those.due(now_s, closes=closes)
+                if said:
+                    self._later("refused", Actor("several", role), "several", "", said)
+
+    def _refusals(self, actor: Actor) -> Refusals:
+        return self._strangers if is_stranger(actor.role) else self._known
 
     async def close(self) -> None:
         """Lets what is under way end, and closes the log."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.look(closes=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
@@ -166,14 +174,9 @@ class Acting:
         self, stage: str, actor: Actor, action: str, target: str, more: dict[str, Any]
     ) -> None:
         if len(self._tasks) >= ACTIONS_MAX:
-            if stage == "refused":
-                self._unrecorded += 1
-            else:
-                said = f"{action} of {_short(target)} by {actor.name}"
-                _log.warning("the audit log lacks %s: too much waits for the disk", said)
+            said = f"{action} of {_short(target)} by {actor.name}"
+            _log.warning("the audit log lacks %s: too much waits for the disk", said)
             return
-        if stage == "refused" and self._unrecorded:
-            more, self._unrecorded = {**more, "unrecorded": self._unrecorded}, 0
         task = background.begin(self._write_later(action, target, stage, actor, more), "audit")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

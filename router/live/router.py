@@ -14,6 +14,7 @@ import grpc
 from prometheus_client import CollectorRegistry
 
 from router.audit.journal import journal_at
+from router.audit.pruning import Keeping
 from router.faces.kserve.service import KServe
 from router.faces.page.desk import OwnDesk
 from router.faces.page.server import FleetPage
@@ -130,7 +131,10 @@ class Router:
         self._traces = RequestTraces(self.id, self._sinks.traces, prompts=settings.log.prompts)
         self._placing = self._made_placing(fleet, streams)
         audit = settings.audit
-        self._acting = Acting(self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file))
+        keeping = Keeping(audit.files_max, audit.kept_s)
+        self._acting = Acting(
+            self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file, keeping)
+        )
         self._crew = None if self._feed is None else ScalingCrew(self._feed, self._core)
         self._lender = self._made_lender(fleet)
         self._autoscaler = self._made_autoscaler(fleet)

@@ -67,6 +67,8 @@ class AuditSettings:
 
     path: Path | None = None
     bytes_max: int = 16 * 1024 * 1024  # per file: some 30,000 records; full ones stay beside it
+    files_max: int = 64  # full ones, 1 GiB; the oldest is removed then, if it is old enough:
+    kept_s: float = 30 * 86_400.0  # else no action is taken until there is room
     secret_file: Path | None = None  # seals records, so that nobody else can make them
 
 

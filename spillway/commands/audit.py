@@ -37,6 +37,14 @@ Expected = Annotated[
         help="A digest that the log has to have, as `spillway status` or the metrics said it.",
     ),
 ]
+BeginsAt = Annotated[
+    int | None,
+    typer.Option(
+        "--begins-at",
+        help="The number of the first record, where you keep those before it elsewhere.",
+        min=1,
+    ),
+]
 Since = Annotated[
     datetime | None,
     typer.Option(
@@ -48,12 +56,19 @@ Since = Annotated[
 
 
 @app.command("verify")
-def verify_(logs: Logs, *, secret: Secret = None, head: Expected = "", json: Json = False) -> None:
+def verify_(
+    logs: Logs,
+    *,
+    secret: Secret = None,
+    head: Expected = "",
+    begins_at: BeginsAt = None,
+    json: Json = False,
+) -> None:
     """Read audit logs to their ends; exits with 1 where one is not what was written."""
     from router.audit.verifying import verify
 
     key = _secret(secret)
-    verdicts = [verify(path, key, head) for path in logs]
+    verdicts = [verify(path, key, head, begins_at) for path in logs]
     if json:
         write_json([_verdict(one) for one in verdicts])
     else:
@@ -61,6 +76,8 @@ def verify_(logs: Logs, *, secret: Secret = None, head: Expected = "", json: Jso
             if one.is_whole:
                 numbers = f"{one.first} to {one.head.number}"
                 write(f"{one.path}: whole, records {numbers}; its head is {one.head.digest}")
+                if one.pruned:
+                    say(f"{one.path}: records 1 to {one.pruned} were removed, as the log says")
                 if one.torn:
                     say(
                         f"{one.path}: its last line is cut off after {one.torn} bytes, as where a"
@@ -153,6 +170,7 @@ def _verdict(one: Any) -> dict[str, Any]:
         "first": one.first,
         "last": one.head.number,
         "head": one.head.digest,
+        "pruned": one.pruned,
         "torn_bytes": one.torn,
         "problem": one.problem,
     }

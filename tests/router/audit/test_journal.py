@@ -3,11 +3,14 @@
 import os
 import stat
 import threading
+import time
+from hashlib import sha256
 
 import pytest
 
 from router.audit.chain import SEALED
 from router.audit.journal import AuditError, Journal, files_of, read_secret
+from router.audit.pruning import PRUNED, Keeping
 from router.audit.verifying import records, verify
 
 SECRET = b"s" * 32
@@ -62,14 +65,108 @@ def test_a_missing_file_in_the_middle_shows(tmp_path):
     assert "does not follow the record before it" in verify(path, None).problem
 
 
-def test_what_is_archived_elsewhere_may_be_missing_at_the_beginning(tmp_path):
-    """Then the log begins with a later number, and says so."""
+def test_what_is_archived_elsewhere_is_missing_unless_that_is_said(tmp_path):
+    """Who may remove the oldest file may not hide it by that; who keeps it elsewhere says so."""
     path = tmp_path / "audit.jsonl"
     kept(path, range(60), bytes_max=2_000)
     files_of(path)[0].unlink()
     verdict = verify(path, None)
-    assert verdict.is_whole
     assert verdict.first > 1
+    assert "nothing in it says that those before were removed" in verdict.problem
+    assert verify(path, None, begins_at=verdict.first).is_whole
+    assert not verify(path, None, begins_at=verdict.first - 1).is_whole
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+def test_the_oldest_files_are_removed_and_the_log_says_so(tmp_path, secret):
+    """So many stay; what was removed is known by its number, its digest and those of its files."""
+    path = tmp_path / "audit.jsonl"
+    journal = Journal(path, 2_000, secret, Keeping(files_max=3, kept_s=0.0))
+    first = journal.append({"count": 0})
+    for count in range(1, 100):
+        journal.append({"count": count})
+        assert len(files_of(path)) <= 4
+        assert verify(path, secret).is_whole
+    journal.close()
+    verdict = verify(path, secret)
+    assert verdict.first > 40
+    assert verdict.pruned == verdict.first - 1
+    assert said(path, secret)[-1] == 99
+    removed = [one for one in records([path], secret) if one.get("action") == PRUNED]
+    assert removed[-1]["before"]["number"] == verdict.pruned
+    assert removed[-1]["before"]["files"][0]["file"].startswith("audit.jsonl.0")
+    assert f"older than record {verdict.first}" in verify(path, secret, first.digest).problem
+
+
+def test_a_copy_of_a_removed_file_is_known_to_be_it(tmp_path):
+    """The record that stands for it has its digest."""
+    path, copies = tmp_path / "audit.jsonl", {}
+    journal = Journal(path, 2_000, None, Keeping(files_max=2, kept_s=0.0))
+    for count in range(60):
+        journal.append({"count": count})
+        copies |= {one.name: sha256(one.read_bytes()).hexdigest() for one in files_of(path)[:-1]}
+    journal.close()
+    removed = [one["before"]["files"] for one in records([path], None) if "before" in one]
+    assert removed
+    assert all(copies[one["file"]] == one["sha256"] for files in removed for one in files)
+
+
+def test_no_record_is_removed_before_its_time(tmp_path):
+    """Who may act cannot push out the record of it by acting again and again: nothing is done."""
+    path, now_s = tmp_path / "audit.jsonl", [time.time()]
+    keeping = Keeping(files_max=2, kept_s=30 * 86_400.0)
+    journal = Journal(path, 2_000, None, keeping, lambda: now_s[0])
+
+    def fill():
+        for count in range(60):
+            journal.append({"count": count})
+
+    with pytest.raises(AuditError, match="none of the last 30 days may be removed"):
+        fill()
+    whole = said(path)
+    with pytest.raises(AuditError, match="raise router"):
+        fill()
+    assert said(path)[: len(whole)] == whole
+    assert len(files_of(path)) == 3
+    now_s[0] += 31 * 86_400.0
+    journal.append({"count": 99})
+    assert len(files_of(path)) == 3
+    assert verify(path, None).is_whole
+    journal.close()
+
+
+def test_a_beginning_that_another_record_accounts_for_is_missing(tmp_path):
+    """Of what was removed there is a record; of what somebody removed beside there is none."""
+    path = tmp_path / "audit.jsonl"
+    journal = Journal(path, 2_000, None, Keeping(files_max=5, kept_s=0.0))
+    for count in range(90):
+        journal.append({"count": count})
+    journal.close()
+    assert verify(path, None).pruned
+    files_of(path)[0].unlink()
+    assert "nothing in it says" in verify(path, None).problem
+
+
+def test_a_full_file_is_put_over_no_other(tmp_path):
+    """Whatever is there under its name, a copy of the log for example, stays as it is."""
+    path = tmp_path / "audit.jsonl"
+    journal = Journal(path, 2_000)
+    journal.append({"count": 0})
+    there = path.with_name("audit.jsonl.000000000001")
+    there.write_text("somebody's")
+
+    def fill():
+        for count in range(1, 60):
+            journal.append({"count": count})
+
+    with pytest.raises(AuditError, match="in the way"):
+        fill()
+    assert there.read_text() == "somebody's"
+    there.unlink()
+    journal.append({"count": 99})
+    journal.close()
+    assert verify(path, None).is_whole
+    assert said(path)[-1] == 99
 
 
 @pytest.mark.parametrize("cut", [1, 40, 150])

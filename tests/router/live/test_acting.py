@@ -12,10 +12,12 @@ import grpc
 import pytest
 
 from router.audit.journal import Journal
+from router.audit.record import Head, sealed
 from router.audit.verifying import records, verify
 from router.live import acting
 from router.live.acting import Act, Acting, Actor
 from router.live.key_file import line_of
+from router.live.refusals import BURST, REFILL_S, Refusals, short
 from router.live.settings import AuditSettings
 from router.observe.event import LoansChanged
 from router.policy.api_key import ApiKey, digest_of, id_of, key_text
@@ -26,6 +28,7 @@ from tests.router.live.keyed import ACME, OPS, bearer, route_keyed, to_its_end
 from tests.waiting import until
 from wire.spillway.v1 import fleet_pb2 as pb
 
+DRAIN = "/spillway.v1.Fleet/Drain"
 READER = key_text(b"reader", "k" * 43)
 
 
@@ -105,26 +108,59 @@ async def test_who_may_not_act_is_in_the_log():
         assert not (await routed.state()).sites[0].draining
 
 
-async def test_a_flood_of_refusals_does_not_fill_the_disk(monkeypatch):
-    """They are counted, and a later record says how many there were."""
-    acts = Acting("router", None)
-    written = []
-
-    async def write(*_arguments, **more):
-        written.append(more)
-        return 0
-
-    acts._write = write
-    with monkeypatch.context() as at_once:  # and not in the seconds of a busy machine
-        at_once.setattr(acting.time, "monotonic", lambda: acts._at_s)
-        for _ in range(10_000):
-            acts.refused(Actor("mallory", "tenant"), "drain", "home", "no")
-    await acts.close()
-    assert len(written) == acting.REFUSALS_BURST
-    acts._left = 5.0
+async def test_a_flood_of_refusals_does_not_fill_the_disk(tmp_path):
+    """They are counted, and a later record says who tried what how often."""
+    path = tmp_path / "audit.jsonl"
+    now_s = [0.0]
+    acts = Acting("router", Journal(path, 1 << 24), lambda: now_s[0])
+    for number in range(10_000):
+        acts.refused(Actor("unknown", "unknown", peer="ipv4:10.0.0.9:1"), DRAIN, "", "no")
+        if number % 100 == 0:
+            await until(lambda: len(acts._tasks) < acting.ACTIONS_MAX)
+    acts.refused(Actor("key:1", "tenant", "acme"), DRAIN, "home", "no")
+    await until(lambda: not acts._tasks)
+    each = said(path)
+    assert len(each) == BURST + 1
+    assert each[-1]["who"]["name"] == "key:1"  # no flood of strangers hides it
+    acts.look()
+    now_s[0] = REFILL_S
     acts.look()
     await acts.close()
-    assert written[-1]["unrecorded"] == 10_000 - acting.REFUSALS_BURST
+    (told,) = said(path)[BURST + 1 :]
+    assert told["unrecorded"] == 10_000 - BURST
+    assert told["attempts"] == [{"who": "ipv4:10.0.0.9", "action": DRAIN, "count": 10_000 - BURST}]
+
+
+async def test_what_was_counted_is_told_before_the_log_is_closed(tmp_path):
+    """A router that is restarted amid a flood does not forget it."""
+    path = tmp_path / "audit.jsonl"
+    acts = Acting("router", Journal(path, 1 << 24))
+    for _ in range(BURST + 5):
+        acts.refused(Actor("unknown", "unknown"), DRAIN, "", "no")
+        await until(lambda: not acts._tasks)
+    await acts.close()
+    assert said(path)[-1]["unrecorded"] == 5
+
+
+def test_a_month_of_attacks_leaves_room_for_actions():
+    """Of anything that callers can say: else they could keep operators from acting."""
+    settings, instance = AuditSettings(), "router-0123456789ab"
+    strangers, known = Refusals(0.0), Refusals(0.0)
+    long = "\U0001f600" * 2_000  # twelve bytes each, in a record
+    head, written = Head(), 0
+    for minute in range(24 * 60):
+        now_s = minute * 60.0
+        for number in range(40):
+            for which, name in ((strangers, "unknown"), (known, f"key:{number:012x}")):
+                which.count(name, f"/spillway.v1.{'x' * 8_000}{number}")
+        for which in (strangers, known):
+            more = which.due(now_s)
+            who = {"name": "several", "role": "unknown"}
+            record = {"instance": instance, "who": who, "stage": "refused", "target": short(long)}
+            line, head = sealed(head, {**record, **more}, b"s" * 32)
+            written += len(line)
+    days = settings.kept_s / 86_400
+    assert written * days < settings.bytes_max * settings.files_max / 2
 
 
 async def test_what_an_operator_lends_is_no_doing_of_the_routers_own():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from router.audit.journal import AuditError, Journal
+from router.audit.journal import AuditError, Journal, files_of
+from router.audit.pruning import Keeping
 from spillway import cli
 
 SECRET = "s" * 40
@@ -56,6 +57,24 @@ def test_a_log_that_was_changed_is_told_of(capsys, tmp_path):
     assert "there is no audit log" in capsys.readouterr().err
     assert cli.run(["audit", "list", str(path.with_name("none"))]) == 1
     assert "there is no audit log" in capsys.readouterr().err
+
+
+def test_a_beginning_that_was_removed_is_told_of(capsys, tmp_path):
+    """By the router, as the log says; or by somebody, who then says where the log begins."""
+    path = tmp_path / "audit.jsonl"
+    journal = Journal(path, 1_000, None, Keeping(files_max=2, kept_s=0.0))
+    for count in range(30):
+        journal.append({"action": "drain", "count": count})
+    journal.close()
+    assert cli.run(["audit", "verify", str(path)]) == 0
+    assert "were removed, as the log says" in capsys.readouterr().err
+    files_of(path)[0].unlink()
+    assert cli.run(["audit", "verify", str(path)]) == 1
+    said = capsys.readouterr().err
+    first = said.partition("--begins-at ")[2].split()[0]
+    assert cli.run(["audit", "verify", str(path), "--begins-at", first, "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["first"], told["pruned"]) == (int(first), 0)
 
 
 def test_a_folder_that_nobody_may_look_into_is_told_as_such(capsys, tmp_path, monkeypatch):
