@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,7 +16,7 @@ from router.faces.openai.errors import ApiError, of_validation
 from router.faces.openai.generation import chat_generation, completion_generations
 from router.faces.page.asking import Act, Question
 from router.live.model_texts import ModelText
-from router.prompt.chat_template import ChatTemplate, ChatTemplateError
+from router.prompt.chat_template import ChatTemplate, ChatTemplateError, Message
 from router.prompt.tokenizer import ModelTokenizer
 from serving.fake_engine import TOKENIZER
 from wire.kserve.inference_pb2 import ModelInferRequest
@@ -48,13 +49,19 @@ _LOOP: Final = asyncio.new_event_loop()
 _WORDS: Final = (b"null", b"true", b"[", b"]", b"{", b"}", b'"', b":", b",", b"\\ud800", b'"tools"')
 
 
+async def _rendered(
+    template: ChatTemplate, messages: Sequence[Message], variables: Mapping[str, Any]
+) -> str:
+    """A prompt, without a process for it."""
+    return template.render(messages, **variables)
+
+
 def a_chat(raw: bytes) -> None:
     """A body of /v1/chat/completions."""
     asked = _read(ChatRequest, raw)
     if isinstance(asked, ChatRequest):
         try:
-            # What it awaits is done in a thread; here it is done at once.
-            _LOOP.run_until_complete(chat_generation(asked, _SERVED, _TEXT, ()))
+            _LOOP.run_until_complete(chat_generation(asked, _SERVED, _TEXT, (), _rendered))
         except ApiError as error:
             _is_told(error)
 

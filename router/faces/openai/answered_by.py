@@ -15,6 +15,7 @@ from router.faces.openai.generation import chat_generation
 from router.faces.openai.logprobs import TokenTexts
 from router.live.model_texts import ModelText, ModelTexts
 from router.live.roster import Roster
+from router.prompt.rendering import Render
 from wire.spillway.v1.tokenizer_bound import says_tokens
 from wire.spillway.v1.trailers import MODEL_KEY
 from wire.status import Metadata, failure
@@ -74,6 +75,7 @@ class ChatAnsweredBy(AnsweredBy):
         asked: ChatRequest,
         metadata: Metadata,
         generation: pb.GenerateRequest,
+        render: Render,
     ) -> None:
         """`generation` is the request as it is made for the asked model."""
         super().__init__(texts, served, text, names)
@@ -81,6 +83,7 @@ class ChatAnsweredBy(AnsweredBy):
         self._asked = asked
         self._metadata = metadata
         self._generation = generation
+        self._render = render
         said = pb.GenerateRequest(
             decoding=generation.decoding,
             stopping=generation.stopping,
@@ -95,7 +98,7 @@ class ChatAnsweredBy(AnsweredBy):
             served = replace(served, model=self.model, contexts=contexts_of(endpoints))
         try:
             text = self.text or ModelText()
-            made = await chat_generation(self._asked, served, text, self._metadata)
+            made = await chat_generation(self._asked, served, text, self._metadata, self._render)
         except ApiError as error:
             raise failure(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
         made.request_id = self._generation.request_id

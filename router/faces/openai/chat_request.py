@@ -10,6 +10,7 @@ from router.faces.openai.errors import ApiError, bad_parameter
 from router.faces.openai.sampling import Asked
 from router.faces.sampling import ITEMS_MAX, refuse_set
 from router.prompt.chat_template import ChatTemplate, ChatTemplateError
+from router.prompt.rendering import Render
 
 MESSAGES_MAX: Final = 16_384
 TOP_LOGPROBS_MAX: Final = 20
@@ -124,7 +125,7 @@ class ChatRequest(Asked):
         if self.forced_tools and (self.response_format or self.structured_outputs):
             raise bad_parameter("tool_choice", "a forced call excludes any other shape")
 
-    def prompt(self, template: ChatTemplate | None) -> str:
+    async def prompt(self, template: ChatTemplate | None, render: Render) -> str:
         """The prompt's text; ApiError where the template is missing or refuses the messages."""
         if template is None:
             raise ApiError(
@@ -146,10 +147,9 @@ class ChatRequest(Asked):
         if continues and starts:
             raise bad_parameter("continue_final_message", "excludes add_generation_prompt")
         tools = [tool.model_dump(exclude_unset=True) for tool in self.usable_tools]
+        variables = {**further, "tools": tools, "add_generation_prompt": starts}
         try:
-            text = template.render(
-                messages, tools=tools, **{**further, "add_generation_prompt": starts}
-            )
+            text = await render(template, messages, variables)
         except ChatTemplateError as error:
             raise bad_parameter("messages", str(error)) from error
         return _cut_open(text, messages) if continues else text

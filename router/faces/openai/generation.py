@@ -13,6 +13,7 @@ from router.faces.openai.session import session_for
 from router.faces.openai.tool_calls import schema_of
 from router.faces.sampling import limit, put_all
 from router.live.model_texts import ModelText
+from router.prompt.rendering import Render
 from wire.status import Metadata
 from wire.vllm import inference_pb2 as pb
 
@@ -21,7 +22,7 @@ _LONG_CHARS: Final = 32 * 1024
 
 
 async def chat_generation(
-    asked: ChatRequest, served: Served, text: ModelText, metadata: Metadata
+    asked: ChatRequest, served: Served, text: ModelText, metadata: Metadata, render: Render
 ) -> pb.GenerateRequest:
     """For a chat: the prompt by the model's template, as token ids where its tokenizer is known.
 
@@ -30,8 +31,7 @@ async def chat_generation(
     with refused_as("messages"):
         asked.refuse_unsupported()
         request = _begun(asked, served, metadata)
-    # A template is a program of whoever serves the model: it must not hold up everybody's streams.
-    prompt = await asyncio.to_thread(asked.prompt, text.template)
+    prompt = await asked.prompt(text.template, render)
     if text.tokenizer is not None and text.is_agreed:
         encode, is_long = text.tokenizer.encode, len(prompt) > _LONG_CHARS
         ids = await asyncio.to_thread(encode, prompt) if is_long else encode(prompt)

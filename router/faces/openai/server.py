@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -35,6 +36,7 @@ from router.live.roster import Roster
 from router.live.settings import RouterSettings
 from router.live.tls import ServerTls
 from router.policy.fleet import Tenant
+from router.prompt.rendering import Renderer
 from wire.metadata import OPERATION_KEY
 from wire.status import CallError
 from wire.tracing.names import CHAT
@@ -70,6 +72,7 @@ class OpenAiServer:
         self._callers = callers
         self._roster = roster
         self._texts = texts
+        self._renderer = Renderer()
         self._serves = serves
         self._created = int(time.time())
         self._intake = Intake(
@@ -116,6 +119,7 @@ class OpenAiServer:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._intake.idle.wait(), grace_s)
         await self._runner.cleanup()
+        await self._renderer.close()
 
     @web.middleware
     async def _admitted(
@@ -150,11 +154,13 @@ class OpenAiServer:
             metadata = passed_on(request.headers)
             served = find(self._roster, asked.model, request.get(_TENANT))
             text = await self._texts.get(served.model)
-            generation = await chat_generation(asked, served, text, metadata)
+            tenant = request.get(_TENANT)
+            render = partial(self._renderer.render, tenant.name if tenant else "")
+            generation = await chat_generation(asked, served, text, metadata, render)
             of_chat = (*metadata, (OPERATION_KEY, CHAT))
             names = TokenTexts(text.tokenizer)
             of_model = self._texts, served, text, names
-            by = ChatAnsweredBy(*of_model, self._roster, asked, metadata, generation)
+            by = ChatAnsweredBy(*of_model, self._roster, asked, metadata, generation, render)
             ask = Ask(f"chatcmpl-{uuid4().hex}", [generation], of_chat, "messages", by)
             choices = ChatChoices(
                 asked, lambda: reader_for(asked, by.text.template if by.text else None), names

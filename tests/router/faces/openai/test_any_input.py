@@ -69,6 +69,11 @@ def read(model, body):
         raise of_validation(error) from error
 
 
+async def rendered_here(template, messages, variables):
+    """A prompt, without a process for it."""
+    return template.render(messages, **variables)
+
+
 def is_told(error):
     """Whether a client gets to know why its request is refused."""
     return error.status == 400 and json.loads(error.body)["error"]["message"]
@@ -79,7 +84,7 @@ async def test_any_chat_is_a_request_or_refused(body):
     made, refused = None, None
     try:
         asked = read(ChatRequest, body)
-        made = await chat_generation(asked, SERVED, TEXT, ())
+        made = await chat_generation(asked, SERVED, TEXT, (), rendered_here)
         reader_for(asked, TEXT.template)
     except ApiError as error:
         refused = error

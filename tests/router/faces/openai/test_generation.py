@@ -24,9 +24,14 @@ TOKENIZING = ModelText(TEMPLATE, ModelTokenizer((TOKENIZER / "tokenizer.json").r
 HELLO = [{"role": "user", "content": "hi"}]
 
 
+async def rendered_here(template, messages, variables):
+    """A prompt, without a process for it."""
+    return template.render(messages, **variables)
+
+
 async def chat(text=TOKENIZING, served=SERVED, **asked):
     request = ChatRequest.model_validate({"messages": HELLO} | asked)
-    return await chat_generation(request, served, text, ())
+    return await chat_generation(request, served, text, (), rendered_here)
 
 
 def prompt_of(generation):
