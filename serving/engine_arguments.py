@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from serving.settings import ReplicaSettings, SettingsError
+from serving.settings import RUNS_CODE, TRUST, ReplicaSettings, SettingsError
 from wire.tracing.settings import endpoint_of
 
 SPILLWAY_ATTENTION = "spillway"
@@ -114,6 +114,7 @@ def engine_arguments(
             arguments["attention_backend"] = "CUSTOM"
     elif vllm.attention_backend is not None:
         arguments["attention_backend"] = vllm.attention_backend
+    arguments[TRUST] = vllm.model_code == RUNS_CODE
     if vllm.loras:
         arguments |= {"enable_lora": True, **_adapter_places(settings)}
     collector = endpoint_of(settings.traced, environment)
@@ -152,6 +153,8 @@ def prepare_environment(settings: ReplicaSettings, environment: MutableMapping[s
         "VLLM_NO_USAGE_STATS": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    # Between its processes vLLM would take pickles for what msgpack has no form for.
+    environment["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "0"
     if Path(settings.source).is_dir():
         defaults["HF_HUB_OFFLINE"] = "1"
     if _is_cpu_build() and settings.vllm.arguments.get("enforce_eager", True):

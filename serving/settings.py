@@ -6,10 +6,17 @@ file, are the same in each, and an unknown or contradictory one is refused by it
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from serving.fake_engine import FakeSettings
 from serving.models import BUILT_IN, BUILT_IN_NAME
@@ -24,6 +31,13 @@ class SettingsError(ValueError):
 
 AdapterName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
 """What requests call an adapter."""
+
+RunsCode = Literal["i-accept-that-whoever-made-this-model-runs-code-here"]
+"""What has to be written before code that comes with a model runs."""
+
+RUNS_CODE: Final[RunsCode] = "i-accept-that-whoever-made-this-model-runs-code-here"
+
+TRUST: Final = "trust_remote_code"
 
 
 class VllmSettings(BaseModel):
@@ -50,8 +64,20 @@ class VllmSettings(BaseModel):
     """Adapters that are computed together, each with its place in a device's memory."""
     max_cpu_loras: int | None = Field(default=None, ge=1)
     """Adapters that are kept loaded; beyond it the least recently used is forgotten."""
+    model_code: RunsCode | None = None
+    """Whether Python that lies beside the weights is run; None: it is refused."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Any other argument of vLLM's AsyncEngineArgs; it goes before a default of ours."""
+
+    @field_validator("arguments")
+    @classmethod
+    def _no_code_by_the_way(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if _names(arguments, TRUST):
+            raise ValueError(
+                f"{TRUST} would run whatever whoever made the model put beside it; where that is"
+                f" meant, say vllm.model_code: {RUNS_CODE}"
+            )
+        return arguments
 
     @model_validator(mode="after")
     def _sharing_is_ours(self) -> Self:
@@ -207,3 +233,15 @@ def _plain(value: object, *, dotted: bool) -> object:
         except yaml.YAMLError:
             return value
     return value
+
+
+def _names(value: Any, key: str) -> bool:
+    """Whether a key is in it, at any depth; however it is written, as vLLM takes both."""
+    if isinstance(value, Mapping):
+        return any(
+            str(one).replace("-", "_").lower() == key or _names(inner, key)
+            for one, inner in value.items()
+        )
+    if isinstance(value, str):  # some arguments are JSON
+        return key in value.replace("-", "_").lower()
+    return isinstance(value, list | tuple) and any(_names(one, key) for one in value)

@@ -13,7 +13,7 @@ from serving.engine_arguments import (
     prepare_environment,
     prepare_sockets,
 )
-from serving.settings import SettingsError, read_settings
+from serving.settings import RUNS_CODE, SettingsError, read_settings
 
 KNOWN = {"seed", "max_num_seqs", "block_size", "enforce_eager"}
 
@@ -245,3 +245,38 @@ def test_a_folder_that_a_site_chose_for_sockets_is_kept():
     environment = {SOCKETS_VARIABLE: "/chosen"}
     prepare_sockets(f"/t/{FOLDER_PREFIX}a", environment)
     assert environment == {SOCKETS_VARIABLE: "/chosen"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"trust_remote_code": True},
+        {"trust_remote_code": False},
+        {"trust-remote-code": True},
+        {"speculative_config": {"model": "x", "trust_remote_code": True}},
+        {"speculative_config": '{"model": "x", "trust_remote_code": true}'},
+        {"hf_overrides": {"a": [{"Trust_Remote_Code": 1}]}},
+    ],
+)
+def test_code_that_comes_with_a_model_is_refused_by_whatever_way_it_is_asked_for(arguments):
+    """And what would have to be written is said."""
+    with pytest.raises(SettingsError, match="whoever-made-this-model-runs-code-here"):
+        read_settings({"model": "m", "vllm": {"arguments": arguments}})
+
+
+def test_a_model_runs_no_code_of_its_own_unless_that_is_accepted_in_so_many_words():
+    """VLLM is told either way, whatever its own default is."""
+    for said, expected in ({}, False), ({"model_code": RUNS_CODE}, True):
+        settings = read_settings({"model": "m", "vllm": said})
+        made = engine_arguments(settings, ("trust_remote_code",), on_cpu=False)
+        assert made["trust_remote_code"] is expected
+    for word in ("true", "yes", True, "i-accept"):
+        with pytest.raises(SettingsError, match="model_code"):
+            read_settings({"model": "m", "vllm": {"model_code": word}})
+
+
+def test_processes_of_an_engine_take_no_pickles(tmp_path):
+    """Whatever the environment of a site says."""
+    environment = {"VLLM_ALLOW_INSECURE_SERIALIZATION": "1"}
+    prepare_environment(read_settings({"model": str(tmp_path)}), environment)
+    assert environment["VLLM_ALLOW_INSECURE_SERIALIZATION"] == "0"
