@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from benchmarks.fuzz.target import Target
 from router.faces.page.permission import is_same_origin
 from router.live.settings import TokenSettings
-from router.live.tokens import Tokens, keys_in
+from router.live.token_keys import keys_in
+from router.live.tokens import Tokens
 from router.policy.api_key import ApiKey, KeyRing, digest_of, id_of, key_text
 from router.policy.caller import Caller
 

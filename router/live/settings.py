@@ -113,7 +113,7 @@ class TokenSettings:
 
     issuer: str | None = None
     audience: str | None = None  # what a token has to be made out to
-    jwks_url: str | None = None  # where the provider's public keys are
+    jwks_url: str | None = None  # where the provider's public keys are; None: as the issuer says
     tenant_claim: str = "tenant"  # the claim that names the tenant
     algorithms: tuple[str, ...] = ("RS256", "ES256")  # whatever a token says
     leeway_s: float = 30.0  # by which the provider's clock may be off

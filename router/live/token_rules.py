@@ -18,16 +18,38 @@ def token_problems(tokens: TokenSettings) -> Iterator[tuple[str, str]]:
     """Each key that cannot be meant, and what is wrong with it."""
     if tokens == TokenSettings():
         return
-    for key in ("issuer", "audience", "jwks_url"):
+    for key in ("issuer", "audience"):
         if not getattr(tokens, key):
-            yield key, "tokens need an issuer, an audience and a jwks_url"
-    try:
-        url = urlsplit(tokens.jwks_url or "")
-        host, _ = url.hostname or "", url.port
-    except ValueError:
-        url, host = urlsplit(""), ""
-    safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(host))
-    if tokens.jwks_url and not (host and safe):
+            yield key, "tokens need an issuer and an audience"
+    url = tokens.jwks_url
+    if url is not None and not (is_https(url) or is_here(url)):
         yield "jwks_url", "expected https://, since who can change the answer can sign any token"
+    asked = tokens.issuer if url is None else None
+    if asked and not (is_https(asked) or is_here(asked)):
+        yield (
+            "jwks_url",
+            "without it the issuer is asked where its keys are, and that is no URL with https://",
+        )
     if not tokens.algorithms or not ALGORITHMS.issuperset(tokens.algorithms):
         yield "algorithms", f"expected some of {', '.join(sorted(ALGORITHMS))}"
+
+
+def is_https(url: str) -> bool:
+    """Whether a URL is of a host that proves its name."""
+    return bool(_host(url, "https"))
+
+
+def is_here(url: str) -> bool:
+    """Whether a URL is of plain HTTP on this machine."""
+    return is_loopback(_host(url, "http"))
+
+
+def _host(url: str, scheme: str) -> str:
+    """The host of a URL of this scheme; empty for any other, and for what is none."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    whole = parts.scheme == scheme and not (parts.query or parts.fragment or parts.username)
+    return host if whole and url.isascii() and url.isprintable() and " " not in url else ""

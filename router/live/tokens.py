@@ -1,58 +1,38 @@
 """Tokens of an identity provider (JWT): who they are of, by the provider's public keys.
 
-The keys come from one address of the fleet file, whatever a token says of where to look. They are
-read again at intervals, and sooner when a token names one that is not known, but not more often
+The keys come from one address, of the fleet file or by its issuer, whatever a token says of where to
+look. They are read again at intervals, and sooner when a token names one that is not known, but not more often
 than every few seconds, however many such tokens come. While the provider is away, the keys stay for
 a day. What a token was found to be is remembered until it ends or the keys change.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 import aiohttp
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from router.live.identity_provider import FETCH_S, IdentityProvider, ProviderError
 from router.live.settings import TokenSettings
+from router.live.token_keys import BAD, TokenKey
 from router.policy.api_key import Fault
 from router.policy.caller import Caller, Role
-
-KEYS_MAX: Final = 64
-ANSWER_BYTES_MAX: Final = 256 * 1024
-"""Of a provider's keys: some hundred of the longest."""
 
 AGAIN_S: Final = 10.0
 """Between two looks for keys that tokens name and nobody knows."""
 
-_FETCH_S: Final = 5.0
 _STALE_MAX_S: Final = 24 * 3_600.0
 _REMEMBERED_MAX: Final = 10_000  # tokens, of some 200 bytes each here
 _REMEMBERED_S: Final = 300.0
-_RSA_BITS_MIN: Final = 2_048
 _KID_CHARS_MAX: Final = 256
 _SUBJECT_CHARS_MAX: Final = 128
 
-_BAD: Final = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
-"""What a token of anybody's making may raise."""
-
 _log = logging.getLogger(__name__)
-
-
-class ProviderError(Exception):
-    """The provider's answer has no keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    public: Any
-    algorithms: tuple[str, ...]
 
 
 class Tokens:
@@ -61,7 +41,8 @@ class Tokens:
     def __init__(self, settings: TokenSettings, tenants: Collection[str]) -> None:
         self._settings = settings
         self._tenants = tenants
-        self._keys: dict[str, _Key] = {}
+        self._provider = IdentityProvider(settings)
+        self._keys: dict[str, TokenKey] = {}
         self._read_s = float("-inf")  # when the keys were last read,
         self._asked_s = float("-inf")  # and asked for
         self._reading: asyncio.Task[None] | None = None
@@ -79,7 +60,7 @@ class Tokens:
             return Fault.EXPIRED
         except jwt.ImmatureSignatureError:
             return Fault.NOT_YET
-        except _BAD:
+        except BAD:
             return Fault.UNKNOWN
         tenant = claims.get(self._settings.tenant_claim)
         if not isinstance(tenant, str) or tenant not in self._tenants:
@@ -99,7 +80,7 @@ class Tokens:
         if self._reading is None and time.monotonic() - self._asked_s >= AGAIN_S:
             self._begin()
         if self._reading is not None:
-            await asyncio.wait({self._reading}, timeout=_FETCH_S)
+            await asyncio.wait({self._reading}, timeout=FETCH_S)
 
     def look(self) -> None:
         """Has the keys read where that is due, and forgets them when they are too old."""
@@ -127,7 +108,7 @@ class Tokens:
 
     async def _read(self) -> None:
         try:
-            keys = await _fetched(self._settings)
+            keys = await self._provider.keys()
         except (aiohttp.ClientError, OSError, TimeoutError, ProviderError) as error:
             what = f"{type(error).__name__}: {error}"
             _log.warning("the keys of %s cannot be read: %s", self._settings.issuer, what)
@@ -137,7 +118,7 @@ class Tokens:
         finally:
             self._reading = None
 
-    def _take(self, keys: dict[str, _Key]) -> None:
+    def _take(self, keys: dict[str, TokenKey]) -> None:
         self._keys = keys
         self._found.clear()  # what one of them vouched for may be gone with it
 
@@ -166,54 +147,6 @@ def _kid_of(text: str) -> str:
     """The name of the key that a token says it was signed with; empty where it says none."""
     try:
         kid = jwt.get_unverified_header(text).get("kid", "")
-    except _BAD:
+    except BAD:
         return ""
     return kid if isinstance(kid, str) and len(kid) <= _KID_CHARS_MAX else ""
-
-
-async def _fetched(settings: TokenSettings) -> dict[str, _Key]:
-    timeout = aiohttp.ClientTimeout(total=_FETCH_S)
-    async with (
-        aiohttp.ClientSession(timeout=timeout) as http,
-        http.get(settings.jwks_url or "", allow_redirects=False) as response,
-    ):
-        if response.status != 200:
-            raise ProviderError(f"it answered {response.status}")
-        body = bytearray()
-        while chunk := await response.content.readany():
-            body += chunk
-            if len(body) > ANSWER_BYTES_MAX:
-                raise ProviderError(f"its answer has more than {ANSWER_BYTES_MAX} bytes")
-    keys = keys_in(bytes(body), settings.algorithms)
-    if not keys:
-        raise ProviderError("its answer has no key that may sign here")
-    return keys
-
-
-def keys_in(body: bytes, algorithms: Collection[str]) -> dict[str, _Key]:
-    """The keys of a JWK set that may verify with these algorithms, by their names."""
-    try:
-        listed = json.loads(body)["keys"][:KEYS_MAX]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    found: dict[str, _Key] = {}
-    for one in listed:
-        if not isinstance(one, dict) or one.get("use", "sig") != "sig":
-            continue
-        kid, named = one.get("kid"), one.get("alg")
-        may = tuple(a for a in algorithms if named in {None, a} and _family(a) == one.get("kty"))
-        if not isinstance(kid, str) or not kid or not may:
-            continue
-        try:
-            public = jwt.PyJWK(one, algorithm=may[0]).key
-        except _BAD:
-            continue
-        if isinstance(public, RSAPublicKey) and public.key_size < _RSA_BITS_MIN:
-            continue
-        found[kid] = _Key(public, may)
-    return found
-
-
-def _family(algorithm: str) -> str:
-    """The type of the keys of an algorithm, as a JWK names it."""
-    return {"R": "RSA", "P": "RSA", "E": "EC"}[algorithm[0]] if algorithm != "EdDSA" else "OKP"

@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.live.identity_provider import ANSWER_BYTES_MAX, IdentityProvider
 from router.live.settings import Authentication, TokenSettings
 from router.live.token_rules import token_problems
-from router.live.tokens import ANSWER_BYTES_MAX, Tokens, keys_in
+from router.live.token_keys import keys_in
+from router.live.tokens import Tokens
 from router.policy.api_key import Fault
 from router.policy.caller import Caller, Role
 from tests.router.live.conftest import SETTINGS, ask, route
@@ -261,7 +263,8 @@ async def test_keys_stay_while_the_provider_has_none_to_give(answer, caplog):
     """Nobody is locked out by its failure, and nothing of it is believed."""
     async with provider(answer) as (url, asked):
         tokens = reader()
-        tokens._settings = dataclasses.replace(tokens._settings, jwks_url=url)
+        at = dataclasses.replace(tokens._settings, jwks_url=url)
+        tokens._provider = IdentityProvider(at)
         await tokens.look_for_key_of(signed(kid="2"))
         assert asked
         assert found(signed(), tokens) == ACME
@@ -273,7 +276,12 @@ async def test_keys_stay_while_the_provider_has_none_to_give(answer, caplog):
 @pytest.mark.parametrize(
     ("keys", "wrong"),
     [
-        ({"issuer": ISSUER}, {"audience", "jwks_url"}),
+        ({"issuer": ISSUER}, {"audience"}),
+        ({"issuer": "http://id.example.org", "audience": AUDIENCE}, {"jwks_url"}),
+        ({"issuer": "acme", "audience": AUDIENCE}, {"jwks_url"}),
+        ({"issuer": ISSUER, "audience": AUDIENCE}, set()),
+        ({"issuer": "http://127.0.0.1:1/x", "audience": AUDIENCE}, set()),
+        ({"jwks_url": "https://id.example.org/keys?at=http://elsewhere"}, {"jwks_url"}),
         ({"jwks_url": "http://id.example.org/keys"}, {"jwks_url"}),
         ({"jwks_url": "file:///etc/passwd"}, {"jwks_url"}),
         ({"jwks_url": "https://[bad"}, {"jwks_url"}),
