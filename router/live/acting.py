@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, TypeVar, cast
 
-from router.audit.journal import AuditError, Journal
+from router.audit.journal import AuditError, Journal, journal_at
+from router.audit.pruning import Keeping
 from router.audit.record import LINE_BYTES_MAX, Head, canonical
 from router.live import background
 from router.live.refusals import Refusals, is_stranger, short
+from router.live.settings import AuditSettings
 from router.policy.caller import Caller, Role
 from wire.status import CallError, overloaded, unavailable
 
@@ -226,6 +228,12 @@ class Acting:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waited has it
+
+
+def journal_of(audit: AuditSettings) -> Journal | None:
+    """The log that settings name; None where they name none. Raises AuditError."""
+    keeping = Keeping(audit.files_max, audit.kept_s)
+    return journal_at(audit.path, audit.bytes_max, audit.secret_file, keeping)
 
 
 def actor_of(caller: Caller, context: Any) -> Actor:

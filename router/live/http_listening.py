@@ -42,7 +42,7 @@ async def listen_at(
         lacking: OSError | None = None
         for family, address in dict.fromkeys((one[0], one[4]) for one in found):
             try:
-                bound = _bound(family, (address[0], port, *address[2:]), limits.max, shares_port)
+                bound = _bound(family, (address[0], port, *address[2:]), limits, shares_port)
             except OSError as error:
                 if error.errno not in _NOT_HERE:
                     raise
@@ -87,10 +87,10 @@ class _Site(web.SockSite):
 
 
 def _bound(
-    family: int, address: tuple[Any, ...], connections_max: int, shares_port: bool
+    family: int, address: tuple[Any, ...], limits: ConnectionLimits, shares_port: bool
 ) -> BoundedSocket:
     """A socket at an address that getaddrinfo found. Raises OSError."""
-    made = BoundedSocket(family, connections_max)
+    made = BoundedSocket(family, limits.max, limits.of_address_max)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shares_port:

@@ -1,4 +1,4 @@
-"""What is asked of an identity provider: where its keys are, if the fleet file does not say, and them.
+"""What is asked of an identity provider: its keys, and where they are if no fleet file says so.
 
 Where they are is asked of the issuer itself (OpenID Connect Discovery), and kept for an hour, or
 until they are not there. Its answer is believed in that alone: the algorithms are the fleet file's,

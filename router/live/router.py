@@ -13,15 +13,13 @@ import aiohttp
 import grpc
 from prometheus_client import CollectorRegistry
 
-from router.audit.journal import journal_at
-from router.audit.pruning import Keeping
 from router.faces.kserve.service import KServe
 from router.faces.page.desk import OwnDesk
 from router.faces.page.server import FleetPage
 from router.faces.page.workers import answering
 from router.live import background
 from router.live.accounts import Accounts
-from router.live.acting import Acting
+from router.live.acting import Acting, journal_of
 from router.live.autoscaler import Autoscaler, autoscaler_of
 from router.live.callers import Callers
 from router.live.closing import Closing
@@ -130,11 +128,7 @@ class Router:
         streams = TenantStreams(self._callers.tenants)
         self._traces = RequestTraces(self.id, self._sinks.traces, prompts=settings.log.prompts)
         self._placing = self._made_placing(fleet, streams)
-        audit = settings.audit
-        keeping = Keeping(audit.files_max, audit.kept_s)
-        self._acting = Acting(
-            self.id, journal_at(audit.path, audit.bytes_max, audit.secret_file, keeping)
-        )
+        self._acting = Acting(self.id, journal_of(settings.audit))
         self._crew = None if self._feed is None else ScalingCrew(self._feed, self._core)
         self._lender = self._made_lender(fleet)
         self._autoscaler = self._made_autoscaler(fleet)

@@ -1,9 +1,10 @@
 """Tokens of an identity provider (JWT): who they are of, by the provider's public keys.
 
-The keys come from one address, of the fleet file or by its issuer, whatever a token says of where to
-look. They are read again at intervals, and sooner when a token names one that is not known, but not more often
-than every few seconds, however many such tokens come. While the provider is away, the keys stay for
-a day. What a token was found to be is remembered until it ends or the keys change.
+The keys come from one address, of the fleet file or by its issuer, whatever a token says of where
+to look. They are read again at intervals, and sooner when a token names one that is not known, but
+not more often than every few seconds, however many such tokens come. While the provider is away,
+the keys stay for a day. What a token was found to be is remembered until it ends or the keys
+change.
 """
 
 import asyncio

@@ -73,7 +73,11 @@ def _settings(settings: RouterSettings, workers: int, number: int) -> RouterSett
         metrics_listen=None,
         health_listen=None,
         decision_log=log,
-        connections=replace(settings.connections, max=_part(settings.connections.max, workers)),
+        connections=replace(
+            settings.connections,
+            max=_part(settings.connections.max, workers),
+            of_address_max=_part(settings.connections.of_address_max, workers),
+        ),
         streams_max=_part(settings.streams_max, workers),
         requests_bytes_max=_part(settings.requests_bytes_max, workers),
         resume_bytes_max=_part(settings.resume_bytes_max, workers),

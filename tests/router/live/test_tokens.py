@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from router.live.identity_provider import ANSWER_BYTES_MAX, IdentityProvider
 from router.live.settings import Authentication, TokenSettings
-from router.live.token_rules import token_problems
 from router.live.token_keys import keys_in
+from router.live.token_rules import token_problems
 from router.live.tokens import Tokens
 from router.policy.api_key import Fault
 from router.policy.caller import Caller, Role
