@@ -24,6 +24,7 @@ from serving.serve_counting import counted_session, uncounted_call
 from serving.serve_draining import follow_draining
 from serving.serve_server import set_server_options
 from serving.settings import ReplicaSettings, read_settings
+from wire.core_dumps import leave_none
 from wire.logs.writing import log_lines
 from wire.malformed import Malformed
 from wire.orca.load_pb2 import OrcaLoadReport
@@ -38,6 +39,7 @@ class ServedReplica(Replica):
     """A replica as Serve makes it: Serve calls its methods by the last part of their gRPC names."""
 
     async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]  # Serve's way
+        leave_none()
         set_server_options()  # Serve opens its server once this has returned
         read = ReplicaSettings.model_validate(settings)
         terms = read_terms(read, os.environ)

@@ -21,6 +21,7 @@ from serving.listening import Listening, read_listening
 from serving.replica import REQUESTS_MAX, Replica, add_replica_to_server
 from serving.server_options import SERVER_OPTIONS
 from serving.settings import SettingsError, read_settings
+from wire.core_dumps import leave_none
 from wire.logs.writing import log_lines
 from wire.tls.files import TlsError
 from wire.tls.server import HANDSHAKE_OPTIONS
@@ -111,6 +112,7 @@ def main() -> int:
             " accept=NAME,NAME] [grace_s=S] model=M ...\n"
         )
         return 2
+    leave_none()
     try:
         asyncio.run(run({name: value for name, _, value in pairs}))
     except (SettingsError, TlsError, TracingError) as error:

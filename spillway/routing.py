@@ -11,6 +11,7 @@ from router.live.key_file import KeyFileError
 from router.live.openness import AuthenticationError, why_not_open
 from spillway.fleet import FleetFile
 from spillway.reloading import FileReloads
+from wire.core_dumps import leave_none
 from wire.lease_keys import LeaseKeyError
 from wire.logs.writing import log_lines
 from wire.tls.files import TlsError
@@ -54,6 +55,7 @@ def run(file: FleetFile, say: Callable[[str], None], workers: int = 1) -> bool:
         RoutingError: it cannot listen, cannot write its decision log or ledger, has no usable keys
             or certificates, or nothing says who may come in where others reach it.
     """
+    leave_none()
     with log_lines(file.router.log.format):
         return asyncio.run(_run(file, say, workers))
 

@@ -148,9 +148,7 @@ class ConnectionLimits:
     """What whoever connects may hold, whether they have a key or not. Each is of one listener."""
 
     max: int = 20_000  # a file descriptor and 20 to 60 KB each; one for each stream that there is
-    of_address_max: int = (
-        5_000  # of HTTP, of one address: a proxy of all clients has some hundred
-    )
+    of_address_max: int = 5_000  # of HTTP, of one address: a proxy of all clients has some hundred
     streams_max: int = 20_000  # calls of one connection: a router above has all of its own on one
     watches_max: int = 1_000  # of health, which anybody may watch, and of the fleet: a timer each
     handshake_timeout_s: float = 10.0  # a phone in a tunnel takes two or three
