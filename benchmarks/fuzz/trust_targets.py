@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from benchmarks.fuzz.target import Target
 from router.faces.page.permission import is_same_origin
+from router.live.identity_provider import ProviderError, jwks_url_in
 from router.live.settings import TokenSettings
 from router.live.token_keys import keys_in
 from router.live.tokens import Tokens
@@ -24,6 +25,8 @@ _PRIVATE: Final = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 _JWK: Final = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(_PRIVATE.public_key())), "kid": "1"}
 _KEYS: Final = json.dumps({"keys": [_JWK]}).encode()
 _ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+_ISSUER: Final = "https://id.example.org"
+_CONFIGURATION: Final = {"issuer": _ISSUER, "jwks_uri": f"{_ISSUER}/keys"}
 _TEXT: Final = key_text(b"acme--", "k" * 43)
 _RING: Final = KeyRing([ApiKey(id_of(_TEXT), digest_of(_TEXT), "acme")])
 _CLAIMS: Final = {"iss": "i", "aud": "a", "exp": 4_000_000_000, "tenant": "acme"}
@@ -62,6 +65,16 @@ def provider_keys(raw: bytes) -> None:
     keys_in(raw, _ALGORITHMS)
 
 
+def provider_configuration(raw: bytes) -> None:
+    """Where an issuer says that its keys are: with TLS, or nowhere."""
+    try:
+        url = jwks_url_in(raw, _ISSUER)
+    except ProviderError:
+        return
+    if not url.startswith("https://"):
+        raise AssertionError(f"{url!r} is believed")
+
+
 def an_origin(raw: bytes) -> None:
     """The origin and the host of a browser's request."""
     origin, _, host = raw.decode("latin-1").partition("\n")
@@ -75,6 +88,12 @@ def _url64(raw: bytes) -> bytes:
 
 
 TARGETS: Final = (
+    Target(
+        "provider-configuration",
+        provider_configuration,
+        [json.dumps(_CONFIGURATION).encode()],
+        [b"https://", b"http://127.0.0.1", b"file://", b"@", b"#", b"?", b"\\u0000"],
+    ),
     Target("api-key", a_key, [_TEXT.encode()], [b"spw_", b"_"]),
     Target(
         "token",
