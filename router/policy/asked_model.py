@@ -72,10 +72,14 @@ class AskedModels:
             return self._brought(request, request.resume, slo, decide)
         name = request.asked or request.model
         verdict = self._named(request, name, "", now, decide, again=again)
-        if slo is None or not (why := _fails(verdict)):
+        why = _fails(verdict)
+        if not why and not verdict.room:  # where it waits for the stand-in, that is looked at, too
+            why = request.because.partition(": ")[2]
+        if slo is None or not why:
             return verdict
-        in_time = verdict.chosen is not None  # else whenever it is, it is better than nothing
-        return self.stand_in(request, slo, why, now, decide, in_time=in_time) or verdict
+        refused = verdict.chosen is None  # then the stand-in, whenever it can, is better
+        chances = {"in_time": not refused, "may_wait": refused}
+        return self.stand_in(request, slo, why, now, decide, **chances) or verdict
 
     def stand_in(
         self,
@@ -86,10 +90,12 @@ class AskedModels:
         decide: Decide,
         *,
         in_time: bool,
+        may_wait: bool = False,
     ) -> "Verdict | None":
-        """Where the stand-in of the class has room, and is `in_time` if it has to be; else None.
+        """Where the stand-in of the class answers; None where it does not.
 
-        `why` is what is wrong with the asked model.
+        It has to have room if it may not be waited for, and to be `in_time` if that is asked. `why`
+        is what is wrong with the asked model.
         """
         name, other = request.asked or request.model, slo.stand_in
         if not self.may_stand_in(request, slo):
@@ -99,7 +105,9 @@ class AskedModels:
         because = f"{other} stands in for {name}: {why}"
         instead = self._named(request, other, because, now, decide, again=False, asked=name)
         chosen = instead.chosen
-        if chosen is None or not instead.room or (in_time and not chosen.meets_objective):
+        if chosen is None or not (instead.room or may_wait):
+            return None
+        if in_time and not chosen.meets_objective:
             return None
         return instead
 

@@ -142,6 +142,7 @@ class Decider:
         waited_ns: int = 0,
         *,
         in_time: bool = False,
+        may_wait: bool = False,
     ) -> Verdict | None:
         """Where the stand-in of its class answers what would wait too long; None: nowhere."""
         slo = self.class_of(request.slo)
@@ -151,7 +152,8 @@ class Decider:
         def decide(one: Request) -> Verdict:
             return self.decide_model(one, (), now, rng, waited_ns=waited_ns)
 
-        return self.models.stand_in(request, slo, why, now, decide, in_time=in_time)
+        chances = {"in_time": in_time, "may_wait": may_wait}
+        return self.models.stand_in(request, slo, why, now, decide, **chances)
 
     def decide_model(
         self,

@@ -18,12 +18,13 @@ def rather(
         return verdict
     answer = admission.explain(verdict, now, rng)
     if isinstance(answer, Refuse):
-        why, in_time = answer.reason, False
+        why, in_time = answer.reason, False  # and if it has no room either, it is waited for
     elif answer.expected_ns > need.objective_ns:
         why, in_time = _too_long(answer, need.objective_ns), True
     else:
         return verdict
-    return decider.instead(need.request, why, now, rng, in_time=in_time) or verdict
+    chances = {"in_time": in_time, "may_wait": not in_time}
+    return decider.instead(need.request, why, now, rng, **chances) or verdict
 
 
 def after_waiting(
