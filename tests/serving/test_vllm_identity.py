@@ -51,6 +51,20 @@ def test_another_precision_or_device_rounds_differently_and_is_the_same_model(tm
         assert other.tokenizer_digest == one.tokenizer_digest
 
 
+def test_several_ranks_round_differently_and_are_the_same_model(tmp_path):
+    """Their sums are put together in another order."""
+    model = make_model(tmp_path / "m")
+    one, two = identity(model), config(model)
+    two.parallel_config.tensor_parallel_size = 2
+    read = read_settings({"model": str(model), "vllm.tensor_parallel_size": 2})
+    pair = read_identity(two, read, "0.32.0", "cpu")
+    assert pair.numerics_digest != one.numerics_digest
+    assert (pair.weights_digest, pair.tokenizer_digest) == (
+        one.weights_digest,
+        one.tokenizer_digest,
+    )
+
+
 def test_another_sampling_default_is_another_model(tmp_path):
     """A request that names no temperature gets other tokens there."""
     model = make_model(tmp_path / "m")
