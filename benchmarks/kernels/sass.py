@@ -71,8 +71,11 @@ def resources(cubin: bytes) -> dict[str, int]:
 
 
 def disassemble(cubin: bytes) -> Listing:
-    """The machine code of the one kernel in a cubin."""
-    return parse_listing(_run("cubin", cubin, "nvdisasm", "-c"))
+    """The machine code of the one kernel in a cubin.
+
+    `-ndf` spares a third of the time: an analysis whose findings are of older architectures.
+    """
+    return parse_listing(_run("cubin", cubin, "nvdisasm", "-c", "-ndf"))
 
 
 def parse_listing(text: str) -> Listing:
@@ -94,11 +97,13 @@ def parse_listing(text: str) -> Listing:
     return Listing(tuple(opcodes), tuple(loops))
 
 
-def _run(suffix: str, content: bytes, tool: str, option: str) -> str:
+def _run(suffix: str, content: bytes, tool: str, *options: str) -> str:
     """What a tool of the installed Triton prints about some bytes."""
     path = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / tool
     with tempfile.NamedTemporaryFile(suffix=f".{suffix}") as file:
         file.write(content)
         file.flush()
-        done = subprocess.run([path, option, file.name], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [path, *options, file.name], capture_output=True, text=True, check=True
+        )
     return done.stdout
