@@ -59,7 +59,13 @@ COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-header --no-a
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28
 LOCKS := deploy/images/locks
 
+EXTRAS := $(foreach extra,kernels bench dev fuzz tracing certs postgres,--extra $(extra))
+
+# What `make setup` installs, and what each extra would bring beside it.
 locks: setup
+	$(BIN)/$(COMPILE) pyproject.toml --extra cpu $(EXTRAS) --overrides bootstrap/cpu-overrides.txt --no-emit-package torch \
+		$(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) -o bootstrap/locks/cpu.txt
+	$(BIN)/$(COMPILE) pyproject.toml --extra serving $(EXTRAS) -o bootstrap/locks/cuda.txt
 	$(BIN)/$(COMPILE) deploy/images/build.in -o $(LOCKS)/build.txt
 	$(BIN)/$(COMPILE) pyproject.toml -o $(LOCKS)/router.txt
 	$(BIN)/$(COMPILE) pyproject.toml --extra serving -o $(LOCKS)/site-gpu.txt

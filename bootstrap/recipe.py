@@ -3,7 +3,8 @@
 PyTorch comes first and by pip, because pip also looks where a machine keeps large wheels
 (find-links), and because its CPU build may need an index of its own for this one command. The rest
 comes by uv, which resolves these 200 packages in seconds and can leave out, by an overrides file,
-what the CPU build of PyTorch cannot import.
+what the CPU build of PyTorch cannot import. A lock says which versions, and the hashes that their
+files have to have (`make locks`): uv installs none that has another.
 """
 
 import hashlib
@@ -37,17 +38,23 @@ class Recipe:
         return (UV, CPU_TORCH) if self.accelerator is Accelerator.CPU else (UV,)
 
     @property
+    def lock(self) -> str:
+        """The file with the versions and hashes of all but PyTorch's CPU build."""
+        return f"bootstrap/locks/{self.accelerator.name.lower()}.txt"
+
+    @property
     def rest(self) -> tuple[str, ...]:
         """The arguments of `uv pip install`."""
         project = ("--editable", f".[{self.accelerator.value},kernels,bench,dev]")
+        locked = ("--verify-hashes", "--constraints", self.lock)
         if self.accelerator is Accelerator.CPU:
-            return ("--overrides", CPU_OVERRIDES, CPU_TORCH, *project)
-        return project
+            return (*locked, "--overrides", CPU_OVERRIDES, CPU_TORCH, *project)
+        return (*locked, *project)
 
     def fingerprint(self, root: Path) -> str:
         """Changes when a .venv made by this recipe is out of date, or moved with its folder."""
         digest = hashlib.sha256(f"{root.resolve()} {self.first_packages} {self.rest}".encode())
-        for name in ("pyproject.toml", CPU_OVERRIDES):
+        for name in ("pyproject.toml", CPU_OVERRIDES, self.lock):
             digest.update((root / name).read_bytes())
         return digest.hexdigest()
 

@@ -17,7 +17,9 @@ from tests.waiting import DEADLINE_S, wait_until
 def root(tmp_path: Path) -> Path:
     """A project folder with what a .venv has in it, but no stamp."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")
-    (tmp_path / "bootstrap").mkdir()
+    (tmp_path / "bootstrap" / "locks").mkdir(parents=True)
+    for recipe in RECIPES.values():
+        (tmp_path / recipe.lock).write_text("")
     (tmp_path / CPU_OVERRIDES).write_text("")
     for name in ("bin/python", "bin/ray", "lib/python3.11/site-packages/ray/__init__.py"):
         path = tmp_path / ".venv" / name
@@ -61,6 +63,9 @@ def test_other_versions_and_another_place_need_another_setup(root: Path, tmp_pat
     assert recipe.fingerprint(root) == before
     assert RECIPES[Accelerator.CUDA].fingerprint(root) != before
     (root / "pyproject.toml").write_text("[project]\nversion = '2'\n")
+    assert recipe.fingerprint(root) != before
+    before = recipe.fingerprint(root)
+    (root / recipe.lock).write_text("ray==2.61.0\n")
     assert recipe.fingerprint(root) != before
 
 

@@ -26,7 +26,8 @@ def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path):
 def test_the_gpu_recipe_takes_pytorch_from_the_index():
     """Nothing of the CPU build's pins and overrides is in it."""
     recipe = RECIPES[Accelerator.CUDA]
-    assert recipe.rest == ("--editable", ".[serving,kernels,bench,dev]")
+    locked = ("--verify-hashes", "--constraints", "bootstrap/locks/cuda.txt")
+    assert recipe.rest == (*locked, "--editable", ".[serving,kernels,bench,dev]")
     assert not any("cpu" in package for package in recipe.first_packages)
 
 
