@@ -57,6 +57,7 @@ class Renderer:
         self._struck: OrderedDict[bytes, None] = OrderedDict()
         self._waiting = 0
         self._tasks: set[asyncio.Task[str]] = set()
+        self._running: set[asyncio.Task[str] | None] = set()  # those of them that have a process
 
     async def render(
         self,
@@ -78,11 +79,17 @@ class Renderer:
             "variables": dict(variables),
         }
         body = await asyncio.to_thread(lambda: json.dumps(asked).encode())
-        # A client that goes leaves its prompt to be made: to end the process would cost more.
         task = asyncio.create_task(self._in_turn(key, body), name="prompt")
         self._tasks.add(task)
         task.add_done_callback(self._over)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # A client that goes leaves its prompt to be made, where that has begun: to end the
+            # process would cost more. What waits is nobody's any longer, and up to 16 MiB.
+            if task not in self._running:
+                task.cancel()
+            raise
 
     async def close(self) -> None:
         """Ends the processes."""
@@ -105,8 +112,10 @@ class Renderer:
                         await turns.enter_async_context(self._all)
                 except TimeoutError:
                     raise overloaded("too many chats wait for their prompts", _RETRY_NS) from None
+                self._running.add(asyncio.current_task())
                 return await self._run(key, body)
         finally:
+            self._running.discard(asyncio.current_task())
             self._waiting -= 1
 
     async def _run(self, key: bytes, body: bytes) -> str:

@@ -93,6 +93,21 @@ async def test_who_takes_too_much_keeps_nobody_else_waiting():
         await asyncio.gather(*flood, return_exceptions=True)
 
 
+async def test_who_goes_while_they_wait_leaves_nothing_of_their_chat():
+    """Else who sends long chats and goes would fill the memory; what has begun is made."""
+    async with renderer(cpu_s=30.0) as made:
+        slow = ChatTemplate(FOR_EVER["one comparison"])
+        running = [asyncio.create_task(made.render("", slow, HELLO, {})) for _ in range(2)]
+        await until(lambda: len(made._running) == 2)
+        waiting = [asyncio.create_task(made.render("", PLAIN, HELLO, {})) for _ in range(9)]
+        await until(lambda: made._waiting == 11)
+        for one in (*running, *waiting):
+            one.cancel()
+        await asyncio.gather(*running, *waiting, return_exceptions=True)
+        await until(lambda: made._waiting == 2)
+        assert len(made._tasks) == len(made._running) == 2
+
+
 async def test_so_many_wait_and_no_more(monkeypatch):
     monkeypatch.setattr(rendering, "WAITING_MAX", 0)
     async with renderer() as made:
