@@ -185,7 +185,8 @@ class RouterCore:
         if verdict.candidates:
             margin = self.fleet.limits.spill_back_margin
             self._decider.strain.observe(verdict.need, verdict.candidates, margin, now)
-        verdict = rather(verdict, self._admission, self._decider, now, rng)
+        if not self._decider.models.is_plain:
+            verdict = rather(verdict, self._admission, self._decider, now, rng)
         return self.scaling.counted(request, verdict.need, self._admit(verdict, now, rng))
 
     def on_asked_again(self, again: Again, now: int, rng: random.Random) -> Decision:
