@@ -168,6 +168,7 @@ def test_a_training_job_borrows_a_replica_and_streams_never_notice(home: Home, t
         assert f"done at step {step + 20}" in home.log("second")
         home.command("reclaim", HOME)
         until(lambda: home.up() == 2)
+        assert running.refused == 0
 
 
 def test_a_loan_outlives_its_router_and_ends_on_time(home: Home):
