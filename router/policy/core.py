@@ -166,7 +166,7 @@ class RouterCore:
         ValueError if a request with this id is in flight.
         """
         name = request.id
-        if name in self._flights or name in self._admission or name in self._suspicion:
+        if self._flights.knows(name):
             raise ValueError(f"a request with the id {name!r} is in flight")
         self._totals.decided += 1
         denied = self._admission.not_entitled(request) or self._decider.not_offered(request)

@@ -13,7 +13,7 @@ from router.policy.decision import Decision, Send
 from router.policy.fleet import Fleet
 from router.policy.flight import Flight
 from router.policy.gap_limit import SLOW_SHARE
-from router.policy.hedge import Hedging
+from router.policy.hedge import Hedging, hedge_id
 from router.policy.leases import Leases
 from router.policy.meter import Share
 from router.policy.need import Need
@@ -64,8 +64,9 @@ class Flights:
     def __len__(self) -> int:
         return len(self.by_id)
 
-    def __contains__(self, request: str) -> bool:
-        return request in self.by_id
+    def knows(self, request: str) -> bool:
+        """Whether a request with this id is in flight, or waits to be."""
+        return request in self.by_id or request in self._admission or request in self.suspicion
 
     def get(self, request: str) -> Flight | None:
         """The open attempt of a request."""
@@ -154,6 +155,8 @@ class Flights:
         """See RouterCore.on_hedge_due."""
         flight = self.by_id.get(request)
         if flight is None or flight.first_ns or flight.partner:
+            return None
+        if self.knows(hedge_id(request)):  # what it was hedged with before has not ended
             return None
         verdict = self._hedging.decide(flight, now, rng)
         if verdict is None:

@@ -11,6 +11,7 @@ from router.policy.endpoint import Endpoint
 from router.policy.fleet import Fleet, Price, Site, SiteKind, SloClass
 from router.policy.outcome import End, Ended, FirstToken
 from router.policy.request import Request
+from router.policy.resume import ResumePoint
 from router.policy.units import NS_PER_MS, NS_PER_S
 
 SLO = SloClass("chat", NS_PER_S, NS_PER_S, hedge_share=0.2, hedge_usd_per_hour=100.0)
@@ -80,6 +81,25 @@ def test_the_loser_is_followed_by_nothing_and_the_winner_has_the_session(rng):
     state = core.snapshot(now)
     assert state.open_streams == 0
     assert {site.name: site.sessions for site in state.sites} == {"home": 0, "rented": 1}
+
+
+def test_a_stream_that_goes_on_is_not_hedged_beside_a_hedge_of_before(rng):
+    """Told of it all the same, the core keeps count of the one that is open."""
+    core = _core()
+    first = _ask(core, rng)
+    second = core.on_hedge_due("r", first.hedge_ns, rng)
+    now = first.hedge_ns
+    core.on_outcome(FirstToken("r", first.endpoint, now), now, rng)
+    broken = Ended("r", first.endpoint, End.UNREACHABLE, 3, 3, resume=ResumePoint(3, 100))
+    rest = core.on_outcome(broken, now, rng)
+    assert isinstance(rest, Send)
+    assert rest.hedge_ns == 0
+    assert core.on_hedge_due("r", now, rng) is None
+    assert core.snapshot(now).open_streams == 2
+    for send in (second, rest):
+        core.on_outcome(Ended(send.request, send.endpoint, End.CANCELLED), now, rng)
+    state = core.snapshot(now)
+    assert state.open_streams == sum(site.open_streams for site in state.sites) == 0
 
 
 @pytest.mark.parametrize("fails_first", ["primary", "hedge"])
