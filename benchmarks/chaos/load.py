@@ -95,4 +95,5 @@ async def _probe(
         while not over.is_set():
             group.create_task(one())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), interval_s)
+                async with asyncio.timeout(interval_s):
+                    await over.wait()

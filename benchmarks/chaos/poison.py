@@ -46,7 +46,8 @@ async def _supervised(scene: Scene) -> AsyncIterator[None]:
             await scene.mend(scene.near)
             await scene.mend(scene.far)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await over.wait()
 
     looking = asyncio.create_task(look())
     try:

@@ -144,7 +144,8 @@ async def version_of(name: str, programs: Path | None) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await asyncio.wait_for(asked.communicate(), _UP_S)
+    async with asyncio.timeout(_UP_S):
+        said, _ = await asked.communicate()
     lines = said.decode(errors="replace").split("\n")
     return next((line.strip() for line in lines if line.strip()), "unknown")
 

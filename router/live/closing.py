@@ -21,7 +21,8 @@ class Closing:
     async def begins_within(self, wait_s: float) -> bool:
         """Waits for `wait_s`, or until the router closes; says whether it does."""
         try:
-            await asyncio.wait_for(self._event.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await self._event.wait()
         except TimeoutError:
             return False
         return True

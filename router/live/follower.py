@@ -259,7 +259,7 @@ class Follower:
             await asyncio.sleep(min(_DOUBT_S, interval_s))  # at most so often, whatever is asked
             pause_s = interval_s * random.uniform(0.9, 1.1) - _DOUBT_S
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, pause_s)):  # wait_for may lose a cancellation
+                async with asyncio.timeout(max(0.0, pause_s)):
                     await self._silent.wait()
 
     def _judge(self, answer: Answer, *, in_doubt: bool) -> None:

@@ -111,7 +111,8 @@ class Inference:
         for turn in self.turns:
             turn.cut()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.idle.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self.idle.wait()
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """The service for a server: without serialisers, bytes come in and go out."""

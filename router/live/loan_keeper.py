@@ -129,7 +129,7 @@ class LoanKeeper:
             self._trouble = trouble
             self._lender.set_progress(name, replace(before, trouble=trouble))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):  # wait_for may lose a cancellation
+                async with asyncio.timeout(_LOOK_S):
                     await self._lender.wakes(name).wait()
             self._lender.wakes(name).clear()
 

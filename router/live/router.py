@@ -182,7 +182,8 @@ class Router:
         """Takes no new requests, lets the open ones end for `drain_timeout_s`, then stops."""
         self._inference.draining = True
         try:
-            await asyncio.wait_for(self._inference.idle.wait(), self._settings.drain_timeout_s)
+            async with asyncio.timeout(self._settings.drain_timeout_s):
+                await self._inference.idle.wait()
         except TimeoutError:
             _log.warning("%d calls are cut off at the end of the drain", self._inference.open_calls)
             await self._inference.cut(_CUT_S)

@@ -234,7 +234,7 @@ class Turn:
                 return None
             self._stirred = asyncio.Event()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ASK_AGAIN_S):  # wait_for may lose a cancellation
+                async with asyncio.timeout(_ASK_AGAIN_S):
                     await self._stirred.wait()
             decision = self._core.tell(AskedAgain(self._once_more()))
             if isinstance(decision, Wait):

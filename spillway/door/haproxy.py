@@ -118,10 +118,12 @@ class HaProxy:
             return
         self._send(signal.SIGUSR1)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), grace_s)
+            async with asyncio.timeout(grace_s):
+                await self._process.wait()
         self._send(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self._process.wait(), _STOP_S)
+            async with asyncio.timeout(_STOP_S):
+                await self._process.wait()
         except TimeoutError:  # its worker leaves with it
             self._send(signal.SIGKILL)
             await self._process.wait()
@@ -157,7 +159,8 @@ class HaProxy:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            said, _ = await asyncio.wait_for(check.communicate(), _CHECK_S)
+            async with asyncio.timeout(_CHECK_S):
+                said, _ = await check.communicate()
         except TimeoutError:
             check.kill()
             await check.wait()

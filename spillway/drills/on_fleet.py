@@ -175,7 +175,8 @@ async def _probing(client: Client) -> AsyncIterator[list[str]]:
         while not over.is_set():
             await one()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), PROBE_S)
+                async with asyncio.timeout(PROBE_S):
+                    await over.wait()
 
     probing = asyncio.create_task(all_of_them())
     try:

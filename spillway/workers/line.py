@@ -65,7 +65,8 @@ class Line:
         self._asked[number] = told
         try:
             self.say(AskReload(number, dry_run))
-            said = await asyncio.wait_for(told, _RELOAD_S)
+            async with asyncio.timeout(_RELOAD_S):
+                said = await told
         except TimeoutError:
             raise ReloadError("the supervisor does not answer") from None
         finally:

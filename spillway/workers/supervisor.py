@@ -109,7 +109,8 @@ class _Kept:
         self.asked += 1
         self.say(replace(word, number=self.asked))
         self.answer = asyncio.get_running_loop().create_future()
-        return await asyncio.wait_for(self.answer, within_s)
+        async with asyncio.timeout(within_s):
+            return await self.answer
 
     def start_with(self, file: FleetFile) -> None:
         """See Process."""
@@ -158,7 +159,8 @@ class _Kept:
         """Has it end, by force where it takes longer."""
         self.send(number)
         try:
-            await asyncio.wait_for(self.ended.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self.ended.wait()
         except TimeoutError:
             self.send(signal.SIGKILL)
             await self.ended.wait()
@@ -305,7 +307,8 @@ async def _heard(told: Connection) -> object:
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(told.fileno(), readable.set)
     try:
-        await asyncio.wait_for(readable.wait(), START_S)
+        async with asyncio.timeout(START_S):
+            await readable.wait()
         word: object = told.recv()
     except (TimeoutError, EOFError):
         return None

@@ -117,7 +117,8 @@ class OpenAiServer:
         for site in list(self._runner.sites):
             await site.stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._intake.idle.wait(), grace_s)
+            async with asyncio.timeout(grace_s):
+                await self._intake.idle.wait()
         await self._runner.cleanup()
         await self._renderer.close()
 

@@ -170,7 +170,7 @@ class Feed:
 
     async def _wait_for_viewer(self) -> None:
         try:
-            async with asyncio.timeout(SAMPLE_S):  # wait_for may lose a cancellation
+            async with asyncio.timeout(SAMPLE_S):
                 await self._wanted.wait()
         except TimeoutError:
             return
