@@ -64,14 +64,17 @@ def checkpoint(over: Sequence[Path], then: Path, secret: bytes | None) -> dict[s
 
 
 def accounts_for(record: dict[str, Any], head: Head) -> bool:
-    """Whether a record says that everything up to this head was removed."""
+    """Whether a record says that everything up to this head was removed.
+
+    It may say so of more: of several files the first ones are gone where the process died amid it.
+    """
     said = record.get("before")
-    return (
-        record.get("action") == PRUNED
-        and isinstance(said, dict)
-        and said.get("number") == head.number
-        and said.get("digest") == head.digest
-    )
+    if record.get("action") != PRUNED or not isinstance(said, dict):
+        return False
+    number = said.get("number")
+    if number == head.number:
+        return said.get("digest") == head.digest
+    return isinstance(number, int) and head.number < number
 
 
 def _followed_by(path: Path, secret: bytes | None) -> Head:

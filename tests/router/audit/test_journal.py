@@ -5,6 +5,7 @@ import stat
 import threading
 import time
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +134,39 @@ def test_no_record_is_removed_before_its_time(tmp_path):
     assert len(files_of(path)) == 3
     assert verify(path, None).is_whole
     journal.close()
+
+
+@pytest.mark.parametrize("gone", [1, 2, 3])
+def test_a_death_amid_the_removal_of_several_files_leaves_a_whole_log(tmp_path, monkeypatch, gone):
+    """The record of all of them is there, and the first are gone; the rest goes the next time."""
+    path, unlinked, unlink = tmp_path / "audit.jsonl", [], Path.unlink
+    kept(path, range(90), bytes_max=2_000)  # some eight files, of which two are to stay
+
+    def dies(one):
+        if len(unlinked) == gone:
+            raise OSError(5, "the process is killed here")
+        unlinked.append(one)
+        unlink(one)
+
+    monkeypatch.setattr(Path, "unlink", dies)
+    journal = Journal(path, 2_000, None, Keeping(files_max=2, kept_s=0.0))
+
+    def fill():
+        for count in range(90, 200):
+            journal.append({"count": count})
+
+    with pytest.raises(AuditError, match="killed here"):
+        fill()
+    verdict = verify(path, None)
+    assert verdict.is_whole, verdict.problem
+    assert 1 < verdict.first == verdict.pruned + 1
+    monkeypatch.undo()
+    for count in range(200, 230):
+        journal.append({"count": count})
+        assert verify(path, None).is_whole
+    journal.close()
+    assert len(files_of(path)) == 3
+    assert said(path)[-1] == 229
 
 
 def test_a_beginning_that_another_record_accounts_for_is_missing(tmp_path):
