@@ -16,6 +16,7 @@ import os
 import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,9 @@ PROCESSES_MAX: Final = 2
 
 WAITING_MAX: Final = 1_000
 """Chats that wait for their prompt."""
+
+WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Of them together, as JSON: five of the longest, which have 16 MiB of text that is not ASCII."""
 
 WALL_S: Final = 10.0
 """For what has CPU_S of CPU, on a busy machine; and for a turn."""
@@ -55,7 +59,7 @@ class Renderer:
         self._all = asyncio.Semaphore(PROCESSES_MAX)
         self._of_struck = asyncio.Semaphore(PROCESSES_MAX - 1)
         self._struck: OrderedDict[bytes, None] = OrderedDict()
-        self._waiting = 0
+        self._waiting = self._bytes = 0
         self._tasks: set[asyncio.Task[str]] = set()
         self._running: set[asyncio.Task[str] | None] = set()  # those of them that have a process
 
@@ -79,9 +83,13 @@ class Renderer:
             "variables": dict(variables),
         }
         body = await asyncio.to_thread(lambda: json.dumps(asked).encode())
+        if self._waiting and self._bytes + len(body) > WAITING_BYTES_MAX:
+            raise overloaded("the chats that wait for their prompts are too large", _RETRY_NS)
         task = asyncio.create_task(self._in_turn(key, body), name="prompt")
         self._tasks.add(task)
-        task.add_done_callback(self._over)
+        self._waiting += 1
+        self._bytes += len(body)
+        task.add_done_callback(partial(self._over, len(body)))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -102,7 +110,6 @@ class Renderer:
 
     async def _in_turn(self, key: bytes, body: bytes) -> str:
         """Who has taken too much before waits for others like it, and for nobody else's turn."""
-        self._waiting += 1
         try:
             async with contextlib.AsyncExitStack() as turns:
                 try:
@@ -116,10 +123,11 @@ class Renderer:
                 return await self._run(key, body)
         finally:
             self._running.discard(asyncio.current_task())
-            self._waiting -= 1
 
     async def _run(self, key: bytes, body: bytes) -> str:
         while True:
+            # One that somebody else ended meanwhile, for its memory for example, is nobody's fault.
+            self._idle = [one for one in self._idle if one.returncode is None]
             is_new = not self._idle
             process = await self._started() if is_new else self._idle.pop()
             answer = None
@@ -156,7 +164,9 @@ class Renderer:
             env={**kept, "PYTHONPATH": str(_ROOT)},
         )
 
-    def _over(self, task: asyncio.Task[str]) -> None:
+    def _over(self, size: int, task: asyncio.Task[str]) -> None:
+        self._waiting -= 1
+        self._bytes -= size
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waited has it

@@ -4,11 +4,13 @@ The kernel ends it where one takes too much CPU (SIGPROF, which nobody handles h
 no more memory than it may have; it writes no file, and opens none but those of Python's own.
 """
 
+import contextlib
 import json
 import os
 import resource
 import signal
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 from router.prompt.chat_template import ChatTemplate, ChatTemplateError
@@ -20,7 +22,7 @@ _REFUSAL_CHARS_MAX = 1_000
 def main() -> None:
     """Reads from standard input and answers on standard output. Takes the CPU of one prompt."""
     cpu_s = float(sys.argv[1])
-    os.nice(5)  # streams go first
+    _after_the_router()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -34,6 +36,17 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > KEPT_BYTES_MAX:
             return
+
+
+def _after_the_router() -> None:
+    """Streams go first, and stay where memory ends: as far as this process may say so.
+
+    It may not where the system calls for that are kept from services, as from those of our units.
+    """
+    with contextlib.suppress(OSError):
+        os.nice(5)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _read(asked: BinaryIO) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,55 @@ async def test_so_many_wait_and_no_more(monkeypatch):
     async with renderer() as made:
         with pytest.raises(CallError, match="chats wait for their prompts"):
             await made.render("", PLAIN, HELLO, {})
+
+
+async def test_so_much_waits_and_no_more(monkeypatch):
+    """By their size, too: a thousand of the longest chats would be all of a machine's memory."""
+    monkeypatch.setattr(rendering, "WAITING_BYTES_MAX", 1_000)
+    async with renderer(cpu_s=30.0) as made:
+        long = [{"role": "user", "content": "x" * 2_000}]
+        assert await made.render("", PLAIN, long, {}) == "^" + "x" * 2_000  # alone it is taken
+        slow = asyncio.create_task(
+            made.render("", ChatTemplate(FOR_EVER["one comparison"]), HELLO, {})
+        )
+        await until(lambda: made._waiting == 1)
+        with pytest.raises(CallError, match="too large"):
+            await made.render("", PLAIN, long, {})
+        assert await made.render("", PLAIN, HELLO, {}) == "^h\u00e9\ud800"
+        slow.cancel()
+    assert (made._waiting, made._bytes) == (0, 0)
+
+
+async def test_a_process_may_be_kept_from_giving_way():
+    """As by the filter of system calls that the systemd unit of a router has."""
+    forbidden = (
+        "import os\n"
+        "def nice(_): raise PermissionError(1, 'Operation not permitted')\n"
+        "os.nice = nice\n"
+        "from router.prompt.worker import main\n"
+        "main()"
+    )
+    async with renderer(command=(sys.executable, "-P", "-s", "-c", forbidden)) as made:
+        assert await made.render("", PLAIN, HELLO, {}) == "^h\u00e9\ud800"
+
+
+async def test_the_kernel_ends_it_before_the_router_where_memory_ends():
+    async with renderer() as made:
+        await made.render("", PLAIN, HELLO, {})
+        (process,) = made._idle
+        score = Path(f"/proc/{process.pid}/oom_score_adj")
+        assert await asyncio.to_thread(score.read_text) == "1000\n"
+
+
+async def test_a_process_that_somebody_ended_is_followed_by_another():
+    """As one whose memory the machine wanted back: no chat is refused for it, and none blamed."""
+    async with renderer() as made:
+        await made.render("", PLAIN, HELLO, {})
+        (process,) = made._idle
+        process.kill()
+        await process.wait()
+        assert await made.render("", PLAIN, HELLO, {}) == "^h\u00e9\ud800"
+        assert not made._struck
 
 
 async def test_a_process_that_ends_by_itself_is_followed_by_another():
