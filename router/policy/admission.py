@@ -157,7 +157,10 @@ class Admission:
             self._leave(entry, now)
 
     def expired(self, now: int, rng: random.Random) -> Iterator[tuple[Waiting, Refuse]]:
-        """Refusals of those who can no longer be served in time; others only become late."""
+        """Refusals of those who can no longer be served in time; others only become late.
+
+        Who is told so is to be counted by `count_refused`.
+        """
         yield from self._displaced
         self._displaced.clear()
         while (first := self._times.first()) is not None and first[0] <= now:
@@ -168,8 +171,11 @@ class Admission:
             if late.until_ns > now:
                 self._push(late, lane, now)
             else:
-                self._tenants.of(entry.tenant).refused += 1
                 yield entry, self._refuse(entry, lane, now - entry.arrived_ns, now, rng)
+
+    def count_refused(self, entry: Waiting) -> None:
+        """One who waited in vain is told so."""
+        self._tenants.of(entry.tenant).refused += 1
 
     def lanes(self, now: int) -> list[Lane]:
         """The lanes in which somebody waits, each time another one first."""
@@ -281,7 +287,6 @@ class Admission:
         if other is None or other.tenant == entry.tenant or other.level < entry.level:
             return False
         self._leave(other, now)
-        self._tenants.of(other.tenant).refused += 1
         refusal = self._refuse(other, lane, now - other.arrived_ns, now, rng)
         self._displaced.append((other, refusal))
         return True

@@ -38,6 +38,8 @@ def after_waiting(
     for entry, refusal in admission.expired(now, rng):
         waited_ns = now - entry.arrived_ns
         other = decider.instead(entry.request, refusal.reason, now, rng, waited_ns)
+        if other is None:
+            admission.count_refused(entry)
         yield refusal if other is None else commit(other, now)
 
 

@@ -128,6 +128,23 @@ def test_a_stand_in_that_stands_in_for_who_waited_in_vain():
         assert sum(one.model == "small" for one in sent) >= 1
 
 
+def test_who_a_stand_in_answers_after_waiting_in_vain_is_not_counted_as_refused():
+    """Each request is one or the other to its tenant, and nobody waits in the end."""
+    core, rng = _core(), random.Random(1)
+    came = [core.on_request(Request(f"r{n}", "big", prompt_tokens=1000), NS_PER_S, rng) for n in range(60)]
+    sent = [one for one in (*came, *core.release(NS_PER_S, rng)) if isinstance(one, Send)]
+    late = 10 * NS_PER_S  # all have waited in vain by then, and the stand-in is idle
+    for one in sent:
+        if one.endpoint == "small/0":
+            core.on_outcome(Ended(one.request, "small/0", End.OK, 5, messages=5), late, rng)
+    said = core.release(late, rng)
+    after = [one for one in said if isinstance(one, Send)]
+    assert {one.because.partition(":")[0] for one in after} == {"small stands in for big"}
+    (tenant,) = core.snapshot(late).tenants
+    counts = (len(sent) + len(after), len(said) - len(after), 0)
+    assert (tenant.admitted, tenant.refused, tenant.waiting) == counts
+
+
 @pytest.mark.parametrize("more", [{"no_stand_in": True}, {"slo": "strict"}])
 def test_nothing_stands_in_where_the_client_or_the_class_has_none(more):
     """The one forbids it for a request, the other does not allow it."""
