@@ -154,9 +154,9 @@ class Receiver:
     def apply(self, ready: Ready) -> None:
         """Lists the endpoints of these sites, and no others, to all workers."""
         reading = ready.reading
-        if reading.fleet.rollouts != self._versions:  # the file says something else of them
-            self._versions = reading.fleet.rollouts
-            self._rollouts.clear()
+        for one in set(self._versions).difference(reading.fleet.rollouts):
+            self._rollouts.pop(one.name, None)  # the file says something else of it
+        self._versions = reading.fleet.rollouts
         self._callers.adopt(reading.settings, ready.keys, reading.fleet.tenants)
         self._reach.adopt(ready.ways, self._roster)
         if self._page is not None:

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import grpc
 
+from router.live.reloading import Reading
+from router.live.settings import SiteAccess
 from router.policy.rollout import Rollout
-from tests.router.live.conftest import CLOUD, HOME, ask, fleet_of
+from tests.router.live.conftest import CLOUD, HOME, SETTINGS, ask, fleet_of
 from tests.router.live.hosting import received, workers
 from tests.router.live.scripted import fails, says, scripted
 from tests.waiting import until
@@ -58,3 +60,21 @@ async def test_a_return_outlives_the_receiver(tmp_path):
             assert receiver._rollouts == {"chat": "rude"}
             async with workers(where, count=1, endpoints=2, fleet=FLEET) as (late,):
                 await late.state_where(_returned)
+
+
+async def test_a_reload_forgets_a_return_only_where_it_says_something_else_of_that_model(tmp_path):
+    """What the file says of other models is no word on this one, for who joins later either."""
+    code = Rollout("code", "c1", "c2", share=0.1)
+    more = replace(FLEET, rollouts=(*FLEET.rollouts, code))
+    other = replace(FLEET, rollouts=(replace(FLEET.rollouts[0], share=0.5), code))
+    async with (
+        _engines() as at,
+        received(tmp_path, at, fleet=FLEET) as (receiver, where),
+        workers(where, count=1, endpoints=2, fleet=FLEET) as (one,),
+    ):
+        await one.fleet.ReturnRollout(pb.ReturnRolloutRequest(model="chat", why="rude"))
+        await until(lambda: receiver._rollouts)
+        access = (SiteAccess("home", endpoints=tuple(at), link=False),)
+        for fleet, known in ((more, {"chat": "rude"}), (other, {})):
+            receiver.apply(receiver.prepare(Reading(fleet, access, SETTINGS, "digest")))
+            assert receiver._rollouts == known
