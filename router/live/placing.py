@@ -197,14 +197,15 @@ class Placing:
         endpoint = self._roster.get(decision.endpoint)
         if (
             endpoint is not None
-            and not decision.model
+            and not decision.asked
             and self.may_go(context.peer(), endpoint)
             and (endpoint.requires_leases or not _has_terms(incoming))
         ):
             return self._placement(decision, endpoint, incoming, request)
         self._give_back(decision)
-        if decision.model:
-            return pb.Placement(through_router=f"{decision.model} answers as {decision.asked}")
+        if decision.asked:
+            answers = decision.model or decision.asked
+            return pb.Placement(through_router=f"{answers} answers as {decision.asked}")
         return pb.Placement(through_router=f"clients do not reach {decision.endpoint} themselves")
 
     async def _decided(self, incoming: Incoming, trace: RequestTrace) -> Send:

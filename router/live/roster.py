@@ -61,6 +61,8 @@ class Roster:
     def served_as(self, model: str) -> str:
         """What endpoints call a model of this name: the first of its versions that is served."""
         versions = self.names.versions_of(model)
+        if len(versions) == 1:
+            return versions[0]
         return next((one for one in versions if self._of(one)), versions[0])
 
     def _of(self, model: str) -> list[LiveEndpoint]:

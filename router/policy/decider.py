@@ -247,7 +247,7 @@ class Decider:
             self._mode(request, chosen),
             _hedge_ns(need, chosen, attempt),
             attempts_left(request, len(need.tried), limits),
-            request.model if request.asked else "",
+            request.model if request.asked not in {"", request.model} else "",
             request.asked,
             request.because,
         )

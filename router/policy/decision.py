@@ -25,9 +25,9 @@ class Send:
     mode: Mode = Mode.FRESH
     hedge_ns: int = 0  # without a first token for so long, call `on_hedge_due`; 0: never
     attempts_left: int = 1  # at this endpoint and others, this one included
-    model: str = ""  # to be asked for there, where it is not what the client calls it:
-    asked: str = ""  # that is this,
-    because: str = ""  # and why a stand-in answers; empty for a version of the model
+    model: str = ""  # to be asked for there, where it is not what the client calls it
+    asked: str = ""  # that, where it has versions or another model stands in; empty for others
+    because: str = ""  # why a stand-in answers; empty for a version of the model
 
     @property
     def chosen(self) -> Candidate:

@@ -1,6 +1,7 @@
 """Versions and stand-ins through a live router: what is asked of engines and said to clients."""
 
 import asyncio
+import secrets
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 from router.audit.verifying import records
 from router.live.settings import AuditSettings
 from router.policy.rollout import Rollout
+from serving.fake_engine import FakeEngine, FakeSettings
+from serving.lease_door import LeaseTerms
+from serving.standalone import serve_standalone
 from tests.router.live.conftest import HOME, SETTINGS, address, ask, engine, fleet_of, route
 from tests.router.live.scripted import error_of, fails, hangs, says, scripted
 from tests.waiting import until
+from wire.lease_keys import KEYS_ENV
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.vllm.control_pb2 import GetModelInfoRequest
 from wire.vllm.inference_pb2 import GenerateRequest
@@ -214,15 +219,22 @@ async def test_a_router_above_passes_on_what_the_one_below_says_of_the_model():
         assert (await _ended(call))[2]["x-spillway-model"] == "chat-v1"
 
 
-async def test_who_places_a_request_by_itself_is_sent_through_the_router():
-    """Its own message has the client's name for the model, which no endpoint knows."""
-    settings = replace(SETTINGS)
-    async with (
-        engine(itl_s=0, served_names=("chat-v1",)) as first,
-        route({"home": [address(first)]}, settings, _fleet()) as routed,
-    ):
-        placed = await routed.fleet.Place(pb.PlaceRequest(request=ask(model="chat")))
-        assert placed.through_router
-        assert not placed.address
-        await asyncio.sleep(0)
-        assert routed.router._core.snapshot().open_streams == 0
+@pytest.mark.parametrize("standing", ["chat-v1", "chat"])
+async def test_who_places_a_request_by_itself_is_sent_through_the_router(standing, monkeypatch):
+    """Its message has the client's name for the model, and no client chooses the version."""
+    monkeypatch.setenv(KEYS_ENV, key := secrets.token_hex(16))
+    taking = FakeEngine(FakeSettings(itl_s=0), (standing,))
+    server = await serve_standalone(taking, terms=LeaseTerms((key.encode(),)))
+    fleet = _fleet(replace(ROLLOUT, standing=standing))
+    try:
+        async with route({"home": [address(server)]}, fleet=fleet) as routed:
+            await until(lambda: all(e.takes_leases for e in routed.router._roster))
+            own = await routed.fleet.Place(pb.PlaceRequest(request=ask(model=standing)))
+            assert bool(own.address) == (standing == "chat-v1")
+            placed = await routed.fleet.Place(pb.PlaceRequest(request=ask(model="chat")))
+            assert placed.through_router == f"{standing} answers as chat"
+            assert not placed.address
+            await asyncio.sleep(0)
+            assert routed.router._core.snapshot().open_streams == bool(own.address)
+    finally:
+        await server.stop()

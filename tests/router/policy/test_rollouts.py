@@ -121,6 +121,16 @@ def test_a_decision_says_which_version_it_is_and_why():
     assert (direct.model, direct.endpoint[:7]) == ("", "chat-v2")
 
 
+def test_the_version_that_has_the_name_itself_is_no_other_model():
+    """Nothing is said of it but that it is one of two: no client and no engine hears of it."""
+    core = RouterCore(_fleet(Rollout("chat", "chat", "chat-v2", share=0.0, aliases=("talk",))))
+    core.on_endpoint_up(Endpoint("chat/0", "home", "chat"), 0)
+    client = _Client(core)
+    send, aliased = client.ask("s"), client.ask("s", "talk")
+    assert (send.model, send.asked, " is chat here" in send.reason) == ("", "chat", False)
+    assert (aliased.model, aliased.asked) == ("chat", "talk")
+
+
 def test_a_session_stays_with_its_version_when_the_share_changes():
     """Those that have none yet go by the new share."""
     core = _core()

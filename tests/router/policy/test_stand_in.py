@@ -131,7 +131,10 @@ def test_a_stand_in_that_stands_in_for_who_waited_in_vain():
 def test_who_a_stand_in_answers_after_waiting_in_vain_is_not_counted_as_refused():
     """Each request is one or the other to its tenant, and nobody waits in the end."""
     core, rng = _core(), random.Random(1)
-    came = [core.on_request(Request(f"r{n}", "big", prompt_tokens=1000), NS_PER_S, rng) for n in range(60)]
+    came = [
+        core.on_request(Request(f"r{n}", "big", prompt_tokens=1000), NS_PER_S, rng)
+        for n in range(60)
+    ]
     sent = [one for one in (*came, *core.release(NS_PER_S, rng)) if isinstance(one, Send)]
     late = 10 * NS_PER_S  # all have waited in vain by then, and the stand-in is idle
     for one in sent:
