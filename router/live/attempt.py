@@ -144,6 +144,10 @@ class Attempt:
         self._begun = False
         self._ended = False
 
+    def sets_out(self) -> None:
+        """Its request had to be made first, in time that is not the endpoint's."""
+        self._sent_ns = now_ns()
+
     def first_token(self) -> None:
         """The first message of a stream came. Only the first call counts."""
         if self._begun:

@@ -26,10 +26,10 @@ def model_in(trailers: Iterable[tuple[str, str | bytes]]) -> str:
 async def remade(
     attempt: Attempt, transcript: Transcript, laid_over: bytes, context: Any
 ) -> Failure | None:
-    """Has a face in front make its prompt for the model that answers; why it cannot be made.
+    """Has a face in front make its prompt for the model that answers; why nothing is sent.
 
     A chat is another prompt by another model's template; a call from outside came with its prompt.
-    `laid_over` are its tenant's terms.
+    Meanwhile the attempt may have been given up. `laid_over` are its tenant's terms.
     """
     remake = getattr(context, "remake", None)
     if remake is None or attempt.send.mode is not Mode.FRESH:
@@ -40,4 +40,5 @@ async def remade(
         return Failure(end_of(error.code), error.code, error.message, error.trailers)
     if raw is not None:
         transcript.remake(raw + laid_over)
-    return None
+    attempt.sets_out()
+    return attempt.given_up
