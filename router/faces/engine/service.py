@@ -27,12 +27,15 @@ from wire.engine.service import SERVER_TYPE, message_of
 from wire.malformed import Malformed
 from wire.spillway.v1.load_pb2 import LoadReport
 from wire.spillway.v1.tokenizer_pb2 import ReadTokenizerRequest, TokenizerPiece
-from wire.status import CallError
+from wire.status import CallError, failure
 from wire.vllm import control_pb2
 from wire.vllm.inference_pb2 import GenerateResponse
 
 VERSION: Final = "spillway"
 """What a router says of the engine's version: it has several."""
+
+ARCHIVE_S: Final = 60.0
+"""For an archive to be made, and those before it: some 10 MB of files cross any link in less."""
 
 
 class Control(Protocol):
@@ -181,8 +184,14 @@ class EngineFace:
     ) -> AsyncIterator[GetTokenizerChunk]:
         """The files of an endpoint that serves the model, as an archive."""
         _ = request
-        async with self._archiving:  # one at a time: it takes memory, and seconds of a core
-            archive = await self._archived(self._model(context), context)
+        archive = b""
+        try:
+            # One at a time: it takes memory, and seconds of a core. Who is slow holds up no others.
+            async with asyncio.timeout(ARCHIVE_S), self._archiving:
+                archive = await self._archived(self._model(context), context)
+        except TimeoutError:
+            late = f"no endpoint gave the tokenizer within {ARCHIVE_S:g} s"
+            failure(grpc.StatusCode.DEADLINE_EXCEEDED, late).set_on(context)
         for chunk in chunks_of(archive):
             yield chunk
 

@@ -1,13 +1,17 @@
 """vLLM's engine API of a router over real gRPC, in front of fake engines."""
 
+import asyncio
 import io
 import zipfile
 
 import grpc
 import pytest
 
+from router.faces.engine import service
 from serving.fake_engine import TOKENIZER
 from tests.router.live.conftest import address, at_rest, engine, route
+from tests.router.live.scripted import says
+from tests.router.live.test_model_texts import Giving
 from tests.waiting import until
 from wire.engine import common_pb2, engine_pb2, engine_pb2_grpc
 
@@ -164,6 +168,28 @@ async def test_the_tokenizer_is_an_endpoint_s(stub):
         with zipfile.ZipFile(io.BytesIO(archive)) as files:
             original = (TOKENIZER / "tokenizer.json").read_bytes()
             assert files.read("tokenizer.json") == original
+
+
+async def test_an_endpoint_that_never_gives_its_tokenizer_holds_up_nobody_for_ever(monkeypatch):
+    """Who asked hears of it in time, and so do those behind it; then it is asked again."""
+    monkeypatch.setattr(service, "ARCHIVE_S", 0.2)
+    server = Giving(says("7"), pieces=(("tokenizer.json", b"{}"),))
+    await server.start()
+    try:
+        async with route({"home": [server.address]}) as routed:
+            stub = engine_pb2_grpc.VllmEngineStub(routed.channel)
+
+            async def archive():
+                call = stub.GetTokenizer(common_pb2.GetTokenizerRequest())
+                return b"".join([piece.data async for piece in call])
+
+            for told in await asyncio.gather(archive(), archive(), return_exceptions=True):
+                assert isinstance(told, grpc.aio.AioRpcError)
+                assert told.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            server.gate.set()
+            assert await archive()
+    finally:
+        await server.die()
 
 
 async def test_without_an_endpoint_nothing_is_told():
