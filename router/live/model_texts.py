@@ -82,6 +82,10 @@ class ModelTexts:
             return text
         return ModelText(text.template, text.tokenizer, is_agreed=False)
 
+    def has_versions(self, model: str) -> bool:
+        """Whether another model's text may be meant by this name, by who is there."""
+        return self._roster.names.versions_of(model) != (model,)
+
     def _fetched(
         self, key: str, endpoints: Sequence[LiveEndpoint], model: str
     ) -> asyncio.Task[ModelText]:

@@ -48,8 +48,9 @@ class AnsweredBy:
 
     async def made_for(self, model: str) -> pb.GenerateRequest | None:
         """This model answers, or the asked one where it is empty; the request as it wants it."""
-        self.model = model
-        if self.text is None:
+        before, self.model = self.model, model
+        is_as_asked = not (model or before or self._texts.has_versions(self._served.model))
+        if self.text is None or is_as_asked:
             return None
         text = await self._texts.get(model or self._served.model)
         if text is self.text:

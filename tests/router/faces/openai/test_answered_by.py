@@ -4,6 +4,10 @@ import contextlib
 import json
 from dataclasses import replace
 
+from router.faces.models import Served
+from router.faces.openai.answered_by import AnsweredBy
+from router.faces.openai.logprobs import TokenTexts
+from router.live.model_texts import ModelText
 from router.policy.rollout import Rollout
 from tests.router.faces.openai.conftest import faced
 from tests.router.live.conftest import HOME, fleet_of
@@ -72,6 +76,33 @@ async def test_the_new_versions_chat_is_made_by_its_own_template():
         assert servers["chat-v1"].calls == []
         listed = [model.id async for model in face.client.models.list()]
         assert listed == ["chat", "chat-v1", "chat-v2"]
+
+
+class _Texts:
+    """Gives a text of its own for each question, as where endpoints have several tokenizers."""
+
+    def __init__(self, *, versions=False):
+        self.versions = versions
+        self.asked = []
+
+    def has_versions(self, _model):
+        return self.versions
+
+    async def get(self, model):
+        self.asked.append(model)
+        return ModelText(is_agreed=False)
+
+
+async def test_the_text_of_a_model_is_asked_for_again_only_where_another_may_answer():
+    """A prompt that is the asked model's own is made once, whatever its endpoints agree on."""
+    served = Served("big", "", "big", ())
+    by = AnsweredBy(texts := _Texts(), served, ModelText(), TokenTexts(None))
+    for model in ("", "", "small", ""):  # tried, tried again, stood in for, tried again
+        await by.made_for(model)
+    assert texts.asked == ["small", "big"]
+    by = AnsweredBy(texts := _Texts(versions=True), served, ModelText(), TokenTexts(None))
+    await by.made_for("")
+    assert texts.asked == ["big"]
 
 
 async def test_a_stand_ins_chat_is_made_by_its_own_template():
