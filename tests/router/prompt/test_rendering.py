@@ -14,6 +14,8 @@ from router.prompt.rendering import Renderer
 from tests.waiting import until
 from wire.status import CallError
 
+pytestmark = pytest.mark.outside  # templates are rendered in processes
+
 HELLO = [{"role": "user", "content": "h\u00e9\ud800"}]
 PLAIN = ChatTemplate(
     "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}{{ x }}", "^"

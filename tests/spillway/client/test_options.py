@@ -7,8 +7,14 @@ from wire.vllm import inference_pb2 as pb
 
 
 def test_every_option_has_a_place():
-    """Each is a field of the request, metadata, or one of the three that are neither."""
-    assert set(Options.__annotations__) == {*_FIELDS, *_METADATA, "session", "deadline_s"}
+    """Each is a field of the request, metadata in words of its own, or neither."""
+    assert set(Options.__annotations__) == {
+        *_FIELDS,
+        *_METADATA,
+        "session",
+        "deadline_s",
+        "stand_in",
+    }
 
 
 def test_every_field_of_the_wire_has_an_option():
