@@ -27,6 +27,7 @@ SUMMED: Final = frozenset(
         "spillway_link_sessions",
         "spillway_links",
         "spillway_open_streams",
+        "spillway_rollout_answers",
         "spillway_sessions",
         "spillway_sink_failed_events",
         "spillway_store_held",

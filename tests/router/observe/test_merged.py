@@ -8,6 +8,7 @@ from router.observe.merged import SUMMED, Merged
 from router.observe.sinks import Sinks
 from router.policy.core import RouterCore
 from router.policy.fleet import Fleet, Site, SiteKind, SloClass
+from router.policy.rollout import Rollout
 
 SAME_FOR_ALL = {
     "spillway_wanted_replicas",
@@ -26,6 +27,8 @@ SAME_FOR_ALL = {
     "spillway_lent_replicas",
     "spillway_lent_until_timestamp_seconds",
     "spillway_quarantined",
+    "spillway_rollout_returned",
+    "spillway_rollout_share",
     "spillway_site_draining",
     "spillway_site_lease_until_timestamp_seconds",
     "spillway_site_warming_share",
@@ -111,9 +114,15 @@ def test_the_receiver_says_whose_dashboard_is_not_heard():
 
 def test_of_every_gauge_it_is_said_whether_it_adds_up():
     """A new gauge of a router belongs into one of the two lists."""
-    fleet = Fleet((Site("home", SiteKind.HOME),), (SloClass("chat", 1, 1),), "chat")
+    fleet = Fleet(
+        (Site("home", SiteKind.HOME),),
+        (SloClass("chat", 1, 1),),
+        "chat",
+        rollouts=(Rollout("llama", "llama-1", "llama-2", 0.1),),
+    )
     sinks = Sinks(fleet, None)
     sinks.with_others()
     sinks.start(lambda: RouterCore(fleet).snapshot(0))
     gauges = {family.name for family in sinks.registry.collect() if family.type == "gauge"}
+    assert "spillway_rollout_answers" in gauges
     assert gauges <= SUMMED | SAME_FOR_ALL
