@@ -145,6 +145,9 @@ class Flights:
         if decision.attempt == 1:
             self._hedging.on_request(need.slo)
         self._count(decision, need, chosen.uncached_tokens, tracked, now)
+        is_further = hedge or (again is not None and again.request.because)
+        if need.request.because and not (direct or is_further):
+            self._decider.models.count_stand_in(need.request)
         return decision
 
     def money(self) -> Iterable[Allowance]:
@@ -201,8 +204,6 @@ class Flights:
             session.block = request.prefix[-1] if request.prefix else 0
             if request.asked:
                 self._decider.models.rollouts.remember(session, request)
-        if request.because:
-            self._decider.models.count_stand_in(request)
 
     def settle(self, outcome: Outcome, now: int) -> None:
         """Take an outcome in. No effect for what is not in flight there."""

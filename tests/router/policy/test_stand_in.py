@@ -72,6 +72,19 @@ def test_the_stand_in_answers_where_the_asked_model_would_be_late():
     assert core.snapshot(NS_PER_S).stood_in == (("big", "small", 1),)
 
 
+def test_a_turn_that_is_stood_in_for_counts_once():
+    """Neither an attempt that follows nor a placement, which comes again by itself, is another."""
+    core, rng = _core(), random.Random(1)
+    core.on_endpoint_up(Endpoint("small/1", "home", "small", identity=SMALL), 0)
+    core.on_connection("big/0", False, 1)
+    assert _ask(core, id="placed", direct=True).model == "small"
+    assert core.snapshot(NS_PER_S).stood_in == ()
+    send = _ask(core)
+    again = core.on_outcome(Ended("r", send.endpoint, End.FAILED), NS_PER_S, rng)
+    assert (again.model, again.attempt) == ("small", 2)
+    assert core.snapshot(NS_PER_S).stood_in == (("big", "small", 1),)
+
+
 def test_the_asked_model_answers_again_once_it_is_in_time():
     """A session is the stand-in's for as long as it has to be."""
     core = _core()
