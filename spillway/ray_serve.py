@@ -107,16 +107,22 @@ class RayServe:
         state = f"it is {status.status}" if status else "it is not listed"
         raise RayServeError(f"{application} does not serve after {deadline_s:.0f} s: {state}")
 
-    def wait_until_gone(self, application: str, deadline_s: float) -> None:
+    def wait_until_gone(
+        self, application: str, deadline_s: float, on_kept: Callable[[], None] = lambda: None
+    ) -> None:
         """Wait until the application is listed no more.
+
+        `on_kept` hears each look at which it is listed and is not being deleted.
 
         Raises:
             RayServeError: it still is after `deadline_s` seconds.
         """
         give_up = time.monotonic() + deadline_s
-        while application in self.applications():
+        while (found := self.applications().get(application)) is not None:
             if time.monotonic() > give_up:
                 raise RayServeError(f"{application} is still there after {deadline_s:.0f} s")
+            if found.status != "DELETING":
+                on_kept()
             time.sleep(POLL_INTERVAL_S)
 
     def _no_dashboard(self) -> RayServeError:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spillway.site_application import SiteApplication
 
 DEPLOY_TIMEOUT_S = 1800.0  # a large model is downloaded and loaded in that
-AGAIN_MAX = 3  # times that an application is asked for again which others have left out
+AGAIN_MAX = 3  # times that one is told again what others, who told it at once, have undone
 REMOVE_TIMEOUT_S = 120.0  # replicas let their streams finish, and Serve kills what does not end
 
 app = typer.Typer(help="Deploy, look at and remove a site's engines.", no_args_is_help=True)
@@ -123,7 +123,7 @@ def down(
         removed = found.remove()
         say(f"{where}: {'removing' if removed else 'not deployed'}")
         if removed and wait:
-            found.serve.wait_until_gone(found.name, timeout_s)
+            _wait_until_gone(found, timeout_s)
     finally:
         if name:
             say(f"{name} stays drained: `spillway undrain {name}` once it is up again.")
@@ -151,6 +151,19 @@ def _waited(
             " agree with them, and run this again if yours is to hold"
         )
     return addresses
+
+
+def _wait_until_gone(found: "SiteApplication", timeout_s: float) -> None:
+    """Until it is listed no more."""
+    times_left = AGAIN_MAX
+
+    def again() -> None:
+        nonlocal times_left
+        if times_left and found.remove():
+            times_left -= 1
+            say(f"{found.name} was put back by another deployment there: removed again")
+
+    found.serve.wait_until_gone(found.name, timeout_s, again)
 
 
 def _drain(name: str, address: str, tls: "ClientTls | None") -> None:

@@ -144,11 +144,16 @@ class Crowded(FakeDashboard):
         super().__init__(replicas)
         self.others = 0
         self.change = {}  # what they ask of our application, where they leave it in
+        self.looked_before = False  # they tell it all that ran before we told it anything
 
     def put(self, config):
+        before = [one["deployed_app_config"] for one in self.applications.values()]
         super().put(config)
         if self.others:
             self.others -= 1
+            if self.looked_before:
+                super().put({"applications": before})
+                return
             kept = [{**one, "args": one["args"] | self.change} for one in config["applications"]]
             super().put({"applications": kept if self.change else []})
 
@@ -160,6 +165,23 @@ def crowded(tmp_path):
         dashboard_serving(Crowded([replica.address])) as dashboard,
     ):
         yield dashboard
+
+
+def test_a_site_that_another_deployment_put_back_is_removed_again(crowded, capsys):
+    """So often and no more: who will not give in is told that it is there."""
+    arguments = ("--set", "model=/models/tiny")
+    assert run(capsys, "up", crowded.url, *arguments)[0] == 0
+    crowded.others, crowded.looked_before = 2, True
+    code, _, err = run(capsys, "down", crowded.url, "--yes", "--timeout", "30")
+    assert code == 0, err
+    assert err.count("put back by another deployment there: removed again") == 2
+    assert crowded.applications == {}
+    assert run(capsys, "up", crowded.url, *arguments)[0] == 0
+    crowded.others = 100
+    code, _, err = run(capsys, "down", crowded.url, "--yes", "--timeout", "3")
+    assert code == Outcome.FAILED
+    assert err.count("removed again") == 3
+    assert "still there after 3 s" in err
 
 
 def test_a_deployment_that_another_one_left_out_is_asked_for_again(crowded, capsys):

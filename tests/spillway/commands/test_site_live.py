@@ -115,6 +115,6 @@ def test_commands_that_are_killed_go_on_and_those_at_once_do_not_undo_each_other
     assert "removing" in killed.stderr.readline()
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    for name in ("one", "two"):
-        done(begun(*down, name))
+    for child in [begun(*down, name) for name in ("one", "two")]:
+        done(child)
     assert RayServe(dashboard_url).applications() == {}
