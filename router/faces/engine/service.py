@@ -134,19 +134,22 @@ class EngineFace:
         """Ends the caller's own requests: their streams finish with `abort`."""
         try:
             ids = message_of(request).request_ids
+            await self._control.Abort(control_pb2.AbortRequest(request_ids=ids), context)
         except CallError as error:
             error.set_on(context)
-        else:
-            await self._control.Abort(control_pb2.AbortRequest(request_ids=ids), context)
         return pb.AbortResponse()
 
     async def EngineGetModelInfo(self, request: object, context: Any) -> pb.GetModelInfoResponse:  # noqa: N802
         """The first model; UNAVAILABLE while none is there."""
         _ = request
-        model = await self._control.GetModelInfo(control_pb2.GetModelInfoRequest(), context)
-        if not model.served_model_name:
+        try:
+            model = await self._control.GetModelInfo(control_pb2.GetModelInfoRequest(), context)
+            if not model.served_model_name:
+                return pb.GetModelInfoResponse()
+            served = find(self._roster, "", self._tenant(context))
+        except CallError as error:
+            error.set_on(context)
             return pb.GetModelInfoResponse()
-        served = find(self._roster, "", self._tenant(context))
         longest = max(served.contexts, default=0)
         return pb.GetModelInfoResponse(
             model_path=model.model_id or model.served_model_name,
@@ -192,6 +195,8 @@ class EngineFace:
         except TimeoutError:
             late = f"no endpoint gave the tokenizer within {ARCHIVE_S:g} s"
             failure(grpc.StatusCode.DEADLINE_EXCEEDED, late).set_on(context)
+        except CallError as error:
+            error.set_on(context)
         for chunk in chunks_of(archive):
             yield chunk
 

@@ -10,6 +10,9 @@ from tests.router.live.keyed import GONE, bearer, route_keyed, to_its_end
 SHOWS_NOTHING = {
     "/inference.GRPCInferenceService/ServerMetadata",
     "/vllm.Control/GetServerInfo",
+    "/vllm.grpc.engine.VllmEngine/GetLoads",
+    "/vllm.grpc.engine.VllmEngine/GetServerInfo",
+    "/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics",
     "/spillway.v1.Fleet/ListLent",
     "/spillway.v1.Fleet/ListQuarantine",
     "/spillway.v1.Cost/Reconcile",
