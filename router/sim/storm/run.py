@@ -22,6 +22,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from router.policy.resume import TEXT
 from router.policy.units import NS_PER_HOUR, NS_PER_MS, NS_PER_S
 from router.sim.storm.clock import JumpingClock
 from router.sim.storm.listing import Log
@@ -53,6 +54,7 @@ _HEDGE_BURST = 10
 _EPSILON_USD = 1e-6
 
 _NO_CLASS = "there is no class"
+_UNABLE = "unable to go on with this stream"
 _HONEST = ("budget is spent", "no more than", _NO_CLASS)
 """What the reason for an error may be although an endpoint had room."""
 
@@ -138,8 +140,21 @@ def _check_refuge(storm: Storm, turn: Turn) -> None:
     refuge = storm.refuge
     if refuge is None or turn.status in {OK, CANCELLED} or turn.weights not in {"", WEIGHTS}:
         return
+    if _UNABLE in turn.status and _of_unknown_origin(storm, turn):
+        return
     if not any(words in turn.status for words in _HONEST):
         raise BrokenError(f"{turn.ask.id} failed while {refuge.name} had room: {turn.status}")
+
+
+def _of_unknown_origin(storm: Storm, turn: Turn) -> bool:
+    """Whether it began at an endpoint that says nothing of itself, with more than a prompt tells.
+
+    Who took its delivered tokens for a prompt would give another answer, and it cannot be replayed.
+    """
+    if not turn.given or turn.ask.repeatable or set(turn.ask.features) <= {TEXT}:
+        return False
+    origin = turn.given[0].attempt.endpoint
+    return any(one.name == origin and not one.identity.is_known for one in storm.stations)
 
 
 def _check_failing(storm: Storm, weather: Weather) -> None:
