@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from bootstrap.environment import Environment, one_at_a_time
-from bootstrap.failure import SetupError
 from bootstrap.progress import Progress, run
 from bootstrap.recipe import CPU_TORCH
-from bootstrap.setup import COMPILE, install_first, pip_command, pip_settings_for_uv
+from bootstrap.setup import COMPILE, ended, install_first, pip_command, pip_settings_for_uv
 
 FOLDER: Final = ".clients"
 REQUIREMENTS: Final = "tests/clients/requirements.txt"
@@ -22,20 +21,7 @@ REQUIREMENTS: Final = "tests/clients/requirements.txt"
 
 def main() -> int:
     """Set up the folder this package lies in; 0, or 1 after a sentence, or 130 after Ctrl-C."""
-    root = Path(__file__).resolve().parent.parent
-    progress = Progress()
-    try:
-        set_up(root, progress)
-    except SetupError as error:
-        progress.say(f"Setup of the clients failed. {error}")
-        return 1
-    except OSError as error:
-        progress.say(f"Setup of the clients failed. {error.filename or root}: {error.strerror}.")
-        return 1
-    except KeyboardInterrupt:
-        progress.say("Setup interrupted: run it again and it starts afresh.")
-        return 130
-    return 0
+    return ended(set_up, "Setup of the clients")
 
 
 def set_up(root: Path, progress: Progress) -> None:

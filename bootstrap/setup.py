@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bootstrap.environment import Environment, one_at_a_time
@@ -22,15 +22,23 @@ COMPILE = (
 
 def main() -> int:
     """Set up the folder this package lies in; 0, or 1 after a sentence, or 130 after Ctrl-C."""
+    return ended(set_up, "Setup")
+
+
+def ended(install: Callable[[Path, Progress], None], named: str) -> int:
+    """How the installing of something into the folder this package lies in has ended.
+
+    0, or 1 after a sentence, or 130 after Ctrl-C.
+    """
     root = Path(__file__).resolve().parent.parent
     progress = Progress()
     try:
-        set_up(root, progress)
+        install(root, progress)
     except SetupError as error:
-        progress.say(f"Setup failed. {error}")
+        progress.say(f"{named} failed. {error}")
         return 1
     except OSError as error:
-        progress.say(f"Setup failed. {error.filename or root}: {error.strerror}.")
+        progress.say(f"{named} failed. {error.filename or root}: {error.strerror}.")
         return 1
     except KeyboardInterrupt:
         progress.say("Setup interrupted: run it again and it starts afresh.")

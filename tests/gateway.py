@@ -1,6 +1,5 @@
 """smg, a gateway of others that drives engines through vLLM's engine API, started for real."""
 
-import asyncio
 import contextlib
 import sys
 import tempfile
@@ -11,6 +10,7 @@ import aiohttp
 import openai
 
 from benchmarks.rival_program import Program, free_port, started
+from tests.waiting import until_told
 
 UP_DEADLINE_S = 60.0
 """It looks at a worker, fetches its tokenizer and tries again each few seconds."""
@@ -59,13 +59,14 @@ async def gateway(*addresses, model, options=()):
 
 
 async def _until_up(made, model):
-    try:
-        async with asyncio.timeout(UP_DEADLINE_S):
-            while made.program.process.returncode is None:
-                with contextlib.suppress(openai.OpenAIError):
-                    await made.client.completions.create(model=model, prompt="up 1", max_tokens=1)
-                    return
-                await asyncio.sleep(0.2)  # it says nothing when it is up
-    except TimeoutError:
-        pass
+    async def answers():
+        if made.program.process.returncode is not None:
+            return True
+        with contextlib.suppress(openai.OpenAIError):
+            return await made.client.completions.create(model=model, prompt="up 1", max_tokens=1)
+
+    with contextlib.suppress(TimeoutError):
+        await until_told(answers, UP_DEADLINE_S)  # it says nothing when it is up
+        if made.program.process.returncode is None:
+            return
     raise AssertionError(f"smg does not come up:\n{made.said()[-5000:]}")

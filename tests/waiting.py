@@ -15,6 +15,14 @@ async def until(condition, within_s=DEADLINE_S):
             await asyncio.sleep(0.005)
 
 
+async def until_told(ask, within_s=DEADLINE_S, every_s=0.05):
+    """The first answer that is true, of whoever has to be asked again and again to be known of."""
+    async with asyncio.timeout(within_s):
+        while not (told := await ask()):  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(every_s)
+    return told
+
+
 def wait_until(condition, within_s=DEADLINE_S, every_s=0.01):
     """Waits for a condition, where there is no event loop. A look may cost somebody something."""
     give_up_s = time.monotonic() + within_s

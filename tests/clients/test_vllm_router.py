@@ -1,6 +1,5 @@
 """vLLM's router from PyPI, which speaks vllm.Inference to its workers."""
 
-import asyncio
 import contextlib
 
 import openai
@@ -9,7 +8,7 @@ import pytest
 from benchmarks.rival_program import free_port
 from tests.clients.conftest import path_of, serving
 from tests.router.live.conftest import address
-from tests.waiting import until
+from tests.waiting import until, until_told
 
 pytestmark = [pytest.mark.slow]
 
@@ -35,13 +34,13 @@ async def vllm_router(worker, tokenizer):
             base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0
         ) as client,
     ):
-        async with asyncio.timeout(UP_DEADLINE_S):
-            while True:
-                with contextlib.suppress(openai.OpenAIError):
-                    await client.completions.create(model="fake", prompt=IDS, max_tokens=1)
-                    break
-                assert program.process.returncode is None, program.last_line
-                await asyncio.sleep(0.2)
+
+        async def answers():
+            assert program.process.returncode is None, program.last_line
+            with contextlib.suppress(openai.OpenAIError):
+                return await client.completions.create(model="fake", prompt=IDS, max_tokens=1)
+
+        await until_told(answers, UP_DEADLINE_S)
         yield client
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from serving.fake_engine import TOKENIZER
 from serving.replica import Replica
+from tests.engine_api import asked, said
 from tests.serving.conftest import ask, rest, serve_fake, up_to
 from tests.waiting import until
 from wire.engine import common_pb2, engine_pb2, engine_pb2_grpc
@@ -23,21 +24,6 @@ OTHER_ENGINES = (
     "trtllm.TrtllmService",
     "mlx.grpc.engine.MlxEngine",
 )
-
-
-def asked(text="count 7", *, stream=True, request_id="", **params):
-    """A request as gateways make it: of token ids, which are bytes here."""
-    return engine_pb2.GenerateRequest(
-        request_id=request_id,
-        tokenized=engine_pb2.TokenizedInput(input_ids=text.encode()),
-        sampling_params=engine_pb2.SamplingParams(**params),
-        stream=stream,
-    )
-
-
-async def said(stub, request, **kwargs):
-    """All messages of an answer."""
-    return [message async for message in stub.Generate(request, **kwargs)]
 
 
 @pytest.fixture

@@ -8,18 +8,11 @@ import pytest
 
 from tests.gateway import gateway
 from tests.router.live.conftest import address, engine
-from tests.waiting import DEADLINE_S, until
+from tests.waiting import until, until_told
 
 ASKED = {"model": "fake", "messages": [{"role": "user", "content": "count 41"}], "max_tokens": 12}
 RIGHT = " 42 43 44 45"
 LONG = ASKED | {"max_tokens": 30_000, "stream": True}
-
-
-async def until_told(look):
-    """Waits until what a gateway says of itself is so; it looks at its workers when it likes."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not await look():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.1)
 
 
 async def test_it_takes_a_site_for_a_vllm_and_answers_through_it():

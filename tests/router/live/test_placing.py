@@ -20,7 +20,7 @@ from serving.standalone import serve_standalone
 from tests.router.live.conftest import HOME, address, ask, route
 from tests.router.live.keyed import ACME, BOLT, bearer, route_keyed
 from tests.router.live.scripted import says, scripted
-from tests.waiting import DEADLINE_S, until
+from tests.waiting import until, until_told
 from wire.lease_keys import KEYS_ENV
 from wire.spillway.v1 import fleet_pb2 as pb
 from wire.spillway.v1 import load_pb2
@@ -348,9 +348,9 @@ async def test_terms_that_no_lease_has_room_for_come_through_the_router(monkeypa
 
 async def until_cached(routed, asked, key):
     """Waits until the router has heard that the engine has cached this."""
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            decision = await routed.fleet.Explain(asked, metadata=bearer(key))
-            if decision.candidates[0].cached_tokens:
-                return
-            await asyncio.sleep(0.02)
+
+    async def cached():
+        decision = await routed.fleet.Explain(asked, metadata=bearer(key))
+        return decision.candidates[0].cached_tokens
+
+    await until_told(cached)

@@ -1,6 +1,7 @@
 """A real vLLM engine behind real gRPC, in a process of its own: one for all tests."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
@@ -119,11 +120,11 @@ async def live(engine_address):
         yield Live(channel)
 
 
-@pytest.fixture(scope="session")
-def site():
-    """A Ray cluster with one replica of the built-in model."""
-    arguments = {"num_cpus": 1, "env": {"OMP_NUM_THREADS": "1"}}
-    plan = SitePlan(name="home", kind=SiteKind.HOME, serving=arguments)
+@contextlib.contextmanager
+def local_site(name, **serving):
+    """A Ray cluster with one replica of the built-in model, of these settings."""
+    serving = {"num_cpus": 1, "env": {"OMP_NUM_THREADS": "1"}} | serving
+    plan = SitePlan(name=name, kind=SiteKind.HOME, serving=serving)
     folder = Path(tempfile.mkdtemp(prefix="sw")) / "site"
     with pytest.MonkeyPatch.context() as patch:
         # Ray's processes import the tree that is tested, installed or not.
@@ -134,6 +135,13 @@ def site():
             yield site
         finally:
             site.stop()
+
+
+@pytest.fixture(scope="session")
+def site():
+    """A site of one replica."""
+    with local_site("home") as site:
+        yield site
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
 
 import grpc
@@ -15,7 +14,7 @@ from serving.models.answers import answer, count_prompt, recite_prompt
 from spillway.local.descendants import descendants
 from tests.serving.conftest import rest
 from tests.serving.live.conftest import Live
-from tests.waiting import DEADLINE_S, until
+from tests.waiting import DEADLINE_S, until, until_told
 from wire.vllm import inference_pb2
 
 pytestmark = [pytest.mark.live]
@@ -131,8 +130,8 @@ async def test_a_dead_engine_ends_streams_and_is_replaced(site, served, number):
 
 async def new_report(site, old_instance_id):
     """The first report of a replica that is not the old one."""
-    deadline = time.monotonic() + REPLACED_DEADLINE_S
-    while time.monotonic() < deadline:
+
+    async def report_of_another():
         for address in site.replica_addresses():
             async with grpc.aio.insecure_channel(address) as channel:
                 try:
@@ -141,8 +140,9 @@ async def new_report(site, old_instance_id):
                     continue  # the old one, which the list still names
                 if report.instance_id != old_instance_id:
                     return report
-        await asyncio.sleep(0.25)
-    raise AssertionError(f"no new replica within {REPLACED_DEADLINE_S} s")
+        return None
+
+    return await until_told(report_of_another, REPLACED_DEADLINE_S, every_s=0.25)
 
 
 async def test_a_killed_replica_takes_its_engine_with_it(site):

@@ -1,19 +1,15 @@
 """An engine of two ranks in a replica of Ray Serve, placed by a placement group."""
 
 import json
-import tempfile
 import urllib.request
 from pathlib import Path
 
 import grpc
 import pytest
 
-from router.policy.fleet import SiteKind
 from serving.models.answers import answer, count_prompt, recite_prompt
 from spillway.local.descendants import descendants
-from spillway.local.plan import SitePlan
-from spillway.local.site import LocalSite
-from tests.serving.live.conftest import Live
+from tests.serving.live.conftest import Live, local_site
 from tests.waiting import DEADLINE_S
 from wire.vllm import control_pb2, inference_pb2
 
@@ -26,21 +22,9 @@ RANKS = 2
 @pytest.fixture(scope="module")
 def pair():
     """A site whose one replica has an engine of two ranks."""
-    arguments = {
-        "num_cpus": RANKS,
-        "env": {"OMP_NUM_THREADS": "1"},
-        "vllm": {"tensor_parallel_size": RANKS, "kv_cache_memory_bytes": 64 * 1024**2},
-    }
-    plan = SitePlan(name="pair", kind=SiteKind.HOME, serving=arguments)
-    folder = Path(tempfile.mkdtemp(prefix="sw")) / "site"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path.cwd()))
-        site = LocalSite(plan, folder)
-        try:
-            site.start(say=print)
-            yield site
-        finally:
-            site.stop()
+    engine = {"tensor_parallel_size": RANKS, "kv_cache_memory_bytes": 64 * 1024**2}
+    with local_site("pair", num_cpus=RANKS, vllm=engine) as site:
+        yield site
 
 
 @pytest.fixture

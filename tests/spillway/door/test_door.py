@@ -17,7 +17,7 @@ from spillway.door.haproxy import DoorError, HaProxy, connections_within, find_p
 from tests.router.live.conftest import address, ask, at_rest
 from tests.router.live.counting import counted_on
 from tests.spillway.client.direct_sites import client_of, engine, taking_leases
-from tests.waiting import DEADLINE_S
+from tests.waiting import until_told
 from wire.spillway.v1 import fleet_pb2
 from wire.spillway.v1.load_pb2 import WatchLoadRequest
 from wire.spillway.v1.load_pb2_grpc import LoadStub
@@ -53,13 +53,14 @@ async def door(folder, *endpoints):
 
 async def until_it_takes(listen):
     host, _, port = listen.rpartition(":")
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection(host, int(port))
-                writer.close()
-                return
-            await asyncio.sleep(0.02)
+
+    async def taken():
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+            return True
+
+    await until_told(taken)
 
 
 def through(listen, name):
@@ -128,11 +129,10 @@ async def test_endpoints_come_and_go_behind_an_open_door(tmp_path):
         async def reached():
             answer = InferenceStub(second).GenerateStream(ask("41", 3))
             with contextlib.suppress(grpc.aio.AioRpcError):
-                return "".join([m.outputs.text async for m in answer])
+                told = "".join([m.outputs.text async for m in answer])
+                return told == counted_on("41", 3)
 
-        async with asyncio.timeout(DEADLINE_S):
-            while await reached() != counted_on("41", 3):  # noqa: ASYNC110 - it is asked again
-                await asyncio.sleep(0.05)
+        await until_told(reached)
         while (message := await call.read()) is not grpc.aio.EOF:
             text += message.outputs.text
         assert text == counted_on("7", 60)
@@ -172,14 +172,16 @@ async def test_a_haproxy_that_does_not_hear_is_ended_all_the_same(tmp_path, monk
         proxy._send(signal.SIGSTOP)
         await proxy.stop(0.0)
         host, _, port = listen.rpartition(":")
-        async with asyncio.timeout(DEADLINE_S):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection(host, int(port))
-                except OSError:
-                    return
-                writer.close()
-                await asyncio.sleep(0.02)
+
+        async def refused():
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError:
+                return True
+            writer.close()
+            return False
+
+        await until_told(refused)
 
 
 def test_the_machines_haproxy_is_taken_where_none_is_bundled(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from tests.router.live.counting import counted_on
 from tests.router.live.test_discovery import Dashboard
 from tests.spillway.client.direct_sites import engine
 from tests.spillway.door.test_door import reserved, through
-from tests.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S, until_told
 from wire.vllm.inference_pb2_grpc import InferenceStub
 
 ROOT = Path(__file__).parents[3]
@@ -69,12 +69,14 @@ async def command(folder, url, *arguments, files_max=None):
 
 async def answers_through(listen, name):
     """What the endpoint of this name says through the door, once it can be reached."""
-    async with asyncio.timeout(2 * DEADLINE_S), through(listen, name) as channel:
-        while True:
+    async with through(listen, name) as channel:
+
+        async def answer():
             call = InferenceStub(channel).GenerateStream(ask("7", 5), wait_for_ready=True)
             with contextlib.suppress(grpc.aio.AioRpcError):
                 return "".join([message.outputs.text async for message in call])
-            await asyncio.sleep(0.05)
+
+        return await until_told(answer, 2 * DEADLINE_S)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])

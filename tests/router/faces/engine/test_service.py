@@ -9,26 +9,12 @@ import pytest
 
 from router.faces.engine import service
 from serving.fake_engine import TOKENIZER
+from tests.engine_api import asked, said
 from tests.router.live.conftest import address, at_rest, engine, route
 from tests.router.live.scripted import says
 from tests.router.live.test_model_texts import Giving
 from tests.waiting import until
 from wire.engine import common_pb2, engine_pb2, engine_pb2_grpc
-
-
-def asked(text="count 7", *, stream=True, request_id="", **params):
-    """A request as gateways make it: of token ids, which are bytes here."""
-    return engine_pb2.GenerateRequest(
-        request_id=request_id,
-        tokenized=engine_pb2.TokenizedInput(input_ids=text.encode()),
-        sampling_params=engine_pb2.SamplingParams(**params),
-        stream=stream,
-    )
-
-
-async def said(stub, request, **kwargs):
-    """All messages of an answer."""
-    return [message async for message in stub.Generate(request, **kwargs)]
 
 
 @pytest.fixture
