@@ -1,4 +1,4 @@
-"""Fuzzing by what inputs reach, where atheris is installed."""
+"""Fuzzing by what inputs reach."""
 
 import importlib.util
 import subprocess
@@ -26,7 +26,7 @@ def run(folder, *arguments):
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch, capsys):
-    """It is no part of setup: 35 MB for who fuzzes for longer."""
+    """It is no part of an installation that only serves."""
     monkeypatch.setitem(sys.modules, "atheris", None)
     assert guided.main(["cookie"]) == 2
     assert "pip install '.[fuzz]'" in capsys.readouterr().err
@@ -39,7 +39,9 @@ def test_a_run_begins_with_what_is_kept(tmp_path):
     assert words.read_text() == '"\\x22\\x5c"\n"\\xff"\n'
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris is not installed")
+@pytest.mark.skipif(
+    not importlib.util.find_spec("atheris"), reason="atheris has no wheel for this machine"
+)
 def test_a_run_keeps_what_reaches_further(tmp_path):
     """And finds nothing in a second."""
     done = run(tmp_path, "cookie", "--seconds", "1")
