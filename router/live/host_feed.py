@@ -66,7 +66,7 @@ class Listener(Protocol):
         """What operators lend."""
         ...
 
-    def returned(self) -> Iterable[tuple[str, str]]:
+    def returned(self) -> Iterable[RolloutChanged]:
         """The roll-outs that are taken back, and why."""
         ...
 
@@ -110,8 +110,7 @@ class HostFeed:
         elif isinstance(event.happening, LoansChanged):
             self._put(pb.Said(loans=loans_message(event.happening)))
         elif isinstance(event.happening, RolloutChanged):
-            word = pb.RolloutWord(name=event.happening.name, why=event.happening.why)
-            self._put(pb.Said(rollout=word))
+            self._put(pb.Said(rollout=_rollout_word(event.happening)))
         elif isinstance(event.happening, QuarantineReleased):
             self._put(pb.Said(released=event.happening.fingerprint))
 
@@ -160,7 +159,7 @@ class HostFeed:
             worker=self._worker,
             draining=self.listener.draining_sites(),
             lending=map(loans_message, self.listener.all_loans()),
-            returned=[pb.RolloutWord(name=n, why=w) for n, w in self.listener.returned()],
+            returned=map(_rollout_word, self.listener.returned()),
         )
         while True:
             yield await self._sayings.get()
@@ -212,7 +211,7 @@ class HostFeed:
             for loans in heard.loans:
                 self.listener.hear_happening(loans_of(loans))
             for word in heard.rollouts:
-                self.listener.hear_happening(RolloutChanged(word.name, word.why))
+                self.listener.hear_happening(RolloutChanged(word.name, word.why, word.new))
             for fingerprint in heard.released:
                 self.listener.hear_happening(QuarantineReleased(fingerprint))
         finally:
@@ -221,3 +220,7 @@ class HostFeed:
     def _follower(self, name: str) -> Follower | None:
         endpoint = self._roster.get(name)
         return None if endpoint is None else endpoint.follower
+
+
+def _rollout_word(change: RolloutChanged) -> pb.RolloutWord:
+    return pb.RolloutWord(name=change.name, why=change.why, new=change.new)

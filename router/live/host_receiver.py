@@ -99,7 +99,7 @@ class Receiver:
         self._drains: dict[str, bool] = {}
         self._loans: dict[str, pb.SiteLoans] = {}
         self._versions = fleet.rollouts if fleet is not None else ()
-        self._rollouts: dict[str, str] = {}  # why each was taken back; empty: it goes on
+        self._rollouts: dict[str, pb.RolloutWord] = {}  # the latest of each
         self._desk = LeaseDesk(_Nobody.router, settings.lease_key_file)
         self._tls = server_tls(settings)
         self._reach = Reach(access, settings)
@@ -195,10 +195,10 @@ class Receiver:
             drains = [pb.SiteDrain(site=site, draining=True) for site in unheard]
             self._hub.publish(pb.Heard(drains=drains))
         if said.HasField("rollout"):
-            self._rollouts[said.rollout.name] = said.rollout.why
+            self._rollouts[said.rollout.name] = said.rollout
         words = [one for one in said.returned if one.name not in self._rollouts]
         if words:
-            self._rollouts.update({one.name: one.why for one in words})
+            self._rollouts.update({one.name: one for one in words})
             self._hub.publish(pb.Heard(rollouts=words))
         if said.HasField("loans"):
             self._loans[said.loans.site] = said.loans
@@ -222,7 +222,7 @@ class Receiver:
                 for site, draining in self._drains.items()
             ],
             loans=self._loans.values(),
-            rollouts=[pb.RolloutWord(name=n, why=w) for n, w in self._rollouts.items()],
+            rollouts=self._rollouts.values(),
         )
         for name, known in self._known.items():
             report = known.whole_report()

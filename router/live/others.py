@@ -13,7 +13,7 @@ from router.live.lender import Lender
 from router.live.roster import Roster
 from router.live.scaling_crew import ScalingCrew
 from router.live.timed_core import TimedCore
-from router.observe.event import DrainChanged, LoansChanged
+from router.observe.event import DrainChanged, LoansChanged, RolloutChanged
 from wire.spillway.v1 import host_pb2 as pb
 
 
@@ -66,9 +66,13 @@ class Others:
         """See Listener."""
         return self._lender.all_loans()
 
-    def returned(self) -> Iterable[tuple[str, str]]:
+    def returned(self) -> Iterable[RolloutChanged]:
         """See Listener."""
-        return [(one.name, one.returned) for one in self._core.snapshot().rollouts if one.returned]
+        return [
+            RolloutChanged(one.name, one.returned, one.new.model)
+            for one in self._core.snapshot().rollouts
+            if one.returned
+        ]
 
     async def answer(self, what: str, body: bytes) -> bytes:
         """See Listener."""

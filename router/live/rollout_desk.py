@@ -1,6 +1,7 @@
 """Roll-outs as operators see and change them, and what is said when the router takes one back."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -35,7 +36,7 @@ class RolloutDesk:
                 continue
             _log.warning("the roll-out of %s is taken back: %s", name, said(one))
             # Nothing new to this core, and a word to the other processes of this router.
-            self._core.tell(RolloutChanged(name, one.returned))
+            self._core.tell(RolloutChanged(name, one.returned, one.new.model))
             before = {"model": one.new.model, "share": one.share}
             self._acting.happened("rollout return", name, before, {"returned": one.returned})
         self._told = set(found)
@@ -62,8 +63,8 @@ class RolloutDesk:
 
     async def _change(self, actor: Actor, word: str, change: RolloutChanged) -> pb.RolloutState:
         def act() -> pb.RolloutState:
-            self._named(change.name)
-            self._core.tell(change)
+            new = self._named(change.name).new.model
+            self._core.tell(replace(change, new=new))
             return rollout_message(self._named(change.name))
 
         asked = {"why": change.why} if change.why else {}

@@ -174,6 +174,7 @@ class RolloutChanged:
 
     name: str
     why: str = ""
+    new: str = ""  # the version that it is said of; empty: whichever is the new one
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ def tell(  # noqa: C901, PLR0912 - one case for each method of the core
             return core.on_hedge_due(request, now_ns, rng)
         case QuarantineReleased(fingerprint):
             core.on_quarantine_released(fingerprint, now_ns)
-        case RolloutChanged(name, why):
-            core.rollouts.change(name, why, now_ns)
+        case RolloutChanged(name, why, new):
+            core.rollouts.change(name, why, now_ns, new)
         case LeaseClaimed(claim):
             core.on_claim(claim, now_ns)
         case OutcomeSeen(outcome):

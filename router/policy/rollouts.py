@@ -211,13 +211,16 @@ class Rollouts:
             slow = ended.slow_gaps > SLOW_SHARE * (ended.output_tokens - 1)
             state.add(SLOW, flight, now, bad=slow, tolerated=1.0 - slo.confidence)
 
-    def change(self, name: str, why: str, now: int) -> None:
+    def change(self, name: str, why: str, now: int, new: str = "") -> None:
         """It is returned for this reason, or for none resumed and judged anew.
 
-        No effect on what no two versions serve, or is so already.
+        No effect on what no two versions serve, or is so already, or where another version is the
+        new one than the `new` of which it was said.
         """
         state = self._states.get(name)
         if state is None or bool(why) == bool(state.returned):
+            return
+        if new and new != state.rollout.new:
             return
         state.returned, state.returned_ns, state.was_found = why, now, False
         if not why:

@@ -251,6 +251,15 @@ def test_a_returned_version_stays_so_until_it_is_resumed_or_the_file_says_anothe
     core.rollouts.change("nonsense", "said so", 5)
 
 
+def test_what_is_said_of_a_version_takes_back_no_other():
+    """Another process of the router may say it of one that the file had a moment before."""
+    core = _core()
+    core.rollouts.change("chat", "said so of the one before", 0, "chat-v1.9")
+    assert not _state(core).returned
+    core.rollouts.change("chat", "said so", 1, "chat-v2")
+    assert _state(core).returned == "said so"
+
+
 def test_a_request_that_waited_for_a_returned_version_goes_to_the_standing_one():
     """Its version is chosen when it is sent."""
     core = _core(replace(ROLLOUT, share=1.0))

@@ -26,7 +26,7 @@ from wire.spillway.v1 import fleet_pb2 as wire_dot_spillway_dot_v1_dot_fleet__pb
 from wire.spillway.v1 import load_pb2 as wire_dot_spillway_dot_v1_dot_load__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/spillway/v1/host.proto\x12\x0bspillway.v1\x1a\x1cwire/spillway/v1/fleet.proto\x1a\x1bwire/spillway/v1/load.proto\"\x91\x03\n\x05Heard\x12&\n\x08listings\x18\x01 \x03(\x0b\x32\x14.spillway.v1.Listing\x12$\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x13.spillway.v1.Answer\x12$\n\x07reports\x18\x03 \x03(\x0b\x32\x13.spillway.v1.Report\x12&\n\x06\x64rains\x18\x04 \x03(\x0b\x32\x16.spillway.v1.SiteDrain\x12\x10\n\x08released\x18\x05 \x03(\t\x12\x0f\n\x07\x61\x62orted\x18\x06 \x03(\t\x12%\n\x05loans\x18\t \x03(\x0b\x32\x16.spillway.v1.SiteLoans\x12!\n\x05\x61sked\x18\n \x03(\x0b\x32\x12.spillway.v1.Asked\x12*\n\x08rollouts\x18\x0b \x03(\x0b\x32\x18.spillway.v1.RolloutWord\x12$\n\x07\x64\x65mands\x18\x0c \x03(\x0b\x32\x13.spillway.v1.Demand\x12!\n\x05wants\x18\r \x03(\x0b\x32\x12.spillway.v1.WantsJ\x04\x08\x07\x10\x08J\x04\x08\x08\x10\t\"\x90\x03\n\x04Said\x12\x0e\n\x06worker\x18\x01 \x01(\r\x12%\n\x05\x64rain\x18\x02 \x01(\x0b\x32\x16.spillway.v1.SiteDrain\x12\x10\n\x08released\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x62orted\x18\x04 \x03(\t\x12\x10\n\x08\x64raining\x18\x06 \x03(\t\x12%\n\x05loans\x18\x07 \x01(\x0b\x32\x16.spillway.v1.SiteLoans\x12\'\n\x07lending\x18\x08 \x03(\x0b\x32\x16.spillway.v1.SiteLoans\x12\'\n\x08\x61nswered\x18\t \x01(\x0b\x32\x15.spillway.v1.Answered\x12)\n\x07rollout\x18\n \x01(\x0b\x32\x18.spillway.v1.RolloutWord\x12*\n\x08returned\x18\x0b \x03(\x0b\x32\x18.spillway.v1.RolloutWord\x12#\n\x06\x64\x65mand\x18\x0c \x01(\x0b\x32\x13.spillway.v1.Demand\x12!\n\x05wants\x18\r \x01(\x0b\x32\x12.spillway.v1.WantsJ\x04\x08\x05\x10\x06\"(\n\x0bRolloutWord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\"*\n\x07Listing\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\"K\n\x06\x41nswer\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x13\n\x06rtt_ns\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x42\t\n\x07_rtt_ns\"C\n\x06Report\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\'\n\x06report\x18\x02 \x01(\x0b\x32\x17.spillway.v1.LoadReport\"+\n\tSiteDrain\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\"\x84\x01\n\tSiteLoans\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x1f\n\x04loan\x18\x02 \x01(\x0b\x32\x11.spillway.v1.Loan\x12#\n\x06recall\x18\x03 \x01(\x0b\x32\x13.spillway.v1.Recall\x12\r\n\x05\x66irst\x18\x04 \x03(\t\x12\x14\n\x0csaid_unix_ns\x18\x05 \x01(\x06\"b\n\x04Loan\x12\x10\n\x08replicas\x18\x01 \x01(\r\x12\n\n\x02of\x18\x02 \x01(\r\x12\x15\n\rsince_unix_ns\x18\x03 \x01(\x06\x12\x15\n\runtil_unix_ns\x18\x04 \x01(\x06\x12\x0e\n\x06reason\x18\x05 \x01(\t\"1\n\x06Recall\x12\x10\n\x08replicas\x18\x01 \x01(\r\x12\x15\n\runtil_unix_ns\x18\x02 \x01(\x06\"/\n\x05\x41sked\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"$\n\x08\x41nswered\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\"\xae\x01\n\x06\x44\x65mand\x12\x0e\n\x06worker\x18\x01 \x01(\r\x12\r\n\x05\x62\x65gan\x18\x02 \x01(\x06\x12\x10\n\x08requests\x18\x03 \x01(\x04\x12\x15\n\rprompt_tokens\x18\x04 \x01(\x04\x12\x15\n\routput_tokens\x18\x05 \x01(\x01\x12\x0f\n\x07pressed\x18\x06 \x01(\x04\x12\x0e\n\x06missed\x18\x07 \x01(\x04\x12$\n\x05sites\x18\x08 \x03(\x0b\x32\x15.spillway.v1.SiteDone\"T\n\x08SiteDone\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x13\n\x0bwork_tokens\x18\x02 \x01(\x01\x12\x12\n\noverflowed\x18\x03 \x01(\x04\x12\x11\n\tspent_usd\x18\x04 \x01(\x01\")\n\x05Wants\x12 \n\x05wants\x18\x01 \x03(\x0b\x32\x11.spillway.v1.Want\";\n\x04Want\x12\x0c\n\x04site\x18\x01 \x01(\t\x12%\n\x07scaling\x18\x02 \x01(\x0b\x32\x14.spillway.v1.Scaling29\n\x04Host\x12\x31\n\x04Join\x12\x11.spillway.v1.Said\x1a\x12.spillway.v1.Heard(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwire/spillway/v1/host.proto\x12\x0bspillway.v1\x1a\x1cwire/spillway/v1/fleet.proto\x1a\x1bwire/spillway/v1/load.proto\"\x91\x03\n\x05Heard\x12&\n\x08listings\x18\x01 \x03(\x0b\x32\x14.spillway.v1.Listing\x12$\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x13.spillway.v1.Answer\x12$\n\x07reports\x18\x03 \x03(\x0b\x32\x13.spillway.v1.Report\x12&\n\x06\x64rains\x18\x04 \x03(\x0b\x32\x16.spillway.v1.SiteDrain\x12\x10\n\x08released\x18\x05 \x03(\t\x12\x0f\n\x07\x61\x62orted\x18\x06 \x03(\t\x12%\n\x05loans\x18\t \x03(\x0b\x32\x16.spillway.v1.SiteLoans\x12!\n\x05\x61sked\x18\n \x03(\x0b\x32\x12.spillway.v1.Asked\x12*\n\x08rollouts\x18\x0b \x03(\x0b\x32\x18.spillway.v1.RolloutWord\x12$\n\x07\x64\x65mands\x18\x0c \x03(\x0b\x32\x13.spillway.v1.Demand\x12!\n\x05wants\x18\r \x03(\x0b\x32\x12.spillway.v1.WantsJ\x04\x08\x07\x10\x08J\x04\x08\x08\x10\t\"\x90\x03\n\x04Said\x12\x0e\n\x06worker\x18\x01 \x01(\r\x12%\n\x05\x64rain\x18\x02 \x01(\x0b\x32\x16.spillway.v1.SiteDrain\x12\x10\n\x08released\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x62orted\x18\x04 \x03(\t\x12\x10\n\x08\x64raining\x18\x06 \x03(\t\x12%\n\x05loans\x18\x07 \x01(\x0b\x32\x16.spillway.v1.SiteLoans\x12\'\n\x07lending\x18\x08 \x03(\x0b\x32\x16.spillway.v1.SiteLoans\x12\'\n\x08\x61nswered\x18\t \x01(\x0b\x32\x15.spillway.v1.Answered\x12)\n\x07rollout\x18\n \x01(\x0b\x32\x18.spillway.v1.RolloutWord\x12*\n\x08returned\x18\x0b \x03(\x0b\x32\x18.spillway.v1.RolloutWord\x12#\n\x06\x64\x65mand\x18\x0c \x01(\x0b\x32\x13.spillway.v1.Demand\x12!\n\x05wants\x18\r \x01(\x0b\x32\x12.spillway.v1.WantsJ\x04\x08\x05\x10\x06\"5\n\x0bRolloutWord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\x12\x0b\n\x03new\x18\x03 \x01(\t\"*\n\x07Listing\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\"K\n\x06\x41nswer\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x13\n\x06rtt_ns\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x42\t\n\x07_rtt_ns\"C\n\x06Report\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\'\n\x06report\x18\x02 \x01(\x0b\x32\x17.spillway.v1.LoadReport\"+\n\tSiteDrain\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\"\x84\x01\n\tSiteLoans\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x1f\n\x04loan\x18\x02 \x01(\x0b\x32\x11.spillway.v1.Loan\x12#\n\x06recall\x18\x03 \x01(\x0b\x32\x13.spillway.v1.Recall\x12\r\n\x05\x66irst\x18\x04 \x03(\t\x12\x14\n\x0csaid_unix_ns\x18\x05 \x01(\x06\"b\n\x04Loan\x12\x10\n\x08replicas\x18\x01 \x01(\r\x12\n\n\x02of\x18\x02 \x01(\r\x12\x15\n\rsince_unix_ns\x18\x03 \x01(\x06\x12\x15\n\runtil_unix_ns\x18\x04 \x01(\x06\x12\x0e\n\x06reason\x18\x05 \x01(\t\"1\n\x06Recall\x12\x10\n\x08replicas\x18\x01 \x01(\r\x12\x15\n\runtil_unix_ns\x18\x02 \x01(\x06\"/\n\x05\x41sked\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\"$\n\x08\x41nswered\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\"\xae\x01\n\x06\x44\x65mand\x12\x0e\n\x06worker\x18\x01 \x01(\r\x12\r\n\x05\x62\x65gan\x18\x02 \x01(\x06\x12\x10\n\x08requests\x18\x03 \x01(\x04\x12\x15\n\rprompt_tokens\x18\x04 \x01(\x04\x12\x15\n\routput_tokens\x18\x05 \x01(\x01\x12\x0f\n\x07pressed\x18\x06 \x01(\x04\x12\x0e\n\x06missed\x18\x07 \x01(\x04\x12$\n\x05sites\x18\x08 \x03(\x0b\x32\x15.spillway.v1.SiteDone\"T\n\x08SiteDone\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x13\n\x0bwork_tokens\x18\x02 \x01(\x01\x12\x12\n\noverflowed\x18\x03 \x01(\x04\x12\x11\n\tspent_usd\x18\x04 \x01(\x01\")\n\x05Wants\x12 \n\x05wants\x18\x01 \x03(\x0b\x32\x11.spillway.v1.Want\";\n\x04Want\x12\x0c\n\x04site\x18\x01 \x01(\t\x12%\n\x07scaling\x18\x02 \x01(\x0b\x32\x14.spillway.v1.Scaling29\n\x04Host\x12\x31\n\x04Join\x12\x11.spillway.v1.Said\x1a\x12.spillway.v1.Heard(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,33 +38,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAID']._serialized_start=508
   _globals['_SAID']._serialized_end=908
   _globals['_ROLLOUTWORD']._serialized_start=910
-  _globals['_ROLLOUTWORD']._serialized_end=950
-  _globals['_LISTING']._serialized_start=952
-  _globals['_LISTING']._serialized_end=994
-  _globals['_ANSWER']._serialized_start=996
-  _globals['_ANSWER']._serialized_end=1071
-  _globals['_REPORT']._serialized_start=1073
-  _globals['_REPORT']._serialized_end=1140
-  _globals['_SITEDRAIN']._serialized_start=1142
-  _globals['_SITEDRAIN']._serialized_end=1185
-  _globals['_SITELOANS']._serialized_start=1188
-  _globals['_SITELOANS']._serialized_end=1320
-  _globals['_LOAN']._serialized_start=1322
-  _globals['_LOAN']._serialized_end=1420
-  _globals['_RECALL']._serialized_start=1422
-  _globals['_RECALL']._serialized_end=1471
-  _globals['_ASKED']._serialized_start=1473
-  _globals['_ASKED']._serialized_end=1520
-  _globals['_ANSWERED']._serialized_start=1522
-  _globals['_ANSWERED']._serialized_end=1558
-  _globals['_DEMAND']._serialized_start=1561
-  _globals['_DEMAND']._serialized_end=1735
-  _globals['_SITEDONE']._serialized_start=1737
-  _globals['_SITEDONE']._serialized_end=1821
-  _globals['_WANTS']._serialized_start=1823
-  _globals['_WANTS']._serialized_end=1864
-  _globals['_WANT']._serialized_start=1866
-  _globals['_WANT']._serialized_end=1925
-  _globals['_HOST']._serialized_start=1927
-  _globals['_HOST']._serialized_end=1984
+  _globals['_ROLLOUTWORD']._serialized_end=963
+  _globals['_LISTING']._serialized_start=965
+  _globals['_LISTING']._serialized_end=1007
+  _globals['_ANSWER']._serialized_start=1009
+  _globals['_ANSWER']._serialized_end=1084
+  _globals['_REPORT']._serialized_start=1086
+  _globals['_REPORT']._serialized_end=1153
+  _globals['_SITEDRAIN']._serialized_start=1155
+  _globals['_SITEDRAIN']._serialized_end=1198
+  _globals['_SITELOANS']._serialized_start=1201
+  _globals['_SITELOANS']._serialized_end=1333
+  _globals['_LOAN']._serialized_start=1335
+  _globals['_LOAN']._serialized_end=1433
+  _globals['_RECALL']._serialized_start=1435
+  _globals['_RECALL']._serialized_end=1484
+  _globals['_ASKED']._serialized_start=1486
+  _globals['_ASKED']._serialized_end=1533
+  _globals['_ANSWERED']._serialized_start=1535
+  _globals['_ANSWERED']._serialized_end=1571
+  _globals['_DEMAND']._serialized_start=1574
+  _globals['_DEMAND']._serialized_end=1748
+  _globals['_SITEDONE']._serialized_start=1750
+  _globals['_SITEDONE']._serialized_end=1834
+  _globals['_WANTS']._serialized_start=1836
+  _globals['_WANTS']._serialized_end=1877
+  _globals['_WANT']._serialized_start=1879
+  _globals['_WANT']._serialized_end=1938
+  _globals['_HOST']._serialized_start=1940
+  _globals['_HOST']._serialized_end=1997
 # @@protoc_insertion_point(module_scope)

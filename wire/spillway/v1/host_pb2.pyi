@@ -63,12 +63,14 @@ class Said(_message.Message):
     def __init__(self, worker: _Optional[int] = ..., drain: _Optional[_Union[SiteDrain, _Mapping]] = ..., released: _Optional[str] = ..., aborted: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., loans: _Optional[_Union[SiteLoans, _Mapping]] = ..., lending: _Optional[_Iterable[_Union[SiteLoans, _Mapping]]] = ..., answered: _Optional[_Union[Answered, _Mapping]] = ..., rollout: _Optional[_Union[RolloutWord, _Mapping]] = ..., returned: _Optional[_Iterable[_Union[RolloutWord, _Mapping]]] = ..., demand: _Optional[_Union[Demand, _Mapping]] = ..., wants: _Optional[_Union[Wants, _Mapping]] = ...) -> None: ...
 
 class RolloutWord(_message.Message):
-    __slots__ = ("name", "why")
+    __slots__ = ("name", "why", "new")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
     name: str
     why: str
-    def __init__(self, name: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+    new: str
+    def __init__(self, name: _Optional[str] = ..., why: _Optional[str] = ..., new: _Optional[str] = ...) -> None: ...
 
 class Listing(_message.Message):
     __slots__ = ("site", "addresses")
