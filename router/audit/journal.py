@@ -18,6 +18,7 @@ from typing import Any, Final
 from router.audit.chain import SEALED, Chain, seal_of
 from router.audit.pruning import Keeping, TooMuchError, checkpoint, prunable
 from router.audit.record import Head, RecordError, sealed
+from wire.durable import sync_folder
 
 SECRET_BYTES_MIN: Final = 32
 _SECRET_BYTES_MAX: Final = 4_096
@@ -127,7 +128,7 @@ class Journal:
         os.fchmod(self._file, 0o600)
         self._size = os.fstat(self._file).st_size
         if not self._size:
-            self._sync_folder()
+            sync_folder(self._path.parent)
         elif os.pread(self._file, 1, self._size - 1) != b"\n":
             self._write(b"\n")  # a killed process did not finish its line
         chain = Chain(self._secret)
@@ -179,7 +180,7 @@ class Journal:
         self._path.rename(kept_at)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._file = os.open(self._path, flags, 0o600)
-        self._sync_folder()
+        sync_folder(self._path.parent)
         self._size = self._first = 0
         return over
 
@@ -189,14 +190,7 @@ class Journal:
         self._put(*sealed(self.head, checkpoint(over, then, self._secret), self._secret))
         for path in over:
             path.unlink()
-        self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._path.parent)
 
     def _take_lock(self) -> None:
         if self._lock is not None:

@@ -4,17 +4,15 @@ It is some 60 KB, and is replaced whole: whatever happens while it is written, w
 before is there still. One that cannot be read is put aside, and demand is learned anew.
 """
 
-import contextlib
 import json
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from router.policy.scaling.memory import Learned, check
+from wire.durable import replace_whole
 
 FORMAT: Final = 1
 BYTES_MAX: Final = 4 * 1024 * 1024
@@ -59,7 +57,8 @@ class ScalingFile:
         """Puts this in its place, whole; what fails is logged once, and tried the next time."""
         content = {"format": FORMAT, "learned": _LEARNED.dump_python(learned, mode="json")}
         try:
-            self._replace(json.dumps(content, separators=(",", ":")).encode())
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            replace_whole(self._path, json.dumps(content, separators=(",", ":")).encode())
         except OSError as error:
             trouble = _said(error)
             if trouble != self._trouble:
@@ -67,26 +66,6 @@ class ScalingFile:
             self._trouble = trouble
         else:
             self._trouble = ""
-
-    def _replace(self, content: bytes) -> None:
-        folder = self._path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=folder)
-        try:
-            with os.fdopen(number, "wb") as opened:
-                opened.write(content)
-                opened.flush()
-                os.fsync(opened.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
-        of_folder = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(of_folder)
-        finally:
-            os.close(of_folder)
 
 
 def _learned(content: bytes) -> Learned:

@@ -9,7 +9,6 @@ import fcntl
 import io
 import itertools
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from spillway.fleet.reading import read
 from spillway.fleet.values import FleetFile
+from wire.durable import replace_whole
 
 LINE_WIDTH = 4096  # no line is folded that was not
 INDENTS = {"mapping": 2, "sequence": 4, "offset": 2}
@@ -105,22 +105,9 @@ class FleetText:
                 there, ours = self.path.stat(), os.fstat(locked.fileno())
                 if there.st_ino != ours.st_ino or locked.read() != self._before:
                     raise ChangedError(f"{self.path} was changed meanwhile: run this again")
-                self._replace(text, there.st_mode & 0o7777)
+                replace_whole(self.path, text.encode(), there.st_mode & 0o7777)
         except OSError as error:
             raise EditError(f"{self.path}: cannot be written: {error.strerror or error}") from error
-
-    def _replace(self, text: str, mode: int) -> None:
-        number, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        try:
-            with os.fdopen(number, "wb") as opened:
-                opened.write(text.encode())
-                opened.flush()
-                os.fsync(opened.fileno())
-            Path(name).chmod(mode)
-            Path(name).replace(self.path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
 
 
 def _line(error: Exception) -> str:
