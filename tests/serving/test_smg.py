@@ -64,8 +64,8 @@ async def test_it_sees_the_load_that_there_is():
     ):
 
         async def runs(count):
-            [load] = (await smg.get("/get_loads"))["loads"]
-            return load["num_running_reqs"] == count
+            loads = (await smg.get("/get_loads"))["loads"]
+            return [load["num_running_reqs"] for load in loads] == [count]
 
         stream = await smg.client.chat.completions.create(**LONG)
         await until_told(lambda: runs(1))

@@ -7,7 +7,7 @@ import pytest
 from spillway.drills.drills import DRILLS
 from spillway.drills.running import run_local
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.live]
 
 
 @pytest.mark.parametrize("name", DRILLS)
